@@ -1,0 +1,79 @@
+"""The one family of errors: every message says what was found, where, and what to do, in Chinese with the English beside it."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+class EvaluationError(Exception):
+    """An error that a user can act on.
+
+    Parameters
+    ----------
+    problem, english
+        What was found, in Chinese and in English. Never a patient's value; coded values only.
+    where
+        File, line, field: as near to the cause as is known.
+    remedy, remedy_english
+        What to do next.
+    """
+
+    exit_code = 1
+
+    def __init__(
+        self, problem: str, english: str, *, where: str = "", remedy: str = "", remedy_english: str = ""
+    ) -> None:
+        self.problem, self.english, self.where = problem, english, where
+        self.remedy, self.remedy_english = remedy, remedy_english
+        lines = [f"{problem}（{english}）"]
+        if where:
+            lines.append(f"位置 where: {where}")
+        if remedy:
+            lines.append(f"办法 remedy: {remedy}" + (f"（{remedy_english}）" if remedy_english else ""))
+        super().__init__("\n".join(lines))
+
+    def __reduce__(self):  # several keyword arguments: the default would lose them on the way from a worker
+        return _rebuild, (type(self), self.problem, self.english, self.where, self.remedy, self.remedy_english)
+
+
+def _rebuild(kind: type[EvaluationError], problem: str, english: str, where: str, remedy: str, remedy_english: str):
+    return kind(problem, english, where=where, remedy=remedy, remedy_english=remedy_english)
+
+
+class ParameterError(EvaluationError):
+    """The parameter file is wrong; nothing was computed."""
+
+    exit_code = 2
+
+
+class InputError(EvaluationError):
+    """A data file, format map, registry or reference table cannot be used."""
+
+    exit_code = 3
+
+
+class ContractBroken(EvaluationError):
+    """A table inside the toolkit lacks what the next step needs: a fault of the toolkit or of a plug-in."""
+
+    exit_code = 4
+
+
+class RunError(EvaluationError):
+    """A report did not come to its end, or a finished one does not verify."""
+
+    exit_code = 5
+
+
+class UnbalancedError(EvaluationError):
+    """收到 ≠ 纳入 + 排除 + 隔离: the run stops and writes no report (rule X01)."""
+
+    exit_code = 6
+
+
+def nearest(given: str, known: Iterable[str]) -> str:
+    """The known word most like `given`, or an empty string."""
+    return next(iter(get_close_matches(given, list(known), n=1, cutoff=0.5)), "")
