@@ -1,0 +1,502 @@
+"""The parameter file of a run: strict YAML, checked before anything is computed.
+
+A file that passes becomes a frozen `RunParams`. One that does not gives one `ParameterError` with file, line, what was
+expected and the nearest valid key. Every policy choice of an evaluation (domain standing [P]) is a field here with a
+Chinese title, so that reports can print all of them (`policies`).
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+
+from toolkit.errors import ParameterError, nearest
+
+Id = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z_-]{1,64}$")]
+Text = Annotated[str, StringConstraints(min_length=1)]
+# A path stands in YAML as text; strict mode would refuse it, so laxness is declared here and nowhere else.
+YamlPath = Annotated[Path, Field(strict=False)]
+
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class Section(BaseModel):
+    """A group of parameters; unknown keys and converted types are refused."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
+class Years(Section):
+    """Consecutive calendar years, ends included."""
+
+    first: int = Field(title="起始年", ge=1990, le=2100)
+    last: int = Field(title="结束年", ge=1990, le=2100)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Years:
+        if self.last < self.first:
+            raise ValueError(f"结束年 {self.last} 早于起始年 {self.first} (last is before first)")
+        return self
+
+    def __contains__(self, year: object) -> bool:
+        return isinstance(year, int) and self.first <= year <= self.last
+
+    @property
+    def label(self) -> str:
+        return f"{self.first}–{self.last}" if self.first != self.last else f"{self.first}"
+
+
+class Cycles(Section):
+    """建设周期: the cycle itself (`after`) and the three years before it (`before`)."""
+
+    before: Years = Field(title="建设前 3 年")
+    after: Years = Field(title="建设周期 3 年")
+
+    @model_validator(mode="after")
+    def _three_years_each(self) -> Cycles:
+        for name, years in (("before", self.before), ("after", self.after)):
+            if years.last - years.first != 2:
+                raise ValueError(
+                    f"{name} 为 {years.label}, 周期必须是连续 3 个自然年 (a cycle is three consecutive calendar years)"
+                )
+        if self.after.first <= self.before.last:
+            raise ValueError("after 必须在 before 之后 (the cycle must begin after the years before it)")
+        return self
+
+
+class Synthetic(Section):
+    """合成数据: a generated region instead of files."""
+
+    discharges: int = Field(150_000, title="出院病例数", ge=1_000, le=1_000_000_000)
+    seed: int = Field(2024, title="随机种子", ge=0)
+    projects: int = Field(12, title="建设项目数", ge=0, le=60)
+    selection: Literal["merit", "random"] = Field("merit", title="立项方式")
+    dirt: float = Field(0.002, title="瑕疵比例", ge=0, le=0.2)
+
+
+class DrgFile(Section):
+    """A second file that carries the DRG, joined on A48 + A49 (and the hospital and B15 where it has them)."""
+
+    file: YamlPath = Field(title="分组结果文件")
+    hospital: str = Field("A01", title="机构代码列")
+    record: str = Field("A48", title="病案号列")
+    visit: str = Field("A49", title="住院次数列")
+    discharge: str = Field("", title="出院时间列; 空 = 不核对")
+    drg: str = Field("DRG", title="DRG 列")
+
+
+class Data(Section):
+    """Where the records are and what format they have."""
+
+    format: Text = Field(title="格式", description="id of a shipped format map, or the path of a YAML map of your own")
+    files: list[Text] = Field(default=[], title="文件、通配符或文件夹")
+    drg_file: DrgFile | None = Field(None, title="分组结果文件")
+    hospitals: YamlPath | None = Field(None, title="机构名录 (CSV: code,name,level,level_group,tier,county)")
+    synthetic: Synthetic | None = Field(None, title="合成数据")
+    currency: str = Field("元", title="货币单位")
+
+    @model_validator(mode="after")
+    def _files_or_synthetic(self) -> Data:
+        if bool(self.files) == bool(self.synthetic):
+            raise ValueError("files 与 synthetic 必须且只能给出一个 (give either files or synthetic)")
+        return self
+
+
+class Specialty(Section):
+    """专科: a named set of discharges, by department codes, principal-diagnosis prefixes or DRG prefixes."""
+
+    id: Id = Field(title="专科编号")
+    name_zh: Text = Field(title="专科名称")
+    surgical: bool = Field(False, title="外科为主", description="only then surgery shares apply; else they read 不适用")
+    departments: list[Text] = Field(default=[], title="出院科别代码")
+    diagnoses: list[Text] = Field(default=[], title="主要诊断编码前缀")
+    drgs: list[Text] = Field(default=[], title="DRG 前缀")
+
+    @model_validator(mode="after")
+    def _one_definition(self) -> Specialty:
+        if sum(map(bool, (self.departments, self.diagnoses, self.drgs))) != 1:
+            raise ValueError("departments、diagnoses、drgs 三者必须且只能给出一个 (define the specialty in exactly one way)")
+        return self
+
+
+class Project(Section):
+    """建设项目: a hospital's specialty that was funded for the cycle."""
+
+    hospital: Text = Field(title="医疗机构代码")
+    specialty: Id = Field(title="专科编号")
+    level: Literal["国家", "省", "市", "县"] = Field("市", title="项目级别")
+
+
+class ReferencePolicy(Section):
+    """参照 (标杆): the discharges that DRG means of cost and LOS are computed from."""
+
+    scope: Literal["region", "level_group"] = Field("level_group", title="参照范围")
+    leave_one_out: bool = Field(False, title="参照剔除本院")
+    minimum_cases: int = Field(5, title="参照组最少例数", ge=1)
+
+
+class TrimmingPolicy(Section):
+    """极端值裁剪 of cost and LOS inside each DRG; limits from the reference, applied alike to it and to every unit."""
+
+    method: Literal["iqr", "percentile", "sd", "none"] = Field("iqr", title="裁剪方法")
+    iqr_below: float = Field(0.5, title="四分位距下倍数", ge=0)
+    iqr_above: float = Field(1.5, title="四分位距上倍数", ge=0)
+    percentile_low: float = Field(0.05, title="下百分位", ge=0, lt=0.5)
+    percentile_high: float = Field(0.95, title="上百分位", gt=0.5, le=1)
+    deviations: float = Field(3.0, title="标准差倍数", gt=0)
+
+
+class ExclusionPolicy(Section):
+    """不计入费用与时间指标的病例; their deaths and volume stay."""
+
+    los_over_days: int = Field(60, title="住院天数上限（天）", ge=1)
+    cost_under_yuan: float = Field(5.0, title="总费用下限", ge=0)
+    cost_over_yuan: float = Field(2_000_000.0, title="总费用上限", gt=0)
+    cancelled_diagnoses: list[Text] = Field(default=["Z53"], title="取消手术类主要诊断前缀")
+    cancelled_los_days: int = Field(2, title="取消手术类住院天数上限（天）", ge=0)
+
+
+class WeightPolicy(Section):
+    """DRG 权重 (RW): from the reference, carried by the records, or from a published table."""
+
+    source: Literal["reference", "records", "file"] = Field("reference", title="权重来源")
+    file: YamlPath | None = Field(None, title="权重表 (CSV: drg,weight)")
+    trimmed: bool = Field(False, title="权重用裁剪后费用")
+
+    @model_validator(mode="after")
+    def _file_when_file(self) -> WeightPolicy:
+        if (self.source == "file") != (self.file is not None):
+            raise ValueError("source: file 与 file 必须同时给出 (source: file needs file, and only then)")
+        return self
+
+
+class RiskPolicy(Section):
+    """DRG 死亡风险分级 by ln mortality, unweighted mean and sample SD over DRGs."""
+
+    minimum_cases: int = Field(30, title="分级最少例数", ge=1)
+    minimum_deaths: int = Field(200, title="分级表最少死亡数", ge=0)
+    minimum_deaths_low: int = Field(5, title="低与中低组最少死亡数", ge=0)
+    file: YamlPath | None = Field(None, title="外部分级表 (CSV: drg,grade)")
+
+
+class ChangePolicy(Section):
+    """建设前后变化 and its verdict."""
+
+    primary: list[Text] = Field(default=["cost_index", "los_index", "cmi", "low_risk_mortality"], title="主要指标")
+    confidence: float = Field(0.95, title="置信水平", gt=0.5, lt=1)
+    minimum_cases: int = Field(100, title="每周期最少例数", ge=1)
+    minimum_important: float = Field(0.0, title="最小有意义变化", ge=0, lt=1)
+
+
+class Shock(Section):
+    """An outside event that every picture shows, e.g. the COVID years."""
+
+    label: Text = Field(title="事件")
+    first: int = Field(title="起始年", ge=1990, le=2100)
+    last: int = Field(title="结束年", ge=1990, le=2100)
+
+
+class RunParams(Section):
+    """One evaluation: data, units, policy choices."""
+
+    run: Id = Field(title="运行编号", description="name of the folder under reports/")
+    title: Text = Field(title="标题")
+    notes: list[Text] = Field(default=[], title="须说明的局限", description="printed on the first page of every report")
+    data: Data = Field(title="数据")
+    cycles: Cycles | None = Field(None, title="周期", description="for a before/after evaluation")
+    years: Years | None = Field(None, title="年份", description="for an evaluation of one span without before/after")
+    specialties: list[Specialty] = Field(default=[], title="专科")
+    projects: list[Project] = Field(default=[], title="建设项目")
+    minimum_unit_cases: int = Field(100, title="评估单元每周期最少例数", ge=1)
+    reference: ReferencePolicy = Field(ReferencePolicy(), title="参照")
+    trimming: TrimmingPolicy = Field(TrimmingPolicy(), title="裁剪")
+    exclusions: ExclusionPolicy = Field(ExclusionPolicy(), title="排除")
+    weights: WeightPolicy = Field(WeightPolicy(), title="权重")
+    risk_grades: RiskPolicy = Field(RiskPolicy(), title="风险分级")
+    price_index: dict[int, float] = Field(default={}, title="价格指数", description="year -> index; divides cost in "
+                                          "frozen indicators only; empty = nominal prices")
+    change: ChangePolicy = Field(ChangePolicy(), title="前后变化")
+    shocks: list[Shock] = Field(default=[], title="外部事件")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> RunParams:
+        if bool(self.cycles) == bool(self.years):
+            raise ValueError("cycles 与 years 必须且只能给出一个 (give either cycles or years)")
+        if not self.specialties and not self.data.synthetic:
+            raise ValueError("specialties 不能为空 (declare at least one specialty)")
+        ids = [specialty.id for specialty in self.specialties]
+        for repeated in {i for i in ids if ids.count(i) > 1}:
+            raise ValueError(f"专科编号 {repeated} 重复 (specialty id repeated)")
+        owner: dict[str, str] = {}
+        for specialty in self.specialties:
+            for code in specialty.departments:
+                if code in owner:
+                    raise ValueError(f"科别 {code} 同时属于 {owner[code]} 和 {specialty.id} (two specialties claim one department)")
+                owner[code] = specialty.id
+        for project in self.projects:
+            if ids and project.specialty not in ids:
+                raise ValueError(
+                    f"项目的专科 {project.specialty} 未定义, 是否为 {nearest(project.specialty, ids) or ids[0]}? "
+                    "(project names an undefined specialty)"
+                )
+        if self.projects and not self.cycles:
+            raise ValueError("projects 需要 cycles (projects are judged over cycles)")
+        if self.price_index and (missing := [y for y in self.all_years if y not in self.price_index]):
+            raise ValueError(f"price_index 缺少 {missing} (price index lacks these years)")
+        return self
+
+    @property
+    def periods(self) -> dict[str, Years]:
+        """Cycle label -> years: `before` and `after`, or `whole` for an evaluation of one span."""
+        if self.cycles:
+            return {"before": self.cycles.before, "after": self.cycles.after}
+        assert self.years is not None  # noqa: S101  one of the two is given: _consistent
+        return {"whole": self.years}
+
+    @property
+    def all_years(self) -> tuple[int, ...]:
+        return tuple(sorted(y for years in self.periods.values() for y in range(years.first, years.last + 1)))
+
+    @property
+    def baseline(self) -> Years:
+        """The period that frozen references, weights and grades are fixed at."""
+        return next(iter(self.periods.values()))
+
+
+POLICY_SECTIONS = ("reference", "trimming", "exclusions", "weights", "risk_grades", "change")
+_WORDS = {
+    True: "是", False: "否", None: "无", "region": "全区域", "level_group": "同级别组", "iqr": "四分位距法",
+    "percentile": "百分位法", "sd": "标准差法", "none": "不裁剪", "reference": "参照数据", "records": "病案自带",
+    "file": "外部表",
+}  # fmt: skip
+
+
+def policies(params: RunParams) -> tuple[tuple[str, str], ...]:
+    """Every policy choice that shapes a number, as (Chinese name, printed value), in the order of the sections."""
+    rows = [(RunParams.model_fields["minimum_unit_cases"].title or "", str(params.minimum_unit_cases))]
+    for section_name in POLICY_SECTIONS:
+        section = getattr(params, section_name)
+        unused = _UNUSED.get(getattr(section, "method", ""), ())
+        for name, field in type(section).model_fields.items():
+            value = getattr(section, name)
+            if name in unused:
+                continue
+            if isinstance(value, list):
+                text = "、".join(map(str, value)) or "无"
+            elif isinstance(value, Path):
+                text = value.name
+            else:
+                text = _WORDS.get(value, str(value)) if isinstance(value, (bool, str, type(None))) else f"{value:g}"
+            rows.append((f"{RunParams.model_fields[section_name].title}：{field.title}", text))
+    price = "、".join(f"{y} 年 {v:g}" for y, v in sorted(params.price_index.items())) or "不调整（名义价格）"
+    rows.append(("价格指数", price))
+    return tuple(rows)
+
+
+_OF_METHOD = {
+    "iqr": ("iqr_below", "iqr_above"), "percentile": ("percentile_low", "percentile_high"), "sd": ("deviations",), "none": (),
+}  # fmt: skip
+_UNUSED = {m: tuple(f for other, fields in _OF_METHOD.items() if other != m for f in fields) for m in _OF_METHOD}
+
+
+# --- reading -----------------------------------------------------------------------------------------------------------
+
+
+def load_params(path: Path) -> RunParams:
+    """Read and check a parameter file. Relative paths in it are relative to the file itself.
+
+    Raises
+    ------
+    ParameterError
+        With file, line, what was expected and the nearest valid key.
+    """
+    path = Path(path)
+    values, lines = read_yaml(path)
+    params = validate(RunParams, values, lines, path)
+    return _resolve_paths(params, path.resolve().parent, lines, path)
+
+
+def read_yaml(path: Path) -> tuple[Any, dict[tuple, int]]:
+    """Plain values of a YAML file and the line of every key path. Numbers with leading zeros stay text."""
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import MarkedYAMLError
+
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        near = nearest(path.name, [p.name for p in path.parent.glob("*.y*ml")] if path.parent.is_dir() else [])
+        raise ParameterError(
+            f"没有参数文件 {path.name}", "parameter file not found", where=str(path),
+            remedy=f"是否为 {near}?" if near else "用 speceval init 生成一份带注释的参数文件",
+            remedy_english=f"did you mean {near}?" if near else "speceval init writes a commented one",
+        ) from None  # fmt: skip
+    except UnicodeDecodeError as error:
+        line = path.read_bytes()[: error.start].count(b"\n") + 1
+        raise ParameterError(
+            "参数文件不是 UTF-8 编码", "the file is not UTF-8", where=f"{path}:{line}", remedy="请另存为 UTF-8",
+            remedy_english="save it as UTF-8",
+        ) from None  # fmt: skip
+    yaml = YAML(typ="safe", pure=True)
+    try:
+        node = yaml.compose(io.StringIO(text))
+    except MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise ParameterError(
+            "YAML 语法错误", f"YAML syntax: {error.problem}", where=f"{path}:{line}",
+            remedy="检查缩进、冒号后的空格和引号", remedy_english="check indentation, the space after a colon, quotes",
+        ) from None  # fmt: skip
+    lines: dict[tuple, int] = {}
+    return _plain(node, (), lines, path), lines
+
+
+def _plain(node: Any, where: tuple, lines: dict[tuple, int], path: Path) -> Any:
+    kind = type(node).__name__
+    if node is None:
+        return None
+    lines.setdefault(where, node.start_mark.line + 1)
+    if kind == "MappingNode":
+        result: dict[Any, Any] = {}
+        for key_node, value_node in node.value:
+            key = _scalar(key_node)
+            if key in result:
+                raise ParameterError(
+                    f"键 {key} 重复", "key repeated", where=f"{path}:{key_node.start_mark.line + 1}",
+                    remedy="保留一个", remedy_english="keep one",
+                )  # fmt: skip
+            lines[(*where, key)] = key_node.start_mark.line + 1
+            result[key] = _plain(value_node, (*where, key), lines, path)
+        return result
+    if kind == "SequenceNode":
+        return [_plain(item, (*where, i), lines, path) for i, item in enumerate(node.value)]
+    return _scalar(node)
+
+
+def _scalar(node: Any) -> Any:
+    """YAML 1.2 meaning of a scalar, except that a number written with leading zeros is a code and stays text."""
+    text = node.value
+    if node.style is not None or str(node.tag).endswith(":str"):
+        return text
+    if text in ("", "~", "null"):
+        return None
+    if text in ("true", "True", "false", "False"):
+        return text in ("true", "True")
+    if re.fullmatch(r"[-+]?(0|[1-9]\d*)", text):
+        return int(text)
+    if re.fullmatch(r"[-+]?(0|[1-9]\d*)?\.\d+|[-+]?(0|[1-9]\d*)\.\d*([eE][-+]?\d+)?", text):
+        return float(text)
+    return text
+
+
+_EXPECTED = {
+    "string_type": "文本 text", "int_type": "整数 integer", "float_type": "数值 number", "bool_type": "true 或 false",
+    "list_type": "列表 list", "dict_type": "键值 mapping", "model_type": "键值 mapping", "path_type": "路径 path",
+}  # fmt: skip
+
+
+def validate(model: type[Model], values: Any, lines: dict[tuple, int], path: Path) -> Model:
+    """`values` as `model`, or one `ParameterError` for the first fault, with its line and remedy."""
+    try:
+        return model.model_validate(values)
+    except ValidationError as caught:
+        error = caught.errors(include_url=False)[0]
+        more = caught.error_count() - 1
+    loc = tuple(error["loc"])
+    line = next((lines[loc[:k]] for k in range(len(loc), -1, -1) if loc[:k] in lines), 1)
+    field = ".".join(map(str, loc)) or "(顶层)"
+    kind, given = error["type"], error.get("input")
+    remedy = remedy_english = ""
+    if kind == "extra_forbidden":
+        known = _keys_at(model, loc[:-1])
+        near = nearest(str(loc[-1]), known)
+        problem, english = f"未知的键 {loc[-1]}", "unknown key"
+        remedy = f"是否为 {near}? " if near else ""
+        remedy += f"可用的键: {', '.join(known)}"
+        remedy_english = f"did you mean {near}?" if near else "valid keys are listed"
+    elif kind == "missing":
+        problem, english, remedy = f"缺少 {field}", "required key missing", f"请补上 {loc[-1]}"
+    elif kind in _EXPECTED:
+        problem, english = f"{field} 的类型不对: 应为 {_EXPECTED[kind]}, 实为 {given!r}", "wrong type"
+        if kind == "string_type":
+            remedy, remedy_english = f'写成带引号的文本, 如 "{given}"', "put it in quotes"
+    elif kind == "literal_error":
+        choices = error["ctx"]["expected"]
+        problem, english, remedy = f"{field} 的值 {given!r} 不在可选值内", "not one of the choices", f"可选: {choices}"
+    elif kind == "value_error":
+        problem, english = str(error["ctx"]["error"]), field
+    else:
+        problem, english = f"{field} 的值 {given!r} 不合要求", error["msg"]
+    if more:
+        remedy += f" (另有 {more} 处问题, 改好后会继续提示)"
+    raise ParameterError(problem, english, where=f"{path}:{line} {field}", remedy=remedy.strip(), remedy_english=remedy_english)
+
+
+def _keys_at(model: type[BaseModel], loc: tuple) -> list[str]:
+    """Valid keys of the section at `loc`."""
+    for part in loc:
+        if isinstance(part, int) or part not in model.model_fields:
+            continue
+        for candidate in _models_in(model.model_fields[part].annotation):
+            model = candidate
+    return sorted(model.model_fields)
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [m for arg in getattr(annotation, "__args__", ()) for m in _models_in(arg)]
+
+
+def _resolve_paths(params: RunParams, folder: Path, lines: dict[tuple, int], path: Path) -> RunParams:
+    def found(given: Path, loc: tuple) -> Path:
+        resolved = given if given.is_absolute() else (folder / given)
+        if not resolved.exists():
+            line = next((lines[loc[:k]] for k in range(len(loc), -1, -1) if loc[:k] in lines), 1)
+            near = nearest(resolved.name, [p.name for p in resolved.parent.iterdir()] if resolved.parent.is_dir() else [])
+            raise ParameterError(
+                f"路径不存在: {given}", "path does not exist", where=f"{path}:{line} {'.'.join(map(str, loc))}",
+                remedy=f"相对路径以参数文件所在文件夹为起点; 是否为 {near}?" if near else "相对路径以参数文件所在文件夹为起点",
+                remedy_english="relative paths start at the parameter file's folder",
+            )  # fmt: skip
+        return resolved.resolve()
+
+    data = params.data
+    files = []
+    for i, given in enumerate(data.files):
+        pattern = Path(given)
+        if any(c in given for c in "*?["):
+            base = folder if not pattern.is_absolute() else Path(pattern.anchor)
+            relative = given if not pattern.is_absolute() else str(pattern.relative_to(pattern.anchor))
+            matched = sorted(base.glob(relative))
+            if not matched:
+                found(pattern.parent, ("data", "files", i))
+                raise ParameterError(
+                    f"没有文件与 {given} 相符", "no file matches", where=f"{path}:{lines.get(('data', 'files', i), 1)}",
+                    remedy="检查通配符", remedy_english="check the pattern",
+                )  # fmt: skip
+            files += [str(m.resolve()) for m in matched]
+        else:
+            files.append(str(found(pattern, ("data", "files", i))))
+    changes: dict[str, Any] = {"files": files}
+    if data.hospitals:
+        changes["hospitals"] = found(data.hospitals, ("data", "hospitals"))
+    if data.drg_file:
+        changes["drg_file"] = data.drg_file.model_copy(update={"file": found(data.drg_file.file, ("data", "drg_file", "file"))})
+    if data.format.endswith((".yaml", ".yml")):
+        changes["format"] = str(found(Path(data.format), ("data", "format")))
+    updates: dict[str, Any] = {"data": data.model_copy(update=changes)}
+    for section in ("weights", "risk_grades"):
+        table = getattr(params, section)
+        if table.file:
+            updates[section] = table.model_copy(update={"file": found(table.file, (section, "file"))})
+    return params.model_copy(update=updates)
+
+
+def json_schema() -> str:
+    """The JSON Schema that editors complete from; kept at params/schema.json."""
+    return json.dumps(RunParams.model_json_schema(), ensure_ascii=False, indent=1, sort_keys=True) + "\n"
