@@ -1,0 +1,52 @@
+# Two commands: `make run` and `make test`. Each sets up what is missing (bootstrap.sh) and then does its work.
+# Without make: `sh run.sh`, `sh test.sh`.
+.DEFAULT_GOAL := help
+.PHONY: help run test test-all check lab bench golden lock clean setup
+
+# Another environment's variables must not reach ours.
+unexport PYTHONPATH PYTHONHOME
+PY := .venv/bin/python
+
+help: ## 本说明 | this list
+	@awk -F ' *## *| *[|] *' '/^[a-z-]+:.*## /{split($$1, t, ":"); printf "  make %-9s %s  %s\n", t[1], $$2, $$3}' Makefile
+
+setup:
+	@sh bootstrap.sh
+
+run: ## 安装并运行示例评估 | set up and run the demo evaluation
+	@sh run.sh
+
+test: ## 安装并运行快速测试，比对笔记本 | set up, run the fast tests, compare the notebooks
+	@sh test.sh
+
+test-all: setup ## 全部测试，含慢测试（Spark、完整安装） | every test, the slow ones too
+	@sh test.sh
+	@sh test.sh -m slow tests
+
+check: setup ## 格式、规则、类型、分层、生成的文档 | format, lint, types, layers, generated documents
+	$(PY) -m ruff format --check .
+	$(PY) -m ruff check .
+	$(PY) -m mypy toolkit
+	.venv/bin/lint-imports
+
+lab: ## 打开中文 JupyterLab（仅本机） | open JupyterLab on notebooks/, this machine only
+	@sh jupyter/lab.sh
+
+bench: setup ## 性能测试 | benchmarks
+	$(PY) -m benchmarks
+
+golden: setup ## 重新生成基准结果（须在 CHANGELOG 说明） | make the golden results anew
+	$(PY) -m tests.golden
+
+# uv resolves in seconds and for every platform at once; pip installs. uv does not read pip.conf: where PyPI is not
+# within reach, set UV_DEFAULT_INDEX to the mirror. Versions stay unless pyproject.toml asks; UPGRADE=1 takes the newest.
+lock: setup ## 重新生成 requirements.lock（UPGRADE=1 取最新） | make requirements.lock anew
+	@PATH="$$PWD/.tools/bin:$$PATH"; command -v uv >/dev/null 2>&1 \
+	    || $(PY) -m pip install -q --target .tools uv || python3 -m pip install -q --target .tools uv
+	PATH="$$PWD/.tools/bin:$$PATH" UV_CUSTOM_COMPILE_COMMAND="make lock" uv pip compile --quiet \
+	    --universal --python-version 3.11 --generate-hashes --group dev --no-emit-index-url \
+	    $(if $(UPGRADE),--upgrade) pyproject.toml -o requirements.lock
+
+clean: ## 删除环境和缓存，不动 reports/ | remove the environment and caches, never reports/
+	rm -rf .venv .venv-setup.lock .tools .jupyter .pytest_cache .hypothesis .mypy_cache .ruff_cache .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
