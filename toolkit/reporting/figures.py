@@ -1,0 +1,491 @@
+"""Charts for the panel: each takes a tidy frame with the columns it names and returns a figure block.
+
+An empty frame gives a `Note` that says so, never an empty chart. Labels are written at the data instead of in a legend,
+n stands in every chart, colour is never the only sign. Missing values stay gaps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Canvas
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
+from matplotlib.transforms import blended_transform_factory
+
+from toolkit.errors import ContractBroken, UnbalancedError
+from toolkit.reporting.blocks import Figure, Note, display_width, printable
+from toolkit.reporting.style import INK, PEER, RULE, SHADE, SOFT, UNIT, WORSE, chart, quiet_axes
+from toolkit.reporting.tables import missing, rounded
+
+ROWS_WITH_NAMES = 60  # more do not fit on a page: then only highlighted rows are named
+NAME_WIDTH = 30  # display columns of a row's name; longer names break into a second line
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shock:
+    """A stretch of time that is not like the others, shaded: years or months, both ends included."""
+
+    start: int
+    end: int
+    label: str
+
+
+COVID = Shock(start=2020, end=2022, label="新冠疫情")
+
+# verdict: (marker, filled, colour, printed mark); the marks exist in the report's fonts
+VERDICTS = {
+    "改善": ("^", True, UNIT, "▲"),
+    "变差": ("v", True, WORSE, "▼"),
+    "未见变化": ("o", True, SOFT, "●"),
+    "不能判定": ("o", False, SOFT, "○"),
+    "不予评价": ("", False, PEER, "—"),
+}
+DIRECTIONS = {"higher": "越高越好", "lower": "越低越好", "neutral": "无优劣方向"}
+
+
+def _require(frame: pd.DataFrame, columns: Sequence[str], figure: str) -> None:
+    if absent := [c for c in columns if c not in frame.columns]:
+        raise ContractBroken(f"图 {figure} 缺少列 {'、'.join(absent)}", f"figure {figure} lacks columns {absent}")
+
+
+def _nothing(caption: str) -> Note:
+    return Note(text=f"“{caption}”未作图：没有符合条件的数据。")
+
+
+def _fold(name: Any, width: int = NAME_WIDTH) -> str:
+    """A row's name, folded in two lines when long and cut with … when longer still."""
+    lines, line = [], ""
+    for character in printable(str(name)):
+        if display_width(line + character) > width:
+            lines.append(line)
+            line = ""
+        line += character
+    lines.append(line)
+    return "\n".join(lines[:2]) + ("…" if len(lines) > 2 else "")
+
+
+def _side(axes: Axes, x: float, y: float, text: str, **style: Any) -> None:
+    """Text beside the axes at height `y` of the data; takes part in the layout."""
+    axes.annotate(text, (x, y), xycoords=axes.get_yaxis_transform(), va="center", annotation_clip=False, **style)
+
+
+def _interval(axes: Axes, y: float, low: Any, high: Any, **style: Any) -> None:
+    if not (missing(low) or missing(high)):
+        axes.hlines(y, low, high, **style)
+
+
+def waterfall(frame: pd.DataFrame, *, id: str, caption: str, note: str = "") -> Figure | Note:
+    """What became of the records that came in.
+
+    Parameters
+    ----------
+    frame
+        One row per step, in order: `label`, `n` (records, whole numbers) and `kind`: 收到 (adds), 重复, 隔离 or 排除
+        (take away), 纳入 (what is left; last row).
+
+    Raises
+    ------
+    UnbalancedError
+        What came in less what was taken away is not what is left.
+    """
+    _require(frame, ["label", "n", "kind"], id)
+    if frame.empty:
+        return _nothing(caption)
+    rows = list(frame[["label", "n", "kind"]].itertuples(index=False, name=None))
+    received = sum(int(n) for _, n, kind in rows if kind == "收到")
+    removed = sum(int(n) for _, n, kind in rows if kind in {"重复", "隔离", "排除"})
+    included = sum(int(n) for _, n, kind in rows if kind == "纳入")
+    if unknown := {str(kind) for *_, kind in rows} - {"收到", "重复", "隔离", "排除", "纳入"}:
+        raise ContractBroken(f"去向不明：{'、'.join(sorted(unknown))}", "unknown kind in the record account")
+    if received - removed != included:
+        raise UnbalancedError(
+            f"收到 {received} 减去 {removed} 不等于纳入 {included}", "received less removed is not included", where=id
+        )
+
+    def draw(canvas: Canvas) -> None:
+        axes = canvas.add_subplot()
+        level = 0
+        for y, (_, n, kind) in enumerate(rows):
+            n = int(n)
+            if kind == "收到":
+                start, level = level, level + n
+            elif kind == "纳入":
+                start = 0
+            else:
+                level -= n
+                start = level
+            colour = {"收到": PEER, "纳入": UNIT}.get(kind, WORSE)
+            axes.barh(y, n, left=start, height=0.62, color=colour, hatch="" if kind in {"收到", "纳入"} else "////",
+                      edgecolor="white", linewidth=0)
+            if y + 1 < len(rows):
+                axes.vlines(level, y + 0.31, y + 0.69, color=SOFT, linewidth=0.6)
+            minus = "" if kind in {"收到", "纳入"} else "\N{MINUS SIGN}"
+            _side(axes, 1.12, y, f"{minus}{n:,}", ha="right")
+            _side(axes, 1.21, y, f"{rounded(n / received, 1, 100)}%" if received else "", ha="right", color=SOFT)
+        axes.set(yticks=range(len(rows)), yticklabels=[_fold(label) for label, *_ in rows])
+        axes.set(ylim=(len(rows) - 0.4, -0.6), xlim=(0, max(received, 1)))
+        axes.set_xlabel("记录数（条）；右列为占收到的比例")
+        axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:,.0f}"))
+        quiet_axes(axes)
+
+    alt = f"收到 {received:,} 条，去除 {removed:,} 条，纳入 {included:,} 条。"
+    return chart(draw, height=0.9 + 0.27 * len(rows), id=id, caption=caption, alt=alt, note=note)
+
+
+def ranking(
+    frame: pd.DataFrame,
+    *,
+    id: str,
+    caption: str,
+    x_label: str,
+    reference: float | None = 1.0,
+    reference_label: str = "标杆",
+    places: int = 2,
+    note: str = "",
+) -> Figure | Note:
+    """Units from the smallest to the largest value, each with its interval; the unit of interest in colour.
+
+    Parameters
+    ----------
+    frame
+        One row per unit: `label`, `value`, `low`, `high` (95 % limits, may be missing), `n` (cases), `highlight` (bool).
+        A missing value is listed last, without a point. Above 60 rows only highlighted rows are named.
+    reference
+        Where the line stands, in the unit of `value`; None draws none.
+    """
+    _require(frame, ["label", "value", "low", "high", "n", "highlight"], id)
+    if frame.empty or frame["value"].isna().all():
+        return _nothing(caption)
+    # ties by name, so that equal data give an equal picture in whatever order they come
+    rows = frame.sort_values(["value", "label"], na_position="last").reset_index(drop=True)
+    named = len(rows) <= ROWS_WITH_NAMES
+
+    def draw(canvas: Canvas) -> None:
+        axes = canvas.add_subplot()
+        small = 8 if len(rows) <= 30 else 7.2
+        if reference is not None:
+            axes.axvline(reference, color=INK, linewidth=0.8, linestyle=(0, (4, 2)), zorder=1)
+            where = blended_transform_factory(axes.transData, axes.transAxes)
+            axes.annotate(f"{reference_label} {rounded(reference, places)}", (reference, 1), xycoords=where, xytext=(0, 3),
+                          textcoords="offset points", ha="center", fontsize=8, color=SOFT)
+        for row in rows.itertuples():
+            y, chosen = row.Index, bool(row.highlight)
+            colour = UNIT if chosen else PEER
+            _interval(axes, y, row.low, row.high, color=colour, linewidth=1.8 if chosen else 1 if named else 0.6)
+            if not missing(row.value):
+                axes.plot(row.value, y, "D" if chosen else "o", color=colour, markersize=5 if chosen else 3.6 if named else 2)
+            if named or chosen:
+                style: dict[str, Any] = {"fontsize": small, "color": UNIT if chosen else INK}
+                shown = "—" if missing(row.value) else rounded(row.value, places)
+                _side(axes, 1.1, y, shown, ha="right", **style)
+                _side(axes, 1.23, y, "—" if missing(row.n) else f"{int(row.n):,}", ha="right", **style)
+        kept = [i for i in rows.index if named or rows["highlight"][i]]
+        axes.set(yticks=kept, yticklabels=[_fold(rows["label"][i]) for i in kept], ylim=(len(rows) - 0.4, -0.6))
+        for i, label in zip(kept, axes.get_yticklabels(), strict=True):
+            label.set(fontsize=small, color=UNIT if rows["highlight"][i] else INK)
+        for x, head in ((1.1, "数值"), (1.23, "例数")):
+            axes.annotate(head, (x, 1), xycoords="axes fraction", xytext=(0, 3), textcoords="offset points", ha="right",
+                          fontsize=8, color=SOFT, annotation_clip=False)
+        axes.set_xlabel(f"{x_label}（横线为 95% 区间）")
+        quiet_axes(axes, grid="x")
+
+    folded = sum("\n" in _fold(label) for label in rows["label"]) if named else 0
+    height = 0.75 + (0.19 if len(rows) > 20 else 0.24) * len(rows) + 0.12 * folded if named else 7.0
+    places_of_chosen = "；".join(
+        f"{printable(str(r.label))} {rounded(r.value, places)}，第 {r.Index + 1} 位"
+        for r in rows.itertuples()
+        if r.highlight and not missing(r.value)
+    )
+    alt = f"{x_label}从低到高排列，共 {len(rows)} 个单位。{places_of_chosen}"
+    return chart(draw, height=height, id=id, caption=caption, alt=alt, note=note)
+
+
+def trend(
+    frame: pd.DataFrame,
+    *,
+    id: str,
+    caption: str,
+    y_label: str,
+    unit: str,
+    after: int | None = None,
+    shocks: Sequence[Shock] = (COVID,),
+    reference: float | None = None,
+    places: int = 2,
+    note: str = "",
+) -> Figure | Note:
+    """Years of one unit beside its peers.
+
+    Parameters
+    ----------
+    frame
+        One row per series and year: `period` (year, int), `series` (label), `value`, `low`, `high` (95 % limits, drawn
+        for the unit), `n` (cases, printed under the year for the unit). A missing year is a gap in the line.
+    unit
+        The `series` drawn in colour.
+    after
+        First year of the after cycle; a vertical line stands before it.
+    shocks
+        Shaded years; those outside the data are left out.
+    reference
+        A level drawn as a dashed line, e.g. 1 for an index.
+    """
+    _require(frame, ["period", "series", "value", "low", "high", "n"], id)
+    if frame.empty or frame["value"].isna().all():
+        return _nothing(caption)
+    years = list(range(int(frame["period"].min()), int(frame["period"].max()) + 1))
+    names = sorted(set(frame["series"]) - {unit})
+    lines = {name: frame[frame["series"] == name].set_index("period").reindex(years) for name in [*names, unit]}
+
+    def draw(canvas: Canvas) -> None:
+        axes = canvas.add_subplot()
+        foot = blended_transform_factory(axes.transData, axes.transAxes)
+        for shock in shocks:
+            start, end = max(shock.start, years[0]) - 0.5, min(shock.end, years[-1]) + 0.5
+            if start < end:
+                axes.axvspan(start, end, color=SHADE, zorder=0, linewidth=0)
+                axes.text((start + end) / 2, 0.03, printable(shock.label), transform=foot, ha="center", color=SOFT, fontsize=8)
+        if after is not None and years[0] < after <= years[-1]:
+            axes.axvline(after - 0.5, color=INK, linewidth=0.8)
+            for text, step, side in (("建设前", -5, "right"), ("建设期", 5, "left")):
+                axes.annotate(text, (after - 0.5, 1), xycoords=foot, xytext=(step, 3), textcoords="offset points", ha=side,
+                              fontsize=8, color=SOFT)
+        if reference is not None:
+            axes.axhline(reference, color=SOFT, linewidth=0.7, linestyle=(0, (4, 2)), zorder=1)
+        ends = []
+        for order, (name, line) in enumerate(lines.items()):
+            chosen = name == unit
+            colour = UNIT if chosen else PEER
+            dashes = "-" if chosen else ((0, (5, 2)), (0, (1, 1.5)), (0, (5, 2, 1, 2)))[order % 3]
+            axes.plot(years, line["value"], linestyle=dashes, color=colour, linewidth=1.8 if chosen else 1.2,
+                      marker="o" if chosen else "s^D"[order % 3], markersize=4.5 if chosen else 3.2, zorder=3 if chosen else 2)
+            if chosen:
+                axes.vlines(years, line["low"], line["high"], color=colour, linewidth=1, alpha=0.75, zorder=2)
+            if (last := line["value"].last_valid_index()) is not None:
+                ends.append((float(line["value"][last]), name, UNIT if chosen else SOFT))
+        low, high = axes.get_ylim()
+        room = (high - low) * 0.075  # height of one line of text
+        axes.set_ylim(low - room, high)
+        for (value, name, colour), y in zip(ends, _apart([e[0] for e in ends], room), strict=True):
+            _side(axes, 1.015, y, f"{_fold(name, 18)}  {rounded(value, places)}", ha="left", color=colour, fontsize=8)
+        counts = lines[unit]["n"] if unit in set(frame["series"]) else pd.Series(np.nan, index=years)
+        axes.set_xticks(years, [f"{year}\n{'—' if missing(n) else f'n={int(n):,}'}" for year, n in counts.items()])
+        axes.set(xlim=(years[0] - 0.5, years[-1] + 0.5), ylabel=y_label)
+        quiet_axes(axes, grid="y")
+
+    alt = f"{y_label}，{years[0]}–{years[-1]} 年。" + "；".join(
+        f"{printable(str(name))}：" + "，".join(f"{y} 年 {'—' if missing(v) else rounded(v, places)}" for y, v in line["value"].items())
+        for name, line in lines.items()
+    )
+    return chart(draw, height=2.9, id=id, caption=caption, alt=alt, note=note)
+
+
+def _apart(values: Sequence[float], room: float) -> list[float]:
+    """Heights for labels near `values`, at least `room` apart and in their order."""
+    order = np.argsort(values, kind="stable")
+    placed = np.array(values, dtype=float)[order]
+    for _ in range(50):  # push neighbours apart until none overlap; a handful of labels settles at once
+        overlap = np.maximum(room - np.diff(placed), 0) / 2
+        if not overlap.any():
+            break
+        placed[:-1] -= overlap
+        placed[1:] += overlap
+    heights = np.empty_like(placed)
+    heights[order] = placed
+    return list(heights)
+
+
+def change_forest(frame: pd.DataFrame, *, id: str, caption: str, note: str = "") -> Figure | Note:
+    """Ratio after/before of each indicator with its interval, and the verdict in words.
+
+    Parameters
+    ----------
+    frame
+        One row per indicator, in the order drawn: `label`, `ratio`, `low`, `high` (95 % limits; > 0), `direction`
+        (higher, lower, neutral is better), `verdict` (改善, 变差, 未见变化, 不能判定, 不予评价). A row without ratio keeps its
+        name and verdict.
+    """
+    _require(frame, ["label", "ratio", "low", "high", "direction", "verdict"], id)
+    if frame.empty:
+        return _nothing(caption)
+    if unknown := sorted(set(map(str, frame["verdict"])) - set(VERDICTS)):
+        raise ContractBroken(f"未知结论 {'、'.join(unknown)}", "unknown verdict")
+    numbers = frame[["ratio", "low", "high"]].to_numpy(dtype=float)
+    if (numbers <= 0).any():
+        raise ContractBroken("比值及区间须大于 0", "ratios and limits must be above 0", where=id)
+    finite = np.abs(np.log(numbers[np.isfinite(numbers)]))
+    # one rare-event interval must not squeeze all others: beyond 8-fold it is cut, with an arrow
+    widest = float(np.clip(finite.max() * 1.08 if finite.size else 0, np.log(1.15), np.log(8)))
+    left, right = np.exp(-widest), np.exp(widest)
+
+    def draw(canvas: Canvas) -> None:
+        axes = canvas.add_subplot()
+        axes.set_xscale("log")
+        axes.set(xlim=(left, right), ylim=(len(frame) - 0.4, -0.6))
+        axes.axvline(1, color=INK, linewidth=0.8, zorder=1)
+        for y, row in enumerate(frame.itertuples(index=False)):
+            marker, filled, colour, mark = VERDICTS[row.verdict]
+            words, ratio = "—", row.ratio
+            if not missing(ratio):
+                words = rounded(ratio, 2)
+                if not (missing(row.low) or missing(row.high)):
+                    words += f"（{rounded(row.low, 2)}–{rounded(row.high, 2)}）"
+                    axes.hlines(y, max(row.low, left), min(row.high, right), color=colour, linewidth=1.2)
+                    for limit, edge, sign in ((row.low, left, "<"), (row.high, right, ">")):
+                        if abs(np.log(limit)) > widest and (limit < 1) == (edge < 1):
+                            axes.plot(edge, y, sign, color=colour, markersize=4, clip_on=False)
+                axes.plot(np.clip(ratio, left, right), y, marker or "|", color=colour, markersize=6,
+                          markerfacecolor=colour if filled else "white", zorder=3)
+            _side(axes, 1.03, y, words, ha="left", fontsize=8, color=INK)
+            _side(axes, 1.40, y, f"{mark} {row.verdict}", ha="left", fontsize=8, color=colour if filled else SOFT)
+            axes.axhline(y + 0.5, color=RULE, linewidth=0.4, zorder=0)
+        labels = [f"{_fold(r.label, 26)}\n（{DIRECTIONS[r.direction]}）" for r in frame.itertuples(index=False)]
+        axes.set_yticks(range(len(frame)), labels, fontsize=8, linespacing=1.25)
+        ticks = _ratio_ticks(left, right)
+        axes.xaxis.set(major_locator=FixedLocator(ticks), minor_locator=NullLocator())
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
+        axes.set_xlabel("建设期 ÷ 建设前（对数刻度，横线为 95% 区间；1 为无变化）")
+        for x, head in ((1.03, "比值（95% 区间）"), (1.40, "结论")):
+            axes.annotate(head, (x, 1), xycoords="axes fraction", xytext=(0, 3), textcoords="offset points", fontsize=8,
+                          color=SOFT, annotation_clip=False)
+        quiet_axes(axes, grid="x")
+
+    alt = "建设期与建设前之比。" + "；".join(
+        f"{printable(str(r.label))} {'—' if missing(r.ratio) else rounded(r.ratio, 2)}，{r.verdict}"
+        for r in frame.itertuples(index=False)
+    )
+    return chart(draw, height=0.85 + 0.36 * len(frame), id=id, caption=caption, alt=alt, note=note)
+
+
+def _ratio_ticks(left: float, right: float) -> list[float]:
+    """Round ratios inside the limits, each with its counterpart below 1, at most about nine."""
+    for steps in ((1.05, 1.1, 1.15), (1.1, 1.2, 1.3), (1.25, 1.5, 2), (1.5, 2, 3, 4), (2, 4, 8)):
+        if steps[-1] * 1.02 >= right:
+            break
+    upper = [s for s in steps if s <= right]
+    lower = [round(1 / s, 2) for s in upper] if steps[0] > 1.2 else [round(2 - s, 2) for s in upper]
+    return sorted({1.0, *upper, *(x for x in lower if x >= left)})
+
+
+def monthly(
+    frame: pd.DataFrame,
+    *,
+    id: str,
+    caption: str,
+    after: str | None = None,
+    shocks: Sequence[Shock] = (),
+    note: str = "",
+) -> Figure | Note:
+    """Volumes by month; a month without a row is marked as a gap, which a month with 0 is not.
+
+    Parameters
+    ----------
+    frame
+        One row per month: `month` (`2019-01`, a date or a Period), `n` (discharges; missing = gap).
+    after
+        First month of the after cycle, `2022-01`.
+    shocks
+        Shaded years.
+    """
+    _require(frame, ["month", "n"], id)
+    if frame.empty:
+        return _nothing(caption)
+    months = pd.PeriodIndex([pd.Period(str(m)[:7], freq="M") for m in frame["month"]])
+    if months.has_duplicates:
+        raise ContractBroken("同一月份出现多次", "a month occurs more than once", where=id)
+    volumes = pd.Series(frame["n"].to_numpy(dtype=float), index=months)
+    volumes = volumes.reindex(pd.period_range(months.min(), months.max(), freq="M"))
+    gaps = volumes.index[volumes.isna()]
+
+    def draw(canvas: Canvas) -> None:
+        axes = canvas.add_subplot()
+        place = np.arange(len(volumes))
+        foot = blended_transform_factory(axes.transData, axes.transAxes)
+        for shock in shocks:
+            inside = place[(volumes.index.year >= shock.start) & (volumes.index.year <= shock.end)]
+            if len(inside):
+                axes.axvspan(inside[0] - 0.5, inside[-1] + 0.5, color=SHADE, linewidth=0, zorder=0)
+                axes.text(inside.mean(), 1.02, printable(shock.label), transform=foot, ha="center", color=SOFT, fontsize=8)
+        axes.bar(place, volumes.fillna(0), width=0.8, color=UNIT, linewidth=0)
+        for i in place[volumes.isna()]:
+            axes.axvspan(i - 0.5, i + 0.5, facecolor="white", edgecolor=WORSE, hatch="//////", linewidth=0, zorder=1)
+            axes.text(i, 0.5, "缺", transform=foot, ha="center", va="center", fontsize=8, color=WORSE,
+                      bbox={"facecolor": "white", "edgecolor": "none", "pad": 1})
+        if after is not None and pd.Period(after, freq="M") in volumes.index:
+            start = volumes.index.get_loc(pd.Period(after, freq="M")) - 0.5
+            axes.axvline(start, color=INK, linewidth=0.8)
+            axes.annotate("建设期", (start, 1), xycoords=foot, xytext=(5, 3), textcoords="offset points", fontsize=8, color=SOFT)
+        step = 1 if len(volumes) <= 18 else 12
+        ticks = [i for i in place if step == 1 or volumes.index[i].month == 1] or [0]
+        names = [f"{volumes.index[i].year}-{volumes.index[i].month:02d}" for i in ticks]
+        axes.set_xticks(ticks, names, rotation=0 if step == 12 else 45)
+        axes.set(xlim=(-0.7, len(volumes) - 0.3), ylabel="出院人次")
+        axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:,.0f}"))
+        axes.set_xlabel(f"月份（共 {len(volumes)} 个月，n={int(volumes.sum()):,}，缺 {len(gaps)} 个月）")
+        quiet_axes(axes, grid="y")
+
+    lacking = "缺 " + "、".join(map(str, gaps)) if len(gaps) else "无缺月"
+    alt = f"{volumes.index[0]} 至 {volumes.index[-1]} 每月出院人次，合计 {int(volumes.sum()):,}；{lacking}。"
+    return chart(draw, height=2.3, id=id, caption=caption, alt=alt, note=note)
+
+
+# grade: (Chinese name, marker, colour), from no deaths to high; lightness falls as risk rises
+GRADES = {
+    0: ("无死亡组", "o", "#B9C0C7"),
+    1: ("低风险组", "s", "#56B4E9"),
+    2: ("中低风险组", "^", "#009E73"),
+    3: ("中高风险组", "D", "#D55E00"),
+    4: ("高风险组", "v", "#4B2E5A"),
+}
+
+
+def grade_scatter(frame: pd.DataFrame, *, id: str, caption: str, note: str = "") -> Figure | Note:
+    """Cases and mortality of each DRG by its risk grade, both on log axes; DRGs without deaths in a strip of their own.
+
+    Parameters
+    ----------
+    frame
+        One row per graded DRG: `n` (cases, > 0), `deaths`, `grade` (0 no deaths, 1 low … 4 high).
+    """
+    _require(frame, ["n", "deaths", "grade"], id)
+    if frame.empty:
+        return _nothing(caption)
+    if unknown := sorted(set(frame["grade"]) - set(GRADES)):
+        raise ContractBroken(f"未知风险等级 {unknown}", "unknown risk grade", where=id)
+    share = 100 * frame["deaths"] / frame["n"]
+    floor = share[share > 0].min() / 2.2 if (share > 0).any() else 0.01
+
+    def draw(canvas: Canvas) -> None:
+        axes = canvas.add_subplot()
+        axes.set(xscale="log", yscale="log")
+        axes.axhspan(floor / 1.4, floor * 1.4, color=SHADE, linewidth=0, zorder=0)
+        for grade, (name, marker, colour) in GRADES.items():
+            rows = frame["grade"] == grade
+            if not rows.any():
+                continue
+            heights = share[rows].where(share[rows] > 0, floor)
+            axes.scatter(frame["n"][rows], heights, s=16, marker=marker, color=colour, linewidth=0)
+            total, deaths = int(frame["n"][rows].sum()), int(frame["deaths"][rows].sum())
+            middle = float(np.exp(np.log(heights).mean()))
+            rate = rounded(deaths / total, 2, 100)
+            _side(axes, 1.02, middle, f"{name}（{int(rows.sum())} 组）\n{deaths:,}/{total:,} = {rate}%", ha="left", fontsize=8,
+                  color=INK)
+            axes.plot(1.01, middle, marker, color=colour, markersize=4, transform=axes.get_yaxis_transform(), clip_on=False)
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:,.0f}"))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda v, _: "0" if v < floor * 1.4 else f"{v:g}"))
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.yaxis.set_minor_locator(NullLocator())
+        axes.set(xlabel="各 DRG 组病例数（对数刻度）", ylabel="病死率（%，对数刻度）", ylim=(floor / 1.4, None))
+        quiet_axes(axes, grid="y")
+
+    alt = "；".join(
+        f"{GRADES[g][0]} {len(rows)} 组，{int(rows['deaths'].sum()):,}/{int(rows['n'].sum()):,} 例死亡"
+        for g, rows in frame.groupby("grade")
+    )
+    return chart(draw, height=3.2, id=id, caption=caption, alt=alt, note=note)
