@@ -69,9 +69,16 @@ def _fold(name: Any, width: int = NAME_WIDTH) -> str:
     return "\n".join(lines[:2]) + ("…" if len(lines) > 2 else "")
 
 
-def _side(axes: Axes, x: float, y: float, text: str, **style: Any) -> None:
-    """Text beside the axes at height `y` of the data; takes part in the layout."""
-    axes.annotate(text, (x, y), xycoords=axes.get_yaxis_transform(), va="center", annotation_clip=False, **style)
+def _side(axes: Axes, points: float, y: float, text: str, **style: Any) -> None:
+    """Text `points` to the right of the axes at height `y` of the data."""
+    axes.annotate(text, (1, y), xycoords=axes.get_yaxis_transform(), xytext=(points, 0), textcoords="offset points",
+                  va="center", annotation_clip=False, **style)
+
+
+def _head(axes: Axes, points: float, text: str, ha: str) -> None:
+    """Heading of a column of side text."""
+    axes.annotate(text, (1, 1), xycoords="axes fraction", xytext=(points, 3), textcoords="offset points", ha=ha, fontsize=8,
+                  color=SOFT, annotation_clip=False)
 
 
 def _interval(axes: Axes, y: float, low: Any, high: Any, **style: Any) -> None:
@@ -122,11 +129,12 @@ def waterfall(frame: pd.DataFrame, *, id: str, caption: str, note: str = "") -> 
             colour = {"收到": PEER, "纳入": UNIT}.get(kind, WORSE)
             axes.barh(y, n, left=start, height=0.62, color=colour, hatch="" if kind in {"收到", "纳入"} else "////",
                       edgecolor="white", linewidth=0)
+            axes.vlines(start, y - 0.31, y + 0.31, color=colour, linewidth=1 if n else 0)  # a few records stay visible
             if y + 1 < len(rows):
                 axes.vlines(level, y + 0.31, y + 0.69, color=SOFT, linewidth=0.6)
             minus = "" if kind in {"收到", "纳入"} else "\N{MINUS SIGN}"
-            _side(axes, 1.12, y, f"{minus}{n:,}", ha="right")
-            _side(axes, 1.21, y, f"{rounded(n / received, 1, 100)}%" if received else "", ha="right", color=SOFT)
+            _side(axes, 48, y, f"{minus}{n:,}", ha="right")
+            _side(axes, 84, y, f"{rounded(n / received, 1, 100)}%" if received else "", ha="right", color=SOFT)
         axes.set(yticks=range(len(rows)), yticklabels=[_fold(label) for label, *_ in rows])
         axes.set(ylim=(len(rows) - 0.4, -0.6), xlim=(0, max(received, 1)))
         axes.set_xlabel("记录数（条）；右列为占收到的比例")
@@ -177,26 +185,27 @@ def ranking(
         for row in rows.itertuples():
             y, chosen = row.Index, bool(row.highlight)
             colour = UNIT if chosen else PEER
-            _interval(axes, y, row.low, row.high, color=colour, linewidth=1.8 if chosen else 1 if named else 0.6)
+            _interval(axes, y, row.low, row.high, color=colour, linewidth=1.8 if chosen else 1 if named else 0.6,
+                      zorder=4 if chosen else 2)
             if not missing(row.value):
-                axes.plot(row.value, y, "D" if chosen else "o", color=colour, markersize=5 if chosen else 3.6 if named else 2)
+                axes.plot(row.value, y, "D" if chosen else "o", color=colour, markersize=5 if chosen else 3.6 if named else 2,
+                          zorder=4 if chosen else 3)
             if named or chosen:
                 style: dict[str, Any] = {"fontsize": small, "color": UNIT if chosen else INK}
                 shown = "—" if missing(row.value) else rounded(row.value, places)
-                _side(axes, 1.1, y, shown, ha="right", **style)
-                _side(axes, 1.23, y, "—" if missing(row.n) else f"{int(row.n):,}", ha="right", **style)
+                _side(axes, 34, y, shown, ha="right", **style)
+                _side(axes, 74, y, "—" if missing(row.n) else f"{int(row.n):,}", ha="right", **style)
         kept = [i for i in rows.index if named or rows["highlight"][i]]
         axes.set(yticks=kept, yticklabels=[_fold(rows["label"][i]) for i in kept], ylim=(len(rows) - 0.4, -0.6))
         for i, label in zip(kept, axes.get_yticklabels(), strict=True):
-            label.set(fontsize=small, color=UNIT if rows["highlight"][i] else INK)
-        for x, head in ((1.1, "数值"), (1.23, "例数")):
-            axes.annotate(head, (x, 1), xycoords="axes fraction", xytext=(0, 3), textcoords="offset points", ha="right",
-                          fontsize=8, color=SOFT, annotation_clip=False)
+            label.set(fontsize=small, linespacing=1.25, color=UNIT if rows["highlight"][i] else INK)
+        _head(axes, 34, "数值", "right")
+        _head(axes, 74, "例数", "right")
         axes.set_xlabel(f"{x_label}（横线为 95% 区间）")
         quiet_axes(axes, grid="x")
 
     folded = sum("\n" in _fold(label) for label in rows["label"]) if named else 0
-    height = 0.75 + (0.19 if len(rows) > 20 else 0.24) * len(rows) + 0.12 * folded if named else 7.0
+    height = 0.75 + (0.19 if len(rows) > 20 else 0.24) * len(rows) + 0.16 * folded if named else 7.0
     places_of_chosen = "；".join(
         f"{printable(str(r.label))} {rounded(r.value, places)}，第 {r.Index + 1} 位"
         for r in rows.itertuples()
@@ -267,12 +276,13 @@ def trend(
             if chosen:
                 axes.vlines(years, line["low"], line["high"], color=colour, linewidth=1, alpha=0.75, zorder=2)
             if (last := line["value"].last_valid_index()) is not None:
-                ends.append((float(line["value"][last]), name, UNIT if chosen else SOFT))
+                ends.append((float(line["value"][last]), name, "●" if chosen else "■▲◆"[order % 3]))
         low, high = axes.get_ylim()
         room = (high - low) * 0.075  # height of one line of text
         axes.set_ylim(low - room, high)
-        for (value, name, colour), y in zip(ends, _apart([e[0] for e in ends], room), strict=True):
-            _side(axes, 1.015, y, f"{_fold(name, 18)}  {rounded(value, places)}", ha="left", color=colour, fontsize=8)
+        for (value, name, mark), y in zip(ends, _apart([e[0] for e in ends], room), strict=True):
+            _side(axes, 4, y, f"{mark} {_fold(name, 18)}  {rounded(value, places)}", ha="left", fontsize=8,
+                  color=UNIT if name == unit else SOFT)
         counts = lines[unit]["n"] if unit in set(frame["series"]) else pd.Series(np.nan, index=years)
         axes.set_xticks(years, [f"{year}\n{'—' if missing(n) else f'n={int(n):,}'}" for year, n in counts.items()])
         axes.set(xlim=(years[0] - 0.5, years[-1] + 0.5), ylabel=y_label)
@@ -318,9 +328,11 @@ def change_forest(frame: pd.DataFrame, *, id: str, caption: str, note: str = "")
     numbers = frame[["ratio", "low", "high"]].to_numpy(dtype=float)
     if (numbers <= 0).any():
         raise ContractBroken("比值及区间须大于 0", "ratios and limits must be above 0", where=id)
-    finite = np.abs(np.log(numbers[np.isfinite(numbers)]))
-    # one rare-event interval must not squeeze all others: beyond 8-fold it is cut, with an arrow
-    widest = float(np.clip(finite.max() * 1.08 if finite.size else 0, np.log(1.15), np.log(8)))
+    logs = np.abs(np.log(numbers))
+    # one rare-event interval must not squeeze all others: what goes beyond is cut, with an arrow
+    typical = np.nanquantile(logs[:, 1:], 0.75) * 1.6 if np.isfinite(logs[:, 1:]).any() else 0
+    points = np.nanmax(logs[:, 0]) * 1.15 if np.isfinite(logs[:, 0]).any() else 0
+    widest = float(np.clip(max(typical, points), np.log(1.15), np.log(8)))
     left, right = np.exp(-widest), np.exp(widest)
 
     def draw(canvas: Canvas) -> None:
@@ -341,8 +353,8 @@ def change_forest(frame: pd.DataFrame, *, id: str, caption: str, note: str = "")
                             axes.plot(edge, y, sign, color=colour, markersize=4, clip_on=False)
                 axes.plot(np.clip(ratio, left, right), y, marker or "|", color=colour, markersize=6,
                           markerfacecolor=colour if filled else "white", zorder=3)
-            _side(axes, 1.03, y, words, ha="left", fontsize=8, color=INK)
-            _side(axes, 1.40, y, f"{mark} {row.verdict}", ha="left", fontsize=8, color=colour if filled else SOFT)
+            _side(axes, 10, y, words, ha="left", fontsize=8, color=INK)
+            _side(axes, 102, y, f"{mark} {row.verdict}", ha="left", fontsize=8, color=colour if filled else SOFT)
             axes.axhline(y + 0.5, color=RULE, linewidth=0.4, zorder=0)
         labels = [f"{_fold(r.label, 26)}\n（{DIRECTIONS[r.direction]}）" for r in frame.itertuples(index=False)]
         axes.set_yticks(range(len(frame)), labels, fontsize=8, linespacing=1.25)
@@ -350,9 +362,8 @@ def change_forest(frame: pd.DataFrame, *, id: str, caption: str, note: str = "")
         axes.xaxis.set(major_locator=FixedLocator(ticks), minor_locator=NullLocator())
         axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
         axes.set_xlabel("建设期 ÷ 建设前（对数刻度，横线为 95% 区间；1 为无变化）")
-        for x, head in ((1.03, "比值（95% 区间）"), (1.40, "结论")):
-            axes.annotate(head, (x, 1), xycoords="axes fraction", xytext=(0, 3), textcoords="offset points", fontsize=8,
-                          color=SOFT, annotation_clip=False)
+        _head(axes, 10, "比值（95% 区间）", "left")
+        _head(axes, 102, "结论", "left")
         quiet_axes(axes, grid="x")
 
     alt = "建设期与建设前之比。" + "；".join(
@@ -410,11 +421,13 @@ def monthly(
             inside = place[(volumes.index.year >= shock.start) & (volumes.index.year <= shock.end)]
             if len(inside):
                 axes.axvspan(inside[0] - 0.5, inside[-1] + 0.5, color=SHADE, linewidth=0, zorder=0)
-                axes.text(inside.mean(), 1.02, printable(shock.label), transform=foot, ha="center", color=SOFT, fontsize=8)
+                axes.annotate(printable(shock.label), (inside[0] - 0.5, 1), xycoords=foot, xytext=(0, 3),
+                              textcoords="offset points", color=SOFT, fontsize=8)
         axes.bar(place, volumes.fillna(0), width=0.8, color=UNIT, linewidth=0)
-        for i in place[volumes.isna()]:
-            axes.axvspan(i - 0.5, i + 0.5, facecolor="white", edgecolor=WORSE, hatch="//////", linewidth=0, zorder=1)
-            axes.text(i, 0.5, "缺", transform=foot, ha="center", va="center", fontsize=8, color=WORSE,
+        lacking = place[volumes.isna()]
+        for run in np.split(lacking, np.flatnonzero(np.diff(lacking) > 1) + 1) if len(lacking) else ():
+            axes.axvspan(run[0] - 0.5, run[-1] + 0.5, facecolor="white", edgecolor=WORSE, hatch="//////", linewidth=0, zorder=1)
+            axes.text(run.mean(), 0.5, f"缺\n{len(run)} 月", transform=foot, ha="center", va="center", fontsize=7, color=WORSE,
                       bbox={"facecolor": "white", "edgecolor": "none", "pad": 1})
         if after is not None and pd.Period(after, freq="M") in volumes.index:
             start = volumes.index.get_loc(pd.Period(after, freq="M")) - 0.5
@@ -473,10 +486,10 @@ def grade_scatter(frame: pd.DataFrame, *, id: str, caption: str, note: str = "")
             axes.scatter(frame["n"][rows], heights, s=16, marker=marker, color=colour, linewidth=0)
             total, deaths = int(frame["n"][rows].sum()), int(frame["deaths"][rows].sum())
             middle = float(np.exp(np.log(heights).mean()))
-            rate = rounded(deaths / total, 2, 100)
-            _side(axes, 1.02, middle, f"{name}（{int(rows.sum())} 组）\n{deaths:,}/{total:,} = {rate}%", ha="left", fontsize=8,
-                  color=INK)
-            axes.plot(1.01, middle, marker, color=colour, markersize=4, transform=axes.get_yaxis_transform(), clip_on=False)
+            rate = f" = {rounded(deaths / total, 2, 100)}%" if deaths else ""
+            axes.plot(1.02, middle, marker, color=colour, markersize=4, transform=axes.get_yaxis_transform(), clip_on=False)
+            _side(axes, 12, middle, f"{name}（{int(rows.sum())} 组）\n{deaths:,}/{total:,}{rate}", ha="left", fontsize=8,
+                  color=INK, linespacing=1.3)
         axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:,.0f}"))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda v, _: "0" if v < floor * 1.4 else f"{v:g}"))
         axes.xaxis.set_minor_locator(NullLocator())
