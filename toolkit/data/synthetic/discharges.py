@@ -1,0 +1,107 @@
+"""Canonical discharges straight to Parquet, at any size, without going through front pages."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from toolkit.data.schema import BY_NAME, STORED
+from toolkit.data.synthetic.records import Stays, block_count, draw_block
+from toolkit.data.synthetic.region import SyntheticRegion
+from toolkit.data.synthetic.specialties import SPECIALTIES
+from toolkit.data.synthetic.truth import write_registry
+
+_ARROW = {
+    "string": pa.string(), "int8": pa.int8(), "int16": pa.int16(), "int32": pa.int32(), "int64": pa.int64(),
+    "float64": pa.float64(), "boolean": pa.bool_(), "date": pa.date32(),
+}
+SCHEMA = pa.schema([pa.field(name, _ARROW[BY_NAME[name].type]) for name in STORED])
+
+
+def write_discharges(region: SyntheticRegion, folder: Path | str, *, workers: int = 1) -> Path:
+    """Write `year=YYYY.parquet` (zstd) for each year, the registry tables and truth.json; returns the folder.
+
+    Grain: one row per discharge; columns `STORED` of `toolkit.data.schema`, with `drg_weight` all NULL; sorted by
+    hospital and specialty. One row group per drawn block, so memory does not grow with the size. Years go to `workers`
+    processes; bytes do not depend on how many.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    if workers > 1:
+        from joblib import Parallel, delayed
+
+        Parallel(n_jobs=workers)(delayed(_write_year)(region, year, folder) for year in region.settings.years)
+    else:
+        for year in region.settings.years:
+            _write_year(region, year, folder)
+    write_registry(region, folder)
+    return folder
+
+
+def discharges(region: SyntheticRegion, year: int, block: int = 0) -> pa.Table:
+    """One block of a year's discharges as a canonical table (see `write_discharges`)."""
+    table = _table(region, year, draw_block(region, year, block))
+    return table.cast(SCHEMA)  # text columns are drawn as dictionaries
+
+
+def _write_year(region: SyntheticRegion, year: int, folder: Path) -> None:
+    cells = region.cells(year)
+    text = [name for name in STORED if BY_NAME[name].type == "string"]
+    writer = None
+    # the Arrow schema is not stored: readers then see plain text columns, not dictionaries
+    for block in range(block_count(region, year)):
+        table = _table(region, year, draw_block(region, year, block, cells))
+        if writer is None:
+            writer = pq.ParquetWriter(
+                folder / f"year={year}.parquet", table.schema, compression="zstd", compression_level=1,
+                use_dictionary=[*text, "year", "month", "age_years", "los_days", "surgery_level", "admission_date",
+                                "discharge_date"],
+                store_schema=False, write_statistics=True,
+            )
+        writer.write_table(table, row_group_size=len(table) or None)
+    writer.close()
+
+
+def _table(region: SyntheticRegion, year: int, stays: Stays) -> pa.Table:
+    unit_hospital = region.units.hospital.to_numpy()
+    unit_specialty = region.units.specialty.to_numpy()
+    specialty = unit_specialty[stays.unit]
+    drgs = region.drgs
+    department_start = np.cumsum([0, *(len(s.departments) for s in SPECIALTIES)])[:-1]
+    departments = [code for s in SPECIALTIES for code, _ in s.departments]
+    codes = {name: _categories(drgs[name]) for name in ("diagnosis", "operation")}
+    columns = {
+        "hospital": _text(unit_hospital[stays.unit], region.hospitals.code.tolist()),
+        "year": pa.array(np.full(len(stays), year, np.int16)),
+        "month": pa.array(stays.month),
+        "admission_date": pa.array(stays.admission.astype(np.int32)).cast(pa.date32()),
+        "discharge_date": pa.array(stays.discharge.astype(np.int32)).cast(pa.date32()),
+        "los_days": pa.array(stays.los.astype(np.int32)),
+        "cost_fen": pa.array(stays.cost),
+        "died": pa.array(stays.died),
+        "exit_mode": _text(stays.exit_mode, [str(value) for value in range(10)]),
+        "admission_route": _text(stays.route, [str(value) for value in range(10)]),
+        "sex": _text(stays.sex, ["0", "1", "2"]),
+        "age_years": pa.array(stays.age.astype(np.int16)),
+        "department": _text(department_start[specialty] + stays.department, departments),
+        "principal_diagnosis": _text(codes["diagnosis"][0][stays.drg], codes["diagnosis"][1]),
+        "principal_procedure": _text(codes["operation"][0][stays.drg], codes["operation"][1], ~stays.surgical),
+        "surgery_level": pa.array(stays.level, mask=stays.level == 0),
+        "surgical": pa.array(stays.surgical),
+        "drg": _text(stays.drg, drgs.code.tolist(), ~stays.grouped),
+        "drg_weight": pa.nulls(len(stays), pa.float64()),
+        "specialty": _text(specialty, [s.id for s in SPECIALTIES]),
+    }
+    return pa.table({name: columns[name] for name in STORED})
+
+
+def _text(index: np.ndarray, values: list[str], missing: np.ndarray | None = None) -> pa.DictionaryArray:
+    return pa.DictionaryArray.from_arrays(pa.array(index.astype(np.int16), mask=missing), pa.array(values))
+
+
+def _categories(column) -> tuple[np.ndarray, list[str]]:
+    values = sorted(set(column))
+    return np.searchsorted(np.array(values), column.to_numpy(str)).astype(np.int16), values
