@@ -1,0 +1,76 @@
+"""The lock is the only list of versions, complete and free of anyone's machine; environment.yml and pyproject.toml agree with it."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+from ruamel.yaml import YAML
+
+ROOT = Path(__file__).parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+LOCK = (ROOT / "requirements.lock").read_text("utf-8")
+DIRECT = [Requirement(text) for text in [*PROJECT["project"]["dependencies"], *PROJECT["dependency-groups"]["dev"]]]
+
+
+def pins() -> dict[str, list[str]]:
+    """Each entry of the lock, a package with its version, and the lines that belong to it."""
+    entries: dict[str, list[str]] = {}
+    for line in LOCK.splitlines():
+        if re.match(r"[A-Za-z0-9]", line):
+            entry = line.rstrip(" \\")
+            assert entry not in entries, f"twice in the lock: {entry}"
+            entries[entry] = []
+        elif line.startswith("    --hash="):
+            entries[entry].append(line)
+    return entries
+
+
+def test_every_entry_of_the_lock_has_one_version_and_hashes():
+    assert pins()
+    for entry, hashes in pins().items():
+        requirement = Requirement(entry)
+        assert re.fullmatch(r"==[^*,]+", str(requirement.specifier)), entry
+        assert hashes, f"no hash: {entry}"
+        assert all(re.search(r"--hash=sha256:[0-9a-f]{64}( \\)?$", line) for line in hashes), entry
+
+
+@pytest.mark.parametrize("word", ["--index-url", "--extra-index-url", "--find-links", "file:", "://", "-e ", " @ "])
+def test_the_lock_names_no_index_and_no_machine(word):
+    assert word not in LOCK, f"{word!r} in requirements.lock: make it anew with `make lock`"
+
+
+@pytest.mark.parametrize("requirement", DIRECT, ids=lambda requirement: requirement.name)
+def test_each_direct_dependency_is_locked_within_its_bounds(requirement):
+    locked = [Requirement(entry) for entry in pins()]
+    versions = [pin.specifier for pin in locked if canonicalize_name(pin.name) == canonicalize_name(requirement.name)]
+    assert versions, f"{requirement.name} is in pyproject.toml but not in the lock: run `make lock`"
+    for specifier in versions:
+        assert requirement.specifier.contains(Version(str(specifier)[2:])), (
+            f"{requirement} but locked {specifier}: run `make lock`"
+        )
+
+
+def test_the_build_back_end_is_the_locked_one():
+    # The project is installed without build isolation, hence with what the lock brings.
+    assert set(PROJECT["build-system"]["requires"]) <= set(PROJECT["dependency-groups"]["dev"])
+
+
+def test_conda_gets_python_pip_and_the_lock_and_nothing_else():
+    python, pip, rest = YAML(typ="safe").load(ROOT / "environment.yml")["dependencies"]
+    name, version = python.split("=")
+    assert (name, pip, rest) == ("python", "pip", {"pip": ["-r requirements.lock"]})
+    assert SpecifierSet(PROJECT["project"]["requires-python"]).contains(version)
+
+
+def test_one_python_version_everywhere():
+    python = YAML(typ="safe").load(ROOT / "environment.yml")["dependencies"][0].partition("=")[2]
+    assert PROJECT["project"]["requires-python"] == f">={python}"
+    assert PROJECT["tool"]["mypy"]["python_version"] == python
+    assert PROJECT["tool"]["ruff"]["target-version"] == "py" + python.replace(".", "")
+    assert f"--python-version {python} " in (ROOT / "Makefile").read_text("utf-8")
+    assert "sys.version_info < ({}, {})".format(*python.split(".")) in (ROOT / "bootstrap.sh").read_text("utf-8")
