@@ -86,18 +86,19 @@ def table(
             raise ContractBroken(
                 f"表 {id} 的列 {column.label} 需要 {column.format.takes} 个字段", "wrong number of names for the format"
             )
-    written = [_cells(frame, column, where=f"{id}.{column.label}") for column in columns]
+    cells = [written(frame, column, where=f"{id}.{column.label}") for column in columns]
     return Table(
         id=id,
         caption=caption,
         columns=tuple(TableColumn(label=c.label, align=c.align or c.format.align) for c in columns),
-        rows=tuple(zip(*written, strict=True)) if len(frame) else (),
+        rows=tuple(zip(*cells, strict=True)) if len(frame) else (),
         wide=len(columns) >= WIDE_FROM if wide is None else wide,
         note=note,
     )
 
 
-def _cells(frame: pd.DataFrame, column: Column, where: str) -> list[str]:
+def written(frame: pd.DataFrame, column: Column, where: str) -> list[str]:
+    """The cells of one column, in the frame's order; `where` names the column in errors."""
     values = [frame[name].tolist() for name in column.names]
     statuses = frame[column.status].tolist() if column.status else [None] * len(frame)
     cells = []
