@@ -1,0 +1,36 @@
+"""Reports from notebooks: run, checked, published whole or not at all.
+
+The names below are imported when first used: kernels import `toolkit.running.guard`, and must not pay for the rest.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from toolkit.running.limits import Limits, Reason, ReportFailed
+    from toolkit.running.manifest import is_current, verify
+    from toolkit.running.notebook import execute
+    from toolkit.running.pool import exit_code, run_reports
+    from toolkit.running.progress import rich_progress
+    from toolkit.running.report import Outcome, OutcomeState, ReportJob, report_folder, run_report
+
+_HOME = {
+    "Limits": "limits", "Reason": "limits", "ReportFailed": "limits",
+    "is_current": "manifest", "verify": "manifest",
+    "execute": "notebook",
+    "exit_code": "pool", "run_reports": "pool",
+    "rich_progress": "progress",
+    "Outcome": "report", "OutcomeState": "report", "ReportJob": "report", "report_folder": "report",
+    "run_report": "report",
+}  # fmt: skip
+
+__all__ = [
+    "Limits", "Outcome", "OutcomeState", "Reason", "ReportFailed", "ReportJob", "execute", "exit_code", "is_current",
+    "report_folder", "rich_progress", "run_report", "run_reports", "verify",
+]  # fmt: skip
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)

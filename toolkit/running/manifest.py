@@ -1,0 +1,199 @@
+"""What a report was made from and what it consists of; without a manifest that verifies there is no report."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import re
+from dataclasses import asdict, dataclass, field
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import toolkit
+from toolkit.running.notebook import file_hash
+from toolkit.running.parameters import read_template, tags
+from toolkit.running.publish import MANIFEST, RECORD, STATE, canonical
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+FORMAT = 1
+OURS = {MANIFEST, RECORD, STATE}
+PACKAGE = Path(toolkit.__file__).parent
+
+
+@dataclass(frozen=True, kw_only=True)
+class Software:
+    """The code that makes reports: hashes of the package and the lock file, versions of what is installed."""
+
+    code: str
+    lock: str
+    packages: Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Identity:
+    """Everything a report depends on. Two reports with equal identity have equal bytes.
+
+    Parameters
+    ----------
+    template
+        Hash of the cells' kind, source and tags: outputs, counts and ids change when JupyterLab saves.
+    parameters, inputs
+        Values by name; hashes by the shortest ends of the paths that tell them apart, so that the place does not count.
+    renderers
+        The function behind each published file.
+    extra
+        Further key material of the caller, e.g. the hash of a reference table.
+    """
+
+    template: str
+    parameters: Mapping[str, Any]
+    inputs: Mapping[str, str]
+    software: Software
+    renderers: Mapping[str, str] = field(default_factory=dict)
+    extra: Mapping[str, str] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        return json.loads(canonical(asdict(self)))
+
+    @property
+    def key(self) -> str:
+        return digest(canonical(asdict(self)))
+
+
+def digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def template_hash(path: Path) -> str:
+    cells = [
+        {"cell_type": cell["cell_type"], "source": cell["source"], "tags": sorted(tags(cell))}
+        for cell in read_template(path)["cells"]
+    ]
+    return digest(canonical(cells))
+
+
+def input_names(paths: Iterable[Path]) -> dict[str, Path]:
+    """Paths by their shortest ends that are different from each other."""
+    paths = sorted({path.resolve() for path in paths})
+    length = 1
+    while len({path.parts[-length:] for path in paths}) < len(paths):
+        length += 1
+    return {"/".join(path.parts[-length:]): path for path in paths}
+
+
+def code_hash(root: Path = PACKAGE) -> str:
+    """Hash of every file of the package, templates and declarations included; not of what Python compiles."""
+    parts = [
+        f"{file.relative_to(root).as_posix()} {file_hash(file)}"
+        for file in sorted(root.rglob("*"))
+        if file.is_file() and "__pycache__" not in file.parts and not file.name.startswith(".")
+    ]
+    return digest("\n".join(parts).encode())
+
+
+def installed(lock: Path) -> dict[str, str]:
+    """Versions in use of Python and of the packages that the lock file names."""
+    named = {
+        re.sub(r"[-_.]+", "-", match).lower()
+        for match in re.findall(r"^([A-Za-z0-9][\w.-]*)==", lock.read_text("utf-8"), re.MULTILINE)
+    }
+    versions = {"python": platform.python_version()}
+    for distribution in metadata.distributions():
+        name = re.sub(r"[-_.]+", "-", distribution.metadata["Name"] or "").lower()
+        if name in named:
+            versions[name] = distribution.version
+    return versions
+
+
+@cache
+def software(lock: Path = PACKAGE.parent / "requirements.lock") -> Software:
+    """The software of this process, read once: a run has one."""
+    if not lock.exists():  # installed as a wheel: versions alone tell
+        return Software(code=code_hash(), lock="", packages={"python": platform.python_version()})
+    return Software(code=code_hash(), lock=file_hash(lock), packages=installed(lock))
+
+
+def manifest_bytes(identity: Identity, files: Mapping[str, bytes]) -> bytes:
+    """The manifest of a report with these files; its seal shows a change of the manifest itself."""
+    content = {
+        "format": FORMAT, "key": identity.key, "identity": identity.as_dict(),
+        "files": {name: digest(content) for name, content in files.items()},
+    }  # fmt: skip
+    return canonical({**content, "seal": digest(canonical(content))})
+
+
+def read_manifest(folder: Path) -> dict[str, Any] | None:
+    """The report's manifest, or None if it is absent, cut, or changed by as much as one byte."""
+    try:
+        raw = (folder / MANIFEST).read_bytes()
+        content = json.loads(raw)
+        seal = content.pop("seal")
+        whole = raw == canonical({**content, "seal": seal}) and seal == digest(canonical(content))
+        keyed = content["format"] == FORMAT and content["key"] == digest(canonical(content["identity"]))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+    return content if whole and keyed else None
+
+
+def verify(folder: Path, identity: Identity | None = None) -> list[str]:
+    """Differences between a report and its manifest, each naming the file; empty if the report is genuine.
+
+    Parameters
+    ----------
+    folder
+        The report's folder.
+    identity
+        If given, also what differs between what the report was made from and this: input, parameter, package, code.
+    """
+    manifest = read_manifest(folder)
+    if manifest is None:
+        return [f"{MANIFEST}: 缺失或被改动 missing or changed"]
+    differences = _changed_files(folder, manifest)
+    names = {path.name for path in folder.iterdir()}
+    foreign = sorted(names - OURS - set(manifest["files"]))
+    differences += [f"{name}: 不属于报告 not part of the report" for name in foreign]
+    return differences + (compare(manifest["identity"], identity.as_dict()) if identity else [])
+
+
+def _changed_files(folder: Path, manifest: Mapping[str, Any]) -> list[str]:
+    differences = []
+    for name, recorded in sorted(manifest["files"].items()):
+        path = folder / name
+        if not path.is_file():
+            differences.append(f"{name}: 缺失 missing")
+        elif file_hash(path) != recorded:
+            differences.append(f"{name}: 内容被改动 changed")
+    return differences
+
+
+LABELS = {
+    "template": "模板 template", "parameters": "参数 parameter", "inputs": "输入 input", "renderers": "渲染 renderer",
+    "extra": "附加 extra", "code": "程序 code", "lock": "锁定文件 lock file", "packages": "软件包 package",
+}  # fmt: skip
+
+
+def compare(recorded: Mapping[str, Any], present: Mapping[str, Any]) -> list[str]:
+    """What differs between two identities, one line each; hashes are only said to differ."""
+    recorded, present = ({**one, **one["software"]} for one in (recorded, present))
+    lines = []
+    for part, label in LABELS.items():
+        before, after = recorded[part], present[part]
+        if not isinstance(before, dict):
+            before, after = {"": before}, {"": after}
+        for name in sorted(before.keys() | after.keys()):
+            if name not in before or name not in after or before[name] != after[name]:
+                shown = part in {"parameters", "packages", "renderers"}
+                change = f" {before.get(name, '—')} → {after.get(name, '—')}" if shown else " 不同 differs"
+                lines.append(f"{label} {name}:{change}" if name else f"{label}:{change}")
+    return lines
+
+
+def is_current(folder: Path, key: str) -> bool:
+    """Whether the report there was made for `key` and every byte of it is as its manifest says."""
+    manifest = read_manifest(folder)
+    return manifest is not None and manifest["key"] == key and not _changed_files(folder, manifest)

@@ -1,0 +1,189 @@
+"""Many reports at once, one process each: a broken one never stops the others."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import deque
+from dataclasses import dataclass
+from multiprocessing import connection
+from typing import TYPE_CHECKING, Any
+
+from toolkit.errors import EvaluationError, ParameterError
+from toolkit.running.limits import Reason, ReportFailed
+from toolkit.running.manifest import Software, software
+from toolkit.running.notebook import file_hash
+from toolkit.running.processes import kill, take_over, warm_context
+from toolkit.running.publish import State, report_lock, write_state
+from toolkit.running.report import Outcome, OutcomeState, ReportJob, run_report
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from multiprocessing.connection import Connection
+    from pathlib import Path
+
+GRACE_SECONDS = 15  # for the report's own process to notice, kill and record what has passed its limit
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """How far the run is; `seconds_left` is None until one report has been made."""
+
+    done: int
+    total: int
+    cached: int
+    failed: int
+    seconds: float
+    seconds_left: float | None
+    last: Outcome | None
+
+
+@dataclass
+class _Running:
+    """A report's process and the end of the pipe on which its outcome comes."""
+
+    position: int
+    process: Any
+    answer: Connection
+    begun: float
+    deadline: float
+
+
+def run_reports(
+    jobs: Sequence[ReportJob], *, workers: int, progress: Callable[[Progress], None] = lambda _: None
+) -> list[Outcome]:
+    """Make every report that is not there yet.
+
+    Parameters
+    ----------
+    jobs
+        Ids must differ within a run directory.
+    workers
+        Reports at a time.
+    progress
+        Called at the start and after each report.
+
+    Returns
+    -------
+    list[Outcome]
+        One for each job, in the order of `jobs`.
+
+    Raises
+    ------
+    ParameterError
+        Two jobs have one folder, or an input is missing. Nothing has been started.
+    """
+    folders = [job.folder.resolve() for job in jobs]
+    if len(set(folders)) < len(folders):
+        twice = sorted({folder.name for folder in folders if folders.count(folder) > 1})
+        raise ParameterError(f"报告编号重复：{'、'.join(twice)}", f"report ids repeat: {', '.join(twice)}")
+    begun, outcomes = time.monotonic(), [None] * len(jobs)
+    made_with, hashes = software(), _input_hashes(jobs)
+    context = warm_context(_modules(jobs))
+    waiting, running = deque(range(len(jobs))), []
+    progress(_progress(outcomes, workers, begun, None))
+    try:
+        while waiting or running:
+            while waiting and len(running) < max(1, workers):
+                position = waiting.popleft()
+                running.append(_start(context, position, jobs[position], made_with, hashes))
+            ready = connection.wait([one.answer for one in running], timeout=0.5)
+            for one in list(running):
+                if one.answer in ready or time.monotonic() > one.deadline:
+                    running.remove(one)
+                    outcome = _finish(one, jobs[one.position])
+                    outcomes[one.position] = outcome
+                    progress(_progress(outcomes, workers, begun, outcome))
+    finally:
+        for one in running:  # an interrupt: nothing goes on unseen
+            kill(one.process.pid)
+            one.process.join()
+    return outcomes
+
+
+def exit_code(outcomes: Sequence[Outcome]) -> int:
+    """0 only if every requested report exists; else the code of RunError."""
+    return 0 if all(outcome.exists for outcome in outcomes) else ReportFailed.exit_code
+
+
+def _input_hashes(jobs: Sequence[ReportJob]) -> dict[Path, str]:
+    """Each distinct input hashed once, at the start of the run."""
+    hashes: dict[Path, str] = {}
+    for path in {path.resolve() for job in jobs for path in job.inputs}:
+        if not path.exists():
+            raise ParameterError(f"找不到输入 {path.name}", f"input {path.name} is missing", where=str(path))
+        hashes[path] = file_hash(path)
+    return hashes
+
+
+def _modules(jobs: Sequence[ReportJob]) -> set[str]:
+    return {
+        renderer.partition(":")[0] if isinstance(renderer, str) else renderer.__module__
+        for job in jobs
+        for renderer in job.renderers.values()
+    } - {"__main__"}
+
+
+def _start(context: Any, position: int, job: ReportJob, made_with: Software, hashes: Mapping[Path, str]) -> _Running:
+    mine = {path.resolve() for path in job.inputs}
+    ours, theirs = context.Pipe(duplex=False)
+    known = {path: value for path, value in hashes.items() if path in mine}
+    process = context.Process(target=_work, args=(job, made_with, known, dict(os.environ), theirs), name=job.id)
+    process.start()
+    theirs.close()
+    now = time.monotonic()
+    seconds = job.limits.wall_seconds + job.limits.render_seconds + GRACE_SECONDS
+    return _Running(position=position, process=process, answer=ours, begun=now, deadline=now + seconds)
+
+
+def _work(
+    job: ReportJob, made_with: Software, hashes: Mapping[Path, str], environment: Mapping[str, str], answer: Connection
+) -> None:
+    """The life of a report's own process."""
+    take_over(environment)
+    answer.send(run_report(job, made_with, hashes))
+    answer.close()
+
+
+def _finish(one: _Running, job: ReportJob) -> Outcome:
+    """The outcome that the process sent, or what is known if it died or hung."""
+    late = not one.answer.poll(0)
+    try:
+        if late:
+            raise EOFError
+        outcome = one.answer.recv()
+    except Exception:  # EOFError, or half an answer
+        kill(one.process.pid)
+        one.process.join()
+        outcome = _lost(one, job, late)
+    one.process.join()
+    one.answer.close()
+    return outcome
+
+
+def _lost(one: _Running, job: ReportJob, late: bool) -> Outcome:
+    """Record for a process that could not: renderers run in it, and a library in C may take it down."""
+    if late:
+        error = ReportFailed(Reason.TIMEOUT, "渲染或发布", "rendering or publishing")
+    else:
+        error = ReportFailed(Reason.PROCESS, f"退出码 {one.process.exitcode}", f"exit code {one.process.exitcode}")
+    try:
+        with report_lock(job.folder):
+            write_state(job.folder, State.FAILED, str(error.reason), str(error))
+    except (EvaluationError, OSError):
+        pass  # the outcome tells
+    return Outcome(
+        id=job.id, title=job.title, state=OutcomeState.FAILED, folder=job.folder, reason=str(error.reason),
+        message=str(error), seconds=time.monotonic() - one.begun,
+    )  # fmt: skip
+
+
+def _progress(outcomes: Sequence[Outcome | None], workers: int, begun: float, last: Outcome | None) -> Progress:
+    known = [outcome for outcome in outcomes if outcome is not None]
+    made = [outcome.seconds for outcome in known if outcome.state is not OutcomeState.CACHED][-50:]
+    left = (len(outcomes) - len(known)) * sum(made) / len(made) / max(1, workers) if made else None
+    return Progress(
+        done=len(known), total=len(outcomes), last=last, seconds=time.monotonic() - begun, seconds_left=left,
+        cached=sum(outcome.state is OutcomeState.CACHED for outcome in known),
+        failed=sum(not outcome.exists for outcome in known),
+    )  # fmt: skip

@@ -1,0 +1,14 @@
+"""What the server of processes imports once, so that each report need not."""
+
+import contextlib
+import logging
+import os
+from importlib import import_module
+
+from toolkit.running.processes import WARM
+
+for _name in ("toolkit.running.driver", "toolkit.running.report", *filter(None, os.environ.get(WARM, "").split(","))):
+    # any exception: a plug-in that fails here fails again, by name, in the process that uses it
+    with contextlib.suppress(Exception):
+        import_module(_name)
+logging.getLogger("papermill").setLevel(logging.CRITICAL)
