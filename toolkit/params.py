@@ -188,10 +188,10 @@ class RiskPolicy(Section):
 class ChangePolicy(Section):
     """建设前后变化 and its verdict."""
 
-    primary: list[Text] = Field(default=["cost_index", "los_index", "cmi", "low_risk_mortality"], title="主要指标")
+    primary: list[Text] = Field(default=["cmi", "cost_index", "los_index", "mid_low_risk_mortality"], title="主要指标")
     confidence: float = Field(0.95, title="置信水平", gt=0.5, lt=1)
     minimum_cases: int = Field(100, title="每周期最少例数", ge=1)
-    minimum_important: float = Field(0.0, title="最小有意义变化", ge=0, lt=1)
+    minimum_important: float = Field(0.05, title="最小有意义变化", ge=0, lt=1)
 
 
 class Shock(Section):

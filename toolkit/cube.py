@@ -1,0 +1,128 @@
+"""The cube: every measure summed per hospital × specialty × year × DRG in one pass. With `data`, the only engine code.
+
+All numbers after it are arithmetic on these few rows, so a new reference or policy choice costs a fraction of a second.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import ibis
+import pandas as pd
+from ibis import _
+
+from toolkit.data.measures import MEASURES, sums
+from toolkit.params import RunParams
+
+Basis = Literal["contemporaneous", "frozen"]
+BASES: tuple[Basis, ...] = ("contemporaneous", "frozen")
+KEY = ("hospital", "specialty", "year", "drg")
+NONE = ""  # specialty of a discharge that belongs to none, DRG of one that is not grouped
+
+_TRIMMED = [m for m in MEASURES if m.trimmed]
+
+
+def build(
+    discharges: Any, params: RunParams, groups: pd.DataFrame, by: Sequence[str] = KEY, *, connection: Any
+) -> pd.DataFrame:  # fmt: skip
+    """One row per group of `by` with the sums of all measures.
+
+    Parameters
+    ----------
+    discharges
+        One row per stored discharge (`toolkit.data.intake.discharges`).
+    groups
+        `hospital, level_group`: whose discharges make up a hospital's reference (and its trim limits).
+
+    Returns
+    -------
+    pd.DataFrame
+        `by`, `n` (discharges), then `<measure>`, `<measure>_n`, `<measure>_sq`; trimmed measures carry `@<basis>`.
+        Money in fen (squares in fen²), LOS in days. Sorted by `by`; missing keys are "".
+    """
+    table = _with_group(discharges, groups, params)
+    columns: dict[str, Any] = {"n": _.count()}
+    for measure in MEASURES:
+        if not measure.trimmed:
+            columns |= sums(measure)
+    if params.trimming.method != "none":
+        for basis in BASES:
+            table = _with_limits(table, trim_limits(table, params, basis), basis, connection)
+            for measure in _TRIMMED:
+                low, high = f"{measure.trimmed}_low@{basis}", f"{measure.trimmed}_high@{basis}"
+                amount = _real(measure.value, params) if basis == "frozen" and measure.trimmed == "cost" else measure.value
+                columns |= sums(measure, (amount >= _[low]) & (amount <= _[high]), f"@{basis}")
+    else:
+        for measure in _TRIMMED:
+            for basis in BASES:
+                columns |= sums(measure, None, f"@{basis}")
+    keys = {k: ibis.coalesce(_[k], NONE) if k in ("specialty", "drg") else _[k] for k in by}
+    cube = table.group_by(**keys).aggregate(**columns).execute()
+    for column in ("hospital", "specialty", "drg"):
+        if column in cube:
+            cube[column] = cube[column].astype(str)
+    return cube.sort_values(list(by), ignore_index=True)
+
+
+def trim_limits(table: Any, params: RunParams, basis: Basis) -> Any:
+    """Lower and upper limit of cost and LOS inside each DRG of the reference.
+
+    Returns an expression: `level_group, drg` (and `year` for the contemporaneous basis), `cost_low, cost_high` in fen (at
+    constant prices on the frozen basis), `los_low, los_high` in days. Limits are inclusive.
+    """
+    policy = params.trimming
+    keys = ["level_group", "drg"] + (["year"] if basis == "contemporaneous" else [])
+    base = table.filter(_.grouped)
+    if basis == "frozen":
+        base = base.filter(_.year.between(params.baseline.first, params.baseline.last))
+    amounts = {
+        "cost": (_real(_.cost_fen, params) if basis == "frozen" else _.cost_fen.cast("float64"), _.cost_usable),
+        "los": (_.los_days.cast("float64"), _.los_usable),
+    }
+    columns: dict[str, Any] = {}
+    for name, (amount, usable) in amounts.items():
+        value = ibis.ifelse(usable, amount, ibis.null("float64"))
+        if policy.method == "iqr":
+            q1, q3 = value.quantile(0.25), value.quantile(0.75)
+            columns |= {f"{name}_low": q1 - policy.iqr_below * (q3 - q1), f"{name}_high": q3 + policy.iqr_above * (q3 - q1)}
+        elif policy.method == "percentile":
+            columns |= {f"{name}_low": value.quantile(policy.percentile_low), f"{name}_high": value.quantile(policy.percentile_high)}
+        else:
+            spread = policy.deviations * ibis.coalesce(value.std(how="sample"), 0.0)
+            columns |= {f"{name}_low": value.mean() - spread, f"{name}_high": value.mean() + spread}
+    return base.group_by(keys).aggregate(**columns)
+
+
+def _with_group(discharges: Any, groups: pd.DataFrame, params: RunParams) -> Any:
+    if params.reference.scope == "region" or groups["level_group"].nunique() <= 1:
+        return discharges.mutate(level_group=ibis.literal("all"))
+    known = ibis.memtable(groups.rename(columns={"hospital": "group_hospital"})[["group_hospital", "level_group"]])
+    return discharges.left_join(known, discharges.hospital == known.group_hospital).drop("group_hospital")
+
+
+def _with_limits(table: Any, limits: Any, basis: Basis, connection: Any) -> Any:
+    # materialised: a quantile inside the big join would be planned once for each use
+    name = f"trim_limits_{basis}"
+    connection.create_table(name, limits, overwrite=True)
+    stored = connection.table(name)
+    keys = [c for c in ("level_group", "drg", "year") if c in stored.columns]
+    renamed = stored.rename(
+        {f"{k}@{basis}": k for k in keys}
+        | {f"{c}@{basis}": c for c in ("cost_low", "cost_high", "los_low", "los_high")}
+    )  # fmt: skip
+    joined = table.left_join(renamed, [table[k] == renamed[f"{k}@{basis}"] for k in keys])
+    return joined.drop(*[f"{k}@{basis}" for k in keys])
+
+
+def _real(amount: Any, params: RunParams) -> Any:
+    """An amount at constant prices: divided by the year's price index, where the run declares one."""
+    if not params.price_index:
+        return amount.cast("float64")
+    return amount.cast("float64") / _.year.cases(*[(y, float(p)) for y, p in sorted(params.price_index.items())], else_=1.0)
+
+
+def monthly(discharges: Any) -> pd.DataFrame:
+    """Discharges per hospital and month: `hospital, year, month, n`; empty where the source has no months."""
+    counted = discharges.filter(_.month.notnull()).group_by(["hospital", "year", "month"]).aggregate(n=_.count()).execute()
+    return counted.sort_values(["hospital", "year", "month"], ignore_index=True)

@@ -1,0 +1,223 @@
+"""Source files as they arrive: hash, encoding, physical lines. Nothing of a file is lost without a counted reason."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import hashlib
+import io
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+from toolkit.errors import InputError
+
+BLOCK = 8 << 20
+SUFFIXES = (".csv", ".csv.gz", ".txt", ".xlsx", ".parquet")
+WORKBOOK_SECONDS, WORKBOOK_BYTES = 600, 4 << 30
+
+
+@dataclass(kw_only=True)
+class SourceFile:
+    """One input file and what became of its lines.
+
+    Attributes
+    ----------
+    lines_skipped
+        Physical line numbers that never reached the table: blank (not a record) or `unclosed`.
+    unclosed
+        Lines with an unclosed quotation mark (rule F05): received, quarantined.
+    rejected
+        Reason why the whole file was refused (rules F02–F04), empty where it was read.
+    """
+
+    number: int
+    path: Path
+    sha256: str = ""
+    size: int = 0
+    encoding: str = ""
+    readable: Path | None = None
+    header: list[str] = field(default_factory=list)
+    delimiter: str = ","
+    received: int = 0
+    lines_skipped: list[int] = field(default_factory=list)
+    unclosed: list[int] = field(default_factory=list)
+    rejected: str = ""
+
+    @property
+    def kind(self) -> str:
+        return "parquet" if self.path.suffix == ".parquet" else "text"
+
+
+def find(entries: list[str]) -> list[Path]:
+    """The files that the entries (files or folders) mean, sorted by path, so that order of listing does not matter."""
+    found: list[Path] = []
+    for entry in map(Path, entries):
+        if entry.is_dir():
+            inside = [p for p in sorted(entry.rglob("*")) if p.is_file() and p.name.lower().endswith(SUFFIXES)]
+            if not inside:
+                raise InputError(
+                    "文件夹中没有可读的文件", "no readable file in the folder", where=str(entry),
+                    remedy=f"支持 {' '.join(SUFFIXES)}", remedy_english="supported suffixes are listed",
+                )  # fmt: skip
+            found += inside
+        else:
+            found.append(entry)
+    return sorted(set(found))
+
+
+def open_source(number: int, path: Path, work: Path) -> SourceFile:
+    """Hash a file, decide its encoding strictly, and make a UTF-8 copy where the engine could not read it as it is.
+
+    UTF-8 (with or without BOM) is tried first and GB18030 second: UTF-8 bytes often decode as GB18030 without error.
+    A file that is neither, or holds mojibake or NUL, is refused as a whole (rule F03), never guessed.
+    """
+    source = SourceFile(number=number, path=path, size=path.stat().st_size)
+    if source.size == 0:
+        source.sha256, source.rejected = hashlib.sha256(b"").hexdigest(), "空文件（empty file）"
+        return source
+    if source.kind == "parquet":
+        source.sha256, source.readable, source.encoding = _sha256(path), path, "parquet"
+        return source
+    text_path = path
+    if path.suffix.lower() == ".xlsx":
+        source.sha256 = _sha256(path)
+        text_path, source.rejected = _workbook_as_csv(path, work / f"{number:05d}.xlsx.csv")
+        if source.rejected:
+            return source
+    if not _scan(source, text_path, work / f"{number:05d}.csv"):
+        return source
+    _read_header(source)
+    return source
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def _open(path: Path) -> BinaryIO:
+    return gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")  # type: ignore[return-value]
+
+
+def _blocks(handle: BinaryIO) -> Iterator[bytes]:
+    """Blocks that end at a line end, so that no character of either encoding is cut."""
+    rest = b""
+    while block := handle.read(BLOCK):
+        block = rest + block
+        cut = block.rfind(b"\n") + 1
+        yield block[:cut]
+        rest = block[cut:]
+    if rest:
+        yield rest
+
+
+def _scan(source: SourceFile, path: Path, copy: Path) -> bool:
+    """One pass: hash, encoding, line count, blank and unclosed lines. True where the file can be read."""
+    for encoding in ("utf-8", "gb18030"):
+        digest, line, checked = hashlib.sha256(), 0, False
+        source.lines_skipped, source.unclosed, source.received = [], [], 0
+        try:
+            with _open(path) as handle:
+                for block in _blocks(handle):
+                    digest.update(block)
+                    text = block.decode(encoding)
+                    if "\x00" in text:
+                        source.rejected = f"含 NUL 字符（约第 {line + text[: text.index(chr(0))].count(chr(10)) + 1} 行）"
+                        break
+                    if not checked and not text.isascii():
+                        checked = True
+                        if _is_mojibake(text[: 1 << 20]):
+                            source.rejected = "文件含乱码（mojibake）"
+                            break
+                    line += _count_lines(source, block, line)
+        except UnicodeDecodeError as error:
+            source.rejected = f"编码无法识别（约第 {line + error.object[: error.start].count(10) + 1} 行）"
+            continue
+        except (OSError, EOFError) as error:
+            source.rejected = f"压缩文件损坏（{type(error).__name__}）"
+            return False
+        if "乱码" in source.rejected or "NUL" in source.rejected:
+            source.sha256 = source.sha256 or _sha256(path)
+            return False
+        source.rejected, source.encoding = "", encoding
+        source.sha256 = source.sha256 or digest.hexdigest()
+        source.received = line - len(source.lines_skipped) + len(source.unclosed) - 1  # the header is no record
+        source.readable = path
+        if encoding != "utf-8" or path.suffix == ".gz" or source.lines_skipped:
+            _write_copy(source, path, encoding, copy)
+        return True
+    source.sha256 = source.sha256 or _sha256(path)
+    source.rejected += "，既不是 UTF-8 也不是 GB18030"
+    return False
+
+
+def _is_mojibake(text: str) -> bool:
+    if "\ufffd" in text or "锟斤拷" in text:
+        return True
+    try:
+        twice = text.encode("gb18030").decode("utf-8")
+    except (UnicodeEncodeError, UnicodeDecodeError):
+        return False
+    return any("\u4e00" <= c <= "\u9fff" for c in twice)
+
+
+def _count_lines(source: SourceFile, block: bytes, before: int) -> int:
+    """Lines of the block; blank ones and those with an odd number of quotation marks are noted."""
+    count = block.count(b"\n") + (not block.endswith(b"\n"))
+    quotes, blank = b'"' in block, b"\n\n" in block or b"\n\r\n" in block or block.startswith((b"\n", b"\r\n"))
+    if quotes or blank:
+        for offset, row in enumerate(block.split(b"\n")[:count]):
+            if not row.strip():
+                source.lines_skipped.append(before + offset + 1)
+            elif row.count(b'"') % 2:
+                source.lines_skipped.append(before + offset + 1)
+                source.unclosed.append(before + offset + 1)
+    return count
+
+
+def _write_copy(source: SourceFile, path: Path, encoding: str, copy: Path) -> None:
+    skipped, line = set(source.lines_skipped), 0
+    with _open(path) as handle, copy.open("wb") as out:
+        for block in _blocks(handle):
+            if skipped:
+                rows = block.split(b"\n")  # not splitlines: a lone carriage return ends no line here
+                if block.endswith(b"\n"):
+                    rows.pop()
+                block = b"".join(row + b"\n" for i, row in enumerate(rows, line + 1) if i not in skipped)
+                line += len(rows)
+            out.write(block if encoding == "utf-8" else block.decode(encoding).encode("utf-8"))
+    source.readable = copy
+
+
+def _read_header(source: SourceFile) -> None:
+    assert source.readable is not None  # noqa: S101  set by _scan
+    with source.readable.open("rb") as handle:
+        first = handle.readline().decode("utf-8-sig").rstrip("\r\n")
+    source.delimiter = max(",\t;|", key=first.count)
+    source.header = next(csv.reader(io.StringIO(first), delimiter=source.delimiter), [])
+    seen: set[str] = set()
+    repeated = [n for n in (h.strip().lower() for h in source.header) if n in seen or seen.add(n)]  # type: ignore[func-returns-value]
+    if repeated:
+        source.rejected = f"列名重复：{'、'.join(dict.fromkeys(repeated))}"
+    elif source.received <= 0:
+        source.rejected = "没有数据行（only a header, no record）"
+
+
+def _workbook_as_csv(path: Path, out: Path) -> tuple[Path, str]:
+    """Read a workbook in a limited child: a hostile one can exhaust memory and abort its process."""
+    command = [sys.executable, "-m", "toolkit.data.workbook", str(path), str(out), str(WORKBOOK_BYTES)]
+    try:
+        done = subprocess.run(command, capture_output=True, timeout=WORKBOOK_SECONDS, check=False)  # noqa: S603
+    except subprocess.TimeoutExpired:
+        return path, f"工作簿读取超过 {WORKBOOK_SECONDS} 秒，未读取"
+    if done.returncode == 0:
+        return out, ""
+    try:
+        return path, json.loads(done.stdout)["reason"]
+    except (ValueError, KeyError):
+        return path, "工作簿过大或损坏，未读取（workbook too large or broken）"

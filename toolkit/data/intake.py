@@ -1,0 +1,395 @@
+"""From files to stored discharges: read, standardise, apply the rules, account for every record, store.
+
+One file at a time becomes a typed Parquet file with the rules' bits; then one pass over all of them finds duplicates,
+gives every record one fate, and writes the store. 收到 = 纳入 + 排除 + 隔离 is checked per file and stops the run if broken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import reduce
+from pathlib import Path
+from typing import Any
+
+import ibis
+import pandas as pd
+from ibis import _
+
+from toolkit.data import files as source_files
+from toolkit.data.files import SourceFile
+from toolkit.data.formats import FormatMap, resolve, standardise
+from toolkit.data.quality import BITS, CATALOGUE, RECORD_RULES, Fate, Rule
+from toolkit.data.quality.base import CASE_MIX, COST, LOS, MORTALITY
+from toolkit.data.schema import STORED
+from toolkit.data.specialties import attribute
+from toolkit.engine import write_parquet
+from toolkit.errors import InputError, UnbalancedError
+from toolkit.params import RunParams
+
+USABLE = {COST: "cost_usable", LOS: "los_usable", MORTALITY: "death_known", CASE_MIX: "grouped"}
+UNKNOWN_HOSPITAL = ""  # lines that could not be read as a record have no hospital
+SEPARATOR, NOTHING = "␟", "␀"  # printable: SQL text may not hold control characters
+
+
+@dataclass(frozen=True, kw_only=True)
+class Intake:
+    """What came in and what became of it.
+
+    Attributes
+    ----------
+    files
+        One row per source file: number, name, sha256, size, encoding, received, rejected (reason or "").
+    accounts
+        One row per file, hospital, year and set of rules: `file, hospital, year, fate, rule, rules, n`. `rule` is the
+        primary reason ("" where accepted without any mark), `rules` the bits of all that hit.
+    not_applicable
+        Rule id -> why it could not be checked.
+    store
+        Folder of the accepted discharges: one Parquet file a year.
+    """
+
+    files: pd.DataFrame
+    accounts: pd.DataFrame
+    not_applicable: dict[str, str]
+    store: Path
+
+
+def take_in(
+    params: RunParams, form: FormatMap, hospitals: pd.DataFrame | None, connection: Any, work: Path,
+    progress: Callable[[str, float], None] = lambda step, share: None,
+) -> Intake:  # fmt: skip
+    """Read all files of a run into the store.
+
+    Parameters
+    ----------
+    hospitals
+        Registry with column `code`, or None where the run has none (rule K01 is then 不适用).
+    work
+        Folder for intermediate files and the store.
+
+    Raises
+    ------
+    InputError
+        No file could be used at all, or the DRG file contradicts itself.
+    UnbalancedError
+        A file's records do not add up.
+    """
+    typed_folder = work / "typed"
+    typed_folder.mkdir(parents=True, exist_ok=True)
+    applicable, not_applicable = _applicable(form, hospitals)
+    drgs = _drg_table(params, connection, work)
+    sources, by_hash = [], {}
+    paths = source_files.find(params.data.files)
+    for number, path in enumerate(paths):
+        progress("读取", number / len(paths))
+        source = source_files.open_source(number, path, work)
+        sources.append(source)
+        if not source.rejected and source.sha256 in by_hash:
+            source.rejected = f"内容与 {by_hash[source.sha256]} 完全相同（规则F01）"
+        by_hash.setdefault(source.sha256, path.name)
+        if not source.rejected:
+            _type_one(source, params, form, applicable, drgs, connection, typed_folder)
+    _refuse_if_nothing(sources)
+    progress("判定", 1.0)
+    typed = connection.read_parquet(str(typed_folder / "*.parquet"))
+    judged = _judge(typed, applicable, hospitals, connection, work)
+    accounts = _accounts(judged, sources)
+    _check_balance(sources, accounts)
+    store = _store(judged, params, connection, work)
+    return Intake(files=_register(sources), accounts=accounts, not_applicable=not_applicable, store=store)
+
+
+def _applicable(form: FormatMap, hospitals: pd.DataFrame | None) -> tuple[set[str], dict[str, str]]:
+    has = {*form.fields, "specialty", "year"} | ({"los_days"} if {"admission_date", "discharge_date"} <= set(form.fields) else set())
+    reasons: dict[str, str] = {}
+    for id_, rule in CATALOGUE.items():
+        if missing := [f for f in rule.needs if f not in has]:
+            reasons[id_] = f"来源格式没有字段 {'、'.join(missing)}"
+    if hospitals is None:
+        reasons["K01"] = "未提供机构名录"
+    if form.scope is None:
+        reasons["SCOPE"] = "来源格式未声明范围"
+    if "year" not in form.fields:
+        reasons["D01Y"] = "来源格式有日期，见规则D01"
+    return set(CATALOGUE) - set(reasons), reasons
+
+
+# --- one file -----------------------------------------------------------------------------------------------------------
+
+
+def _type_one(
+    source: SourceFile, params: RunParams, form: FormatMap, applicable: set[str], drgs: Any, connection: Any, folder: Path
+) -> None:  # fmt: skip
+    columns, present = _columns(source, form, connection)
+    if source.rejected:
+        return
+    lost = _load_text(source, present, connection)
+    text = connection.table("text_rows")
+    text = text.mutate(source_content=_content_hash(text, present))
+    if drgs is not None:
+        text = _join_drg(text, drgs, form, params, columns)
+    table = standardise(text, columns, form) if drgs is None else _with_joined_drg(text, columns, form)
+    table = attribute(table, params.specialties)
+    bits = [_bit(rule, params) for rule in RECORD_RULES if rule.id in applicable and rule.test]
+    table = table.mutate(
+        rules=reduce(lambda a, b: a + b, bits),
+        record_key=(_.hospital.fill_null("") + SEPARATOR + _.record.fill_null("") + SEPARATOR + _.visit.fill_null("")).hash(),
+    )
+    keep = [*STORED, "file", "line", "rules", "record_key", "content"]
+    written = write_parquet(connection, table.select(keep), folder / f"{source.number:05d}.parquet")
+    if source.kind == "parquet":
+        source.received = written
+    source.unclosed += lost
+    connection.drop_table("text_rows")
+    if source.readable and source.readable != source.path:
+        source.readable.unlink()
+
+
+def _content_hash(text: Any, present: list[str]) -> Any:
+    return reduce(lambda a, b: a + SEPARATOR + b, [text[name].fill_null(NOTHING) for name in present]).hash()
+
+
+def _bit(rule: Rule, params: RunParams) -> Any:
+    assert rule.test is not None  # noqa: S101  filtered by the caller
+    return ibis.ifelse(rule.test(params).fill_null(False), BITS[rule.id], 0).cast("int64")
+
+
+def _columns(source: SourceFile, form: FormatMap, connection: Any) -> tuple[dict[str, list[str]], list[str]]:
+    """Which columns of the file the map means; refuses the file (rule F04) where a needed one is absent."""
+    if source.kind == "parquet":
+        source.header = list(connection.con.execute("SELECT name FROM parquet_schema(?) OFFSET 1", [str(source.path)]).df()["name"])
+    columns = {name: resolve(name, source.header) for name in form.wanted()}
+    optional = {n for s in form.fields.values() if s.optional for n in s.names()} | {n for n in columns if "*" in n}
+    missing = [n for n, found in columns.items() if not found and n not in optional]
+    doubled = [n for n, found in columns.items() if len(found) > 1 and "*" not in n]
+    if missing or doubled:
+        source.rejected = "缺少必需的列：" * bool(missing) + "、".join(missing) + "多列对应一个字段：" * bool(doubled) + "、".join(doubled)
+    return columns, list(dict.fromkeys(n for found in columns.values() for n in found))
+
+
+def _load_text(source: SourceFile, present: list[str], connection: Any) -> list[int]:
+    """The wanted columns as text, with file and physical line number, in the table `text_rows`; returns refused lines."""
+    raw = connection.con
+    quoted = ", ".join(_name(n) for n in present)
+    if source.kind == "parquet":
+        as_text = ", ".join(f"CAST({_name(n)} AS VARCHAR) AS {_name(n)}" for n in present)
+        raw.execute(
+            f"CREATE OR REPLACE TABLE text_rows AS SELECT {as_text}, {source.number}::INTEGER AS file, "  # noqa: S608
+            "file_row_number + 1 AS line FROM read_parquet(?, file_row_number=true)", [str(source.path)],
+        )  # fmt: skip
+        return []
+    names = "{" + ", ".join(f"{_literal(n)}: 'VARCHAR'" for n in source.header) + "}"
+    raw.execute("DROP TABLE IF EXISTS reject_scans; DROP TABLE IF EXISTS reject_errors")
+    raw.execute(
+        f"CREATE OR REPLACE TABLE read_rows AS SELECT {quoted} FROM read_csv(?, delim=?, quote='\"', escape='\"', header=true, "  # noqa: S608
+        f"auto_detect=false, columns={names}, strict_mode=true, null_padding=false, store_rejects=true, rejects_limit=0)",
+        [str(source.readable), source.delimiter],
+    )
+    refused = [line for (line,) in raw.execute("SELECT DISTINCT line FROM reject_errors ORDER BY line").fetchall()]
+    # The engine counts lines of the copy it read; blank and unclosed ones had been taken out of it.
+    lost = [_physical(line, source.lines_skipped) for line in refused]
+    out = sorted([*lost, *source.lines_skipped])
+    # k-th row read -> physical line: k + 2 + the lines before it that are no rows
+    steps = pd.DataFrame({"from_row": [line - 2 - i for i, line in enumerate(out)], "extra": range(1, len(out) + 1)})
+    steps = pd.concat([pd.DataFrame({"from_row": [-1], "extra": [0]}), steps]).groupby("from_row", as_index=False).max()
+    raw.register("line_steps", steps)
+    raw.execute(
+        f"CREATE OR REPLACE TABLE text_rows AS SELECT {quoted}, {source.number}::INTEGER AS file, "  # noqa: S608
+        "r.row_id + 2 + s.extra AS line FROM (SELECT *, rowid AS row_id FROM read_rows) r "
+        "ASOF JOIN line_steps s ON r.row_id >= s.from_row"
+    )
+    raw.unregister("line_steps")
+    raw.execute("DROP TABLE read_rows")
+    return lost
+
+
+def _physical(line: int, skipped: list[int]) -> int:
+    for gone in sorted(skipped):
+        if gone <= line:
+            line += 1
+    return line
+
+
+def _name(column: str) -> str:
+    return '"' + column.replace('"', '""') + '"'
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+# --- the DRG file -------------------------------------------------------------------------------------------------------
+
+
+def _drg_table(params: RunParams, connection: Any, work: Path) -> Any | None:
+    """Keys and DRG of the second file, one row per stay; the file may not contradict itself."""
+    spec = params.data.drg_file
+    if spec is None:
+        return None
+    source = source_files.open_source(99_999, spec.file, work)
+    if source.rejected:
+        raise InputError("分组结果文件不可读", "the DRG file cannot be read", where=str(spec.file), remedy=source.rejected)
+    wanted = {n: resolve(n, source.header) for n in (spec.hospital, spec.record, spec.visit, spec.discharge, spec.drg) if n}
+    if missing := [n for n in (spec.record, spec.visit, spec.drg) if not wanted[n]]:
+        raise InputError(
+            f"分组结果文件缺少列 {'、'.join(missing)}", "the DRG file lacks columns", where=str(spec.file),
+            remedy="在 data.drg_file 中写明列名", remedy_english="name the columns under data.drg_file",
+        )  # fmt: skip
+    present = [found[0] for found in wanted.values() if found]
+    lost = _load_text(source, present, connection)
+    if lost or source.unclosed:
+        raise InputError("分组结果文件有结构错误的行", "ragged lines in the DRG file", where=f"{spec.file}:{(lost + source.unclosed)[0]}",
+                         remedy="修正后重新提供", remedy_english="mend and give it again")  # fmt: skip
+    text = connection.table("text_rows")
+    key = {
+        "key_hospital": text[wanted[spec.hospital][0]].strip() if wanted.get(spec.hospital) else ibis.literal(""),
+        "key_record": text[wanted[spec.record][0]].strip(),
+        "key_visit": text[wanted[spec.visit][0]].strip(),
+        "key_day": text[wanted[spec.discharge][0]].strip()[:10] if wanted.get(spec.discharge) else ibis.literal(""),
+    }
+    drgs = text.select(**key, joined_drg=text[wanted[spec.drg][0]].strip()).distinct()
+    connection.create_table("drg_rows", drgs, overwrite=True)
+    connection.drop_table("text_rows")
+    table = connection.table("drg_rows")
+    repeated = table.group_by(list(key)).aggregate(n=_.count()).filter(_.n > 1).count().execute()
+    if repeated:
+        raise InputError(
+            f"分组结果文件中有 {repeated} 次住院对应多个 DRG", "stays with more than one DRG", where=str(spec.file),
+            remedy="每次住院保留一个 DRG; 若病案号会重复使用, 请在 data.drg_file.discharge 写明出院时间列",
+            remedy_english="keep one DRG a stay, or name the discharge-time column",
+        )  # fmt: skip
+    by_hospital, by_day = bool(wanted.get(spec.hospital)), bool(wanted.get(spec.discharge))
+    return table, by_hospital, by_day
+
+
+def _join_drg(text: Any, drgs: Any, form: FormatMap, params: RunParams, columns: dict[str, list[str]]) -> Any:
+    table, by_hospital, by_day = drgs
+
+    def of(field: str) -> Any:
+        return text[columns[form.fields[field].column][0]].strip()
+
+    conditions = [of("record") == table.key_record, of("visit") == table.key_visit]
+    if by_hospital:
+        conditions.append(of("hospital") == table.key_hospital)
+    if by_day:
+        conditions.append(of("discharge_date")[:10] == table.key_day)
+    return text.left_join(table, conditions).select(*text.columns, "joined_drg")
+
+
+def _with_joined_drg(text: Any, columns: dict[str, list[str]], form: FormatMap) -> Any:
+    from toolkit.data.formats import Source
+
+    joined = form.model_copy(update={"fields": {**form.fields, "drg": Source(column="joined_drg")}})
+    return standardise(text, {**columns, "joined_drg": ["joined_drg"]}, joined)
+
+
+# --- fates --------------------------------------------------------------------------------------------------------------
+
+
+def _refuse_if_nothing(sources: list[SourceFile]) -> None:
+    if all(s.rejected for s in sources):
+        first = sources[0]
+        raise InputError(
+            f"{len(sources)} 个文件全部被拒收: {first.rejected}", "every file was refused", where=str(first.path),
+            remedy="按原因修正后重试; 格式是否选对?", remedy_english="mend the cause; is the format right?",
+        )  # fmt: skip
+
+
+def _judge(typed: Any, applicable: set[str], hospitals: pd.DataFrame | None, connection: Any, work: Path) -> Any:
+    """`typed` with dataset rules' bits added, `fate` and primary `rule`."""
+    if "K04" in applicable:
+        keys = (
+            typed.filter((_.rules & (BITS["K03"] | BITS["SCOPE"])) == 0)
+            .group_by("record_key")
+            .aggregate(n=_.count(), contents=_.content.nunique())
+            .filter(_.n > 1)
+            .select(repeated_key="record_key", contents="contents")
+        )
+        connection.create_table("repeated_keys", keys, overwrite=True)
+        repeated = connection.table("repeated_keys")
+        typed = typed.left_join(repeated, typed.record_key == repeated.repeated_key)
+        first = ibis.row_number().over(ibis.window(group_by=["record_key", "content"], order_by=["file", "line"]))
+        # only the few repeated rows need the window; sorting all records for it would cost a pass
+        few = typed.filter(_.repeated_key.notnull()).mutate(copy=first).mutate(
+            rules=_.rules + ibis.ifelse(_.copy > 0, BITS["K04"], 0) + ibis.ifelse(_.contents > 1, BITS["K05"], 0)
+        )
+        columns = [c for c in typed.columns if c not in ("repeated_key", "contents")]
+        typed = typed.filter(_.repeated_key.isnull()).select(columns).union(few.select(columns).cast({"rules": "int64"}))
+    if "K01" in applicable and hospitals is not None:
+        unknown = ~_.hospital.isin(sorted(hospitals["code"])).fill_null(False)
+        typed = typed.mutate(rules=_.rules + ibis.ifelse(unknown, BITS["K01"], 0).cast("int64"))
+    whole = [r for r in CATALOGUE.values() if not r.scopes and r.fate in (Fate.QUARANTINED, Fate.EXCLUDED)]
+    # What is no discharge at all comes first, then duplicates, then quarantine before exclusion (quality-rules.md §2).
+    whole.sort(key=lambda r: (r.id != "SCOPE", r.id != "K04", r.fate != Fate.QUARANTINED))
+    hits = [((_.rules & BITS[r.id]) != 0, r) for r in whole]
+    return typed.mutate(
+        rule=ibis.cases(*[(test, r.id) for test, r in hits], else_=""),
+        fate=ibis.cases(*[(test, r.fate.value) for test, r in hits], else_="纳入"),
+    )
+
+
+def _accounts(judged: Any, sources: list[SourceFile]) -> pd.DataFrame:
+    counted = (
+        judged.mutate(hospital=_.hospital.fill_null(UNKNOWN_HOSPITAL), year=_.year.fill_null(0))
+        .group_by(["file", "hospital", "year", "fate", "rule", "rules"])
+        .aggregate(n=_.count())
+        .execute()
+    )
+    lines = [
+        {"file": s.number, "hospital": UNKNOWN_HOSPITAL, "year": 0, "fate": Fate.QUARANTINED.value, "rule": "F05",
+         "rules": BITS["F05"], "n": len(s.unclosed)}
+        for s in sources if s.unclosed and not s.rejected
+    ]  # fmt: skip
+    accounts = pd.concat([counted, pd.DataFrame(lines)]) if lines else counted
+    keys = ["file", "hospital", "year", "fate", "rule", "rules"]
+    return accounts.astype({"n": "int64", "rules": "int64"}).sort_values(keys, ignore_index=True)
+
+
+def _check_balance(sources: list[SourceFile], accounts: pd.DataFrame) -> None:
+    counted = accounts.groupby("file")["n"].sum()
+    for source in sources:
+        if not source.rejected and source.received != counted.get(source.number, 0):
+            raise UnbalancedError(
+                f"收到 {source.received} ≠ 纳入 + 排除 + 隔离 {counted.get(source.number, 0)}, 运行已停止",
+                "received does not equal accepted + excluded + quarantined", where=str(source.path),
+                remedy="字段内可能有换行; 请去掉换行后重新导出", remedy_english="a field may hold a line break; export without",
+            )  # fmt: skip
+
+
+def _register(sources: list[SourceFile]) -> pd.DataFrame:
+    return pd.DataFrame(
+        [
+            {"file": s.number, "name": s.path.name, "sha256": s.sha256, "size": s.size, "encoding": s.encoding,
+             "received": 0 if s.rejected else s.received, "rejected": s.rejected}
+            for s in sources
+        ]
+    )  # fmt: skip
+
+
+def _store(judged: Any, params: RunParams, connection: Any, work: Path) -> Path:
+    """Accepted discharges with what each may be used for, one sorted file a year."""
+    folder = work / "discharges"
+    folder.mkdir(exist_ok=True)
+    usable = {
+        column: ibis.and_(*[(_.rules & BITS[r.id]) == 0 for r in CATALOGUE.values() if scope in r.scopes])
+        for scope, column in USABLE.items()
+    }
+    accepted = judged.filter(_.fate == "纳入").mutate(**usable)
+    accepted = accepted.mutate(
+        cost_usable=_.cost_usable & _.cost_fen.notnull(), los_usable=_.los_usable & _.los_days.notnull(),
+        drg=ibis.ifelse(_.grouped, _.drg, ibis.null("string")),
+    )  # fmt: skip
+    columns = [*STORED, *USABLE.values(), "file", "line"]
+    order = ["hospital", "specialty", "drg", "file", "line"]
+    for year in params.all_years:
+        write_parquet(connection, accepted.filter(_.year == year).select(columns), folder / f"{year}.parquet", order_by=order)
+    return folder
+
+
+def discharges(connection: Any, store: Path) -> Any:
+    """The stored discharges as a table expression, one row per discharge."""
+    return connection.read_parquet(str(store / "*.parquet"))
+
+
+

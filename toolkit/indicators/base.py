@@ -1,0 +1,156 @@
+"""What an indicator is: a ratio of two sums over rows of the cube, declared once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+import pandas as pd
+
+col = pd.col
+CubeExpression = Any  # pandas' column expression: printed in the handbook as it is executed
+
+
+class Domain(StrEnum):
+    CAPACITY = "服务能力"
+    TECHNIQUE = "技术水平"
+    EFFICIENCY = "服务效率"
+    SAFETY = "质量安全"
+    REACH = "辐射能力"
+
+
+class Direction(StrEnum):
+    HIGHER = "越高越好"
+    LOWER = "越低越好"
+    NEUTRAL = "不评优劣"
+
+
+class Distribution(StrEnum):
+    """How the interval is made."""
+
+    MEAN = "对数正态近似"  # delta method on the log of a mean, from Σa and Σa²
+    PROPORTION = "Clopper–Pearson 精确区间"
+    RARE = "Poisson 精确区间"
+
+
+class Standing(StrEnum):
+    STATED = "公开文献"
+    POLICY = "政策选择"
+
+
+class Status(StrEnum):
+    """Why a cell has a value or none; words as reports print them."""
+
+    VALUE = "值"
+    NOT_APPLICABLE = "不适用"
+    NO_REFERENCE = "无标杆"
+    TOO_FEW = "例数不足"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    title: str
+    clause: str = ""
+    standing: Standing = Standing.STATED
+
+
+@dataclass(frozen=True, kw_only=True)
+class Example:
+    """A few discharges and the value they must give: printed in the handbook and run as a test on every engine.
+
+    Attributes
+    ----------
+    discharges
+        A text table, columns divided by `|`; an empty field is missing. Columns not named get a plain default.
+    value
+        Of hospital A, in the indicator's unit.
+    arithmetic
+        How a person computes it.
+    policy
+        Parameters that differ from the example's defaults (no trimming, one reference case enough).
+    """
+
+    discharges: str
+    value: float
+    arithmetic: str
+    policy: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Indicator:
+    """A ratio of two sums over rows of the cube. Both sums are kept to the end, so tables of any level add up exactly.
+
+    A row of the cube for which either side is missing leaves both: a DRG without a reference, for example.
+
+    Attributes
+    ----------
+    numerator, denominator
+        Expressions over the referenced cube (`toolkit.reference.Referenced.frame`), one value a row, summed over rows.
+        No denominator: a plain total, which adds up on its numerator alone.
+    squares
+        Σ of squares over discharges of what each adds to the numerator, for indicators of distribution MEAN. A discharge
+        adds 1 to the denominator there.
+    among
+        Rows that count at all, e.g. one risk grade. None = every row.
+    applies_to
+        Rows that the indicator is for; where no row of a cell is, the cell reads 不适用, never 0.
+    own_share
+        The unit's share of the reference cases, by row, where the indicator has a reference.
+    scale, unit, decimals
+        The value is scale × Σnumerator / Σdenominator, printed with so many decimals.
+    """
+
+    id: str
+    name_zh: str
+    name_en: str
+    domain: Domain
+    formula: str
+    source: Source
+    numerator: CubeExpression
+    denominator: CubeExpression | None
+    direction: Direction
+    distribution: Distribution | None
+    example: Example
+    squares: CubeExpression | None = None
+    among: CubeExpression | None = None
+    applies_to: CubeExpression | None = None
+    own_share: CubeExpression | None = None
+    unit: str = ""
+    scale: float = 1.0
+    decimals: int = 2
+    note: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Count:
+    """The indicator's one sibling, for what does not add up: distinct values of a key. `roll_up` refuses it."""
+
+    id: str
+    name_zh: str
+    name_en: str
+    domain: Domain
+    formula: str
+    source: Source
+    of: str
+    among: CubeExpression
+    direction: Direction
+    example: Example
+    unit: str = ""
+    decimals: int = 0
+    note: str = ""
+    applies_to: None = None
+
+
+Declared = Indicator | Count
+
+
+def catalogue(*declared: Declared) -> dict[str, Declared]:
+    """By id; a repeated id is a mistake, not a replacement."""
+    by_id: dict[str, Declared] = {}
+    for one in declared:
+        if one.id in by_id:
+            raise RuntimeError(f"indicator {one.id} declared twice")
+        by_id[one.id] = one
+    return by_id

@@ -1,0 +1,51 @@
+"""技术水平: operations by level."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from toolkit.indicators.base import Direction, Distribution, Domain, Example, Indicator, Source, Standing, col
+from toolkit.indicators.capacity import SELECTION
+
+ENTERED = "手术级别为医院填报（C17x01、C38xNN），未与目录核对；每次出院只计一次。"
+COUNTY = "县"
+
+
+def _share(id: str, name_zh: str, name_en: str, measure: str, levels: str, applies_to: Any, example: Example) -> Indicator:
+    return Indicator(
+        id=id, name_zh=name_zh, name_en=name_en, domain=Domain.TECHNIQUE,
+        formula=f"含{levels}手术的出院人次 / 有手术（含介入治疗，级别已填）的出院人次；外科为主的专科",
+        source=Source(title=SELECTION, clause="第 10 项", standing=Standing.POLICY),
+        numerator=col(measure), denominator=col(f"{measure}_n"), applies_to=applies_to, direction=Direction.HIGHER,
+        distribution=Distribution.PROPORTION, unit="%", scale=100, decimals=1, note=ENTERED, example=example,
+    )  # fmt: skip
+
+
+LEVEL4 = _share(
+    "level4_share", "四级手术占比", "level-4 surgery share", "level4", "四级",
+    col("surgical_specialty") & (col("tier") != COUNTY),
+    Example(discharges="""
+        hospital | surgical | surgery_level
+        A        | T        | 4
+        A        | T        | 4
+        A        | T        | 3
+        A        | T        |
+        A        | F        |
+        B        | T        | 4
+        """, value=100 * 2 / 3, arithmetic="2/3；级别未填的手术和无手术的出院不计"),
+)  # fmt: skip
+LEVEL34 = _share(
+    "level34_share", "三四级手术占比（县级医院）", "level-3-and-4 surgery share", "level34", "三级或四级",
+    col("surgical_specialty") & (col("tier") == COUNTY),
+    Example(discharges="""
+        hospital | tier | surgical | surgery_level
+        A        | 县   | T        | 4
+        A        | 县   | T        | 3
+        A        | 县   | T        | 2
+        A        | 县   | T        | 1
+        A        | 县   | F        |
+        B        | 市   | T        | 4
+        """, value=100 * 2 / 4, arithmetic="(1+1)/4；B 院为市级，不用此指标"),
+)  # fmt: skip
+
+DECLARED = (LEVEL4, LEVEL34)

@@ -1,0 +1,203 @@
+"""References from the cube: DRG means of cost and LOS, weights, risk grades; contemporaneous or frozen.
+
+Two families of numbers, never mixed (domain.md §4): on the *contemporaneous* basis each year stands against its own
+reference (level, ranking); on the *frozen* basis reference means, trim limits, weights and risk grades are fixed at the
+period before (change).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from toolkit.cube import NONE, Basis
+from toolkit.errors import InputError
+from toolkit.params import RiskPolicy, RunParams
+
+GRADES = {0: "无死亡", 1: "低风险", 2: "中低风险", 3: "中高风险", 4: "高风险"}
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Referenced:
+    """The cube on one basis, with what indicators need beside the sums.
+
+    Attributes
+    ----------
+    frame
+        One row per cube row: the key, `cycle`, `level_group`, `tier`, `surgical_specialty`, the measures (trimmed ones of
+        this basis; cost at constant prices on the frozen basis), `ref_cost` (fen), `ref_los` (days), `weight`,
+        `risk_grade` (0–4, missing = ungraded), `own_cost`, `own_los` (the unit's share of its reference cases).
+    grades
+        One row per reference window and DRG: `window, drg, n, died, rate, ln_rate, z, grade`.
+    insufficient
+        Windows whose reference holds too few deaths to grade; their `risk_grade` is missing.
+    """
+
+    basis: Basis
+    frame: pd.DataFrame
+    grades: pd.DataFrame
+    insufficient: dict[str, str]
+
+
+def attach(cube: pd.DataFrame, params: RunParams, hospitals: pd.DataFrame, basis: Basis) -> Referenced:
+    """Give every cube row its reference values on one basis.
+
+    Parameters
+    ----------
+    cube
+        From `toolkit.cube.build` with the default key.
+    hospitals
+        `code, level_group, tier` for every hospital of the cube.
+    """
+    frame = _on_basis(cube, params, hospitals, basis)
+    window = frame["year"].isin(range(params.baseline.first, params.baseline.last + 1)) if basis == "frozen" else None
+    base = frame if window is None else frame[window]
+    by_time = [] if basis == "frozen" else ["year"]
+    grouped = base[base["drg"] != NONE]
+    for name in ("cost", "los"):
+        frame = _reference_mean(frame, grouped, name, ["level_group", "drg", *by_time], params)
+    frame = frame.merge(_weights(grouped, params, by_time), on=["drg", *by_time], how="left")
+    grades, insufficient = _grades(grouped, params, basis)
+    if params.risk_grades.file is None:
+        graded = grades[~grades["window"].isin(insufficient)]
+        graded = graded[["window", "drg", "grade"]].rename(columns={"grade": "risk_grade"})
+        key = frame["cycle"] if basis == "contemporaneous" else pd.Series("frozen", index=frame.index)
+        frame = frame.assign(window=key).merge(graded, on=["window", "drg"], how="left").drop(columns="window")
+    else:
+        frame = frame.merge(_table(params.risk_grades.file, "grade").rename(columns={"grade": "risk_grade"}), on="drg", how="left")
+    return Referenced(basis=basis, frame=frame, grades=grades, insufficient=insufficient)
+
+
+def _on_basis(cube: pd.DataFrame, params: RunParams, hospitals: pd.DataFrame, basis: Basis) -> pd.DataFrame:
+    other = {"frozen": "@contemporaneous", "contemporaneous": "@frozen"}[basis]
+    frame = cube.drop(columns=[c for c in cube if c.endswith(other)])
+    frame = frame.rename(columns={c: c.removesuffix(f"@{basis}") for c in frame})
+    if basis == "frozen" and params.price_index:
+        price = frame["year"].map(params.price_index)
+        for name in ("cost", "cost_kept"):
+            frame[name], frame[f"{name}_sq"] = frame[name] / price, frame[f"{name}_sq"] / price**2
+    registry = hospitals.set_index("code")
+    groups = registry["level_group"] if params.reference.scope == "level_group" else pd.Series("all", index=registry.index)
+    cycle = {y: label for label, years in params.periods.items() for y in range(years.first, years.last + 1)}
+    surgical = {s.id: s.surgical for s in params.specialties}
+    return frame.assign(
+        level_group=frame["hospital"].map(groups).fillna("").astype(str),
+        tier=frame["hospital"].map(registry["tier"]).fillna("").astype(str),
+        cycle=frame["year"].map(cycle),
+        surgical_specialty=frame["specialty"].map(surgical).fillna(False).astype(bool),
+    )
+
+
+def _reference_mean(
+    frame: pd.DataFrame, grouped: pd.DataFrame, name: str, keys: list[str], params: RunParams
+) -> pd.DataFrame:  # fmt: skip
+    """Adds `ref_<name>` (mean over the reference, missing below the minimum cases) and `own_<name>`."""
+    total, count = f"{name}_kept", f"{name}_kept_n"
+    reference = grouped.groupby(keys, sort=True)[[total, count]].sum().rename(columns={total: "_sum", count: "_n"})
+    unit = grouped.groupby([*keys, "hospital", "specialty"], sort=True)[[count]].sum().rename(columns={count: "_unit_n"})
+    frame = frame.join(reference, on=keys).join(unit, on=[*keys, "hospital", "specialty"])
+    frame["_unit_n"] = frame["_unit_n"].fillna(0)
+    if params.reference.leave_one_out:
+        own = grouped.groupby([*keys, "hospital"], sort=True)[[total, count]].sum()
+        own = own.rename(columns={total: "_own_sum", count: "_own_n"})
+        frame = frame.join(own, on=[*keys, "hospital"])
+        frame["_sum"] -= frame["_own_sum"].fillna(0)
+        frame["_n"] -= frame["_own_n"].fillna(0)
+        frame["_unit_n"] = 0.0
+    enough = frame["_n"] >= params.reference.minimum_cases
+    mean = (frame["_sum"] / frame["_n"]).where(enough)
+    frame[f"ref_{name}"] = mean.where(mean > 0)  # a reference of 0 divides nothing: leaves both sums
+    frame[f"own_{name}"] = (frame["_unit_n"] / frame["_n"]).where(enough)
+    return frame.drop(columns=[c for c in frame if c.startswith("_")])
+
+
+def _weights(grouped: pd.DataFrame, params: RunParams, by_time: list[str]) -> pd.DataFrame:
+    """`drg` (and `year`), `weight`: mean cost of the DRG ÷ mean cost of all grouped cases, or as published."""
+    policy = params.weights
+    if policy.source == "file":
+        assert policy.file is not None  # noqa: S101  WeightPolicy checks it
+        table = _table(policy.file, "weight")
+        years = grouped[by_time].drop_duplicates()
+        return table.merge(years, how="cross") if by_time else table
+    if policy.source == "records":
+        sums = grouped.groupby(["drg", *by_time])[["carried_weight", "carried_weight_n"]].sum()
+        weight = sums["carried_weight"] / sums["carried_weight_n"].where(sums["carried_weight_n"] > 0) / 10_000
+        return weight.rename("weight").reset_index()
+    cost = "cost_kept" if policy.trimmed else "cost"
+    sums = grouped.groupby(["drg", *by_time])[[cost, f"{cost}_n", "n"]].sum().reset_index()
+    sums["mean"] = sums[cost] / sums[f"{cost}_n"].where(sums[f"{cost}_n"] > 0)
+    # A grouped case without usable cost stands at the mean of its DRG, so that the reference's own CMI is exactly 1.
+    known = sums[sums["mean"].notna()].assign(expected=lambda f: f["mean"] * f["n"])
+    if by_time:
+        all_cases = known.groupby(by_time)[["expected", "n"]].sum()
+        overall = sums["year"].map(all_cases["expected"] / all_cases["n"])
+    else:
+        overall = known["expected"].sum() / known["n"].sum() if len(known) else np.nan
+    return sums.assign(weight=sums["mean"] / overall)[["drg", *by_time, "weight"]]
+
+
+def _table(path, column: str) -> pd.DataFrame:
+    """A published table `drg,<column>`."""
+    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    if missing := [c for c in ("drg", column) if c not in table]:
+        raise InputError(f"表缺少列 {'、'.join(missing)}", "columns missing", where=str(path), remedy=f"需要 drg,{column}")
+    values = pd.to_numeric(table[column], errors="coerce")
+    bad = values.isna() | table["drg"].duplicated()
+    if bad.any():
+        line = int(np.flatnonzero(bad)[0]) + 2
+        raise InputError("数值无效或 DRG 重复", "bad number or repeated DRG", where=f"{path}:{line}", remedy="修正该行")
+    return pd.DataFrame({"drg": table["drg"], column: values})
+
+
+# --- risk grades --------------------------------------------------------------------------------------------------------
+
+
+def _grades(grouped: pd.DataFrame, params: RunParams, basis: Basis) -> tuple[pd.DataFrame, dict[str, str]]:
+    window = grouped["cycle"] if basis == "contemporaneous" else pd.Series("frozen", index=grouped.index)
+    sums = grouped.assign(window=window).groupby(["window", "drg"])[["died_n", "died"]].sum().reset_index()
+    tables, insufficient = [], {}
+    for label, part in sums.groupby("window"):
+        table = risk_grades(part.rename(columns={"died_n": "n"}).drop(columns="window"), params.risk_grades)
+        tables.append(table.assign(window=label))
+        if reason := too_few_deaths(table, params.risk_grades):
+            insufficient[str(label)] = reason
+    columns = ["window", "drg", "n", "died", "rate", "ln_rate", "z", "grade"]
+    return (pd.concat(tables)[columns] if tables else pd.DataFrame(columns=columns)).reset_index(drop=True), insufficient
+
+
+def risk_grades(drgs: pd.DataFrame, policy: RiskPolicy) -> pd.DataFrame:
+    """Risk grade of every DRG: ln mortality standardised over DRGs, unweighted, sample SD (domain.md §3).
+
+    Parameters
+    ----------
+    drgs
+        One row per DRG: `drg, n, died`.
+
+    Returns
+    -------
+    pd.DataFrame
+        With `rate` (deaths per discharge), `ln_rate`, `z` and `grade`: 0 no death, 1 z < −1, 2 −1 ≤ z < 0, 3 0 ≤ z < 1,
+        4 z ≥ 1; missing below the minimum cases.
+    """
+    enough = drgs["n"] >= policy.minimum_cases
+    rate = (drgs["died"] / drgs["n"].where(drgs["n"] > 0)).astype(float)
+    with_death = enough & (drgs["died"] > 0)
+    ln_rate = pd.Series(np.log(rate.where(with_death)), index=drgs.index)
+    spread = ln_rate.std(ddof=1)
+    z = (ln_rate - ln_rate.mean()) / spread if spread > 0 else ln_rate * np.nan
+    grade = pd.Series(np.digitize(z.fillna(0), [-1.0, 0.0, 1.0]) + 1.0, index=drgs.index).where(z.notna())
+    grade = grade.mask(enough & (drgs["died"] == 0), 0.0)
+    return drgs.assign(rate=rate, ln_rate=ln_rate, z=z, grade=grade)
+
+
+def too_few_deaths(grades: pd.DataFrame, policy: RiskPolicy) -> str:
+    """Why this reference cannot grade risk, or an empty string."""
+    deaths = int(grades["died"].sum())
+    low = int(grades.loc[grades["grade"].isin([1, 2]), "died"].sum())
+    if deaths < policy.minimum_deaths:
+        return f"参照死亡 {deaths} 例，少于 {policy.minimum_deaths} 例"
+    if low < policy.minimum_deaths_low:
+        return f"低与中低风险组死亡 {low} 例，少于 {policy.minimum_deaths_low} 例"
+    return ""
