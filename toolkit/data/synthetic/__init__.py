@@ -1,8 +1,10 @@
 """合成数据: a synthetic region with known truth, for trying, testing and measuring. Nothing in it is a real record."""
 
 from toolkit.data.synthetic.discharges import discharges, write_discharges
+from toolkit.data.synthetic.front_page import write_front_pages
 from toolkit.data.synthetic.generate import generate
 from toolkit.data.synthetic.region import SyntheticRegion
 from toolkit.data.synthetic.settings import DEFAULT_EFFECTS, MARK, Effect, Settings
 
-__all__ = ["DEFAULT_EFFECTS", "MARK", "Effect", "Settings", "SyntheticRegion", "discharges", "generate", "write_discharges"]
+__all__ = ["DEFAULT_EFFECTS", "MARK", "Effect", "Settings", "SyntheticRegion", "discharges", "generate", "write_discharges",
+           "write_front_pages"]

@@ -22,23 +22,24 @@ SCHEMA = pa.schema([pa.field(name, _ARROW[BY_NAME[name].type]) for name in STORE
 
 
 def write_discharges(region: SyntheticRegion, folder: Path | str, *, workers: int = 1) -> Path:
-    """Write `year=YYYY.parquet` (zstd) for each year, the registry tables and truth.json; returns the folder.
+    """Write `discharges/year=YYYY.parquet` (zstd), the registry tables and truth.json; returns the path of truth.json.
 
     Grain: one row per discharge; columns `STORED` of `toolkit.data.schema`, with `drg_weight` all NULL; sorted by
     hospital and specialty. One row group per drawn block, so memory does not grow with the size. Years go to `workers`
     processes; bytes do not depend on how many.
     """
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    store = folder / "discharges"  # Parquet alone, so that the folder can be opened as one data set
+    store.mkdir(parents=True, exist_ok=True)
     if workers > 1:
         from joblib import Parallel, delayed
 
-        Parallel(n_jobs=workers)(delayed(_write_year)(region, year, folder) for year in region.settings.years)
+        Parallel(n_jobs=workers, prefer="threads")(delayed(_write_year)(region, year, store) for year in region.settings.years)
     else:
         for year in region.settings.years:
-            _write_year(region, year, folder)
+            _write_year(region, year, store)
     write_registry(region, folder)
-    return folder
+    return folder / "truth.json"
 
 
 def discharges(region: SyntheticRegion, year: int, block: int = 0) -> pa.Table:

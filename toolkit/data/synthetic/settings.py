@@ -106,7 +106,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         ranges = {
-            "seed": (0, 2**63 - 1), "discharges": (0, 10**9), "first_year": (1995, 2090), "hospitals": (6, 3000),
+            "seed": (0, 2**63 - 1), "discharges": (0, 10**9), "first_year": (2000, 2050), "hospitals": (6, 3000),
             "adjacent_groups": (48, 400), "projects": (0, 10**5), "inflation": (-0.5, 0.5), "los_trend": (-0.2, 0.2),
             "drift_sd": (0, 0.5), "ungrouped_share": (0, 0.5), "dirt_rate": (0, 0.3), "ragged_limit": (0, 1),
         }
