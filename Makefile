@@ -1,7 +1,7 @@
 # Two commands: `make run` and `make test`. Each sets up what is missing (bootstrap.sh) and then does its work.
 # Without make: `sh run.sh`, `sh test.sh`.
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all check lab bench golden lock clean setup
+.PHONY: help run test test-all check format lab bench golden lock clean setup
 
 # Another environment's variables must not reach ours.
 unexport PYTHONPATH PYTHONHOME
@@ -29,6 +29,10 @@ check: setup ## 格式、规则、类型、分层、生成的文档 | format, li
 	$(PY) -m mypy toolkit
 	.venv/bin/lint-imports
 
+format: setup ## 统一格式，改正能自动改的 | format, and mend what can be mended
+	$(PY) -m ruff check --fix-only .
+	$(PY) -m ruff format .
+
 lab: ## 打开中文 JupyterLab（仅本机） | open JupyterLab on notebooks/, this machine only
 	@sh jupyter/lab.sh
 
@@ -39,11 +43,11 @@ golden: setup ## 重新生成基准结果（须在 CHANGELOG 说明） | make th
 	$(PY) -m tests.golden
 
 # uv resolves in seconds and for every platform at once; pip installs. uv does not read pip.conf: where PyPI is not
-# within reach, set UV_DEFAULT_INDEX to the mirror. Versions stay unless pyproject.toml asks; UPGRADE=1 takes the newest.
+# within reach, set UV_DEFAULT_INDEX to the mirror; certificates are the system's, as for pip. Versions stay unless pyproject.toml asks; UPGRADE=1 takes the newest.
 lock: setup ## 重新生成 requirements.lock（UPGRADE=1 取最新） | make requirements.lock anew
 	@PATH="$$PWD/.tools/bin:$$PATH"; command -v uv >/dev/null 2>&1 \
 	    || $(PY) -m pip install -q --target .tools uv || python3 -m pip install -q --target .tools uv
-	PATH="$$PWD/.tools/bin:$$PATH" UV_CUSTOM_COMPILE_COMMAND="make lock" uv pip compile --quiet \
+	PATH="$$PWD/.tools/bin:$$PATH" UV_SYSTEM_CERTS="$${UV_SYSTEM_CERTS:-true}" UV_CUSTOM_COMPILE_COMMAND="make lock" uv pip compile --quiet \
 	    --universal --python-version 3.11 --generate-hashes --group dev --no-emit-index-url \
 	    $(if $(UPGRADE),--upgrade) pyproject.toml -o requirements.lock
 
