@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import shutil
 import subprocess
 import time
@@ -11,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import websocket
+
+from toolkit.reporting.style import font_paths
 
 PROGRAM = next((p for n in ("chromium", "chromium-browser", "google-chrome") if (p := shutil.which(n))), None)
 
@@ -20,10 +23,15 @@ class Page:
 
     def __init__(self, profile: Path, *, width: int = 1280, height: int = 900) -> None:
         assert PROGRAM
+        # the package's own Chinese fonts, so that widths are those that readers see, on machines without any
+        fonts = profile / "share" / "fonts"
+        fonts.mkdir(parents=True)
+        for font in font_paths():
+            (fonts / Path(font).name).symlink_to(font)
         self._process = subprocess.Popen(
             [PROGRAM, "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
              "--disable-background-networking", "--remote-debugging-port=0", f"--user-data-dir={profile}", "about:blank"],
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=os.environ | {"XDG_DATA_HOME": str(profile / "share")},
         )  # fmt: skip
         port_file = profile / "DevToolsActivePort"
         self._wait(lambda: port_file.exists() and port_file.read_text().count("\n"), 60, "the browser did not start")

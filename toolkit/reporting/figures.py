@@ -323,8 +323,8 @@ def change_forest(frame: pd.DataFrame, *, id: str, caption: str, note: str = "")
     _require(frame, ["label", "ratio", "low", "high", "direction", "verdict"], id)
     if frame.empty:
         return _nothing(caption)
-    if unknown := sorted(set(map(str, frame["verdict"])) - set(VERDICTS)):
-        raise ContractBroken(f"未知结论 {'、'.join(unknown)}", "unknown verdict")
+    if unknown := sorted(set(map(str, [*frame["verdict"], *frame["direction"]])) - set(VERDICTS) - set(DIRECTIONS)):
+        raise ContractBroken(f"未知结论或方向 {'、'.join(unknown)}", "unknown verdict or direction")
     numbers = frame[["ratio", "low", "high"]].to_numpy(dtype=float)
     if (numbers <= 0).any():
         raise ContractBroken("比值及区间须大于 0", "ratios and limits must be above 0", where=id)

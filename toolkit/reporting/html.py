@@ -47,7 +47,7 @@ def render(blocks: Iterable[Block], *, title: str, provenance: Provenance) -> st
     groups = [front]
     for block, number in numbered(blocks):
         if isinstance(block, Heading) and block.level == 1:
-            groups.append(_Group([], block.text, f"section-{len(groups)}"))
+            groups.append(_Group([], block.text, f"section-{sum(bool(g.anchor) for g in groups) + 1}"))
         elif len(groups) == 1 and not isinstance(block, Title | Meta):
             groups.append(_Group([], heading="（开篇）"))  # opening text follows the contents
         groups[-1].blocks.append((block, number))

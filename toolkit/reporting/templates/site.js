@@ -35,7 +35,7 @@ const table = new DataTable("#reports", {
 const search = document.getElementById("search");
 const lists = [...document.querySelectorAll("select[data-column]")];
 const apply = () => {
-  table.search(search.value.trim().normalize("NFKC"));
+  table.search(search.value.trim().replace(/\s+/g, " "));  // also the wide space of Chinese keyboards
   for (const list of lists) table.column(Number(list.dataset.column)).search(list.value, { exact: list.value !== "" });
   table.draw();
 };
