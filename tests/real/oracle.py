@@ -1,0 +1,336 @@
+"""The indicators a second time: every number from its definition, over single records, in plain numpy.
+
+Nothing of the toolkit is imported here, and nothing is shared with its way of computing: no sums of groups that are added or
+subtracted, no SQL, no cells. Each case gets its own ratio, weight or grade, and a unit's value is the mean over its cases.
+Slow and plain on purpose: the test is worth what its independence is worth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy import optimize, stats
+
+LEAST_COST, GREATEST_COST, LONGEST_STAY, CANCELLED_STAY = 5.0, 2_000_000.0, 60, 2
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What the definitions leave open; the defaults are the toolkit's published ones."""
+
+    trim: str = "iqr"  # iqr, percentile, sd, none
+    below: float = 0.5
+    above: float = 1.5
+    percentiles: tuple[float, float] = (0.05, 0.95)
+    deviations: float = 3.0
+    least_cases: int = 5
+    leave_one_out: bool = False
+    trimmed_weights: bool = False
+
+
+# --- records
+
+
+def brazil(path: Path) -> pd.DataFrame:
+    """Ordinary admissions discharged in 2019–2024; a group is procedure × three-character diagnosis."""
+    raw = pd.read_parquet(path)
+    left, came = pd.to_datetime(raw["DT_SAIDA"], format="%Y%m%d"), pd.to_datetime(raw["DT_INTER"], format="%Y%m%d")
+    icd = raw["DIAG_PRINC"].astype(object)
+    cases = pd.DataFrame(
+        {
+            "hospital": raw["CNES"].astype(object),
+            "specialty": [_mental_specialty(code) for code in icd],
+            "year": left.dt.year,
+            "drg": raw["PROC_REA"].astype(object) + "/" + icd.str[:3],
+            "principal": icd,
+            "los": (left - came).dt.days.clip(lower=1).astype(float),
+            "cost": raw["VAL_TOT"].astype(float),
+            "died": (raw["MORTE"] == 1).astype(int),
+        }
+    )
+    wanted = (raw["IDENT"] == "1").to_numpy() & cases["year"].between(2019, 2024).to_numpy()
+    return mark_usable(cases[wanted].reset_index(drop=True))
+
+
+def _mental_specialty(code: str) -> str | None:
+    if code[0] != "F" or not code[1:3].isdigit():
+        return None
+    number = int(code[1:3])
+    for name, first, last in (
+        ("substance", 10, 19), ("schizophrenia", 20, 29), ("bipolar", 30, 31), ("depression", 32, 33),
+    ):  # fmt: skip
+        if first <= number <= last:
+            return name
+    return None
+
+
+def new_york(path: Path) -> pd.DataFrame:
+    """One year; the group is APR-DRG with severity, the specialty its major category. No ICD code is published."""
+    raw = pd.read_csv(path, dtype=str)
+    cases = pd.DataFrame(
+        {
+            "hospital": raw["Permanent Facility Id"].str.replace(".0", "", regex=False).astype(object),
+            "specialty": raw["APR MDC Code"].astype(object),
+            "year": raw["Discharge Year"].astype(int),
+            "drg": (raw["APR DRG Code"] + "-" + raw["APR Severity of Illness Code"]).astype(object),
+            "principal": None,
+            "los": raw["Length of Stay"].str.replace(" +", "", regex=False).astype(float),
+            "cost": pd.to_numeric(raw["Total Costs"], errors="coerce"),
+            "died": (raw["Patient Disposition"] == "Expired").astype(int),
+        }
+    )
+    return mark_usable(cases)
+
+
+def chile(path: Path) -> pd.DataFrame:
+    """One institute, one year; the record carries its group's published weight, and no cost."""
+    raw = pd.read_csv(path, dtype=str)
+    left = pd.to_datetime(raw["FECHAALTA"], format="%d-%m-%Y")
+    came = pd.to_datetime(raw["FECHA_INGRESO"], format="%d-%m-%Y")
+    cases = pd.DataFrame(
+        {
+            "hospital": raw["COD_HOSPITAL"].astype(object),
+            "specialty": raw["ESPECIALIDAD_MEDICA"].astype(object),
+            "year": left.dt.year,
+            "drg": raw["IR_29301_COD_GRD"].astype(object),
+            "principal": raw["DIAGNOSTICO1"].astype(object),
+            "los": (left - came).dt.days.clip(lower=1).astype(float),
+            "cost": np.nan,
+            "died": (raw["TIPOALTA"] == "FALLECIDO").astype(int),
+            "own_weight": raw["IR_29301_PESO"].astype(float),
+        }
+    )
+    return mark_usable(cases)
+
+
+def mark_usable(cases: pd.DataFrame) -> pd.DataFrame:
+    """Which cases may enter a cost or a stay measure; volume and deaths ask neither."""
+    cases = cases.copy()
+    cancelled = np.array([isinstance(p, str) and p.startswith("Z53") for p in cases["principal"]], dtype=bool)
+    cancelled &= (cases["los"] <= CANCELLED_STAY).to_numpy()
+    short_enough = (cases["los"] <= LONGEST_STAY).to_numpy() & ~cancelled  # a missing stay compares as False
+    cases["los_ok"] = short_enough
+    cases["cost_ok"] = short_enough & cases["cost"].between(LEAST_COST, GREATEST_COST).to_numpy()
+    return cases
+
+
+def deflated(cases: pd.DataFrame, price_index: dict[int, float]) -> pd.DataFrame:
+    """Costs in the money of the year whose index is 1; whether a cost is usable was decided on the money as paid."""
+    cases = cases.copy()
+    cases["cost"] = cases["cost"] / cases["year"].map(price_index)
+    return cases
+
+
+# --- reference
+
+
+def bounds(values: np.ndarray, policy: Policy) -> tuple[float, float]:
+    """The inclusive limits of one group's values."""
+    if policy.trim == "none":
+        return -np.inf, np.inf
+    if policy.trim == "sd":
+        centre = values.mean()
+        spread = policy.deviations * (values.std(ddof=1) if len(values) > 1 else np.nan)
+        return centre - spread, centre + spread
+    ordered = np.sort(values)
+    if policy.trim == "percentile":
+        return _quantile(ordered, policy.percentiles[0]), _quantile(ordered, policy.percentiles[1])
+    first, third = _quantile(ordered, 0.25), _quantile(ordered, 0.75)
+    return first - policy.below * (third - first), third + policy.above * (third - first)
+
+
+def _quantile(ordered: np.ndarray, share: float) -> float:
+    """Linear interpolation between the two neighbours, written out."""
+    place = share * (len(ordered) - 1)
+    low = int(np.floor(place))
+    high = min(low + 1, len(ordered) - 1)
+    return float(ordered[low] + (place - low) * (ordered[high] - ordered[low]))
+
+
+def ratios(cases: pd.DataFrame, measure: str, policy: Policy, baseline: Iterable[int] | None) -> np.ndarray:
+    """Each case's value over its group's reference mean; nan where the case or its group does not count.
+
+    With `baseline` the reference is those years together, for every year; without it, each year is its own reference.
+    """
+    value, usable = cases[measure].to_numpy(float), cases[f"{measure}_ok"].to_numpy(bool)
+    hospital, year = cases["hospital"].to_numpy(object), cases["year"].to_numpy(int)
+    found = np.full(len(cases), np.nan)
+    keys = ["drg"] if baseline is not None else ["drg", "year"]
+    # Cases without a group fall out here; a hospital without a name still belongs to the reference.
+    for rows in cases.groupby(keys, dropna=True, sort=False).indices.values():
+        reference = rows if baseline is None else rows[np.isin(year[rows], list(baseline))]
+        reference = reference[usable[reference]]
+        if len(reference) == 0:
+            continue
+        low, high = bounds(value[reference], policy)
+        if np.isnan(low):  # one case has no standard deviation: no limit can be set, and the group keeps its case
+            low, high = -np.inf, np.inf
+        kept = reference[(value[reference] >= low) & (value[reference] <= high)]
+        own = rows[usable[rows] & (value[rows] >= low) & (value[rows] <= high)]
+        if policy.leave_one_out:
+            for name in set(hospital[own]):
+                others = kept[hospital[kept] != name]
+                if len(others) >= policy.least_cases:
+                    mine = own[hospital[own] == name]
+                    found[mine] = value[mine] / value[others].mean()
+        elif len(kept) >= policy.least_cases:
+            found[own] = value[own] / value[kept].mean()
+    return found
+
+
+def within(cases: pd.DataFrame, measure: str, policy: Policy, rows: np.ndarray) -> np.ndarray:
+    """Of the usable rows of one group, those inside the group's own limits."""
+    value = cases[measure].to_numpy(float)[rows]
+    low, high = bounds(value, policy)
+    return rows if np.isnan(low) else rows[(value >= low) & (value <= high)]
+
+
+def weights(cases: pd.DataFrame, window: Iterable[int], policy: Policy) -> dict[str, float]:
+    """W of each group: its mean usable cost over the case-weighted mean of those means."""
+    cases = cases[cases["year"].isin(list(window)) & cases["drg"].notna()].reset_index(drop=True)
+    mean, size = {}, {}
+    for drg, rows in cases.groupby("drg", sort=False).indices.items():
+        usable = rows[cases["cost_ok"].to_numpy()[rows]]
+        if policy.trimmed_weights and len(usable):
+            usable = within(cases, "cost", policy, usable)
+        if len(usable):
+            mean[drg], size[drg] = cases["cost"].to_numpy(float)[usable].mean(), len(rows)
+    overall = sum(mean[g] * size[g] for g in mean) / sum(size[g] for g in mean)
+    return {g: mean[g] / overall for g in mean}
+
+
+def grades(cases: pd.DataFrame, window: Iterable[int], least: int = 30) -> dict[str, int]:
+    """Risk grade 0–4 of every group with enough cases in the window."""
+    cases = cases[cases["year"].isin(list(window)) & cases["drg"].notna()]
+    rate = {}
+    for drg, died in cases.groupby("drg")["died"]:
+        if len(died) >= least:
+            rate[drg] = died.to_numpy().mean()
+    logs = np.array([np.log(r) for r in rate.values() if r > 0])
+    centre, spread = logs.mean(), logs.std(ddof=1)
+
+    def grade(r: float) -> int:
+        if r == 0:
+            return 0
+        z = (np.log(r) - centre) / spread
+        return 1 if z < -1 else 2 if z < 0 else 3 if z < 1 else 4
+
+    return {g: grade(r) for g, r in rate.items()}
+
+
+# --- values of a unit
+
+
+@dataclass(frozen=True)
+class Value:
+    """One number with what must stand beside it."""
+
+    value: float = np.nan
+    n: int = 0
+    se: float = np.nan
+    lower: float = np.nan
+    upper: float = np.nan
+
+
+def mean_of(values: np.ndarray) -> Value:
+    """Mean of per-case values, its standard error, and limits on the log scale."""
+    values = values[~np.isnan(values)]
+    n = len(values)
+    if n == 0:
+        return Value()
+    centre = values.mean()
+    se = values.std(ddof=1) / np.sqrt(n) if n > 1 else np.nan
+    if not centre > 0 or np.isnan(se):
+        return Value(centre, n, se)
+    width = 1.959963984540054 * se / centre
+    return Value(centre, n, se, float(np.exp(np.log(centre) - width)), float(np.exp(np.log(centre) + width)))
+
+
+def rate_of(events: int, n: int) -> Value:
+    """Events over cases with exact Poisson limits: the means under which the count would be just too large or too small."""
+    if n == 0:
+        return Value()
+    lower = 0.0 if events == 0 else stats.gamma.ppf(0.025, events)
+    upper = stats.gamma.ppf(0.975, events + 1)
+    return Value(events / n, n, np.sqrt(events) / n, lower / n, upper / n)
+
+
+def share_of(events: int, n: int) -> Value:
+    """A proportion with Clopper–Pearson limits."""
+    if n == 0:
+        return Value()
+    limits = stats.binomtest(events, n).proportion_ci(0.95, method="exact")
+    p = events / n
+    return Value(p, n, np.sqrt(p * (1 - p) / n), limits.low, limits.high)
+
+
+def prepared(
+    cases: pd.DataFrame, policy: Policy, baseline: Iterable[int] | None, cycle_of: Callable[[int], str | None]
+) -> pd.DataFrame:
+    """The cases with their ratios, weight and grade; on the contemporaneous basis weights and grades are the cycle's own."""
+    cases = cases.copy()
+    cases["cycle"] = [cycle_of(y) for y in cases["year"]]
+    has_cost = bool(cases["cost_ok"].any())
+    cases["cost_ratio"] = ratios(cases, "cost", policy, baseline) if has_cost else np.nan
+    cases["los_ratio"] = ratios(cases, "los", policy, baseline)
+    cases["weight"] = cases["own_weight"] if "own_weight" in cases else np.nan
+    cases["grade"] = np.nan
+    for cycle in cases["cycle"].dropna().unique():
+        rows = (cases["cycle"] == cycle).to_numpy()
+        window = set(cases.loc[rows, "year"]) if baseline is None else set(baseline)
+        if "own_weight" not in cases and has_cost:
+            cases.loc[rows, "weight"] = cases.loc[rows, "drg"].map(weights(cases, window, policy))
+        cases.loc[rows, "grade"] = cases.loc[rows, "drg"].map(grades(cases, window)).astype(float)
+    return cases
+
+
+def unit_values(own: pd.DataFrame) -> dict[str, Value]:
+    """Every indicator of one unit's cases (prepared)."""
+    died, grade = own["died"].to_numpy(), own["grade"].to_numpy(float)
+
+    def in_grades(*wanted: int) -> Value:
+        rows = np.isin(grade, wanted)
+        return rate_of(int(died[rows].sum()), int(rows.sum()))
+
+    return {
+        "discharges": Value(len(own), len(own)),
+        "drg_count": Value(own["drg"].nunique(), int(own["drg"].notna().sum())),
+        "cmi": mean_of(own["weight"].to_numpy(float)[own["drg"].notna().to_numpy()]),
+        "cost_index": mean_of(own["cost_ratio"].to_numpy(float)),
+        "los_index": mean_of(own["los_ratio"].to_numpy(float)),
+        "mean_cost": mean_of(own.loc[own["cost_ok"], "cost"].to_numpy(float)),
+        "mean_los": mean_of(own.loc[own["los_ok"], "los"].to_numpy(float)),
+        "mortality": rate_of(int(died.sum()), len(own)),
+        "low_risk_mortality": in_grades(1),
+        "mid_low_risk_mortality": in_grades(2),
+        "low_or_mid_low_risk_mortality": in_grades(1, 2),
+    }
+
+
+# --- before and after
+
+
+def ratio_of_means(before: Value, after: Value) -> Value:
+    """After over before, with limits on the log scale from two independent standard errors."""
+    ratio = after.value / before.value
+    se = float(np.hypot(before.se / before.value, after.se / after.value))
+    return Value(ratio, before.n + after.n, se, ratio * np.exp(-1.959963984540054 * se), ratio * np.exp(1.959963984540054 * se))
+
+
+def ratio_of_rates(d0: int, n0: int, d1: int, n1: int) -> Value:
+    """Rate ratio with exact conditional limits: given the sum, the later count is binomial. Found by root search."""
+    total = d0 + d1
+
+    def chance(ratio: float) -> float:
+        return n1 * ratio / (n1 * ratio + n0)
+
+    def search(excess: Callable[[float], float]) -> float:
+        return float(np.exp(optimize.brentq(lambda log: excess(np.exp(log)), -40, 40, xtol=1e-15, rtol=1e-14)))
+
+    lower = 0.0 if d1 == 0 else search(lambda r: stats.binom.sf(d1 - 1, total, chance(r)) - 0.025)
+    upper = np.inf if d0 == 0 else search(lambda r: 0.025 - stats.binom.cdf(d1, total, chance(r)))
+    return Value(d1 / n1 / (d0 / n0) if d0 else np.nan, n0 + n1, np.nan, lower, upper)
