@@ -6,6 +6,11 @@
 # Another environment's variables must not reach ours.
 unexport PYTHONPATH PYTHONHOME
 PY := .venv/bin/python
+CHECKS := \
+    "ruff format --check --output-format concise ." \
+    "ruff check --output-format concise ." \
+    "mypy toolkit" \
+    "lint-imports --no-cache --no-logo"
 
 help: ## 本说明 | this list
 	@awk -F ' *## *| *[|] *' '/^[a-z-]+:.*## /{split($$1, t, ":"); printf "  make %-9s %s  %s\n", t[1], $$2, $$3}' Makefile
@@ -23,11 +28,12 @@ test-all: setup ## 全部测试，含慢测试（Spark、完整安装） | every
 	@sh test.sh
 	@sh test.sh -m slow tests
 
+# Every step runs, so that one look shows all there is to mend.
 check: setup ## 格式、规则、类型、分层、生成的文档 | format, lint, types, layers, generated documents
-	$(PY) -m ruff format --check .
-	$(PY) -m ruff check .
-	$(PY) -m mypy toolkit
-	.venv/bin/lint-imports
+	@failed=; for step in $(CHECKS); do \
+	    echo "== $$step"; .venv/bin/$$step || failed="$$failed; $$step"; \
+	done; \
+	if [ -n "$$failed" ]; then echo "未通过 failed: $${failed#; }"; exit 1; fi
 
 format: setup ## 统一格式，改正能自动改的 | format, and mend what can be mended
 	$(PY) -m ruff check --fix-only .
