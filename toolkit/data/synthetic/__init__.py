@@ -6,5 +6,14 @@ from toolkit.data.synthetic.generate import generate
 from toolkit.data.synthetic.region import SyntheticRegion
 from toolkit.data.synthetic.settings import DEFAULT_EFFECTS, MARK, Effect, Settings
 
-__all__ = ["DEFAULT_EFFECTS", "MARK", "Effect", "Settings", "SyntheticRegion", "discharges", "generate", "write_discharges",
-           "write_front_pages"]
+__all__ = [
+    "DEFAULT_EFFECTS",
+    "MARK",
+    "Effect",
+    "Settings",
+    "SyntheticRegion",
+    "discharges",
+    "generate",
+    "write_discharges",
+    "write_front_pages",
+]

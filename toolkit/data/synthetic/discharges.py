@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -19,6 +20,8 @@ _ARROW = {
     "float64": pa.float64(), "boolean": pa.bool_(), "date": pa.date32(),
 }
 SCHEMA = pa.schema([pa.field(name, _ARROW[BY_NAME[name].type]) for name in STORED])
+_CODES = pa.dictionary(pa.int16(), pa.string())  # text while it is drawn
+_DRAWN = pa.schema([field.with_type(_CODES) if field.type == pa.string() else field for field in SCHEMA])
 
 
 def write_discharges(region: SyntheticRegion, folder: Path | str, *, workers: int = 1) -> Path:
@@ -51,19 +54,15 @@ def discharges(region: SyntheticRegion, year: int, block: int = 0) -> pa.Table:
 def _write_year(region: SyntheticRegion, year: int, folder: Path) -> None:
     cells = region.cells(year)
     text = [name for name in STORED if BY_NAME[name].type == "string"]
-    writer = None
+    coded = [*text, "year", "month", "age_years", "los_days", "surgery_level", "admission_date", "discharge_date"]
     # the Arrow schema is not stored: readers then see plain text columns, not dictionaries
-    for block in range(block_count(region, year)):
-        table = _table(region, year, draw_block(region, year, block, cells))
-        if writer is None:
-            writer = pq.ParquetWriter(
-                folder / f"year={year}.parquet", table.schema, compression="zstd", compression_level=1,
-                use_dictionary=[*text, "year", "month", "age_years", "los_days", "surgery_level", "admission_date",
-                                "discharge_date"],
-                store_schema=False, write_statistics=True,
-            )
-        writer.write_table(table, row_group_size=len(table) or None)
-    writer.close()
+    with pq.ParquetWriter(
+        folder / f"year={year}.parquet", _DRAWN, compression="zstd", compression_level=1, use_dictionary=coded,
+        store_schema=False,
+    ) as writer:
+        for block in range(block_count(region, year)):
+            table = _table(region, year, draw_block(region, year, block, cells))
+            writer.write_table(table, row_group_size=len(table) or None)
 
 
 def _table(region: SyntheticRegion, year: int, stays: Stays) -> pa.Table:
@@ -96,13 +95,13 @@ def _table(region: SyntheticRegion, year: int, stays: Stays) -> pa.Table:
         "drg_weight": pa.nulls(len(stays), pa.float64()),
         "specialty": _text(specialty, [s.id for s in SPECIALTIES]),
     }
-    return pa.table({name: columns[name] for name in STORED})
+    return pa.table(columns, schema=_DRAWN)
 
 
 def _text(index: np.ndarray, values: list[str], missing: np.ndarray | None = None) -> pa.DictionaryArray:
     return pa.DictionaryArray.from_arrays(pa.array(index.astype(np.int16), mask=missing), pa.array(values))
 
 
-def _categories(column) -> tuple[np.ndarray, list[str]]:
+def _categories(column: pd.Series) -> tuple[np.ndarray, list[str]]:
     values = sorted(set(column))
     return np.searchsorted(np.array(values), column.to_numpy(str)).astype(np.int16), values

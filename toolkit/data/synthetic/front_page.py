@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +78,7 @@ def _write_year(
         natural.setdefault(int(row), []).append("G01")
     extra = [item for item in given if item.defect.appended]
     bounds = np.searchsorted(hospital, np.arange(len(region.hospitals) + 1))
-    for code, (start, stop) in zip(region.hospitals.code, zip(bounds[:-1], bounds[1:], strict=True), strict=True):
+    for code, (start, stop) in zip(region.hospitals.code, pairwise(bounds), strict=True):
         if start == stop:
             continue
         mine = [index for index, item in enumerate(extra) if start <= item.row < stop]

@@ -6,9 +6,11 @@ be impossible: the identity number's check digit is wrong, names are 合成患�
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import fields
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -36,7 +38,7 @@ def year_stays(region: SyntheticRegion, year: int) -> tuple[Stays, np.ndarray]:
     minute = stream(region.settings, 20, region.settings.years.index(year)).integers(480, 1080, len(whole))
     hospital = region.units.hospital.to_numpy()[whole.unit]
     order = np.lexsort((minute, whole.discharge, hospital))
-    return Stays(**{f.name: getattr(whole, f.name)[order] for f in fields(Stays)}), minute[order]
+    return whole.take(order), minute[order]
 
 
 def page_columns(region: SyntheticRegion, year: int, stays: Stays, minute: np.ndarray) -> pa.Table:
@@ -83,19 +85,23 @@ def page_columns(region: SyntheticRegion, year: int, stays: Stays, minute: np.nd
 
     columns: dict[str, pa.Array] = {
         "A01": _take(place.code, hospital), "A02": _take(place.name, hospital),
-        "A48": pc.binary_join_element_wise("00", serial_text, ""), "A49": _number(rng.choice(4, n, p=(0.7, 0.2, 0.07, 0.03)) + 1),
-        "B12": entry, "B15": leave, "A47": _constant(EMPTY, n), "A46C": _code(rng.choice(4, n, p=(0.5, 0.35, 0.05, 0.1)), ("1", "2", "3", "7")),
+        "A48": pc.binary_join_element_wise("00", serial_text, ""),
+        "A49": _number(rng.choice(4, n, p=(0.7, 0.2, 0.07, 0.03)) + 1),
+        "B12": entry, "B15": leave, "A47": _constant(EMPTY, n),
+        "A46C": _code(rng.choice(4, n, p=(0.5, 0.35, 0.05, 0.1)), ("1", "2", "3", "7")),
         "A11": pc.binary_join_element_wise("合成患者", serial_text, ""), "A12C": _number(stays.sex), "A13": _day(birth),
         "A14": _number(stays.age), "A15C": _constant("CHN", n), "A20": _identity(serial, birth), "A26": homes,
         "A27": _constant("00000000000", n), "A28C": _constant("000000", n), "A32": _constant("合成联系人", n),
         "A35": _constant("00000000000", n), "B11C": _number(stays.route), "B13C": department, "B16C": department,
-        "B20": _number(np.maximum(stays.discharge - stays.admission, 1)), "C03C": diagnosis, "C04N": pc.binary_join_element_wise("合成诊断", diagnosis, ""),
+        "B20": _number(np.maximum(stays.discharge - stays.admission, 1)), "C03C": diagnosis,
+        "C04N": pc.binary_join_element_wise("合成诊断", diagnosis, ""),
         "C05C": _constant("1", n), "C06x01C": _where(comorbid, _constant("I10.x00x002", n)),
         "C07x01N": _where(comorbid, _constant("合成其他诊断", n)), "C08x01C": _where(comorbid, _constant("1", n)),
         "C09C": _where(tumour, _constant("M80000/1", n)), "C10N": _where(tumour, _constant("合成病理诊断", n)),
         "C11": _where(tumour, pc.binary_join_element_wise("B", serial_text, "")),
         "C12C": _where(injury, _constant("W19.900", n)), "C13N": _where(injury, _constant("合成外部原因", n)),
-        "C14x01C": _where(coded, operation), "C15x01N": _where(coded, pc.binary_join_element_wise("合成手术操作", operation, "")),
+        "C14x01C": _where(coded, operation),
+        "C15x01N": _where(coded, pc.binary_join_element_wise("合成手术操作", operation, "")),
         "C16x01": _where(coded, when), "C17x01": _where(stays.surgical, _number(main_level)),
         "C22x01C": _where(stays.surgical, _constant("1", n)),
         "C35x01C": _where(second, _constant("99.9900", n)), "C36x01N": _where(second, _constant("合成其他手术操作", n)),
@@ -130,7 +136,8 @@ def _identity(serial: np.ndarray, birth: np.ndarray) -> pa.Array:
     year = date.astype("datetime64[Y]").astype(int) + 1970
     month = date.astype("datetime64[M]").astype(int) % 12 + 1
     day = (date - date.astype("datetime64[M]")).astype(int) + 1
-    body = np.int64(99) * 10**15 + (serial // 1000 % 10_000) * 10**11 + (year * 10_000 + month * 100 + day) * 10**3 + serial % 1000
+    born = year * 10_000 + month * 100 + day
+    body = np.int64(99) * 10**15 + (serial // 1000 % 10_000) * 10**11 + born * 10**3 + serial % 1000
     total = sum(weight * (body // 10 ** (16 - place) % 10) for place, weight in enumerate(_WEIGHTS))
     wrong = (_CHECK[total % 11] + 1) % 10
     return _number(body * 10 + wrong)
@@ -143,7 +150,8 @@ def _addresses(region: SyntheticRegion, hospital: np.ndarray, rng: np.random.Gen
     city = (region.hospitals.tier == "市").to_numpy()[hospital]
     draw = rng.random(len(hospital))
     other = rng.integers(0, len(counties), len(hospital))
-    home = np.where(draw < np.where(city, 0.55, 0.88), own, np.where(draw < np.where(city, 0.90, 0.98), other, len(counties)))
+    elsewhere = np.where(draw < np.where(city, 0.90, 0.98), other, len(counties))
+    home = np.where(draw < np.where(city, 0.55, 0.88), own, elsewhere)
     places = [*(f"合成市{county}合成街道" for county in counties), "外地合成市合成区合成街道"]
     return pc.binary_join_element_wise(_code(home, places), _number(rng.integers(1, 200, len(hospital))), "号", "")
 
@@ -179,11 +187,11 @@ def _pad(values: np.ndarray, width: int) -> pa.Array:
     return pc.utf8_lpad(_number(values), width, "0")
 
 
-def _code(index: np.ndarray, names) -> pa.Array:
+def _code(index: np.ndarray, names: Sequence[str] | np.ndarray) -> pa.Array:
     return pa.array(names, pa.string()).take(pa.array(index))
 
 
-def _take(column, index: np.ndarray) -> pa.Array:
+def _take(column: pd.Series, index: np.ndarray) -> pa.Array:
     return pa.array(column.to_numpy(str), pa.string()).take(pa.array(index))
 
 

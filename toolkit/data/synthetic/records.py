@@ -6,7 +6,7 @@ of the units (hospital, specialty), so a block is sorted as the store wants it, 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -57,6 +57,10 @@ class Stays:
 
     def __len__(self) -> int:
         return len(self.unit)
+
+    def take(self, rows: np.ndarray | slice) -> Stays:
+        """The stays at `rows`, in that order."""
+        return Stays(**{field.name: getattr(self, field.name)[rows] for field in fields(self)})
 
 
 def block_count(region: SyntheticRegion, year: int) -> int:

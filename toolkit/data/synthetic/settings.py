@@ -55,7 +55,8 @@ class Settings:
     discharges
         Stays in all six years together, exactly.
     first_year
-        First of the three years before the projects start.
+        First of the three years before the projects start. Where the sixth year is not over, its stays lie in the
+        future, which rule D05 will find and truth.json does not list.
     hospitals
         Hospitals of the region; 24 makes about 230 units (hospital × specialty).
     adjacent_groups

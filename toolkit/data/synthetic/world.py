@@ -42,7 +42,8 @@ def hospitals(settings: Settings) -> pd.DataFrame:
     """
     counts = np.floor(np.array([kind[0] for kind in _KINDS]) * settings.hospitals).astype(int).clip(1)
     counts[-1] = settings.hospitals - counts[:-1].sum()
-    rows, seen = [], {}
+    rows: list[dict[str, object]] = []
+    seen: dict[str, int] = {}
     for kind, count in zip(_KINDS, counts, strict=True):
         _, group, level, tier, size, chance, shifts = kind
         for position in range(count):
