@@ -74,6 +74,7 @@ def canonical(content: Any) -> bytes:
 
 
 def sync_directory(directory: Path) -> None:
+    """Make new names in a directory survive a power loss."""
     handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(handle)
@@ -124,6 +125,7 @@ def read_state(folder: Path) -> dict[str, Any]:
 
 
 def state_bytes(state: State, reason: str = "", message: str = "") -> bytes:
+    """The content of `state.json`."""
     return canonical({
         "state": state, "reason": reason, "message": message, "pid": os.getpid(), "host": socket.gethostname(),
         "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
@@ -131,6 +133,7 @@ def state_bytes(state: State, reason: str = "", message: str = "") -> bytes:
 
 
 def write_state(folder: Path, state: State, reason: str = "", message: str = "") -> None:
+    """Write `state.json` into the report's folder, which is made if absent. Needs the lock."""
     with explained(folder):
         folder.mkdir(parents=True, exist_ok=True)
     write_atomically(folder / STATE, state_bytes(state, reason, message))

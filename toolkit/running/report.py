@@ -151,6 +151,7 @@ def identity(job: ReportJob, software: Software, hashes: Mapping[Path, str]) -> 
 
 
 def renderer_name(renderer: Renderer) -> str:
+    """The renderer as "module:function"; part of the cache key."""
     return renderer if isinstance(renderer, str) else f"{renderer.__module__}:{renderer.__qualname__}"
 
 
@@ -257,6 +258,7 @@ def _user() -> str:
 
 
 def notebook_bytes(notebook: NotebookNode) -> bytes:
+    """The executed notebook as it is published."""
     return canonical(notebook)
 
 
