@@ -1,9 +1,9 @@
 """合成数据: a synthetic region with known truth, for trying, testing and measuring. Nothing in it is a real record."""
 
-from toolkit.data.synthetic.discharges import discharges, write_discharges
+from toolkit.data.synthetic.canonical import discharges, write_discharges
 from toolkit.data.synthetic.front_page import write_front_pages
-from toolkit.data.synthetic.generate import generate
 from toolkit.data.synthetic.region import SyntheticRegion
+from toolkit.data.synthetic.selection import generate
 from toolkit.data.synthetic.settings import DEFAULT_EFFECTS, MARK, Effect, Settings
 
 __all__ = [

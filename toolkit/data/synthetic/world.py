@@ -19,7 +19,7 @@ _COUNTIES = ("合成甲县", "合成乙县", "合成丙县", "合成丁县", "�
 _URBAN = ("合成东区", "合成西区")
 _NUMERALS = "一二三四五六七八九十"
 
-# SD of the log death rate of DRGs: chosen so that the z-grades of reference/domain hold a published region's rates
+# SD of the log death rate of DRGs: chosen so that the risk grades hold the rates of a published hospital
 # (about 0.02 % low, 0.16 % mid-low); severity moves a DRG along the same scale.
 _RISK_SD, _RISK_CEILING = 2.0, 0.30
 SEVERITIES = ((1, 1.75, 1.45, 0.85, 0.17), (3, 1.25, 1.18, 0.0, 0.33), (5, 1.0, 1.0, -0.6, 0.50))
