@@ -62,11 +62,17 @@ class Page:
                 return answer["result"]
 
     def resize(self, width: int, height: int) -> None:
-        self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 600)
+        self.call(
+            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 600
+        )
 
     def open(self, path: Path, until: str = "document.readyState === 'complete'") -> None:
         self.call("Page.navigate", url=path.as_uri())
-        self._wait(lambda: self.run(f"location.protocol === 'file:' && !!document.documentElement && ({until})"), 60, f"{path.name} did not become ready")
+        self._wait(
+            lambda: self.run(f"location.protocol === 'file:' && !!document.documentElement && ({until})"),
+            60,
+            f"{path.name} did not become ready",
+        )
 
     def run(self, expression: str) -> Any:
         answer = self.call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)

@@ -60,9 +60,21 @@ def index(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory):
-    units = pd.DataFrame({"label": [f"合成医院 {i}" for i in range(9)], "value": 1.0, "low": 0.9, "high": 1.1, "n": 99, "highlight": False})
+    units = pd.DataFrame(
+        {
+            "label": [f"合成医院 {i}" for i in range(9)],
+            "value": 1.0,
+            "low": 0.9,
+            "high": 1.1,
+            "n": 99,
+            "highlight": False,
+        }
+    )
     wide = pd.DataFrame({"name": NAMES} | {f"c{i}": 1234.5 for i in range(14)})
-    columns = [column("name", "医疗机构", tables.text), *(column(f"c{i}", f"{2010 + i} 年次均费用（元）", tables.decimal(2)) for i in range(14))]
+    columns = [
+        column("name", "医疗机构", tables.text),
+        *(column(f"c{i}", f"{2010 + i} 年次均费用（元）", tables.decimal(2)) for i in range(14)),
+    ]
     blocks = [
         Title(text="临床重点专科建设项目评估报告（合成数据）"),
         Meta(pairs=[("医疗机构", HOSTILE)]),
@@ -101,7 +113,9 @@ def test_search_finds_a_chinese_hospital(page, index):
 
 def test_a_filter_and_a_search_hold_together(page, index):
     page.open(index, READY)
-    page.run("{const s = document.querySelector('select[data-column=\"2\"]'); s.value = '儿科'; s.dispatchEvent(new Event('change'))}")
+    page.run(
+        "{const s = document.querySelector('select[data-column=\"2\"]'); s.value = '儿科'; s.dispatchEvent(new Event('change'))}"
+    )
     page.type("#search", "第二")
     assert set(zip(cells(page, 1), cells(page, 2), strict=True)) == {("合成第二医院", "儿科")}
 
@@ -111,7 +125,9 @@ def test_numbers_sort_as_numbers_with_missing_ones_last(page, index):
     head(page, "例数")
     shown = [int(c.replace(",", "")) for c in cells(page, 4)]
     assert shown == sorted(shown)
-    page.run("{const s = document.querySelector('.dt-length select'); s.value = '-1'; s.dispatchEvent(new Event('change'))}")
+    page.run(
+        "{const s = document.querySelector('.dt-length select'); s.value = '-1'; s.dispatchEvent(new Event('change'))}"
+    )
     for _ in range(2):
         head(page, "费用")
         assert cells(page, 5)[-1] == "例数不足"
@@ -121,7 +137,9 @@ def test_numbers_sort_as_numbers_with_missing_ones_last(page, index):
 def test_chinese_ordinals_sort_as_numbers_and_levels_by_rank(page, index):
     page.open(index, READY)
     page.type("#search", "合成第")
-    page.run("{const s = document.querySelector('.dt-length select'); s.value = '-1'; s.dispatchEvent(new Event('change'))}")
+    page.run(
+        "{const s = document.querySelector('.dt-length select'); s.value = '-1'; s.dispatchEvent(new Event('change'))}"
+    )
     head(page, "医疗机构")
     assert list(dict.fromkeys(cells(page, 1))) == ["合成第二医院", "合成第十医院"]
     head(page, "级别")

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from nbformat import NotebookNode
 
 MIME = "application/vnd.speceval.block+json"
-VERSION = 1
+VERSION: Literal[1] = 1
 NUMBER_WORD = {"table": "表", "figure": "图"}  # numbered by the renderers, so that all formats agree
 
 
@@ -42,9 +42,7 @@ _STAND_IN = {"Cc": " ", "Zl": " ", "Zp": " ", "Cf": "", "Cs": "□", "Co": "□"
 
 def display_width(text: str) -> int:
     """Columns that `text` takes in a fixed-width font: 2 for each wide (Chinese) character."""
-    return sum(
-        0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text
-    )
+    return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
 
 
 Text = Annotated[str, AfterValidator(printable)]
@@ -192,7 +190,9 @@ class Table(Block):
         drawn = ["  ".join(pad(cell, i) for i, cell in enumerate(line)).rstrip() for line in lines]
         rule = "-" * (sum(widths) + 2 * (len(widths) - 1))
         body = drawn[1:] or ["（无记录）"]
-        return "\n".join([f"表：{self.caption}", rule, drawn[0], rule, *body, rule, *([self.note] if self.note else [])])
+        return "\n".join(
+            [f"表：{self.caption}", rule, drawn[0], rule, *body, rule, *([self.note] if self.note else [])]
+        )
 
 
 class Figure(Block):

@@ -6,8 +6,6 @@ n stands in every chart, colour is never the only sign. Missing values stay gaps
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,28 +13,17 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
-from matplotlib.transforms import blended_transform_factory
 
 from toolkit.errors import ContractBroken, UnbalancedError
-from toolkit.reporting.blocks import Figure, Note, display_width, printable
+from toolkit.reporting.blocks import Figure, Note, printable
+from toolkit.reporting.drawing import above, fold, head, nothing, require_columns, side
 from toolkit.reporting.style import INK, PEER, RULE, SHADE, SOFT, UNIT, WORSE, chart, quiet_axes
 from toolkit.reporting.tables import missing, rounded
+from toolkit.reporting.time_figures import COVID, Shock, monthly, trend
+
+__all__ = ["COVID", "Shock", "change_forest", "grade_scatter", "monthly", "ranking", "trend", "waterfall"]
 
 ROWS_WITH_NAMES = 60  # more do not fit on a page: then only highlighted rows are named
-NAME_WIDTH = 30  # display columns of a row's name; longer names break into a second line
-
-
-@dataclass(frozen=True, kw_only=True)
-class Shock:
-    """A stretch of time that is not like the others, shaded: years or months, both ends included."""
-
-    start: int
-    end: int
-    label: str
-
-
-COVID = Shock(start=2020, end=2022, label="新冠疫情")
-
 # verdict: (marker, filled, colour, printed mark); the marks exist in the report's fonts
 VERDICTS = {
     "改善": ("^", True, UNIT, "▲"),
@@ -46,39 +33,6 @@ VERDICTS = {
     "不予评价": ("", False, PEER, "—"),
 }
 DIRECTIONS = {"higher": "越高越好", "lower": "越低越好", "neutral": "无优劣方向"}
-
-
-def _require(frame: pd.DataFrame, columns: Sequence[str], figure: str) -> None:
-    if absent := [c for c in columns if c not in frame.columns]:
-        raise ContractBroken(f"图 {figure} 缺少列 {'、'.join(absent)}", f"figure {figure} lacks columns {absent}")
-
-
-def _nothing(caption: str) -> Note:
-    return Note(text=f"“{caption}”未作图：没有符合条件的数据。")
-
-
-def _fold(name: Any, width: int = NAME_WIDTH) -> str:
-    """A row's name, folded in two lines when long and cut with … when longer still."""
-    lines, line = [], ""
-    for character in printable(str(name)):
-        if display_width(line + character) > width:
-            lines.append(line)
-            line = ""
-        line += character
-    lines.append(line)
-    return "\n".join(lines[:2]) + ("…" if len(lines) > 2 else "")
-
-
-def _side(axes: Axes, points: float, y: float, text: str, **style: Any) -> None:
-    """Text `points` to the right of the axes at height `y` of the data."""
-    axes.annotate(text, (1, y), xycoords=axes.get_yaxis_transform(), xytext=(points, 0), textcoords="offset points",
-                  va="center", annotation_clip=False, **style)
-
-
-def _head(axes: Axes, points: float, text: str, ha: str) -> None:
-    """Heading of a column of side text."""
-    axes.annotate(text, (1, 1), xycoords="axes fraction", xytext=(points, 3), textcoords="offset points", ha=ha, fontsize=8,
-                  color=SOFT, annotation_clip=False)
 
 
 def _interval(axes: Axes, y: float, low: Any, high: Any, **style: Any) -> None:
@@ -100,9 +54,9 @@ def waterfall(frame: pd.DataFrame, *, id: str, caption: str, note: str = "") -> 
     UnbalancedError
         What came in less what was taken away is not what is left.
     """
-    _require(frame, ["label", "n", "kind"], id)
+    require_columns(frame, ["label", "n", "kind"], id)
     if frame.empty:
-        return _nothing(caption)
+        return nothing(caption)
     rows = list(frame[["label", "n", "kind"]].itertuples(index=False, name=None))
     received = sum(int(n) for _, n, kind in rows if kind == "收到")
     removed = sum(int(n) for _, n, kind in rows if kind in {"重复", "隔离", "排除"})
@@ -127,15 +81,23 @@ def waterfall(frame: pd.DataFrame, *, id: str, caption: str, note: str = "") -> 
                 level -= n
                 start = level
             colour = {"收到": PEER, "纳入": UNIT}.get(kind, WORSE)
-            axes.barh(y, n, left=start, height=0.62, color=colour, hatch="" if kind in {"收到", "纳入"} else "////",
-                      edgecolor="white", linewidth=0)
+            axes.barh(
+                y,
+                n,
+                left=start,
+                height=0.62,
+                color=colour,
+                hatch="" if kind in {"收到", "纳入"} else "////",
+                edgecolor="white",
+                linewidth=0,
+            )
             axes.vlines(start, y - 0.31, y + 0.31, color=colour, linewidth=1 if n else 0)  # a few records stay visible
             if y + 1 < len(rows):
                 axes.vlines(level, y + 0.31, y + 0.69, color=SOFT, linewidth=0.6)
             minus = "" if kind in {"收到", "纳入"} else "\N{MINUS SIGN}"
-            _side(axes, 48, y, f"{minus}{n:,}", ha="right")
-            _side(axes, 84, y, f"{rounded(n / received, 1, 100)}%" if received else "", ha="right", color=SOFT)
-        axes.set(yticks=range(len(rows)), yticklabels=[_fold(label) for label, *_ in rows])
+            side(axes, 48, y, f"{minus}{n:,}", ha="right")
+            side(axes, 84, y, f"{rounded(n / received, 1, 100)}%" if received else "", ha="right", color=SOFT)
+        axes.set(yticks=range(len(rows)), yticklabels=[fold(label) for label, *_ in rows])
         axes.set(ylim=(len(rows) - 0.4, -0.6), xlim=(0, max(received, 1)))
         axes.set_xlabel("记录数（条）；右列为占收到的比例")
         axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
@@ -167,9 +129,9 @@ def ranking(
     reference
         Where the line stands, in the unit of `value`; None draws none.
     """
-    _require(frame, ["label", "value", "low", "high", "n", "highlight"], id)
+    require_columns(frame, ["label", "value", "low", "high", "n", "highlight"], id)
     if frame.empty or frame["value"].isna().all():
-        return _nothing(caption)
+        return nothing(caption)
     # ties by name, so that equal data give an equal picture in whatever order they come
     rows = frame.sort_values(["value", "label"], na_position="last").reset_index(drop=True)
     named = len(rows) <= ROWS_WITH_NAMES
@@ -179,32 +141,43 @@ def ranking(
         small = 8 if len(rows) <= 30 else 7.2
         if reference is not None:
             axes.axvline(reference, color=INK, linewidth=0.8, linestyle=(0, (4, 2)), zorder=1)
-            where = blended_transform_factory(axes.transData, axes.transAxes)
-            axes.annotate(f"{reference_label} {rounded(reference, places)}", (reference, 1), xycoords=where, xytext=(0, 3),
-                          textcoords="offset points", ha="center", fontsize=8, color=SOFT)
+            above(axes, reference, f"{reference_label} {rounded(reference, places)}", "center")
         for row in rows.itertuples():
             y, chosen = row.Index, bool(row.highlight)
             colour = UNIT if chosen else PEER
-            _interval(axes, y, row.low, row.high, color=colour, linewidth=1.8 if chosen else 1 if named else 0.6,
-                      zorder=4 if chosen else 2)
+            _interval(
+                axes,
+                y,
+                row.low,
+                row.high,
+                color=colour,
+                linewidth=1.8 if chosen else 1 if named else 0.6,
+                zorder=4 if chosen else 2,
+            )
             if not missing(row.value):
-                axes.plot(row.value, y, "D" if chosen else "o", color=colour, markersize=5 if chosen else 3.6 if named else 2,
-                          zorder=4 if chosen else 3)
+                axes.plot(
+                    row.value,
+                    y,
+                    "D" if chosen else "o",
+                    color=colour,
+                    markersize=5 if chosen else 3.6 if named else 2,
+                    zorder=4 if chosen else 3,
+                )
             if named or chosen:
                 style: dict[str, Any] = {"fontsize": small, "color": UNIT if chosen else INK}
                 shown = "—" if missing(row.value) else rounded(row.value, places)
-                _side(axes, 34, y, shown, ha="right", **style)
-                _side(axes, 74, y, "—" if missing(row.n) else f"{int(row.n):,}", ha="right", **style)
+                side(axes, 34, y, shown, ha="right", **style)
+                side(axes, 74, y, "—" if missing(row.n) else f"{int(row.n):,}", ha="right", **style)
         kept = [i for i in rows.index if named or rows["highlight"][i]]
-        axes.set(yticks=kept, yticklabels=[_fold(rows["label"][i]) for i in kept], ylim=(len(rows) - 0.4, -0.6))
+        axes.set(yticks=kept, yticklabels=[fold(rows["label"][i]) for i in kept], ylim=(len(rows) - 0.4, -0.6))
         for i, label in zip(kept, axes.get_yticklabels(), strict=True):
             label.set(fontsize=small, linespacing=1.25, color=UNIT if rows["highlight"][i] else INK)
-        _head(axes, 34, "数值", "right")
-        _head(axes, 74, "例数", "right")
+        head(axes, 34, "数值", "right")
+        head(axes, 74, "例数", "right")
         axes.set_xlabel(f"{x_label}（横线为 95% 区间）")
         quiet_axes(axes, grid="x")
 
-    folded = sum("\n" in _fold(label) for label in rows["label"]) if named else 0
+    folded = sum("\n" in fold(label) for label in rows["label"]) if named else 0
     height = 0.75 + (0.19 if len(rows) > 20 else 0.24) * len(rows) + 0.16 * folded if named else 7.0
     places_of_chosen = "；".join(
         f"{printable(str(r.label))} {rounded(r.value, places)}，第 {r.Index + 1} 位"
@@ -213,101 +186,6 @@ def ranking(
     )
     alt = f"{x_label}从低到高排列，共 {len(rows)} 个单位。{places_of_chosen}"
     return chart(draw, height=height, id=id, caption=caption, alt=alt, note=note)
-
-
-def trend(
-    frame: pd.DataFrame,
-    *,
-    id: str,
-    caption: str,
-    y_label: str,
-    unit: str,
-    after: int | None = None,
-    shocks: Sequence[Shock] = (COVID,),
-    reference: float | None = None,
-    places: int = 2,
-    note: str = "",
-) -> Figure | Note:
-    """Years of one unit beside its peers.
-
-    Parameters
-    ----------
-    frame
-        One row per series and year: `period` (year, int), `series` (label), `value`, `low`, `high` (95 % limits, drawn
-        for the unit), `n` (cases, printed under the year for the unit). A missing year is a gap in the line.
-    unit
-        The `series` drawn in colour.
-    after
-        First year of the after cycle; a vertical line stands before it.
-    shocks
-        Shaded years; those outside the data are left out.
-    reference
-        A level drawn as a dashed line, e.g. 1 for an index.
-    """
-    _require(frame, ["period", "series", "value", "low", "high", "n"], id)
-    if frame.empty or frame["value"].isna().all():
-        return _nothing(caption)
-    years = list(range(int(frame["period"].min()), int(frame["period"].max()) + 1))
-    names = sorted(set(frame["series"]) - {unit})
-    lines = {name: frame[frame["series"] == name].set_index("period").reindex(years) for name in [*names, unit]}
-
-    def draw(canvas: Canvas) -> None:
-        axes = canvas.add_subplot()
-        foot = blended_transform_factory(axes.transData, axes.transAxes)
-        for shock in shocks:
-            start, end = max(shock.start, years[0]) - 0.5, min(shock.end, years[-1]) + 0.5
-            if start < end:
-                axes.axvspan(start, end, color=SHADE, zorder=0, linewidth=0)
-                axes.text((start + end) / 2, 0.03, printable(shock.label), transform=foot, ha="center", color=SOFT, fontsize=8)
-        if after is not None and years[0] < after <= years[-1]:
-            axes.axvline(after - 0.5, color=INK, linewidth=0.8)
-            for text, step, side in (("建设前", -5, "right"), ("建设期", 5, "left")):
-                axes.annotate(text, (after - 0.5, 1), xycoords=foot, xytext=(step, 3), textcoords="offset points", ha=side,
-                              fontsize=8, color=SOFT)
-        if reference is not None:
-            axes.axhline(reference, color=SOFT, linewidth=0.7, linestyle=(0, (4, 2)), zorder=1)
-        ends = []
-        for order, (name, line) in enumerate(lines.items()):
-            chosen = name == unit
-            colour = UNIT if chosen else PEER
-            dashes = "-" if chosen else ((0, (5, 2)), (0, (1, 1.5)), (0, (5, 2, 1, 2)))[order % 3]
-            axes.plot(years, line["value"], linestyle=dashes, color=colour, linewidth=1.8 if chosen else 1.2,
-                      marker="o" if chosen else "s^D"[order % 3], markersize=4.5 if chosen else 3.2, zorder=3 if chosen else 2)
-            if chosen:
-                axes.vlines(years, line["low"], line["high"], color=colour, linewidth=1, alpha=0.75, zorder=2)
-            if (last := line["value"].last_valid_index()) is not None:
-                ends.append((float(line["value"][last]), name, "●" if chosen else "■▲◆"[order % 3]))
-        low, high = axes.get_ylim()
-        room = (high - low) * 0.075  # height of one line of text
-        axes.set_ylim(low - room, high)
-        for (value, name, mark), y in zip(ends, _apart([e[0] for e in ends], room), strict=True):
-            _side(axes, 4, y, f"{mark} {_fold(name, 18)}  {rounded(value, places)}", ha="left", fontsize=8,
-                  color=UNIT if name == unit else SOFT)
-        counts = lines[unit]["n"] if unit in set(frame["series"]) else pd.Series(np.nan, index=years)
-        axes.set_xticks(years, [f"{year}\n{'—' if missing(n) else f'n={int(n):,}'}" for year, n in counts.items()])
-        axes.set(xlim=(years[0] - 0.5, years[-1] + 0.5), ylabel=y_label)
-        quiet_axes(axes, grid="y")
-
-    alt = f"{y_label}，{years[0]}–{years[-1]} 年。" + "；".join(
-        f"{printable(str(name))}：" + "，".join(f"{y} 年 {'—' if missing(v) else rounded(v, places)}" for y, v in line["value"].items())
-        for name, line in lines.items()
-    )
-    return chart(draw, height=2.9, id=id, caption=caption, alt=alt, note=note)
-
-
-def _apart(values: Sequence[float], room: float) -> list[float]:
-    """Heights for labels near `values`, at least `room` apart and in their order."""
-    order = np.argsort(values, kind="stable")
-    placed = np.array(values, dtype=float)[order]
-    for _ in range(50):  # push neighbours apart until none overlap; a handful of labels settles at once
-        overlap = np.maximum(room - np.diff(placed), 0) / 2
-        if not overlap.any():
-            break
-        placed[:-1] -= overlap
-        placed[1:] += overlap
-    heights = np.empty_like(placed)
-    heights[order] = placed
-    return list(heights)
 
 
 def change_forest(frame: pd.DataFrame, *, id: str, caption: str, note: str = "") -> Figure | Note:
@@ -320,9 +198,9 @@ def change_forest(frame: pd.DataFrame, *, id: str, caption: str, note: str = "")
         (higher, lower, neutral is better), `verdict` (改善, 变差, 未见变化, 不能判定, 不予评价). A row without ratio keeps its
         name and verdict.
     """
-    _require(frame, ["label", "ratio", "low", "high", "direction", "verdict"], id)
+    require_columns(frame, ["label", "ratio", "low", "high", "direction", "verdict"], id)
     if frame.empty:
-        return _nothing(caption)
+        return nothing(caption)
     if unknown := sorted(set(map(str, [*frame["verdict"], *frame["direction"]])) - set(VERDICTS) - set(DIRECTIONS)):
         raise ContractBroken(f"未知结论或方向 {'、'.join(unknown)}", "unknown verdict or direction")
     numbers = frame[["ratio", "low", "high"]].to_numpy(dtype=float)
@@ -351,19 +229,26 @@ def change_forest(frame: pd.DataFrame, *, id: str, caption: str, note: str = "")
                     for limit, edge, sign in ((row.low, left, "<"), (row.high, right, ">")):
                         if abs(np.log(limit)) > widest and (limit < 1) == (edge < 1):
                             axes.plot(edge, y, sign, color=colour, markersize=4, clip_on=False)
-                axes.plot(np.clip(ratio, left, right), y, marker or "|", color=colour, markersize=6,
-                          markerfacecolor=colour if filled else "white", zorder=3)
-            _side(axes, 10, y, words, ha="left", fontsize=8, color=INK)
-            _side(axes, 102, y, f"{mark} {row.verdict}", ha="left", fontsize=8, color=colour if filled else SOFT)
+                axes.plot(
+                    np.clip(ratio, left, right),
+                    y,
+                    marker or "|",
+                    color=colour,
+                    markersize=6,
+                    markerfacecolor=colour if filled else "white",
+                    zorder=3,
+                )
+            side(axes, 10, y, words, ha="left", fontsize=8, color=INK)
+            side(axes, 102, y, f"{mark} {row.verdict}", ha="left", fontsize=8, color=colour if filled else SOFT)
             axes.axhline(y + 0.5, color=RULE, linewidth=0.4, zorder=0)
-        labels = [f"{_fold(r.label, 26)}\n（{DIRECTIONS[r.direction]}）" for r in frame.itertuples(index=False)]
+        labels = [f"{fold(r.label, 26)}\n（{DIRECTIONS[r.direction]}）" for r in frame.itertuples(index=False)]
         axes.set_yticks(range(len(frame)), labels, fontsize=8, linespacing=1.25)
         ticks = _ratio_ticks(left, right)
         axes.xaxis.set(major_locator=FixedLocator(ticks), minor_locator=NullLocator())
         axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
         axes.set_xlabel("建设期 ÷ 建设前（对数刻度，横线为 95% 区间；1 为无变化）")
-        _head(axes, 10, "比值（95% 区间）", "left")
-        _head(axes, 102, "结论", "left")
+        head(axes, 10, "比值（95% 区间）", "left")
+        head(axes, 102, "结论", "left")
         quiet_axes(axes, grid="x")
 
     alt = "建设期与建设前之比。" + "；".join(
@@ -381,71 +266,6 @@ def _ratio_ticks(left: float, right: float) -> list[float]:
     upper = [s for s in steps if s <= right]
     lower = [round(1 / s, 2) for s in upper] if steps[0] > 1.2 else [round(2 - s, 2) for s in upper]
     return sorted({1.0, *upper, *(x for x in lower if x >= left)})
-
-
-def monthly(
-    frame: pd.DataFrame,
-    *,
-    id: str,
-    caption: str,
-    after: str | None = None,
-    shocks: Sequence[Shock] = (),
-    note: str = "",
-) -> Figure | Note:
-    """Volumes by month; a month without a row is marked as a gap, which a month with 0 is not.
-
-    Parameters
-    ----------
-    frame
-        One row per month: `month` (`2019-01`, a date or a Period), `n` (discharges; missing = gap).
-    after
-        First month of the after cycle, `2022-01`.
-    shocks
-        Shaded years.
-    """
-    _require(frame, ["month", "n"], id)
-    if frame.empty:
-        return _nothing(caption)
-    months = pd.PeriodIndex([pd.Period(str(m)[:7], freq="M") for m in frame["month"]])
-    if months.has_duplicates:
-        raise ContractBroken("同一月份出现多次", "a month occurs more than once", where=id)
-    volumes = pd.Series(frame["n"].to_numpy(dtype=float), index=months)
-    volumes = volumes.reindex(pd.period_range(months.min(), months.max(), freq="M"))
-    gaps = volumes.index[volumes.isna()]
-
-    def draw(canvas: Canvas) -> None:
-        axes = canvas.add_subplot()
-        place = np.arange(len(volumes))
-        foot = blended_transform_factory(axes.transData, axes.transAxes)
-        for shock in shocks:
-            inside = place[(volumes.index.year >= shock.start) & (volumes.index.year <= shock.end)]
-            if len(inside):
-                axes.axvspan(inside[0] - 0.5, inside[-1] + 0.5, color=SHADE, linewidth=0, zorder=0)
-                axes.annotate(printable(shock.label), (inside[0] - 0.5, 1), xycoords=foot, xytext=(0, 3),
-                              textcoords="offset points", color=SOFT, fontsize=8)
-        axes.bar(place, volumes.fillna(0), width=0.8, color=UNIT, linewidth=0)
-        lacking = place[volumes.isna()]
-        for run in np.split(lacking, np.flatnonzero(np.diff(lacking) > 1) + 1) if len(lacking) else ():
-            axes.axvspan(run[0] - 0.5, run[-1] + 0.5, facecolor="white", edgecolor=WORSE, hatch="//////", linewidth=0, zorder=1)
-            axes.text(run.mean(), 0.5, f"缺\n{len(run)} 月", transform=foot, ha="center", va="center", fontsize=7, color=WORSE,
-                      bbox={"facecolor": "white", "edgecolor": "none", "pad": 1})
-        if after is not None and pd.Period(after, freq="M") in volumes.index:
-            start = volumes.index.get_loc(pd.Period(after, freq="M")) - 0.5
-            axes.axvline(start, color=INK, linewidth=0.8)
-            axes.annotate("建设期", (start, 1), xycoords=foot, xytext=(5, 3), textcoords="offset points", fontsize=8, color=SOFT)
-        step = 1 if len(volumes) <= 18 else 12
-        ticks = [i for i in place if step == 1 or volumes.index[i].month == 1] or [0]
-        names = [f"{volumes.index[i].year}-{volumes.index[i].month:02d}" for i in ticks]
-        axes.set_xticks(ticks, names, rotation=0 if step == 12 else 45)
-        axes.set(xlim=(-0.7, len(volumes) - 0.3), ylabel="出院人次")
-        axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:,.0f}"))
-        axes.set_xlabel(f"月份（共 {len(volumes)} 个月，n={int(volumes.sum()):,}，缺 {len(gaps)} 个月）")
-        quiet_axes(axes, grid="y")
-
-    lacking = "缺 " + "、".join(map(str, gaps)) if len(gaps) else "无缺月"
-    alt = f"{volumes.index[0]} 至 {volumes.index[-1]} 每月出院人次，合计 {int(volumes.sum()):,}；{lacking}。"
-    return chart(draw, height=2.3, id=id, caption=caption, alt=alt, note=note)
 
 
 # grade: (Chinese name, marker, colour), from no deaths to high; lightness falls as risk rises
@@ -466,9 +286,9 @@ def grade_scatter(frame: pd.DataFrame, *, id: str, caption: str, note: str = "")
     frame
         One row per graded DRG: `n` (cases, > 0), `deaths`, `grade` (0 no deaths, 1 low … 4 high).
     """
-    _require(frame, ["n", "deaths", "grade"], id)
+    require_columns(frame, ["n", "deaths", "grade"], id)
     if frame.empty:
-        return _nothing(caption)
+        return nothing(caption)
     if unknown := sorted(set(frame["grade"]) - set(GRADES)):
         raise ContractBroken(f"未知风险等级 {unknown}", "unknown risk grade", where=id)
     share = 100 * frame["deaths"] / frame["n"]
@@ -487,9 +307,19 @@ def grade_scatter(frame: pd.DataFrame, *, id: str, caption: str, note: str = "")
             total, deaths = int(frame["n"][rows].sum()), int(frame["deaths"][rows].sum())
             middle = float(np.exp(np.log(heights).mean()))
             rate = f" = {rounded(deaths / total, 2, 100)}%" if deaths else ""
-            axes.plot(1.02, middle, marker, color=colour, markersize=4, transform=axes.get_yaxis_transform(), clip_on=False)
-            _side(axes, 12, middle, f"{name}（{int(rows.sum())} 组）\n{deaths:,}/{total:,}{rate}", ha="left", fontsize=8,
-                  color=INK, linespacing=1.3)
+            axes.plot(
+                1.02, middle, marker, color=colour, markersize=4, transform=axes.get_yaxis_transform(), clip_on=False
+            )
+            side(
+                axes,
+                12,
+                middle,
+                f"{name}（{int(rows.sum())} 组）\n{deaths:,}/{total:,}{rate}",
+                ha="left",
+                fontsize=8,
+                color=INK,
+                linespacing=1.3,
+            )
         axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:,.0f}"))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda v, _: "0" if v < floor * 1.4 else f"{v:g}"))
         axes.xaxis.set_minor_locator(NullLocator())

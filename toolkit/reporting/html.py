@@ -52,10 +52,14 @@ def render(blocks: Iterable[Block], *, title: str, provenance: Provenance) -> st
             groups.append(_Group([], heading="（开篇）"))  # opening text follows the contents
         groups[-1].blocks.append((block, number))
     chapters = [(g.anchor, g.heading) for g in groups if g.anchor]
-    return environment().get_template("report.html.jinja").render(
-        title=title,
-        provenance=provenance,
-        banner=SYNTHETIC_BANNER,
-        groups=groups,
-        contents=chapters if len(chapters) >= CONTENTS_FROM else [],
+    return (
+        environment()
+        .get_template("report.html.jinja")
+        .render(
+            title=title,
+            provenance=provenance,
+            banner=SYNTHETIC_BANNER,
+            groups=groups,
+            contents=chapters if len(chapters) >= CONTENTS_FROM else [],
+        )
     )

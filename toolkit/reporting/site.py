@@ -96,23 +96,27 @@ def index(
     rows = sorted(zip(*cells, strict=True), key=lambda row: (row[1].text, row[2].text, row[0].text))
     failures = [] if failed is None else list(failed[["title", "reason"]].itertuples(index=False, name=None))
     script = _own("site.js")
-    return environment().get_template("site.html.jinja").render(
-        provenance=provenance,
-        banner=SYNTHETIC_BANNER,
-        heads=heads,
-        rows=rows,
-        failures=failures,
-        links=links,
-        counts=(
-            ("报告", len(rows)),
-            ("医疗机构", reports["hospital"].nunique()),
-            ("专科", reports["specialty"].nunique()),
-            ("未完成", len(failures)),
-        ),
-        script=script,
-        script_hash=b64encode(sha256(script.encode("utf-8")).digest()).decode("ascii"),
-        bundle=b64encode(_bundle().read_bytes()).decode("ascii"),
-        bundle_css=_bundle().with_suffix(".css").read_text(encoding="utf-8"),
+    return (
+        environment()
+        .get_template("site.html.jinja")
+        .render(
+            provenance=provenance,
+            banner=SYNTHETIC_BANNER,
+            heads=heads,
+            rows=rows,
+            failures=failures,
+            links=links,
+            counts=(
+                ("报告", len(rows)),
+                ("医疗机构", reports["hospital"].nunique()),
+                ("专科", reports["specialty"].nunique()),
+                ("未完成", len(failures)),
+            ),
+            script=script,
+            script_hash=b64encode(sha256(script.encode("utf-8")).digest()).decode("ascii"),
+            bundle=b64encode(_bundle().read_bytes()).decode("ascii"),
+            bundle_css=_bundle().with_suffix(".css").read_text(encoding="utf-8"),
+        )
     )
 
 
@@ -129,7 +133,9 @@ def _own(name: str) -> str:
 def _require_local(path: str) -> None:
     parts = path.split("/")
     if not re.fullmatch(r"[0-9A-Za-z_./-]+", path) or "" in parts or ".." in parts:
-        raise ContractBroken("报告路径须为本页所在文件夹之内的相对路径", "the path of a report must lie below the page's folder")
+        raise ContractBroken(
+            "报告路径须为本页所在文件夹之内的相对路径", "the path of a report must lie below the page's folder"
+        )
 
 
 def _orders(source: pd.Series, texts: list[str], column: Column) -> tuple[list[str], str]:

@@ -7,7 +7,7 @@ import io
 import warnings
 from collections.abc import Callable, Iterable
 from functools import cache
-from typing import Any
+from typing import Any, Literal
 
 import matplotlib as mpl
 import pylopdf_fonts_zh_cn
@@ -117,9 +117,9 @@ def chart(
     return blocks.Figure(id=id, caption=caption, alt=alt, note=note, svg=svg.getvalue(), png=png.getvalue())
 
 
-def quiet_axes(axes: Axes, *, grid: str | None = None) -> None:
+def quiet_axes(axes: Axes, *, grid: Literal["x", "y"] | None = None) -> None:
     """Axes without frame; a light grid along `x` or `y` where values are read off."""
     axes.spines["left"].set_visible(False)
     axes.tick_params(axis="y", length=0)
     if grid:
-        axes.grid(axis=grid, color=RULE, linewidth=0.5)  # type: ignore[arg-type]
+        axes.grid(axis=grid, color=RULE, linewidth=0.5)

@@ -128,7 +128,11 @@ def rounded(value: Any, places: int, scale: int = 1) -> str:
     """
     if isinstance(value, bool) or not isinstance(value, Real | Decimal):
         raise ContractBroken("该列应为数字", f"expected a number, found {type(value).__name__}")
-    exact = value if isinstance(value, Decimal) else Decimal(int(value) if isinstance(value, Integral) else repr(float(value)))
+    exact = (
+        value
+        if isinstance(value, Decimal)
+        else Decimal(int(value) if isinstance(value, Integral) else repr(float(value)))
+    )
     if not exact.is_finite():
         raise ContractBroken("数值为无穷大", "the number is not finite")
     shown = (exact * scale).quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP)

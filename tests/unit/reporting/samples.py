@@ -33,7 +33,13 @@ def provenance(**changed) -> Provenance:
 
 
 def account() -> pd.DataFrame:
-    steps = [("收到", 1000, "收到"), ("重复", 20, "重复"), ("隔离", 30, "隔离"), ("住院超过 60 天", 0, "排除"), ("纳入", 950, "纳入")]
+    steps = [
+        ("收到", 1000, "收到"),
+        ("重复", 20, "重复"),
+        ("隔离", 30, "隔离"),
+        ("住院超过 60 天", 0, "排除"),
+        ("纳入", 950, "纳入"),
+    ]
     return pd.DataFrame(steps, columns=["label", "n", "kind"])
 
 
@@ -53,7 +59,11 @@ def units(k: int) -> pd.DataFrame:
 
 
 def years() -> pd.DataFrame:
-    rows = [(y, s, v + 0.01 * (y - 2019), v - 0.05, v + 0.1, 900) for s, v in (("本专科", 1.1), ("全区", 1.0)) for y in range(2019, 2025)]
+    rows = [
+        (y, s, v + 0.01 * (y - 2019), v - 0.05, v + 0.1, 900)
+        for s, v in (("本专科", 1.1), ("全区", 1.0))
+        for y in range(2019, 2025)
+    ]
     return pd.DataFrame(rows, columns=["period", "series", "value", "low", "high", "n"])
 
 
@@ -81,7 +91,9 @@ def charts() -> list[blocks.Figure]:
     drawn = [
         figures.waterfall(account(), id="waterfall", caption="记录去向"),
         figures.ranking(units(5), id="ranking", caption="排序", x_label="费用消耗指数"),
-        figures.trend(years(), id="trend", caption="逐年", y_label="费用消耗指数", unit="本专科", after=2022, reference=1.0),
+        figures.trend(
+            years(), id="trend", caption="逐年", y_label="费用消耗指数", unit="本专科", after=2022, reference=1.0
+        ),
         figures.change_forest(changes(), id="forest", caption="变化"),
         figures.monthly(months(), id="monthly", caption="逐月", after="2020-06", shocks=[figures.COVID]),
         figures.grade_scatter(grades(), id="grades", caption="分级"),
@@ -92,16 +104,21 @@ def charts() -> list[blocks.Figure]:
 
 def scores(names=HOSTILE) -> blocks.Table:
     frame = pd.DataFrame({"name": list(names), "n": range(1, len(names) + 1)})
-    columns = [tables.Column(name="name", label="医疗机构 <b>", format=tables.text), tables.Column(name="n", label="例数", format=tables.count)]
+    columns = [
+        tables.Column(name="name", label="医疗机构 <b>", format=tables.text),
+        tables.Column(name="n", label="例数", format=tables.count),
+    ]
     return tables.table(frame, columns, id="scores", caption=f"得分 {names[0]}", note=names[-1])
 
 
 def report() -> list[blocks.Block]:
+    opening = blocks.Paragraph(runs=[blocks.Run(text=HOSTILE[4], strong=True)])
+    chapters = [b for i in range(4) for b in (blocks.Heading(text=f"{i + 1}、{HOSTILE[0]}"), opening)]
     return [
         blocks.Title(text="合成报告", subtitle=HOSTILE[2]),
         blocks.Meta(pairs=[("医疗机构", HOSTILE[3])]),
         blocks.Paragraph(text=HOSTILE[0]),
-        *(b for i in range(4) for b in (blocks.Heading(text=f"{i + 1}、{HOSTILE[0]}"), blocks.Paragraph(runs=[blocks.Run(text=HOSTILE[4], strong=True)]))),
+        *chapters,
         scores(),
         figures.ranking(units(3).assign(label=["甲 $x_1$", "乙 <b>", "丙 #{}"]), id="rank", caption=HOSTILE[1], x_label="指数 $n$"),
         blocks.Note(text=HOSTILE[3], tone="warning"),

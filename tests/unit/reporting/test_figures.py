@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from toolkit.errors import ContractBroken, InputError, UnbalancedError
-from toolkit.reporting import figures, style
+from toolkit.reporting import figures, style, time_figures
 from toolkit.reporting.blocks import Figure, Note
 
 from . import samples
@@ -66,7 +66,9 @@ def test_two_processes_draw_the_same_bytes():
     code = "from reporting.test_figures import _hashes; print(_hashes())"
     path = os.pathsep.join([str(Path(__file__).parents[1]), str(Path(__file__).parents[3])])
     environment = os.environ | {"PYTHONPATH": path, "PYTHONHASHSEED": "7"}
-    found = subprocess.run([sys.executable, "-W", "error", "-c", code], env=environment, capture_output=True, text=True, check=True)
+    found = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
     assert found.stdout.strip() == _hashes()
     assert found.stderr == ""
 
@@ -149,6 +151,6 @@ def test_forests_of_any_range_can_be_drawn(values):
 
 
 def test_labels_at_the_end_of_lines_keep_apart_and_in_order():
-    placed = figures._apart([1.0, 1.01, 0.2, 1.005], 0.1)
+    placed = time_figures._apart([1.0, 1.01, 0.2, 1.005], 0.1)
     assert np.diff(sorted(placed)).min() > 0.099
     assert list(np.argsort(placed)) == [2, 0, 3, 1]

@@ -112,7 +112,17 @@ def test_captions_are_numbered_by_the_renderer():
 
 def test_a_report_says_where_its_numbers_come_from():
     text = "".join(Tags(rendered(generated_note="2025 年 6 月")).text)
-    for wanted in ("demo-1", "ab" * 6, "cd" * 6, "ef" * 6, "0.1.0", "2019-01 至 2024-12", "标杆范围", "同地区、同级别", "2025 年 6 月"):
+    for wanted in (
+        "demo-1",
+        "ab" * 6,
+        "cd" * 6,
+        "ef" * 6,
+        "0.1.0",
+        "2019-01 至 2024-12",
+        "标杆范围",
+        "同地区、同级别",
+        "2025 年 6 月",
+    ):
         assert wanted in text
 
 
@@ -138,7 +148,9 @@ def test_contents_appear_in_a_long_report_and_lead_to_its_chapters():
 
 
 def test_a_report_without_title_block_gets_its_title_and_only_one():
-    assert [a for a in Tags(html.render([Note(text="空")], title="题", provenance=samples.provenance())).named("h1")] == [{}]
+    assert [
+        a for a in Tags(html.render([Note(text="空")], title="题", provenance=samples.provenance())).named("h1")
+    ] == [{}]
     assert len(Tags(rendered()).named("h1")) == 1
     assert "<h1>甲</h1>" in html.render([Title(text="甲")], title="乙", provenance=samples.provenance())
 
@@ -162,7 +174,7 @@ def test_two_processes_write_the_same_bytes():
 
 def test_the_index_lists_reports_failures_and_links():
     text = index()
-    assert [a["href"] for a in Tags(text).named("a")][0] == "region.html"
+    assert next(a["href"] for a in Tags(text).named("a")) == "region.html"
     assert {a["href"] for a in Tags(text).named("a")} == {"region.html", "a.html", "reports/b.html", "c.html", "d.html"}
     assert "收到 ≠ 纳入\n办法：&lt;b&gt;检查&lt;/b&gt;" in text
     assert "未完成的报告（1 份）" in text
@@ -181,12 +193,17 @@ def test_cells_sort_by_what_they_mean():
     assert (found["合成第十医院"], found["合成第二医院"]) == ("合成第10医院", "合成第2医院")
 
 
-@pytest.mark.parametrize(("numeral", "number"), [("二", 2), ("十", 10), ("十二", 12), ("二十", 20), ("一百零三", 103), ("三百二十一", 321)])
+@pytest.mark.parametrize(
+    ("numeral", "number"), [("二", 2), ("十", 10), ("十二", 12), ("二十", 20), ("一百零三", 103), ("三百二十一", 321)]
+)
 def test_chinese_ordinals_are_read_as_numbers(numeral, number):
     assert site._arabic(f"第{numeral}医院") == f"第{number}医院"
 
 
-@pytest.mark.parametrize("path", ["http://x/a.html", "//x/a", "/etc/passwd", "../a.html", "a/../b.html", "javascript:alert(1)", "甲.html", ""])
+@pytest.mark.parametrize(
+    "path",
+    ["http://x/a.html", "//x/a", "/etc/passwd", "../a.html", "a/../b.html", "javascript:alert(1)", "甲.html", ""],
+)
 def test_the_index_links_only_below_its_folder(path):
     with pytest.raises(ContractBroken, match="相对路径"):
         index(reports(href=[path, "b.html", "c.html", "d.html"]))
@@ -195,4 +212,10 @@ def test_the_index_links_only_below_its_folder(path):
 def test_filters_offer_values_with_counts_in_their_order():
     chosen = re.search(r'级别<select data-column="3">(.*?)</select>', index())
     assert chosen
-    assert re.findall(r">([^<]+)</option>", chosen.group(1)) == ["全部", "国家级（1）", "省级（1）", "市级（1）", "县级（1）"]
+    assert re.findall(r">([^<]+)</option>", chosen.group(1)) == [
+        "全部",
+        "国家级（1）",
+        "省级（1）",
+        "市级（1）",
+        "县级（1）",
+    ]

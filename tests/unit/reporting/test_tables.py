@@ -68,7 +68,14 @@ def test_an_interval_without_one_limit_is_missing():
 
 @pytest.mark.parametrize(
     ("format", "value"),
-    [(tables.count, 1.5), (tables.decimal(2), np.inf), (tables.decimal(2), "3"), (tables.decimal(2), True), (tables.p_value, 1.2), (tables.text, 0.1)],
+    [
+        (tables.count, 1.5),
+        (tables.decimal(2), np.inf),
+        (tables.decimal(2), "3"),
+        (tables.decimal(2), True),
+        (tables.p_value, 1.2),
+        (tables.text, 0.1),
+    ],
 )
 def test_a_value_that_does_not_fit_its_format_is_refused_with_its_column(format, value):
     with pytest.raises(ContractBroken, match=r"t\.x"):
