@@ -18,7 +18,7 @@ from ibis import _
 
 from toolkit.data import files as source_files
 from toolkit.data.files import SourceFile
-from toolkit.data.formats import FormatMap, resolve, standardise
+from toolkit.data.formats import FormatMap, Source, resolve, standardise
 from toolkit.data.quality import BITS, CATALOGUE, RECORD_RULES, Fate, Rule
 from toolkit.data.quality.base import CASE_MIX, COST, LOS, MORTALITY
 from toolkit.data.schema import STORED
@@ -29,6 +29,7 @@ from toolkit.params import RunParams
 
 USABLE = {COST: "cost_usable", LOS: "los_usable", MORTALITY: "death_known", CASE_MIX: "grouped"}
 UNKNOWN_HOSPITAL = ""  # lines that could not be read as a record have no hospital
+BATCH_ROWS = 1_000_000
 SEPARATOR, NOTHING = "␟", "␀"  # printable: SQL text may not hold control characters
 
 
@@ -77,8 +78,9 @@ def take_in(
     """
     typed_folder = work / "typed"
     typed_folder.mkdir(parents=True, exist_ok=True)
-    applicable, not_applicable = _applicable(form, hospitals)
+    applicable, not_applicable = _applicable(params, form, hospitals)
     drgs = _drg_table(params, connection, work)
+    batch = _Batch(params, form, applicable, drgs, connection, typed_folder)
     sources, by_hash = [], {}
     paths = source_files.find(params.data.files)
     for number, path in enumerate(paths):
@@ -89,7 +91,8 @@ def take_in(
             source.rejected = f"内容与 {by_hash[source.sha256]} 完全相同（规则F01）"
         by_hash.setdefault(source.sha256, path.name)
         if not source.rejected:
-            _type_one(source, params, form, applicable, drgs, connection, typed_folder)
+            batch.add(source)
+    batch.flush()
     _refuse_if_nothing(sources)
     progress("判定", 1.0)
     typed = connection.read_parquet(str(typed_folder / "*.parquet"))
@@ -100,8 +103,14 @@ def take_in(
     return Intake(files=_register(sources), accounts=accounts, not_applicable=not_applicable, store=store)
 
 
-def _applicable(form: FormatMap, hospitals: pd.DataFrame | None) -> tuple[set[str], dict[str, str]]:
-    has = {*form.fields, "specialty", "year"} | ({"los_days"} if {"admission_date", "discharge_date"} <= set(form.fields) else set())
+def _applicable(
+    params: RunParams, form: FormatMap, hospitals: pd.DataFrame | None
+) -> tuple[set[str], dict[str, str]]:  # fmt: skip
+    has = {*form.fields, "specialty", "year"}
+    if {"admission_date", "discharge_date"} <= has:
+        has.add("los_days")
+    if params.data.drg_file:
+        has.add("drg")
     reasons: dict[str, str] = {}
     for id_, rule in CATALOGUE.items():
         if missing := [f for f in rule.needs if f not in has]:
@@ -115,35 +124,61 @@ def _applicable(form: FormatMap, hospitals: pd.DataFrame | None) -> tuple[set[st
     return set(CATALOGUE) - set(reasons), reasons
 
 
-# --- one file -----------------------------------------------------------------------------------------------------------
+# --- from text to typed rows -------------------------------------------------------------------------------------------
 
 
-def _type_one(
-    source: SourceFile, params: RunParams, form: FormatMap, applicable: set[str], drgs: Any, connection: Any, folder: Path
-) -> None:  # fmt: skip
-    columns, present = _columns(source, form, connection)
-    if source.rejected:
-        return
-    lost = _load_text(source, present, connection)
-    text = connection.table("text_rows")
-    text = text.mutate(source_content=_content_hash(text, present))
-    if drgs is not None:
-        text = _join_drg(text, drgs, form, params, columns)
-    table = standardise(text, columns, form) if drgs is None else _with_joined_drg(text, columns, form)
-    table = attribute(table, params.specialties)
-    bits = [_bit(rule, params) for rule in RECORD_RULES if rule.id in applicable and rule.test]
-    table = table.mutate(
-        rules=reduce(lambda a, b: a + b, bits),
-        record_key=(_.hospital.fill_null("") + SEPARATOR + _.record.fill_null("") + SEPARATOR + _.visit.fill_null("")).hash(),
-    )
-    keep = [*STORED, "file", "line", "rules", "record_key", "content"]
-    written = write_parquet(connection, table.select(keep), folder / f"{source.number:05d}.parquet")
-    if source.kind == "parquet":
-        source.received = written
-    source.unclosed += lost
-    connection.drop_table("text_rows")
-    if source.readable and source.readable != source.path:
-        source.readable.unlink()
+class _Batch:
+    """Files with the same columns, gathered and typed together: planning the expression for each small file costs more
+    than running it.
+    """
+
+    def __init__(
+        self, params: RunParams, form: FormatMap, applicable: set[str], drgs: Any, connection: Any, folder: Path
+    ) -> None:  # fmt: skip
+        self.params, self.form, self.drgs, self.connection, self.folder = params, form, drgs, connection, folder
+        self.rules = [rule for rule in RECORD_RULES if rule.id in applicable and rule.test]
+        self.columns: dict[str, list[str]] = {}
+        self.rows = self.written = 0
+
+    def add(self, source: SourceFile) -> None:
+        columns, present = _columns(source, self.form, self.connection)
+        if source.rejected:
+            return
+        if self.rows and (columns != self.columns or self.rows > BATCH_ROWS or source.kind == "parquet"):
+            self.flush()
+        self.columns = columns
+        lost = _load_text(source, present, self.connection, append=self.rows > 0)
+        source.unclosed += lost
+        if source.readable and source.readable != source.path:
+            source.readable.unlink()
+        self.rows += source.received
+        if source.kind == "parquet":
+            self.flush()
+
+    def flush(self) -> None:
+        if not self.rows:
+            return
+        text = self.connection.table("text_rows")
+        present = [c for c in text.columns if c not in ("file", "line")]
+        text = text.mutate(source_content=_content_hash(text, present))
+        columns, form = self.columns, self.form
+        if self.drgs is not None:
+            text = _join_drg(text, self.drgs, form, columns)
+            columns = {**columns, "joined_drg": ["joined_drg"]}
+            form = form.model_copy(update={"fields": {**form.fields, "drg": Source(column="joined_drg")}})
+        table = attribute(standardise(text, columns, form), self.params.specialties)
+        table = table.mutate(
+            rules=reduce(lambda a, b: a + b, [_bit(rule, self.params) for rule in self.rules]),
+            record_key=(_.hospital.fill_null("") + SEPARATOR + _.record.fill_null("") + SEPARATOR + _.visit.fill_null("")).hash(),
+        )
+        keep = [*STORED, "file", "line", "rules", "record_key", "content"]
+        write_parquet(self.connection, table.select(keep), self.folder / f"{self.written:05d}.parquet")
+        self.connection.con.execute(f"DROP {'VIEW' if self.is_view() else 'TABLE'} text_rows")
+        self.rows, self.written = 0, self.written + 1
+
+    def is_view(self) -> bool:
+        views = self.connection.con.execute("SELECT view_name FROM duckdb_views() WHERE NOT internal").fetchall()
+        return ("text_rows",) in views
 
 
 def _content_hash(text: Any, present: list[str]) -> Any:
@@ -168,16 +203,18 @@ def _columns(source: SourceFile, form: FormatMap, connection: Any) -> tuple[dict
     return columns, list(dict.fromkeys(n for found in columns.values() for n in found))
 
 
-def _load_text(source: SourceFile, present: list[str], connection: Any) -> list[int]:
-    """The wanted columns as text, with file and physical line number, in the table `text_rows`; returns refused lines."""
+def _load_text(source: SourceFile, present: list[str], connection: Any, *, append: bool = False) -> list[int]:
+    """The wanted columns as text, with file and physical line number, in `text_rows`; returns the refused lines."""
     raw = connection.con
     quoted = ", ".join(_name(n) for n in present)
     if source.kind == "parquet":
         as_text = ", ".join(f"CAST({_name(n)} AS VARCHAR) AS {_name(n)}" for n in present)
+        # a view: a large Parquet file is streamed, not copied
         raw.execute(
-            f"CREATE OR REPLACE TABLE text_rows AS SELECT {as_text}, {source.number}::INTEGER AS file, "  # noqa: S608
-            "file_row_number + 1 AS line FROM read_parquet(?, file_row_number=true)", [str(source.path)],
-        )  # fmt: skip
+            f"CREATE VIEW text_rows AS SELECT {as_text}, {source.number}::INTEGER AS file, "  # noqa: S608
+            f"file_row_number + 1 AS line FROM read_parquet({_literal(str(source.path))}, file_row_number=true)"
+        )
+        [(source.received,)] = raw.execute("SELECT count(*) FROM text_rows").fetchall()
         return []
     names = "{" + ", ".join(f"{_literal(n)}: 'VARCHAR'" for n in source.header) + "}"
     raw.execute("DROP TABLE IF EXISTS reject_scans; DROP TABLE IF EXISTS reject_errors")
@@ -195,7 +232,7 @@ def _load_text(source: SourceFile, present: list[str], connection: Any) -> list[
     steps = pd.concat([pd.DataFrame({"from_row": [-1], "extra": [0]}), steps]).groupby("from_row", as_index=False).max()
     raw.register("line_steps", steps)
     raw.execute(
-        f"CREATE OR REPLACE TABLE text_rows AS SELECT {quoted}, {source.number}::INTEGER AS file, "  # noqa: S608
+        f"{'INSERT INTO text_rows' if append else 'CREATE OR REPLACE TABLE text_rows AS'} SELECT {quoted}, {source.number}::INTEGER AS file, "  # noqa: S608
         "r.row_id + 2 + s.extra AS line FROM (SELECT *, rowid AS row_id FROM read_rows) r "
         "ASOF JOIN line_steps s ON r.row_id >= s.from_row"
     )
@@ -263,7 +300,7 @@ def _drg_table(params: RunParams, connection: Any, work: Path) -> Any | None:
     return table, by_hospital, by_day
 
 
-def _join_drg(text: Any, drgs: Any, form: FormatMap, params: RunParams, columns: dict[str, list[str]]) -> Any:
+def _join_drg(text: Any, drgs: Any, form: FormatMap, columns: dict[str, list[str]]) -> Any:
     table, by_hospital, by_day = drgs
 
     def of(field: str) -> Any:
@@ -275,13 +312,6 @@ def _join_drg(text: Any, drgs: Any, form: FormatMap, params: RunParams, columns:
     if by_day:
         conditions.append(of("discharge_date")[:10] == table.key_day)
     return text.left_join(table, conditions).select(*text.columns, "joined_drg")
-
-
-def _with_joined_drg(text: Any, columns: dict[str, list[str]], form: FormatMap) -> Any:
-    from toolkit.data.formats import Source
-
-    joined = form.model_copy(update={"fields": {**form.fields, "drg": Source(column="joined_drg")}})
-    return standardise(text, {**columns, "joined_drg": ["joined_drg"]}, joined)
 
 
 # --- fates --------------------------------------------------------------------------------------------------------------

@@ -1,0 +1,255 @@
+"""The one place that composes the layers: parameters in, results and reports out."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from toolkit import cube as cubes
+from toolkit.data import intake as intakes
+from toolkit.data.formats import FormatMap, format_map
+from toolkit.data.registry import from_codes, read_registry
+from toolkit.engine import connect
+from toolkit.errors import InputError, ParameterError
+from toolkit.evaluation.results import Results, load, save
+from toolkit.evaluation.verdict import verdicts
+from toolkit.indicators import CATALOGUE, Direction
+from toolkit.indicators.table import collect
+from toolkit.models import inferential, two_period
+from toolkit.params import DrgFile, Project, RunParams, Specialty
+from toolkit.reference import Referenced, attach
+
+if TYPE_CHECKING:
+    from toolkit.running import Outcome
+
+Progress = Callable[[str, float], None]
+RESULTS, DATA, WORK = "results", "data", "work"
+
+
+def _quiet(step: str, share: float) -> None:
+    """No progress wanted."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """A run and where it lies."""
+
+    folder: Path
+    results: Results
+    outcomes: Sequence[Outcome] = ()
+
+
+def evaluate(params: RunParams, folder: Path, progress: Progress = _quiet) -> Results:
+    """Records to results: everything but the reports. Writes `folder/results` and `folder/data`.
+
+    Raises
+    ------
+    InputError, ParameterError, UnbalancedError
+        Before any result is written.
+    """
+    work = folder / WORK
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True)
+    try:
+        if params.data.synthetic:
+            progress("生成合成数据", 0.0)
+            params = with_synthetic(params, work / "synthetic")
+        form = format_map(params.data.format)
+        results = _evaluate(params, form, work, progress)
+        store, target = work / "discharges", folder / DATA
+        shutil.rmtree(target, ignore_errors=True)
+        target.mkdir(parents=True)
+        store.rename(target / "discharges")
+        shutil.rmtree(folder / RESULTS, ignore_errors=True)
+        save(results, folder / RESULTS)
+        return results
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def _evaluate(params: RunParams, form: FormatMap, work: Path, progress: Progress) -> Results:
+    registry = read_registry(params.data.hospitals, work) if params.data.hospitals else None
+    inputs = [Path(f) for f in params.data.files] + ([params.data.drg_file.file] if params.data.drg_file else [])
+    connection = connect(work, inputs)
+    try:
+        intake = intakes.take_in(params, form, registry, connection, work, progress)
+        progress("汇总", 0.0)
+        discharges = intakes.discharges(connection, intake.store)
+        if registry is None:
+            registry = from_codes(sorted(c for c in intake.accounts["hospital"].unique() if c))
+        _check_projects(params, registry)
+        groups = registry.rename(columns={"code": "hospital"})[["hospital", "level_group"]]
+        cube = cubes.build(discharges, params, groups, connection=connection)
+        monthly = cubes.monthly(discharges)
+    finally:
+        connection.disconnect()
+    if cube.empty:
+        raise InputError(
+            "没有任何病例被纳入", "no discharge was accepted", where="、".join(sorted(set(intake.accounts["rule"]))[:5]),
+            remedy="检查评价年份与格式; 用 speceval check 查看各原因的例数", remedy_english="check years and format",
+        )  # fmt: skip
+    progress("指标", 0.0)
+    referenced = {basis: attach(cube, params, registry, basis) for basis in cubes.BASES}
+    units = _units(cube, params)
+    cells = all_cells(referenced, units, params)
+    changes = all_changes(cells, units, params) if params.cycles else _no_changes()
+    facts = {
+        "format": form.title, "grouping": form.grouping, "not_applicable": dict(intake.not_applicable),
+        "insufficient": {basis: dict(r.insufficient) for basis, r in referenced.items()},
+        "synthetic": params.data.synthetic is not None,
+        "data_hash": _hash(sorted(intake.files["sha256"])), "parameter_hash": parameter_hash(params),
+    }  # fmt: skip
+    grades = pd.concat([r.grades.assign(basis=basis) for basis, r in referenced.items()], ignore_index=True)
+    return Results(
+        params=params, hospitals=registry, files=intake.files, accounts=intake.accounts, monthly=monthly, cube=cube,
+        units=units, cells=cells, changes=changes, grades=grades, facts=facts,
+    )  # fmt: skip
+
+
+def _check_projects(params: RunParams, registry: pd.DataFrame) -> None:
+    from toolkit.errors import nearest
+
+    codes = set(registry["code"])
+    for project in params.projects:
+        if project.hospital not in codes:
+            near = nearest(project.hospital, codes)
+            raise ParameterError(
+                f"项目的机构 {project.hospital} 不在数据或名录内", "the project's hospital is unknown", where="projects",
+                remedy=f"是否为 {near}?" if near else "核对机构代码", remedy_english="check the code",
+            )  # fmt: skip
+
+
+def _units(cube: pd.DataFrame, params: RunParams) -> pd.DataFrame:
+    cycle = {y: label for label, years in params.periods.items() for y in range(years.first, years.last + 1)}
+    named = cube[cube["specialty"] != cubes.NONE]
+    counts = named.assign(cycle=named["year"].map(cycle)).pivot_table(
+        index=["hospital", "specialty"], columns="cycle", values="n", aggfunc="sum", fill_value=0
+    )
+    counts = counts.reindex(columns=list(params.periods), fill_value=0)
+    projects = {(p.hospital, p.specialty): p.level for p in params.projects}
+    # a project without any discharge still gets its row, and its report says 不予评价
+    index = counts.index.union(pd.MultiIndex.from_tuples(projects, names=counts.index.names)) if projects else counts.index
+    counts = counts.reindex(index, fill_value=0).astype("int64")
+    units = counts.add_prefix("n_").reset_index()
+    units["eligible"] = (counts >= params.minimum_unit_cases).all(axis=1).to_numpy()
+    pairs = zip(units["hospital"], units["specialty"], strict=True)
+    units["project"] = [projects.get(pair, "") for pair in pairs]
+    units["id"] = [report_id(h, s) for h, s in zip(units["hospital"], units["specialty"], strict=True)]
+    return units
+
+
+def report_id(hospital: str, specialty: str) -> str:
+    """Id of a unit's report: letters, digits, - and _ only, whatever the hospital's code holds."""
+    plain = "".join(c if c.isascii() and c.isalnum() else "_" for c in hospital)
+    mark = "" if plain == hospital else "_" + hashlib.sha256(hospital.encode()).hexdigest()[:6]
+    return f"{plain[:30]}{mark}-{specialty}"[:64]
+
+
+LEVELS: dict[str, tuple[str, ...]] = {
+    "region": (), "specialty": ("specialty",), "hospital": ("hospital",), "unit": ("hospital", "specialty"),
+}  # fmt: skip
+
+
+def all_cells(referenced: dict[Any, Referenced], units: pd.DataFrame, params: RunParams) -> pd.DataFrame:
+    """Cells of every level, by year and by cycle, on both bases."""
+    parts = []
+    with_project = units.loc[units["project"] != "", ["hospital", "specialty"]].assign(funded=True)
+    for reference in referenced.values():
+        frame = reference.frame.assign(region="")
+        funded = frame.merge(with_project, on=["hospital", "specialty"], how="left")["funded"].notna().to_numpy()
+        for level, keys in (*LEVELS.items(), ("peers", ("specialty",))):
+            rows = frame[~funded] if level == "peers" else frame
+            if "specialty" in keys:
+                rows = rows[rows["specialty"] != cubes.NONE]
+            if rows.empty:
+                continue
+            of_level = Referenced(basis=reference.basis, frame=rows, grades=reference.grades, insufficient={})
+            for time in ("year", "cycle"):
+                cells = collect(of_level, CATALOGUE.values(), [*(keys or ("region",)), time], confidence=params.change.confidence)
+                parts.append(cells.rename(columns={time: "period"}).assign(level=level, period=lambda f: f["period"].astype(str)))
+    cells = pd.concat(parts, ignore_index=True)
+    for key in ("hospital", "specialty"):
+        cells[key] = cells[key].fillna("") if key in cells else ""
+    first = ["level", "hospital", "specialty", "period"]
+    return cells[[*first, *[c for c in cells if c not in (*first, "region")]]]
+
+
+def all_changes(cells: pd.DataFrame, units: pd.DataFrame, params: RunParams) -> pd.DataFrame:
+    """Before/after ratios with verdicts: every unit with enough cases, every project, and the peers of each specialty."""
+    frozen = cells[(cells["basis"] == "frozen") & cells["period"].isin(params.periods)].rename(columns={"period": "cycle"})
+    judged = units[units["eligible"] | (units["project"] != "")][["hospital", "specialty"]]
+    parts = []
+    for level, rows in (("unit", frozen.merge(judged, on=["hospital", "specialty"])), ("peers", frozen)):
+        rows = rows[rows["level"] == level]
+        by = ["hospital", "specialty"]
+        parts.append(two_period(rows, CATALOGUE, by, confidence=params.change.confidence).assign(level=level))
+    changes = pd.concat(parts, ignore_index=True)
+    # what cannot be tested (totals, distinct counts) is described, never judged
+    directions = {i: one.direction if inferential(one) else Direction.NEUTRAL for i, one in CATALOGUE.items()}
+    changes["verdict"] = verdicts(changes, directions, params.change)
+    first = ["level", "hospital", "specialty", "indicator"]
+    return changes[[*first, *[c for c in changes if c not in first]]].sort_values(first, ignore_index=True)
+
+
+def _no_changes() -> pd.DataFrame:
+    from toolkit.models.base import COLUMNS
+
+    return pd.DataFrame(columns=["level", "hospital", "specialty", "indicator", *COLUMNS, "before", "after", "verdict"])
+
+
+def with_synthetic(params: RunParams, folder: Path) -> RunParams:
+    """`params` with a generated region as its files, registry, specialties, projects and price index (合成数据)."""
+    from toolkit.data import synthetic
+
+    spec, periods = params.data.synthetic, params.periods
+    assert spec is not None  # noqa: S101  the caller asked
+    settings = synthetic.Settings(
+        seed=spec.seed, discharges=spec.discharges, first_year=periods["before"].first, projects=spec.projects,
+        selection=spec.selection, dirt_rate=spec.dirt,
+    )  # fmt: skip
+    synthetic.write_front_pages(synthetic.generate(settings), folder)
+    departments = pd.read_csv(folder / "departments.csv", dtype=str)
+    specialties = [
+        Specialty(id=id_, name_zh=part["specialty_name"].iloc[0], surgical=part["surgical"].iloc[0] == "1",
+                  departments=list(part["department"]))
+        for id_, part in departments.groupby("specialty", sort=False)
+    ]  # fmt: skip
+    projects = pd.read_csv(folder / "projects.csv", dtype=str)
+    deflators = pd.read_csv(folder / "deflators.csv")
+    data = params.data.model_copy(
+        update={
+            "format": "front-page", "files": [str(folder / "front_pages")], "hospitals": folder / "hospitals.csv",
+            "drg_file": DrgFile(file=folder / "drg.csv", discharge="B15"),
+        }
+    )  # fmt: skip
+    return params.model_copy(
+        update={
+            "data": data, "specialties": params.specialties or specialties,
+            "projects": params.projects
+            or [Project(hospital=r.hospital, specialty=r.specialty, level=r.level) for r in projects.itertuples()],
+            "price_index": params.price_index or dict(zip(deflators["year"].astype(int), deflators["factor"], strict=True)),
+        }
+    )  # fmt: skip
+
+
+def parameter_hash(params: RunParams) -> str:
+    """Identity of the choices: every parameter but where the files lie."""
+    chosen = params.model_dump(mode="json")
+    chosen["data"] = {k: v for k, v in chosen["data"].items() if k not in ("files", "hospitals", "drg_file")}
+    return _hash(chosen)
+
+
+def _hash(content: Any) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+
+
+def open_run(folder: Path | str) -> Results:
+    """The results of a finished run, for notebooks."""
+    return load(Path(folder) / RESULTS)
