@@ -1,4 +1,4 @@
-"""Small templates and jobs for the fault tests, and a program that runs one: `python small_reports.py JOB.json STEP`."""
+"""Small templates and jobs for the fault tests, and a program that runs one, asked for in JSON."""
 
 import json
 import os

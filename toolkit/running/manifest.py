@@ -66,10 +66,12 @@ class Identity:
 
 
 def digest(content: bytes) -> str:
+    """sha256 of bytes, as text."""
     return hashlib.sha256(content).hexdigest()
 
 
 def template_hash(path: Path) -> str:
+    """Hash of what a template says, blind to what JupyterLab changes when it saves."""
     cells = [
         {"cell_type": cell["cell_type"], "source": cell["source"], "tags": sorted(tags(cell))}
         for cell in read_template(path)["cells"]

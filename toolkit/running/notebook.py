@@ -160,6 +160,7 @@ def _driven(
 
 
 def timed_out(limits: Limits) -> ReportFailed:
+    """The failure past a limit of time."""
     return ReportFailed(
         Reason.TIMEOUT, f"单元限 {limits.cell_seconds} 秒、整本限 {limits.wall_seconds:g} 秒",
         f"limits: {limits.cell_seconds} s a cell, {limits.wall_seconds:g} s in all",

@@ -59,6 +59,7 @@ def read_template(path: Path) -> dict[str, Any]:
 
 
 def tags(cell: Mapping[str, Any]) -> list[str]:
+    """The tags of a cell."""
     return list(cell.get("metadata", {}).get("tags", []))
 
 
