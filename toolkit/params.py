@@ -75,6 +75,7 @@ class Synthetic(Section):
 
     discharges: int = Field(150_000, title="出院病例数", ge=1_000, le=1_000_000_000)
     seed: int = Field(2024, title="随机种子", ge=0)
+    hospitals: int = Field(24, title="医疗机构数", ge=6, le=3000)
     projects: int = Field(12, title="建设项目数", ge=0, le=60)
     selection: Literal["merit", "random"] = Field("merit", title="立项方式")
     dirt: float = Field(0.002, title="瑕疵比例", ge=0, le=0.2)

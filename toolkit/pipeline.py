@@ -6,7 +6,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 Progress = Callable[[str, float], None]
 RESULTS, DATA, WORK = "results", "data", "work"
+PROJECT = Path(__file__).resolve().parents[1]
 
 
 def _quiet(step: str, share: float) -> None:
@@ -58,11 +59,13 @@ def evaluate(params: RunParams, folder: Path, progress: Progress = _quiet) -> Re
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
     try:
+        resolved = params
         if params.data.synthetic:
             progress("生成合成数据", 0.0)
-            params = with_synthetic(params, work / "synthetic")
-        form = format_map(params.data.format)
-        results = _evaluate(params, form, work, progress)
+            resolved = with_synthetic(params, work / "synthetic")
+        results = _evaluate(resolved, format_map(resolved.data.format), work, progress)
+        # the paths of a generated region are gone after the run; what was declared stays
+        results = replace(results, params=resolved.model_copy(update={"data": params.data}))
         store, target = work / "discharges", folder / DATA
         shutil.rmtree(target, ignore_errors=True)
         target.mkdir(parents=True)
@@ -212,7 +215,7 @@ def with_synthetic(params: RunParams, folder: Path) -> RunParams:
     assert spec is not None  # noqa: S101  the caller asked
     settings = synthetic.Settings(
         seed=spec.seed, discharges=spec.discharges, first_year=periods["before"].first, projects=spec.projects,
-        selection=spec.selection, dirt_rate=spec.dirt,
+        selection=spec.selection, dirt_rate=spec.dirt, hospitals=spec.hospitals,
     )  # fmt: skip
     synthetic.write_front_pages(synthetic.generate(settings), folder)
     departments = pd.read_csv(folder / "departments.csv", dtype=str)
@@ -250,6 +253,70 @@ def _hash(content: Any) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
 
 
-def open_run(folder: Path | str) -> Results:
-    """The results of a finished run, for notebooks."""
-    return load(Path(folder) / RESULTS)
+# --- reports ------------------------------------------------------------------------------------------------------------
+
+
+def run(params: RunParams, reports: Path, *, workers: int = 2, progress: Progress = _quiet, on_report: Any = None) -> Run:
+    """Evaluate, make every report, write the index page and the run's manifest.
+
+    Parameters
+    ----------
+    reports
+        Folder under which the run gets its own, named by `params.run`.
+    on_report
+        Called with a `toolkit.running.pool.Progress` after each report.
+
+    Returns
+    -------
+    Run
+        With one outcome a report; a failed report never stops the others.
+    """
+    from toolkit.running import run_reports
+    from toolkit.running.plan import jobs, write_index, write_manifest
+
+    folder = reports / params.run
+    folder.mkdir(parents=True, exist_ok=True)
+    results = evaluate(params, folder, progress)
+    outcomes = run_reports(jobs(results, folder), workers=workers, **({"progress": on_report} if on_report else {}))
+    write_index(results, folder, outcomes)
+    write_manifest(results, folder, outcomes)
+    return Run(folder=folder, results=results, outcomes=outcomes)
+
+
+def check(params: RunParams, work: Path, progress: Progress = _quiet) -> intakes.Intake:
+    """Read and judge the records, nothing more. The caller removes `work`."""
+    if params.data.synthetic:
+        params = with_synthetic(params, work / "synthetic")
+    registry = read_registry(params.data.hospitals, work) if params.data.hospitals else None
+    inputs = [Path(f) for f in params.data.files] + ([params.data.drg_file.file] if params.data.drg_file else [])
+    connection = connect(work, inputs)
+    try:
+        return intakes.take_in(params, format_map(params.data.format), registry, connection, work, progress)
+    finally:
+        connection.disconnect()
+
+
+def open_run(folder: Path | str = "") -> Results:
+    """The results of a finished run, for notebooks; of the small fixed synthetic demo (合成数据) where `folder` is empty."""
+    return load(Path(folder) / RESULTS) if folder else _golden()
+
+
+def _golden() -> Results:
+    """The demo that notebooks show when opened by hand and that nbval compares; made once for each state of the code."""
+    import fcntl
+
+    from toolkit.params import load_params
+    from toolkit.running.manifest import code_hash
+
+    path = PROJECT / "params" / "golden.yaml"
+    made_from = _hash([code_hash(), path.read_text(encoding="utf-8")])
+    folder = PROJECT / "reports" / ".golden"
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # several notebooks may ask at once
+        mark = folder / "made_from"
+        if not mark.is_file() or mark.read_text() != made_from:
+            mark.unlink(missing_ok=True)
+            evaluate(load_params(path), folder)
+            mark.write_text(made_from)
+    return load(folder / RESULTS)

@@ -1,0 +1,215 @@
+"""The command line `speceval`: parse, call the pipeline, print. Heavy modules are imported inside the commands."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from toolkit.errors import EvaluationError
+
+if TYPE_CHECKING:
+    from toolkit.params import RunParams
+
+app = typer.Typer(
+    name="speceval", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
+    help="临床重点专科建设项目评估：从病案首页到评估报告。Evaluation of clinical specialty projects.",
+    epilog="退出码 exit codes: 0 完成 done · 2 参数有误 bad parameters · 3 数据不可用 unusable input · "
+    "5 有报告未完成 a report failed · 6 病例不平衡 records do not add up · 1 其他 other",
+)  # fmt: skip
+PROJECT = Path(__file__).resolve().parents[1]
+
+Params = Annotated[Path, typer.Argument(help="参数文件 parameter file (YAML)", show_default=False)]
+Reports = Annotated[Path, typer.Option("--reports", help="输出文件夹 folder for the run")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="不显示进度 no progress")]
+Json = Annotated[bool, typer.Option("--json", help="结果以 JSON 输出 print JSON")]
+Workers = Annotated[int, typer.Option("--workers", "-j", min=1, help="同时生成的报告数 reports at a time")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="只列出将要做什么 only say what would be done")]
+
+
+@app.command()
+def run(
+    params: Params, reports: Reports = Path("reports"), workers: Workers = 2, dry_run: DryRun = False, quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:  # fmt: skip
+    """运行一次评估，生成全部报告。Run an evaluation to finished reports."""
+    from toolkit.params import load_params
+
+    _run(load_params(params), reports, workers, dry_run, quiet, as_json)
+
+
+@app.command()
+def demo(
+    reports: Reports = Path("reports"), workers: Workers = 2, dry_run: DryRun = False, quiet: Quiet = False, as_json: Json = False
+) -> None:
+    """用合成数据运行演示评估。Run the demo on synthetic data."""
+    run(PROJECT / "params" / "demo.yaml", reports, workers, dry_run, quiet, as_json)
+
+
+def _run(params: RunParams, reports: Path, workers: int, dry_run: bool, quiet: bool, as_json: bool) -> None:
+    if dry_run:
+        _say_plan(params, reports, as_json)
+        return
+    from toolkit import pipeline
+    from toolkit.running import exit_code
+
+    with _progress(quiet or as_json) as (step, report):
+        done = pipeline.run(params, reports, workers=workers, progress=step, on_report=report)
+    failed = [o for o in done.outcomes if not o.exists]
+    index = done.folder / "index.html"
+    if as_json:
+        _print_json({"run": params.run, "index": str(index), "reports": [
+            {"id": o.id, "title": o.title, "state": o.state.value, "reason": o.reason} for o in done.outcomes]})  # fmt: skip
+    else:
+        for outcome in failed:
+            typer.echo(f"未完成 failed: {outcome.title} — {outcome.reason} {outcome.message}", err=True)
+        typer.echo(f"{len(done.outcomes) - len(failed)} 份报告完成 reports done, {len(failed)} 份未完成 failed")
+        typer.echo(f"打开 open: {index}")
+    raise typer.Exit(exit_code(done.outcomes))
+
+
+def _say_plan(params: RunParams, reports: Path, as_json: bool) -> None:
+    """What a run would do, without reading a record."""
+    from toolkit.data.files import find
+    from toolkit.params import policies
+
+    files = [str(p) for p in find(params.data.files)] if params.data.files else []
+    plan = {
+        "run": params.run, "folder": str(reports / params.run), "format": params.data.format, "files": files,
+        "synthetic": params.data.synthetic.discharges if params.data.synthetic else None,
+        "periods": {k: v.label for k, v in params.periods.items()}, "specialties": [s.id for s in params.specialties],
+        "projects": [f"{p.hospital} {p.specialty}" for p in params.projects], "policies": dict(policies(params)),
+    }  # fmt: skip
+    if as_json:
+        _print_json(plan)
+        return
+    typer.echo(f"将运行 would run: {params.title}\n输出 output: {plan['folder']}")
+    source = f"合成数据 synthetic, {plan['synthetic']:,} 例" if params.data.synthetic else f"{len(files)} 个文件 files"
+    typer.echo(f"数据 data: {source}，格式 format {params.data.format}")
+    typer.echo(f"周期 periods: {'、'.join(plan['periods'].values())}；专科 specialties: {len(params.specialties) or '随数据生成'}")
+    typer.echo(f"项目 projects: {len(params.projects) or '随数据生成'}")
+    for name, value in policies(params):
+        typer.echo(f"  {name} = {value}")
+
+
+@app.command()
+def check(params: Params, quiet: Quiet = False, as_json: Json = False) -> None:
+    """只检查数据：每例去了哪里，为什么。Check the data only."""
+    import tempfile
+
+    from toolkit import pipeline
+    from toolkit.data.quality import CATALOGUE
+    from toolkit.params import load_params
+
+    loaded = load_params(params)
+    with tempfile.TemporaryDirectory(prefix="speceval-") as work, _progress(quiet or as_json) as (step, _):
+        intake = pipeline.check(loaded, Path(work), step)
+    counts = intake.accounts.groupby(["fate", "rule"], sort=True)["n"].sum().reset_index()
+    refused = intake.files[intake.files["rejected"] != ""]
+    if as_json:
+        _print_json({
+            "files": intake.files.to_dict("records"), "fates": counts.to_dict("records"), "not_applicable": intake.not_applicable,
+        })  # fmt: skip
+        return
+    total = int(counts["n"].sum())
+    typer.echo(f"收到 received {total:,} 例，{len(intake.files)} 个文件，拒收 rejected {len(refused)} 个")
+    for row in refused.itertuples():
+        typer.echo(f"  拒收 {row.name}: {row.rejected}")
+    for row in counts.itertuples():
+        why = f"规则{row.rule} {CATALOGUE[row.rule].message_zh}" if row.rule else "—"
+        typer.echo(f"  {row.fate} {row.n:>12,}  {why}")
+
+
+@app.command()
+def indicators(
+    id: Annotated[str, typer.Argument(help="指标编号 indicator id", show_default=False)] = "", as_json: Json = False
+) -> None:
+    """列出指标；给出编号则解释一项。List the indicators, or explain one."""
+    from toolkit.errors import ParameterError, nearest
+    from toolkit.indicators import CATALOGUE
+    from toolkit.reporting.handbook import facts, plain
+
+    if id and id not in CATALOGUE:
+        near = nearest(id, CATALOGUE)
+        raise ParameterError(
+            f"没有指标 {id}", "no such indicator", remedy=f"是否为 {near}?" if near else "speceval indicators 列出全部",
+            remedy_english=f"did you mean {near}?" if near else "",
+        )  # fmt: skip
+    chosen = [CATALOGUE[id]] if id else list(CATALOGUE.values())
+    if as_json:
+        _print_json([facts(one) for one in chosen])
+    elif id:
+        typer.echo(plain(chosen[0]))
+    else:
+        for one in chosen:
+            typer.echo(f"{one.id:32} {one.domain.value}  {one.name_zh}（{one.unit or '无量纲'}）")
+
+
+@app.command()
+def init(
+    path: Annotated[Path, typer.Argument(help="新参数文件 new parameter file")] = Path("params/my-evaluation.yaml"),
+    force: Annotated[bool, typer.Option("--force", help="覆盖已有文件 overwrite")] = False,
+) -> None:
+    """写一份带注释的参数文件，用于自己的数据。Write a commented parameter file for your own data."""
+    from toolkit.errors import ParameterError
+
+    if path.exists() and not force:
+        raise ParameterError(f"文件已存在: {path}", "file exists", remedy="换一个名字, 或加 --force", remedy_english="or --force")
+    template = Path(__file__).parent / "templates" / "parameters.yaml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(template.read_text(encoding="utf-8"), encoding="utf-8")
+    typer.echo(f"已写 written: {path}\n改好后 then: speceval check {path} ; speceval run {path}")
+
+
+def _print_json(content: Any) -> None:
+    sys.stdout.write(json.dumps(content, ensure_ascii=False, indent=1, default=str) + "\n")
+
+
+@contextmanager
+def _progress(quiet: bool) -> Iterator[tuple[Any, Any]]:
+    """A step line and a bar with time left, or nothing."""
+    if quiet:
+        yield (lambda step, share: None), None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from toolkit.running.progress import clock
+
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.fields[note]}"))
+    with Progress(*columns, console=console) as bar:
+        steps = bar.add_task("准备", total=100, note="")
+        reports: dict[str, Any] = {}
+
+        def step(name: str, share: float) -> None:
+            bar.update(steps, description=name, completed=round(100 * share))
+
+        def report(state: Any) -> None:
+            if "task" not in reports:
+                bar.update(steps, description="计算完成", completed=100)
+                reports["task"] = bar.add_task("报告", total=state.total, note="")
+            note = f"未完成 {state.failed}" if state.failed else ""
+            if state.seconds_left is not None:
+                note += f" 约剩 {clock(state.seconds_left)}"
+            bar.update(reports["task"], completed=state.done, total=state.total, note=note)
+
+        yield step, report
+
+
+def main() -> None:
+    """Entry point; errors a user can act on are printed without a traceback."""
+    try:
+        app()
+    except EvaluationError as error:
+        typer.echo(f"错误 error: {error}", err=True)
+        raise SystemExit(error.exit_code) from None
+
+
+if __name__ == "__main__":
+    main()

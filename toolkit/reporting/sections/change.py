@@ -1,0 +1,147 @@
+"""建设前后变化: all projects side by side."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from toolkit.evaluation.results import Results
+from toolkit.evaluation.verdict import MEANING
+from toolkit.indicators import CATALOGUE
+from toolkit.reporting.blocks import Block, Blocks, Note, Table
+from toolkit.reporting.figures import change_forest
+from toolkit.reporting.sections.front import chapter
+from toolkit.reporting.tables import Column, count, table, text
+from toolkit.reporting.values import DIRECTION_KEYS, label, marked, ratio_text
+
+FROZEN = "定基：DRG 参照均值、裁剪界限、权重和风险级别都固定在建设前，费用按声明的价格指数换算，只比较本单元自身的前后。"
+CAUTION = (
+    "前后比值不等于项目的作用。立项专科多为成绩较好者，即使什么都没有改变，下一周期也会向平均水平回落（向均值回归）；"
+    "同期政策与疫情也在其中。请与“同专科未立项单元”的变化对照阅读。"
+)
+
+
+def projects(results: Results) -> pd.DataFrame:
+    """The project rows of the units, in the order of specialty and hospital."""
+    chosen = results.units[results.units["project"] != ""]
+    order = {s.id: i for i, s in enumerate(results.params.specialties)}
+    return chosen.assign(_o=chosen["specialty"].map(order)).sort_values(["_o", "hospital"]).drop(columns="_o")
+
+
+def verdict_matrix(results: Results) -> Blocks:
+    """Projects × primary indicators: the verdicts at a glance."""
+    primary = results.params.change.primary
+    rows = []
+    for project in projects(results).itertuples():
+        changes = unit_changes(results, project.hospital, project.specialty).set_index("indicator")
+        rows.append(
+            {"hospital": results.hospital_name(project.hospital), "specialty": results.specialty_name(project.specialty),
+             "level": project.project, **{i: marked(changes.at[i, "verdict"]) if i in changes.index else "不予评价" for i in primary}}
+        )  # fmt: skip
+    if not results.params.cycles:
+        return Blocks(*chapter("建设前后变化"), Note(text="本次评价只有一个时段，不作前后比较。"))
+    if not rows:
+        return Blocks(*chapter("各项目判定"), Note(text="参数文件未列出建设项目。"))
+    columns = [Column(name="specialty", label="专科", format=text), Column(name="hospital", label="医疗机构", format=text),
+               Column(name="level", label="级别", format=text)]  # fmt: skip
+    columns += [Column(name=i, label=CATALOGUE[i].name_zh, format=text) for i in primary]
+    return Blocks(
+        *chapter("各项目判定", FROZEN),
+        table(pd.DataFrame(rows), columns, id="verdicts", caption="各建设项目主要指标的判定", note=marks_note()),
+        Note(text=CAUTION, tone="warning"),
+    )
+
+
+def marks_note() -> str:
+    """What the five verdicts mean."""
+    return "；".join(f"{marked(v.value)}：{meaning}" for v, meaning in MEANING.items()) + "。"
+
+
+def forests(results: Results) -> Blocks:
+    """One picture for each primary indicator: every project's ratio with its interval, and the peers' beside it."""
+    blocks: list[Block] = chapter("主要指标的变化", "比值 = 建设周期 / 建设前；1 表示没有变化。")
+    for indicator in results.params.change.primary:
+        rows = []
+        for project in projects(results).itertuples():
+            changes = unit_changes(results, project.hospital, project.specialty)
+            rows.append(changes[changes["indicator"] == indicator].assign(label=results.unit_name(project.hospital, project.specialty)))
+        frame = pd.concat(rows) if rows else pd.DataFrame(columns=["estimate", "low", "high", "verdict", "label"])
+        blocks.append(_forest(frame, f"change-{indicator}".replace("_", "-"), f"{CATALOGUE[indicator].name_zh}：建设周期与建设前之比", indicator))
+        blocks.append(_change_table(results, frame, indicator))
+    return Blocks(*blocks)
+
+
+def _forest(frame: pd.DataFrame, id: str, caption: str, indicator: str | None) -> Block:
+    directions = [DIRECTION_KEYS[CATALOGUE[i].direction.value] for i in frame.get("indicator", [])]
+    shown = frame.assign(ratio=frame["estimate"], direction=directions)
+    shown = shown.mask(shown[["ratio", "low"]].eq(0)) if len(shown) else shown  # no place on a log axis
+    shown[["label", "direction", "verdict"]] = frame.assign(direction=directions)[["label", "direction", "verdict"]]
+    shown["high"] = shown["high"].where(shown["high"] != float("inf"))
+    return change_forest(shown[["label", "ratio", "low", "high", "direction", "verdict"]], id=id, caption=caption)
+
+
+def forest_of(results: Results, changes: pd.DataFrame, id: str, caption: str) -> Block:
+    """Several indicators of one unit in one picture."""
+    return _forest(changes.assign(label=[CATALOGUE[i].name_zh for i in changes["indicator"]]), id, caption, None)
+
+
+def _change_table(results: Results, frame: pd.DataFrame, indicator: str) -> Table:
+    peers = results.changes[(results.changes["level"] == "peers") & (results.changes["indicator"] == indicator)].set_index("specialty")
+    shown = change_rows(frame, peers)
+    columns = [Column(name="label", label="建设项目", format=text), *CHANGE_COLUMNS]
+    return table(shown, columns, id=f"changes-{indicator}".replace("_", "-"), caption=f"{label(indicator)}：建设前与建设周期",
+                 wide=False)  # fmt: skip
+
+
+CHANGE_COLUMNS = [
+    Column(name="before_text", label="建设前", format=text, align="right"),
+    Column(name="after_text", label="建设周期", format=text, align="right"),
+    Column(name="ratio", label="比值（95% 区间）", format=text, align="right"),
+    Column(name="peers", label="同专科未立项单元的比值", format=text, align="right"),
+    Column(name="n_before", label="例数（前）", format=count),
+    Column(name="n_after", label="例数（后）", format=count),
+    Column(name="judged", label="判定", format=text),
+]
+
+
+def change_rows(changes: pd.DataFrame, peers: pd.DataFrame) -> pd.DataFrame:
+    """Changes as rows of text; `peers` indexed by specialty, or by indicator, as `changes` is matched."""
+    from toolkit.reporting.values import number
+
+    key = "specialty" if peers.index.name == "specialty" else "indicator"
+    return changes.assign(
+        before_text=[number(v, CATALOGUE[i]) for v, i in zip(changes["before"], changes["indicator"], strict=True)],
+        after_text=[number(v, CATALOGUE[i]) for v, i in zip(changes["after"], changes["indicator"], strict=True)],
+        ratio=[ratio_text(row) for _, row in changes.iterrows()],
+        peers=[ratio_text(peers.loc[k]) if k in peers.index else "—" for k in changes[key]],
+        judged=[marked(v) for v in changes["verdict"]],
+    )
+
+
+def unit_changes(results: Results, hospital: str, specialty: str) -> pd.DataFrame:
+    """Changes of one unit, indicators in the order of the catalogue."""
+    found = results.changes[
+        (results.changes["level"] == "unit") & (results.changes["hospital"] == hospital) & (results.changes["specialty"] == specialty)
+    ]
+    order = {i: k for k, i in enumerate(CATALOGUE)}
+    return found.sort_values("indicator", key=lambda s: s.map(order))
+
+
+def all_units(results: Results) -> Blocks:
+    """How many units of each group improved, by primary indicator: projects beside the others."""
+    if not results.params.cycles:
+        return Blocks()
+    changes = results.changes[results.changes["level"] == "unit"].merge(results.units[["hospital", "specialty", "project"]])
+    rows = []
+    for indicator in results.params.change.primary:
+        part = changes[changes["indicator"] == indicator]
+        for group, of_group in (("立项", part[part["project"] != ""]), ("未立项", part[part["project"] == ""])):
+            counts = of_group["verdict"].value_counts()
+            rows.append({"indicator": CATALOGUE[indicator].name_zh, "group": group, "n": len(of_group),
+                         **{v.value: int(counts.get(v.value, 0)) for v in MEANING}})  # fmt: skip
+    columns = [Column(name="indicator", label="指标", format=text), Column(name="group", label="单元", format=text),
+               Column(name="n", label="单元数", format=count), *[Column(name=v.value, label=v.value, format=count) for v in MEANING]]  # fmt: skip
+    lead = "未立项单元没有接受项目，其中的“改善”与“变差”给出同期变化和机遇造成的背景。"
+    return Blocks(*chapter("与未立项单元对照", lead), table(pd.DataFrame(rows), columns, id="background", caption="判定的单元数：立项与未立项"))
+
+
+__all__ = ["CAUTION", "FROZEN", "all_units", "change_rows", "forest_of", "forests", "projects", "unit_changes", "verdict_matrix"]

@@ -1,0 +1,63 @@
+"""Front matter of every report: title, facts, limits, provenance."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from toolkit.evaluation.results import Results
+from toolkit.params import policies
+from toolkit.reporting.blocks import Block, Blocks, Heading, Meta, Note, Paragraph, Title
+from toolkit.reporting.provenance import Provenance
+
+PROVENANCE_MIME = "application/vnd.speceval.provenance+json"
+LOCK = Path(__file__).resolve().parents[3] / "requirements.lock"
+
+
+class Stamp(Provenance):
+    """A provenance that a notebook cell shows and the renderers read back."""
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        fields = {name: getattr(self, name) for name in Provenance.__dataclass_fields__}
+        text = "；".join(f"{name} {value}" for name, value in self.lines())
+        return {PROVENANCE_MIME: fields, "text/plain": f"来源：{text}"}
+
+
+def provenance(results: Results) -> Stamp:
+    """Where the numbers come from; the last cell of every report notebook."""
+    years = results.params.all_years
+    return Stamp(
+        run=results.params.run, title=results.params.title, synthetic=bool(results.facts["synthetic"]),
+        data_hash=results.facts["data_hash"], parameter_hash=results.facts["parameter_hash"],
+        lock_hash=hashlib.sha256(LOCK.read_bytes()).hexdigest() if LOCK.is_file() else "0" * 64,
+        version=version("speceval"), data_date=f"{years[0]} 年至 {years[-1]} 年出院", policies=policies(results.params),
+    )  # fmt: skip
+
+
+def read_provenance(bundle: dict[str, Any]) -> Provenance:
+    """The provenance in the output of a cell."""
+    fields = json.loads(json.dumps(bundle[PROVENANCE_MIME]))
+    fields["policies"] = tuple((name, value) for name, value in fields["policies"])
+    return Provenance(**fields)
+
+
+def cover(results: Results, title: str, subtitle: str = "", pairs: tuple[tuple[str, str], ...] = ()) -> Blocks:
+    """Title, facts of the run and, before any number, what must be said about the data."""
+    facts = (
+        *pairs, ("评价年份", "、".join(results.periods.values())), ("数据格式", results.facts["format"]),
+        ("分组", results.facts["grouping"]),
+    )  # fmt: skip
+    return Blocks(Title(text=title, subtitle=subtitle), Meta(pairs=tuple((k, v) for k, v in facts if v)), *limits(results))
+
+
+def limits(results: Results) -> list[Block]:
+    """The run's own notes, each a warning on the first page."""
+    return [Note(text=text, tone="warning") for text in results.params.notes]
+
+
+def chapter(text: str, lead: str = "") -> list[Block]:
+    """A chapter heading with its opening sentence."""
+    return [Heading(text=text), *([Paragraph(text=lead)] if lead else [])]

@@ -1,0 +1,102 @@
+"""Which reports a run has, and the pages and manifest around them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from toolkit.errors import ParameterError
+from toolkit.evaluation.results import Results
+from toolkit.indicators import CATALOGUE
+from toolkit.reporting.sections.change import projects, unit_changes
+from toolkit.reporting.sections.front import provenance
+from toolkit.reporting.site import index
+from toolkit.reporting.tables import Column, text
+from toolkit.reporting.values import marked
+from toolkit.running.manifest import PACKAGE, software
+from toolkit.running.notebook import file_hash
+from toolkit.running.publish import canonical, write_atomically
+from toolkit.running.report import Outcome, ReportJob, report_folder
+
+NOTEBOOKS = PACKAGE.parent / "notebooks"
+HTML = "report.html"
+RENDERERS = {HTML: "toolkit.reporting.rendering:html"}
+ABOVE = ".."  # a report's notebook runs, and lies, one folder below its run
+
+# id -> notebook, title; those of the whole run, in the order of the index
+OF_RUN = {
+    "region_report": "区域评估报告", "data_quality": "数据质量报告", "indicators": "指标报告", "change": "建设前后变化报告",
+}  # fmt: skip
+
+
+def jobs(results: Results, folder: Path) -> list[ReportJob]:
+    """One job for each report of the run, in its folder."""
+    inputs = sorted(p for p in (folder / "results").iterdir() if p.is_file())
+    made = []
+    for id_, title in OF_RUN.items():
+        if id_ == "change" and not results.params.cycles:
+            continue
+        parameters = {"run": ABOVE} | ({"indicator": "cost_index" if _has_cost(results) else "los_index"} if id_ == "indicators" else {})
+        made.append(_job(id_, title, id_, parameters, folder, inputs))
+    for unit in projects(results).itertuples():
+        title = results.unit_name(unit.hospital, unit.specialty)
+        made.append(_job(unit.id, title, "project_report", {"run": ABOVE, "project": unit.id}, folder, inputs))
+    return made
+
+
+def _has_cost(results: Results) -> bool:
+    cells = results.cells[results.cells["indicator"] == "cost_index"]
+    return bool(cells["value"].notna().any())
+
+
+def _job(id_: str, title: str, notebook: str, parameters: dict[str, str], folder: Path, inputs: Sequence[Path]) -> ReportJob:
+    template = NOTEBOOKS / f"{notebook}.ipynb"
+    if not template.is_file():
+        raise ParameterError(f"没有笔记本 {template.name}", "no such notebook", where=str(NOTEBOOKS), remedy="恢复 notebooks/ 文件夹")
+    return ReportJob(
+        id=id_, title=title, template=template, parameters=parameters, folder=report_folder(folder, id_), inputs=inputs,
+        renderers=RENDERERS,
+    )  # fmt: skip
+
+
+def write_index(results: Results, folder: Path, outcomes: Sequence[Outcome]) -> Path:
+    """The page that links every report of the run; failed ones are named with their reason."""
+    exists = {o.id for o in outcomes if o.exists}
+    primary = results.params.change.primary if results.params.cycles else []
+    rows = []
+    for unit in projects(results).itertuples():
+        if unit.id in exists:
+            changes = unit_changes(results, unit.hospital, unit.specialty).set_index("indicator")
+            verdicts = {i: marked(changes.at[i, "verdict"]) if i in changes.index else "不予评价" for i in primary}
+            rows.append(
+                {"title": "项目评估报告", "hospital": results.hospital_name(unit.hospital), "href": f"{unit.id}/{HTML}",
+                 "specialty": results.specialty_name(unit.specialty), "level": unit.project, **verdicts}
+            )  # fmt: skip
+    columns = [Column(name=i, label=CATALOGUE[i].name_zh, format=text) for i in primary]
+    frame = pd.DataFrame(rows, columns=["title", "hospital", "specialty", "level", "href", *primary])
+    failed = pd.DataFrame([(o.title, f"{o.reason} {o.message}".strip()) for o in outcomes if not o.exists], columns=["title", "reason"])
+    page = index(
+        frame, provenance=provenance(results), columns=columns, filters=("specialty", "level"), failed=failed,
+        links=[(title, f"{id_}/{HTML}") for id_, title in OF_RUN.items() if id_ in exists],
+    )  # fmt: skip
+    path = folder / "index.html"
+    write_atomically(path, page.encode("utf-8"))
+    return path
+
+
+def write_manifest(results: Results, folder: Path, outcomes: Sequence[Outcome]) -> Path:
+    """What the run was made from and what it made, by content; times and host are not in it."""
+    made_with = software()
+    content = {
+        "run": results.params.run, "parameters": results.facts["parameter_hash"], "data": results.facts["data_hash"],
+        "files": results.files[["name", "sha256", "size", "received"]].to_dict("records"),
+        "results": {p.name: file_hash(p) for p in sorted((folder / "results").iterdir())},
+        "index": file_hash(folder / "index.html"),
+        "reports": {o.id: file_hash(folder / o.id / "manifest.json") for o in outcomes if o.exists},
+        "code": made_with.code, "lock": made_with.lock,
+    }  # fmt: skip
+    path = folder / "manifest.json"
+    write_atomically(path, canonical(content))
+    return path
