@@ -38,11 +38,11 @@ def jobs(results: Results, folder: Path) -> list[ReportJob]:
     for id_, title in OF_RUN.items():
         if id_ == "change" and not results.params.cycles:
             continue
-        parameters = {"run": ABOVE} | ({"indicator": "cost_index" if _has_cost(results) else "los_index"} if id_ == "indicators" else {})
+        parameters = {"run_folder": ABOVE} | ({"indicator": "cost_index" if _has_cost(results) else "los_index"} if id_ == "indicators" else {})
         made.append(_job(id_, title, id_, parameters, folder, inputs))
     for unit in projects(results).itertuples():
         title = results.unit_name(unit.hospital, unit.specialty)
-        made.append(_job(unit.id, title, "project_report", {"run": ABOVE, "project": unit.id}, folder, inputs))
+        made.append(_job(unit.id, title, "project_report", {"run_folder": ABOVE, "project": unit.id}, folder, inputs))
     return made
 
 
