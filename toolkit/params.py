@@ -167,7 +167,7 @@ class WeightPolicy(Section):
     """DRG 权重 (RW): from the reference, carried by the records, or from a published table."""
 
     source: Literal["reference", "records", "file"] = Field("reference", title="权重来源")
-    file: YamlPath | None = Field(None, title="权重表 (CSV: drg,weight)")
+    file: YamlPath | None = Field(None, title="权重表", description="CSV: drg,weight")
     trimmed: bool = Field(False, title="权重用裁剪后费用")
 
     @model_validator(mode="after")
@@ -183,7 +183,7 @@ class RiskPolicy(Section):
     minimum_cases: int = Field(30, title="分级最少例数", ge=1)
     minimum_deaths: int = Field(200, title="分级表最少死亡数", ge=0)
     minimum_deaths_low: int = Field(5, title="低与中低组最少死亡数", ge=0)
-    file: YamlPath | None = Field(None, title="外部分级表 (CSV: drg,grade)")
+    file: YamlPath | None = Field(None, title="外部分级表", description="CSV: drg,grade")
 
 
 class ChangePolicy(Section):
@@ -215,6 +215,8 @@ class RunParams(Section):
     specialties: list[Specialty] = Field(default=[], title="专科")
     projects: list[Project] = Field(default=[], title="建设项目")
     minimum_unit_cases: int = Field(100, title="评估单元每周期最少例数", ge=1)
+    minimum_value_cases: int = Field(10, title="指标值最少例数", ge=1, description="a unit's value on fewer cases "
+                                     "reads 例数不足")
     reference: ReferencePolicy = Field(ReferencePolicy(), title="参照")
     trimming: TrimmingPolicy = Field(TrimmingPolicy(), title="裁剪")
     exclusions: ExclusionPolicy = Field(ExclusionPolicy(), title="排除")
@@ -280,7 +282,7 @@ _WORDS = {
 
 def policies(params: RunParams) -> tuple[tuple[str, str], ...]:
     """Every policy choice that shapes a number, as (Chinese name, printed value), in the order of the sections."""
-    rows = [(RunParams.model_fields["minimum_unit_cases"].title or "", str(params.minimum_unit_cases))]
+    rows = [(RunParams.model_fields[n].title or "", str(getattr(params, n))) for n in ("minimum_unit_cases", "minimum_value_cases")]
     for section_name in POLICY_SECTIONS:
         section = getattr(params, section_name)
         unused = _UNUSED.get(getattr(section, "method", ""), ())
@@ -293,7 +295,7 @@ def policies(params: RunParams) -> tuple[tuple[str, str], ...]:
             elif isinstance(value, Path):
                 text = value.name
             else:
-                text = _WORDS.get(value, str(value)) if isinstance(value, (bool, str, type(None))) else f"{value:g}"
+                text = _WORDS.get(value, str(value)) if isinstance(value, (bool, str, type(None))) else f"{value:,.12g}"
             rows.append((f"{RunParams.model_fields[section_name].title}：{field.title}", text))
     price = "、".join(f"{y} 年 {v:g}" for y, v in sorted(params.price_index.items())) or "不调整（名义价格）"
     rows.append(("价格指数", price))

@@ -20,7 +20,7 @@ from toolkit.engine import connect
 from toolkit.errors import InputError, ParameterError
 from toolkit.evaluation.results import Results, load, save
 from toolkit.evaluation.verdict import verdicts
-from toolkit.indicators import CATALOGUE, Direction
+from toolkit.indicators import CATALOGUE, Direction, Status
 from toolkit.indicators.table import collect
 from toolkit.models import inferential, two_period
 from toolkit.params import DrgFile, Project, RunParams, Specialty
@@ -177,11 +177,21 @@ def all_cells(referenced: dict[Any, Referenced], units: pd.DataFrame, params: Ru
             for time in ("year", "cycle"):
                 cells = collect(of_level, CATALOGUE.values(), [*(keys or ("region",)), time], confidence=params.change.confidence)
                 parts.append(cells.rename(columns={time: "period"}).assign(level=level, period=lambda f: f["period"].astype(str)))
-    cells = pd.concat(parts, ignore_index=True)
+    cells = _too_few(pd.concat(parts, ignore_index=True), params)
     for key in ("hospital", "specialty"):
         cells[key] = cells[key].fillna("") if key in cells else ""
     first = ["level", "hospital", "specialty", "period"]
     return cells[[*first, *[c for c in cells if c not in (*first, "region")]]]
+
+
+def _too_few(cells: pd.DataFrame, params: RunParams) -> pd.DataFrame:
+    """A unit's value on very few cases is not shown: it says more of chance, and of single patients, than of the unit."""
+    ratios = [i for i, one in CATALOGUE.items() if inferential(one)]
+    few = (cells["level"] == "unit") & cells["indicator"].isin(ratios) & (cells["status"] == Status.VALUE.value)
+    few &= cells["n"] < params.minimum_value_cases
+    cells.loc[few, ["value", "se", "low", "high"]] = float("nan")
+    cells.loc[few, "status"] = Status.TOO_FEW.value
+    return cells
 
 
 def all_changes(cells: pd.DataFrame, units: pd.DataFrame, params: RunParams) -> pd.DataFrame:

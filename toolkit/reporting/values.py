@@ -7,14 +7,16 @@ import pandas as pd
 from toolkit.indicators import CATALOGUE, Declared, Status
 from toolkit.reporting.tables import MISSING, missing, rounded
 
+CURRENCY = "元"  # as declarations write it
 DIRECTION_KEYS = {"越高越好": "higher", "越低越好": "lower", "不评优劣": "neutral"}
 MARKS = {"改善": "▲", "变差": "▼", "未见变化": "●", "不能判定": "○", "不予评价": "—"}
 
 
-def label(indicator: str) -> str:
-    """Name with its unit: 平均住院日（日）."""
+def label(indicator: str, currency: str = CURRENCY) -> str:
+    """Name with its unit: 平均住院日（日）. Money is in the currency of the run's records."""
     one = CATALOGUE[indicator]
-    return f"{one.name_zh}（{one.unit}）" if one.unit else one.name_zh
+    unit = currency if one.unit == CURRENCY else one.unit
+    return f"{one.name_zh}（{unit}）" if unit else one.name_zh
 
 
 def number(value: float, one: Declared) -> str:

@@ -65,30 +65,31 @@ def forests(results: Results) -> Blocks:
             changes = unit_changes(results, project.hospital, project.specialty)
             rows.append(changes[changes["indicator"] == indicator].assign(label=results.unit_name(project.hospital, project.specialty)))
         frame = pd.concat(rows) if rows else pd.DataFrame(columns=["estimate", "low", "high", "verdict", "label"])
-        blocks.append(_forest(frame, f"change-{indicator}".replace("_", "-"), f"{CATALOGUE[indicator].name_zh}：建设周期与建设前之比", indicator))
+        blocks.append(_forest(frame, f"change-{indicator}".replace("_", "-"), f"{CATALOGUE[indicator].name_zh}：建设周期与建设前之比"))
         blocks.append(_change_table(results, frame, indicator))
     return Blocks(*blocks)
 
 
-def _forest(frame: pd.DataFrame, id: str, caption: str, indicator: str | None) -> Block:
-    directions = [DIRECTION_KEYS[CATALOGUE[i].direction.value] for i in frame.get("indicator", [])]
-    shown = frame.assign(ratio=frame["estimate"], direction=directions)
-    shown = shown.mask(shown[["ratio", "low"]].eq(0)) if len(shown) else shown  # no place on a log axis
-    shown[["label", "direction", "verdict"]] = frame.assign(direction=directions)[["label", "direction", "verdict"]]
-    shown["high"] = shown["high"].where(shown["high"] != float("inf"))
+def _forest(frame: pd.DataFrame, id: str, caption: str) -> Block:
+    shown = frame.assign(
+        # 0 and infinity have no place on a logarithmic axis
+        ratio=frame["estimate"].where(frame["estimate"] > 0), low=frame["low"].where(frame["low"] > 0),
+        high=frame["high"].where(frame["high"] < float("inf")),
+        direction=[DIRECTION_KEYS[CATALOGUE[i].direction.value] for i in frame.get("indicator", [])],
+    )  # fmt: skip
     return change_forest(shown[["label", "ratio", "low", "high", "direction", "verdict"]], id=id, caption=caption)
 
 
 def forest_of(results: Results, changes: pd.DataFrame, id: str, caption: str) -> Block:
     """Several indicators of one unit in one picture."""
-    return _forest(changes.assign(label=[CATALOGUE[i].name_zh for i in changes["indicator"]]), id, caption, None)
+    return _forest(changes.assign(label=[CATALOGUE[i].name_zh for i in changes["indicator"]]), id, caption)
 
 
 def _change_table(results: Results, frame: pd.DataFrame, indicator: str) -> Table:
     peers = results.changes[(results.changes["level"] == "peers") & (results.changes["indicator"] == indicator)].set_index("specialty")
     shown = change_rows(frame, peers)
     columns = [Column(name="label", label="建设项目", format=text), *CHANGE_COLUMNS]
-    return table(shown, columns, id=f"changes-{indicator}".replace("_", "-"), caption=f"{label(indicator)}：建设前与建设周期",
+    return table(shown, columns, id=f"changes-{indicator}".replace("_", "-"), caption=f"{label(indicator, results.params.data.currency)}：建设前与建设周期",
                  wide=False)  # fmt: skip
 
 
@@ -96,9 +97,8 @@ CHANGE_COLUMNS = [
     Column(name="before_text", label="建设前", format=text, align="right"),
     Column(name="after_text", label="建设周期", format=text, align="right"),
     Column(name="ratio", label="比值（95% 区间）", format=text, align="right"),
-    Column(name="peers", label="同专科未立项单元的比值", format=text, align="right"),
-    Column(name="n_before", label="例数（前）", format=count),
-    Column(name="n_after", label="例数（后）", format=count),
+    Column(name="peers", label="未立项同专科的比值", format=text, align="right"),
+    Column(name="cases", label="例数（前 / 后）", format=text, align="right"),
     Column(name="judged", label="判定", format=text),
 ]
 
@@ -113,6 +113,7 @@ def change_rows(changes: pd.DataFrame, peers: pd.DataFrame) -> pd.DataFrame:
         after_text=[number(v, CATALOGUE[i]) for v, i in zip(changes["after"], changes["indicator"], strict=True)],
         ratio=[ratio_text(row) for _, row in changes.iterrows()],
         peers=[ratio_text(peers.loc[k]) if k in peers.index else "—" for k in changes[key]],
+        cases=[f"{a:,} / {b:,}" for a, b in zip(changes["n_before"], changes["n_after"], strict=True)],
         judged=[marked(v) for v in changes["verdict"]],
     )
 

@@ -20,7 +20,7 @@ def region_by_year(results: Results) -> Blocks:
     cells = _cells(results, "region")
     years = [str(y) for y in results.params.all_years]
     rows = [
-        {"label": label(i), **{y: _value(cells, i, y) for y in years}} for i in CATALOGUE if _any(cells[cells["indicator"] == i])
+        {"label": label(i, results.params.data.currency), **{y: _value(cells, i, y) for y in years}} for i in CATALOGUE if _any(cells[cells["indicator"] == i])
     ]
     columns = [Column(name="label", label="指标", format=text), *[Column(name=y, label=y, format=text, align="right") for y in years]]
     note = "以全区域为参照时，区域自身的消耗指数与 CMI 恒为 1，列出以便核对。"
@@ -39,7 +39,7 @@ def by_specialty(results: Results) -> Blocks:
                 for s in results.params.specialties
             ]
             columns = [Column(name="name", label="专科", format=text)]
-            columns += [Column(name=i, label=label(i), format=text, align="right") for i in of_domain]
+            columns += [Column(name=i, label=label(i, results.params.data.currency), format=text, align="right") for i in of_domain]
             blocks.append(table(pd.DataFrame(rows), columns, id=f"specialty-{domain.name.lower()}", caption=f"各专科：{domain.value}"))
     return Blocks(*blocks)
 
@@ -65,10 +65,10 @@ def rank(results: Results, specialty: str, indicator: str, hospital: str = "") -
     )
     scaled = isinstance(one, Indicator) and one.unit == ""
     return ranking(
-        frame, id=f"rank-{specialty}-{indicator}".replace("_", "-"), x_label=label(indicator), reference=1.0 if scaled else None,
+        frame, id=f"rank-{specialty}-{indicator}".replace("_", "-"), x_label=label(indicator, results.params.data.currency), reference=1.0 if scaled else None,
         reference_label="参照", places=min(one.decimals, 2) if scaled else one.decimals,
         caption=f"{results.specialty_name(specialty)}：各机构{one.name_zh}，{results.periods[period]}",
-        note=f"横线为 95% 区间；仅列每周期不少于 {results.params.minimum_unit_cases} 例的单元。",
+        note=f"仅列每周期不少于 {results.params.minimum_unit_cases} 例的单元。",
     )  # fmt: skip
 
 
@@ -109,12 +109,12 @@ def _grade_table(part: pd.DataFrame, window: str) -> Table:
     return table(rows, columns, id=f"grade-table-{window}", caption=f"各风险级别的例数与死亡（{WINDOWS.get(window, window)}）")
 
 
-def definitions(ids: list[str] | None = None) -> Blocks:
+def definitions(results: Results, ids: list[str] | None = None) -> Blocks:
     """What every indicator means, in a sentence."""
     chosen = {i: one for i, one in CATALOGUE.items() if ids is None or i in ids}
     rows = pd.DataFrame(
         [
-            {"name": label(i), "formula": one.formula, "direction": one.direction.value, "note": one.note or "—"}
+            {"name": label(i, results.params.data.currency), "formula": one.formula, "direction": one.direction.value, "note": one.note or "—"}
             for i, one in chosen.items()
         ]
     )

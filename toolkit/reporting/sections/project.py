@@ -81,11 +81,12 @@ def primary_changes(results: Results, project: str = "") -> Blocks:
     changes = unit_changes(results, unit["hospital"], unit["specialty"])
     changes = changes[changes["indicator"].isin(primary)]
     peers = results.changes[(results.changes["level"] == "peers") & (results.changes["specialty"] == unit["specialty"])]
-    rows = change_rows(changes, peers.set_index("indicator")).assign(label=[label(i) for i in changes["indicator"]])
+    rows = change_rows(changes, peers.set_index("indicator")).assign(label=[label(i, results.params.data.currency) for i in changes["indicator"]])
     columns = [Column(name="label", label="指标", format=text), *CHANGE_COLUMNS]
     return Blocks(
         *front.chapter("主要指标：建设前与建设周期", FROZEN),
         table(rows, columns, id="primary", caption="主要指标的前后变化与判定", note=marks_note(), wide=False),
+        *[Note(text=f"{why}，不能给 DRG 分级，各低风险类死亡率不予评价。") for why in results.facts["insufficient"]["frozen"].values()],
         forest_of(results, changes, "primary-forest", "主要指标的比值（建设周期 / 建设前）"),
         Note(text=CAUTION, tone="warning"),
     )
@@ -104,7 +105,7 @@ def trends(results: Results, project: str = "") -> Blocks:
     for indicator in results.params.change.primary:
         one, frame = CATALOGUE[indicator], both[both["indicator"] == indicator]
         blocks.append(
-            trend(frame, id=f"trend-{indicator}".replace("_", "-"), caption=f"{one.name_zh}：逐年", unit="本单元", y_label=label(indicator),
+            trend(frame, id=f"trend-{indicator}".replace("_", "-"), caption=f"{one.name_zh}：逐年", unit="本单元", y_label=label(indicator, results.params.data.currency),
                   after=after, shocks=shocks(results), places=min(one.decimals, 2) if one.unit == "" else one.decimals)
         )  # fmt: skip
     return Blocks(*blocks)
@@ -128,7 +129,7 @@ def all_indicators(results: Results, project: str = "") -> Blocks:
     rows = []
     for indicator in CATALOGUE:
         of_indicator = cells[cells["indicator"] == indicator].set_index("period")
-        row = {"label": label(indicator)}
+        row = {"label": label(indicator, results.params.data.currency)}
         for period in results.periods:
             row[period] = with_limits(of_indicator.loc[period]) if period in of_indicator.index else "—"
         last = of_indicator.loc[results.last_period] if results.last_period in of_indicator.index else None

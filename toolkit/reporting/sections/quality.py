@@ -20,7 +20,8 @@ def balance(results: Results, hospital: str = "") -> Blocks:
     received, accepted = int(accounts["n"].sum()), int(accounts.loc[accounts["fate"] == ACCEPTED, "n"].sum())
     reasons = accounts[accounts["fate"] != ACCEPTED].groupby(["fate", "rule"], sort=False)["n"].sum().reset_index()
     order = {id_: i for i, id_ in enumerate(CATALOGUE)}
-    reasons = reasons.assign(_o=reasons["rule"].map(order)).sort_values(["fate", "_o"], ascending=[False, True])
+    reasons = reasons.assign(_o=reasons["rule"].map(order), _first=reasons["rule"] == "K04")
+    reasons = reasons.sort_values(["_first", "fate", "_o"], ascending=[False, False, True])  # 重复, 隔离, 排除
     steps = [{"label": "收到", "n": received, "kind": "收到"}]
     steps += [
         {"label": f"{CATALOGUE[r.rule].name_zh}（规则{r.rule}）", "n": r.n, "kind": "重复" if r.rule == "K04" else r.fate}
