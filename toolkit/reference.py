@@ -8,6 +8,7 @@ period before (change).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -66,6 +67,7 @@ def attach(cube: pd.DataFrame, params: RunParams, hospitals: pd.DataFrame, basis
         key = frame["cycle"] if basis == "contemporaneous" else pd.Series("frozen", index=frame.index)
         frame = frame.assign(window=key).merge(graded, on=["window", "drg"], how="left").drop(columns="window")
     else:
+        insufficient = {}  # deaths of this reference do not matter where the grades come from another
         frame = frame.merge(_table(params.risk_grades.file, "grade").rename(columns={"grade": "risk_grade"}), on="drg", how="left")
     return Referenced(basis=basis, frame=frame, grades=grades, insufficient=insufficient)
 
@@ -138,13 +140,18 @@ def _weights(grouped: pd.DataFrame, params: RunParams, by_time: list[str]) -> pd
     return sums.assign(weight=sums["mean"] / overall)[["drg", *by_time, "weight"]]
 
 
-def _table(path, column: str) -> pd.DataFrame:
+def _table(path: Path, column: str) -> pd.DataFrame:
     """A published table `drg,<column>`."""
-    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    except (UnicodeDecodeError, pd.errors.ParserError) as error:
+        raise InputError("表不可读", "the table cannot be read", where=str(path), remedy="另存为 UTF-8 的 CSV",
+                         remedy_english=f"save it as CSV in UTF-8: {type(error).__name__}") from error  # fmt: skip
     if missing := [c for c in ("drg", column) if c not in table]:
         raise InputError(f"表缺少列 {'、'.join(missing)}", "columns missing", where=str(path), remedy=f"需要 drg,{column}")
     values = pd.to_numeric(table[column], errors="coerce")
-    bad = values.isna() | table["drg"].duplicated()
+    valid = values.isin(GRADES) if column == "grade" else np.isfinite(values) & (values > 0)
+    bad = ~valid | table["drg"].duplicated()
     if bad.any():
         line = int(np.flatnonzero(bad)[0]) + 2
         raise InputError("数值无效或 DRG 重复", "bad number or repeated DRG", where=f"{path}:{line}", remedy="修正该行")

@@ -9,6 +9,7 @@ import io
 import json
 import subprocess
 import sys
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +20,11 @@ from toolkit.errors import InputError
 BLOCK = 8 << 20
 SUFFIXES = (".csv", ".csv.gz", ".txt", ".xlsx", ".parquet")
 WORKBOOK_SECONDS, WORKBOOK_BYTES = 600, 4 << 30
+LINE_BYTES, RATIO = 64 << 20, 200  # beyond these a file is no table: a line without end, a compression bomb (rule F02)
+
+
+class _TooLarge(Exception):
+    """The reason for which reading stopped."""
 
 
 @dataclass(kw_only=True)
@@ -50,7 +56,7 @@ class SourceFile:
 
     @property
     def kind(self) -> str:
-        return "parquet" if self.path.suffix == ".parquet" else "text"
+        return "parquet" if self.path.suffix.lower() == ".parquet" else "text"
 
 
 def find(entries: list[str]) -> list[Path]:
@@ -101,7 +107,7 @@ def _sha256(path: Path) -> str:
 
 
 def _open(path: Path) -> BinaryIO:
-    return gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")  # type: ignore[return-value]
+    return gzip.open(path, "rb") if path.suffix.lower() == ".gz" else path.open("rb")  # type: ignore[return-value]
 
 
 def _blocks(handle: BinaryIO) -> Iterator[bytes]:
@@ -110,8 +116,11 @@ def _blocks(handle: BinaryIO) -> Iterator[bytes]:
     while block := handle.read(BLOCK):
         block = rest + block
         cut = block.rfind(b"\n") + 1
-        yield block[:cut]
+        if cut:
+            yield block[:cut]
         rest = block[cut:]
+        if len(rest) > LINE_BYTES:
+            raise _TooLarge(f"有一行超过 {LINE_BYTES:,} 字节")
     if rest:
         yield rest
 
@@ -119,27 +128,35 @@ def _blocks(handle: BinaryIO) -> Iterator[bytes]:
 def _scan(source: SourceFile, path: Path, copy: Path) -> bool:
     """One pass: hash, encoding, line count, blank and unclosed lines. True where the file can be read."""
     for encoding in ("utf-8", "gb18030"):
-        digest, line, checked = hashlib.sha256(), 0, False
+        digest, line, size, checked = hashlib.sha256(), 0, 0, False
+        returns = feeds = pairs = 0
         source.lines_skipped, source.unclosed, source.received = [], [], 0
         try:
             with _open(path) as handle:
                 for block in _blocks(handle):
                     digest.update(block)
+                    size += len(block)
+                    if size > RATIO * max(source.size, 1 << 20):
+                        raise _TooLarge(f"解压后超过压缩文件的 {RATIO} 倍")
                     text = block.decode(encoding)
                     if "\x00" in text:
                         source.rejected = f"含 NUL 字符（约第 {line + text[: text.index(chr(0))].count(chr(10)) + 1} 行）"
                         break
-                    if not checked and not text.isascii():
-                        checked = True
-                        if _is_mojibake(text[: 1 << 20]):
+                    if not text.isascii():
+                        if _is_mojibake(text, whole=not checked):
                             source.rejected = "文件含乱码（mojibake）"
                             break
+                        checked = True
+                    if b"\r" in block:
+                        returns, pairs = returns + block.count(b"\r"), pairs + block.count(b"\r\n")
+                    feeds += block.count(b"\n")
                     line += _count_lines(source, block, line)
         except UnicodeDecodeError as error:
             source.rejected = f"编码无法识别（约第 {line + error.object[: error.start].count(10) + 1} 行）"
             continue
-        except (OSError, EOFError) as error:
-            source.rejected = f"压缩文件损坏（{type(error).__name__}）"
+        except (OSError, EOFError, zlib.error, _TooLarge) as error:
+            reason = f"文件过大或压缩异常（{error}），未读取" if isinstance(error, _TooLarge) else f"压缩文件损坏（{type(error).__name__}）"
+            source.sha256, source.rejected = source.sha256 or _sha256(path), reason
             return False
         if "乱码" in source.rejected or "NUL" in source.rejected:
             source.sha256 = source.sha256 or _sha256(path)
@@ -148,7 +165,12 @@ def _scan(source: SourceFile, path: Path, copy: Path) -> bool:
         source.sha256 = source.sha256 or digest.hexdigest()
         source.received = line - len(source.lines_skipped) + len(source.unclosed) - 1  # the header is no record
         source.readable = path
-        if encoding != "utf-8" or path.suffix == ".gz" or source.lines_skipped:
+        if _header_unclosed(source):
+            source.rejected = "表头引号未闭合，或表头中有换行"
+            return False
+        # the engine's strict reader stops at mixed line ends, and takes a lone carriage return for one
+        mixed = returns != pairs or pairs not in (0, feeds)
+        if encoding != "utf-8" or path.suffix.lower() == ".gz" or source.lines_skipped or mixed:
             _write_copy(source, path, encoding, copy)
         return True
     source.sha256 = source.sha256 or _sha256(path)
@@ -156,11 +178,25 @@ def _scan(source: SourceFile, path: Path, copy: Path) -> bool:
     return False
 
 
-def _is_mojibake(text: str) -> bool:
+def _header_unclosed(source: SourceFile) -> bool:
+    """Whether the first line that is not blank has an open quotation mark."""
+    if not source.unclosed:
+        return False
+    before = source.lines_skipped.index(source.unclosed[0])
+    return source.unclosed[0] == before + 1  # every line before it is blank
+
+
+def _is_mojibake(text: str, *, whole: bool) -> bool:
+    """Replacement characters anywhere; with `whole`, also text that was decoded as GBK and encoded once more."""
     if "\ufffd" in text or "锟斤拷" in text:
         return True
+    if not whole:
+        return False
+    sample = text[: 1 << 20]
+    if len(sample) < len(text):
+        sample = sample[: sample.rfind("\n") + 1] or sample  # a character of the text beneath must not be cut
     try:
-        twice = text.encode("gb18030").decode("utf-8")
+        twice = sample.encode("gb18030").decode("utf-8")
     except (UnicodeEncodeError, UnicodeDecodeError):
         return False
     return any("\u4e00" <= c <= "\u9fff" for c in twice)
@@ -169,10 +205,11 @@ def _is_mojibake(text: str) -> bool:
 def _count_lines(source: SourceFile, block: bytes, before: int) -> int:
     """Lines of the block; blank ones and those with an odd number of quotation marks are noted."""
     count = block.count(b"\n") + (not block.endswith(b"\n"))
-    quotes, blank = b'"' in block, b"\n\n" in block or b"\n\r\n" in block or block.startswith((b"\n", b"\r\n"))
-    if quotes or blank:
+    # spaces make no record, but tabs do: cells may be divided by them
+    blank = any(start in block for start in (b"\n\n", b"\n\r", b"\n ")) or block.startswith((b"\n", b"\r", b" "))
+    if b'"' in block or blank:
         for offset, row in enumerate(block.split(b"\n")[:count]):
-            if not row.strip():
+            if not row.strip(b" \r"):
                 source.lines_skipped.append(before + offset + 1)
             elif row.count(b'"') % 2:
                 source.lines_skipped.append(before + offset + 1)
@@ -184,8 +221,10 @@ def _write_copy(source: SourceFile, path: Path, encoding: str, copy: Path) -> No
     skipped, line = set(source.lines_skipped), 0
     with _open(path) as handle, copy.open("wb") as out:
         for block in _blocks(handle):
+            # a carriage return inside a line would end it for the engine; in neither encoding is it part of a character
+            block = block.replace(b"\r\n", b"\n").replace(b"\r", b" ")
             if skipped:
-                rows = block.split(b"\n")  # not splitlines: a lone carriage return ends no line here
+                rows = block.split(b"\n")
                 if block.endswith(b"\n"):
                     rows.pop()
                 block = b"".join(row + b"\n" for i, row in enumerate(rows, line + 1) if i not in skipped)

@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import reduce
+from glob import escape
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import ibis
 import pandas as pd
 from ibis import _
@@ -47,13 +49,17 @@ class Intake:
     not_applicable
         Rule id -> why it could not be checked.
     store
-        Folder of the accepted discharges: one Parquet file a year.
+        Folder of the accepted discharges: one Parquet file a year. `file` and `line` lead back to the source.
+    fates
+        Parquet file with one row for every record that any rule but S01 has hit: `file, line, hospital, year, fate, rule,
+        rules` (year 0 and hospital "" where unknown). A record that is in neither stood in a refused file.
     """
 
     files: pd.DataFrame
     accounts: pd.DataFrame
     not_applicable: dict[str, str]
     store: Path
+    fates: Path
 
 
 def take_in(
@@ -81,7 +87,8 @@ def take_in(
     applicable, not_applicable = _applicable(params, form, hospitals)
     drgs = _drg_table(params, connection, work)
     batch = _Batch(params, form, applicable, drgs, connection, typed_folder)
-    sources, by_hash = [], {}
+    sources: list[SourceFile] = []
+    by_hash: dict[str, str] = {}
     paths = source_files.find(params.data.files)
     for number, path in enumerate(paths):
         progress("读取", number / len(paths))
@@ -99,8 +106,8 @@ def take_in(
     judged = _judge(typed, applicable, hospitals, connection, work)
     accounts = _accounts(judged, sources)
     _check_balance(sources, accounts)
-    store = _store(judged, params, connection, work)
-    return Intake(files=_register(sources), accounts=accounts, not_applicable=not_applicable, store=store)
+    store, fates = _store(judged, params, connection, work), _fates(judged, sources, connection, work / "fates.parquet")
+    return Intake(files=_register(sources), accounts=accounts, not_applicable=not_applicable, store=store, fates=fates)
 
 
 def _applicable(
@@ -128,8 +135,9 @@ def _applicable(
 
 
 class _Batch:
-    """Files with the same columns, gathered and typed together: planning the expression for each small file costs more
-    than running it.
+    """Files with the same columns, gathered and typed together.
+
+    Planning the expression for each small file costs more than running it.
     """
 
     def __init__(
@@ -148,6 +156,10 @@ class _Batch:
             self.flush()
         self.columns = columns
         lost = _load_text(source, present, self.connection, append=self.rows > 0)
+        if source.kind == "parquet" and not source.received:
+            source.rejected = "没有数据行（no record）"
+            _drop_text(self.connection)
+            return
         source.unclosed += lost
         if source.readable and source.readable != source.path:
             source.readable.unlink()
@@ -162,23 +174,31 @@ class _Batch:
         present = [c for c in text.columns if c not in ("file", "line")]
         text = text.mutate(source_content=_content_hash(text, present))
         columns, form = self.columns, self.form
+        absent = {name for name, source in form.fields.items() if not any(columns[n] for n in source.names())}
         if self.drgs is not None:
+            absent.discard("drg")
             text = _join_drg(text, self.drgs, form, columns)
             columns = {**columns, "joined_drg": ["joined_drg"]}
             form = form.model_copy(update={"fields": {**form.fields, "drg": Source(column="joined_drg")}})
         table = attribute(standardise(text, columns, form), self.params.specialties)
         table = table.mutate(
-            rules=reduce(lambda a, b: a + b, [_bit(rule, self.params) for rule in self.rules]),
-            record_key=(_.hospital.fill_null("") + SEPARATOR + _.record.fill_null("") + SEPARATOR + _.visit.fill_null("")).hash(),
-        )
+            # a rule cannot be checked in a file without its columns; no record fails for that
+            rules=reduce(lambda a, b: a + b, [_bit(rule, self.params) for rule in self.rules if not absent & set(rule.needs)]),
+            record_key=ibis.ifelse(
+                _.record.notnull(),
+                (_.hospital.fill_null("") + SEPARATOR + _.record + SEPARATOR + _.visit.fill_null("")).hash(), ibis.null("int64"),
+            ),
+        )  # fmt: skip
         keep = [*STORED, "file", "line", "rules", "record_key", "content"]
         write_parquet(self.connection, table.select(keep), self.folder / f"{self.written:05d}.parquet")
-        self.connection.con.execute(f"DROP {'VIEW' if self.is_view() else 'TABLE'} text_rows")
+        _drop_text(self.connection)
         self.rows, self.written = 0, self.written + 1
 
-    def is_view(self) -> bool:
-        views = self.connection.con.execute("SELECT view_name FROM duckdb_views() WHERE NOT internal").fetchall()
-        return ("text_rows",) in views
+
+def _drop_text(connection: Any) -> None:
+    """The text rows, a view over a Parquet file or a table."""
+    views = connection.con.execute("SELECT view_name FROM duckdb_views() WHERE NOT internal").fetchall()
+    connection.con.execute(f"DROP {'VIEW' if ('text_rows',) in views else 'TABLE'} text_rows")
 
 
 def _content_hash(text: Any, present: list[str]) -> Any:
@@ -192,8 +212,8 @@ def _bit(rule: Rule, params: RunParams) -> Any:
 
 def _columns(source: SourceFile, form: FormatMap, connection: Any) -> tuple[dict[str, list[str]], list[str]]:
     """Which columns of the file the map means; refuses the file (rule F04) where a needed one is absent."""
-    if source.kind == "parquet":
-        source.header = list(connection.con.execute("SELECT name FROM parquet_schema(?) OFFSET 1", [str(source.path)]).df()["name"])
+    if source.kind == "parquet" and not _read_schema(source, connection):
+        return {}, []
     columns = {name: resolve(name, source.header) for name in form.wanted()}
     optional = {n for s in form.fields.values() if s.optional for n in s.names()} | {n for n in columns if "*" in n}
     missing = [n for n, found in columns.items() if not found and n not in optional]
@@ -203,23 +223,49 @@ def _columns(source: SourceFile, form: FormatMap, connection: Any) -> tuple[dict
     return columns, list(dict.fromkeys(n for found in columns.values() for n in found))
 
 
+def _read_schema(source: SourceFile, connection: Any) -> bool:
+    """Column names of a Parquet file; False where it is none."""
+    try:
+        rows = connection.con.execute(f"DESCRIBE SELECT * FROM read_parquet({_literal(escape(str(source.path)))})").fetchall()  # noqa: S608
+    except duckdb.Error:
+        source.rejected = "不是有效的 Parquet 文件，或已损坏（not a Parquet file）"
+        return False
+    source.header = [name for name, *_rest in rows]
+    return True
+
+
+def _as_text(name: str, kind: str) -> str:
+    """A Parquet column as text. Codes that became floats on their way, as whole numbers again; NaN is a missing value."""
+    if kind not in ("DOUBLE", "FLOAT"):
+        return f"CAST({_name(name)} AS VARCHAR)"
+    whole = f"{_name(name)} = floor({_name(name)}) AND abs({_name(name)}) < 1e15"
+    return (
+        f"CASE WHEN isnan({_name(name)}) THEN NULL WHEN {whole} THEN CAST(CAST({_name(name)} AS BIGINT) AS VARCHAR) "
+        f"ELSE CAST({_name(name)} AS VARCHAR) END"
+    )
+
+
 def _load_text(source: SourceFile, present: list[str], connection: Any, *, append: bool = False) -> list[int]:
     """The wanted columns as text, with file and physical line number, in `text_rows`; returns the refused lines."""
     raw = connection.con
     quoted = ", ".join(_name(n) for n in present)
     if source.kind == "parquet":
-        as_text = ", ".join(f"CAST({_name(n)} AS VARCHAR) AS {_name(n)}" for n in present)
+        path = _literal(escape(str(source.path)))
+        kinds = {name: kind for name, kind, *_rest in raw.execute(f"DESCRIBE SELECT * FROM read_parquet({path})").fetchall()}  # noqa: S608
+        as_text = ", ".join(f"{_as_text(n, kinds[n])} AS {_name(n)}" for n in present)
         # a view: a large Parquet file is streamed, not copied
         raw.execute(
             f"CREATE VIEW text_rows AS SELECT {as_text}, {source.number}::INTEGER AS file, "  # noqa: S608
-            f"file_row_number + 1 AS line FROM read_parquet({_literal(str(source.path))}, file_row_number=true)"
+            f"file_row_number + 1 AS line FROM read_parquet({path}, file_row_number=true)"
         )
         [(source.received,)] = raw.execute("SELECT count(*) FROM text_rows").fetchall()
         return []
-    names = "{" + ", ".join(f"{_literal(n)}: 'VARCHAR'" for n in source.header) + "}"
+    # by position: a header cell may be empty or hold anything
+    names = "{" + ", ".join(f"c{i}: 'VARCHAR'" for i in range(len(source.header))) + "}"
+    chosen = ", ".join(f"c{source.header.index(n)} AS {_name(n)}" for n in present)
     raw.execute("DROP TABLE IF EXISTS reject_scans; DROP TABLE IF EXISTS reject_errors")
     raw.execute(
-        f"CREATE OR REPLACE TABLE read_rows AS SELECT {quoted} FROM read_csv(?, delim=?, quote='\"', escape='\"', header=true, "  # noqa: S608
+        f"CREATE OR REPLACE TABLE read_rows AS SELECT {chosen} FROM read_csv(?, delim=?, quote='\"', escape='\"', header=true, "  # noqa: S608
         f"auto_detect=false, columns={names}, strict_mode=true, null_padding=false, store_rejects=true, rejects_limit=0)",
         [str(source.readable), source.delimiter],
     )
@@ -231,8 +277,9 @@ def _load_text(source: SourceFile, present: list[str], connection: Any, *, appen
     steps = pd.DataFrame({"from_row": [line - 2 - i for i, line in enumerate(out)], "extra": range(1, len(out) + 1)})
     steps = pd.concat([pd.DataFrame({"from_row": [-1], "extra": [0]}), steps]).groupby("from_row", as_index=False).max()
     raw.register("line_steps", steps)
+    into = "INSERT INTO text_rows" if append else "CREATE OR REPLACE TABLE text_rows AS"
     raw.execute(
-        f"{'INSERT INTO text_rows' if append else 'CREATE OR REPLACE TABLE text_rows AS'} SELECT {quoted}, {source.number}::INTEGER AS file, "  # noqa: S608
+        f"{into} SELECT {quoted}, {source.number}::INTEGER AS file, "  # noqa: S608
         "r.row_id + 2 + s.extra AS line FROM (SELECT *, rowid AS row_id FROM read_rows) r "
         "ASOF JOIN line_steps s ON r.row_id >= s.from_row"
     )
@@ -267,8 +314,10 @@ def _drg_table(params: RunParams, connection: Any, work: Path) -> Any | None:
     source = source_files.open_source(99_999, spec.file, work)
     if source.rejected:
         raise InputError("分组结果文件不可读", "the DRG file cannot be read", where=str(spec.file), remedy=source.rejected)
+    if source.kind == "parquet" and not _read_schema(source, connection):
+        raise InputError("分组结果文件不可读", "the DRG file cannot be read", where=str(spec.file), remedy=source.rejected)
     wanted = {n: resolve(n, source.header) for n in (spec.hospital, spec.record, spec.visit, spec.discharge, spec.drg) if n}
-    if missing := [n for n in (spec.record, spec.visit, spec.drg) if not wanted[n]]:
+    if missing := [n for n in (spec.record, spec.visit, spec.drg, spec.discharge) if n and not wanted[n]]:
         raise InputError(
             f"分组结果文件缺少列 {'、'.join(missing)}", "the DRG file lacks columns", where=str(spec.file),
             remedy="在 data.drg_file 中写明列名", remedy_english="name the columns under data.drg_file",
@@ -287,7 +336,7 @@ def _drg_table(params: RunParams, connection: Any, work: Path) -> Any | None:
     }
     drgs = text.select(**key, joined_drg=text[wanted[spec.drg][0]].strip()).distinct()
     connection.create_table("drg_rows", drgs, overwrite=True)
-    connection.drop_table("text_rows")
+    _drop_text(connection)
     table = connection.table("drg_rows")
     repeated = table.group_by(list(key)).aggregate(n=_.count()).filter(_.n > 1).count().execute()
     if repeated:
@@ -406,8 +455,12 @@ def _store(judged: Any, params: RunParams, connection: Any, work: Path) -> Path:
         for scope, column in USABLE.items()
     }
     accepted = judged.filter(_.fate == "纳入").mutate(**usable)
+    # a rule that could not be checked found nothing, and still a missing value is none
     accepted = accepted.mutate(
         cost_usable=_.cost_usable & _.cost_fen.notnull(), los_usable=_.los_usable & _.los_days.notnull(),
+        death_known=_.death_known & _.died.notnull(), grouped=_.grouped & _.drg.notnull(),
+    )
+    accepted = accepted.mutate(
         drg=ibis.ifelse(_.grouped, _.drg, ibis.null("string")),
     )  # fmt: skip
     columns = [*STORED, *USABLE.values(), "file", "line"]
@@ -415,6 +468,22 @@ def _store(judged: Any, params: RunParams, connection: Any, work: Path) -> Path:
     for year in params.all_years:
         write_parquet(connection, accepted.filter(_.year == year).select(columns), folder / f"{year}.parquet", order_by=order)
     return folder
+
+
+def _fates(judged: Any, sources: list[SourceFile], connection: Any, path: Path) -> Path:
+    """Write what became of every record that is not clean."""
+    columns = ["file", "line", "hospital", "year", "fate", "rule", "rules"]
+    lines = pd.DataFrame(
+        [(s.number, line, UNKNOWN_HOSPITAL, 0, Fate.QUARANTINED.value, "F05", BITS["F05"])
+         for s in sources if not s.rejected for line in s.unclosed], columns=columns,
+    )  # fmt: skip
+    kinds = {"file": "int32", "line": "int64", "hospital": "string", "year": "int16", "fate": "string", "rule": "string", "rules": "int64"}
+    hit = judged.filter((_.rules & ~ibis.literal(BITS["S01"], "int64")) != 0)
+    hit = hit.mutate(hospital=_.hospital.fill_null(UNKNOWN_HOSPITAL), year=_.year.fill_null(0)).select(columns).cast(kinds)
+    if len(lines):
+        hit = hit.union(connection.create_table("refused_lines", lines, overwrite=True).cast(kinds))
+    write_parquet(connection, hit, path, order_by=["file", "line"])
+    return path
 
 
 def discharges(connection: Any, store: Path) -> Any:

@@ -22,15 +22,27 @@ def read_registry(path: Path, work: Path) -> pd.DataFrame:
     """
     work.mkdir(parents=True, exist_ok=True)
     source = open_source(99_998, path, work)
+    if source.kind == "parquet":
+        source.rejected = "请用 CSV 或 xlsx"
     if source.rejected or source.readable is None:
         raise InputError("机构名录不可读", "the registry cannot be read", where=str(path), remedy=source.rejected)
-    table = pd.read_csv(source.readable, dtype=str, keep_default_na=False, encoding="utf-8-sig", sep=source.delimiter)
+    try:
+        table = pd.read_csv(source.readable, dtype=str, keep_default_na=False, encoding="utf-8-sig", sep=source.delimiter)
+        broken = ""
+    except pd.errors.ParserError as error:
+        table, broken = pd.DataFrame(), str(error)
+    if broken or source.unclosed:
+        raise InputError(
+            "机构名录有结构错误的行", "ragged or unclosed lines in the registry", where=f"{path}:{next(iter(source.unclosed), '')}",
+            remedy="修正列数或引号", remedy_english=broken or "close the quotation mark",
+        )  # fmt: skip
+    table = table.rename(columns=str.strip).apply(lambda column: column.str.strip())
     if missing := [c for c in ("code", "name") if c not in table]:
         raise InputError(
             f"机构名录缺少列 {'、'.join(missing)}", "the registry lacks columns", where=f"{path}:1",
             remedy=f"列: {','.join(COLUMNS)} (后四列可缺)", remedy_english="the last four may be absent",
         )  # fmt: skip
-    repeated = table["code"].duplicated() | (table["code"].str.strip() == "")
+    repeated = table["code"].duplicated() | (table["code"] == "")
     if repeated.any():
         line = int(repeated.to_numpy().argmax()) + 2
         raise InputError("机构代码为空或重复", "hospital code empty or repeated", where=f"{path}:{line} code", remedy="修正该行")

@@ -19,6 +19,7 @@ RATIO, UNZIPPED, CELLS = 200, 2 << 30, 200_000_000
 
 
 def main(source: Path, out: Path, memory: int) -> int:
+    """Write the first sheet of `source` to `out`; 0, or 3 with the reason on standard output."""
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     reason = _refusal(source)
     if reason:
@@ -33,7 +34,8 @@ def main(source: Path, out: Path, memory: int) -> int:
     with out.open("w", encoding="utf-8", newline="") as handle:
         writer = csv.writer(handle, lineterminator="\n")
         for row in sheet.iter_rows():
-            writer.writerow([_text(cell) for cell in row])
+            cells = [_text(cell) for cell in row]
+            writer.writerow(cells if any(cells) else [])  # an empty row of a sheet is a blank line, not a record
     return 0
 
 
@@ -57,7 +59,7 @@ def _text(cell: object) -> str:
         return cell.strftime("%Y-%m-%d %H:%M:%S")
     if isinstance(cell, dt.date):
         return cell.isoformat()
-    return str(cell).replace("\r\n", " ").replace("\n", " ")
+    return str(cell).replace("\r\n", " ").replace("\n", " ").replace("\r", " ")
 
 
 if __name__ == "__main__":

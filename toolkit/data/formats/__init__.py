@@ -13,6 +13,7 @@ import ibis
 from pydantic import Field, model_validator
 
 from toolkit.data.schema import BY_NAME
+from toolkit.data.schema import Field as CanonicalField
 from toolkit.errors import InputError, nearest
 from toolkit.params import Section, read_yaml, validate
 
@@ -20,7 +21,7 @@ FOLDER = Path(__file__).parent
 MISSING = ("", "-")  # the 病案首页 standard tells hospitals to write "-" for empty, in every type of field
 
 # pattern and the order of year, month, day among its groups; a clock time after the day is allowed and not used
-_CLOCK = r"([ T]\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?)?$"
+_CLOCK = r"([ T]([01]?\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d+)?)?)?$"  # 24:00 is no time (rule D01)
 DATE_FORMATS: dict[str, tuple[str, tuple[int, int, int]]] = {
     "yyyy-MM-dd": (r"^(\d{4})-(\d{1,2})-(\d{1,2})" + _CLOCK, (1, 2, 3)),
     "yyyy/MM/dd": (r"^(\d{4})/(\d{1,2})/(\d{1,2})" + _CLOCK, (1, 2, 3)),
@@ -93,6 +94,7 @@ class FormatMap(Section):
 
 
 def available() -> dict[str, Path]:
+    """The shipped format maps by id."""
     return {path.stem: path for path in sorted(FOLDER.glob("*.yaml"))}
 
 
@@ -110,7 +112,8 @@ def format_map(name: str) -> FormatMap:
 
 def resolve(wanted: str, present: list[str]) -> list[str]:
     """The columns of a file that a name or pattern of a map means; codes match in any case (`C14x01C`, `C14X01C`)."""
-    return [name for name in present if fnmatchcase(name.strip().lower(), wanted.lower())]
+    same = [name for name in present if name.strip().lower() == wanted.strip().lower()]  # a name may hold [ or ?
+    return same or [name for name in present if fnmatchcase(name.strip().lower(), wanted.lower())]
 
 
 def standardise(text: Any, columns: dict[str, list[str]], form: FormatMap) -> Any:
@@ -122,18 +125,17 @@ def standardise(text: Any, columns: dict[str, list[str]], form: FormatMap) -> An
     typed: dict[str, Any] = {"file": text.file, "line": text.line, "content": text.source_content}
     for name, field in BY_NAME.items():
         source = form.fields.get(name)
-        typed[name] = (
-            _typed(text, columns, source, field.type) if source else ibis.null(field.type)
-        )
+        typed[name] = _typed(text, columns, source, field) if source else ibis.null(field.type)
         if name in ("admission_date", "discharge_date", "cost_fen"):
             typed[f"raw_{name}"] = _text(text, columns, source) if source else ibis.null("string")
     both = typed["discharge_date"].notnull() & typed["admission_date"].notnull()
     computed = typed["discharge_date"].delta(typed["admission_date"], unit="day")
     typed["stated_los_days"] = typed["los_days"]
+    typed["los_days"] = ibis.ifelse(typed["los_days"] >= 0, typed["los_days"], ibis.null("int32"))
     # LOS = max(1, discharge − admission): the day of admission and of discharge count once (domain.md §3)
     floor = ibis.greatest(computed, ibis.literal(1))
-    typed["los_days"] = ibis.ifelse(both, floor, ibis.greatest(typed["los_days"], ibis.literal(1))).cast("int32")
-    typed["los_days"] = ibis.ifelse(both | typed["stated_los_days"].notnull(), typed["los_days"], ibis.null("int32"))
+    stated = ibis.ifelse(typed["los_days"].notnull(), ibis.greatest(typed["los_days"], ibis.literal(1)), ibis.null("int32"))
+    typed["los_days"] = ibis.ifelse(both, floor, stated).cast("int32")
     if "year" not in form.fields:
         typed["year"] = typed["discharge_date"].year().cast("int16")
     if "month" not in form.fields:
@@ -159,6 +161,8 @@ def _text(text: Any, columns: dict[str, list[str]], source: Source) -> Any:
         for part in parts[1:]:
             joined = joined + source.separator + part
         return joined
+    if not columns[source.column]:
+        return ibis.null("string")  # optional, and this file has none
     value = _clean(text[columns[source.column][0]], missing)
     for piece in source.remove:
         value = value.replace(piece, "")
@@ -171,12 +175,15 @@ def _text(text: Any, columns: dict[str, list[str]], source: Source) -> Any:
     return value
 
 
-def _typed(text: Any, columns: dict[str, list[str]], source: Source, kind: str) -> Any:
+def _typed(text: Any, columns: dict[str, list[str]], source: Source, field: CanonicalField) -> Any:
+    kind = field.type
+    if not any(columns[name] for name in source.names()):
+        return ibis.null(kind)  # optional, and this file has none
     if source.columns:
         present = [_clean(text[name]) for pattern in source.columns for name in columns[pattern]]
         if kind == "boolean":
             return ibis.or_(*[(p.isin(source.true)).fill_null(False) for p in present])
-        numbers = [_integer(p, kind) for p in present]
+        numbers = [_integer(p, kind, field) for p in present]
         return ibis.greatest(*numbers) if len(numbers) > 1 else numbers[0]
     value = _text(text, columns, source)
     if kind == "string":
@@ -188,18 +195,29 @@ def _typed(text: Any, columns: dict[str, list[str]], source: Source, kind: str) 
         return _date(value, source.dates)
     if kind == "float64":
         number = value.try_cast("float64")
-        return ibis.ifelse(number.abs() < 1e15, number, ibis.null("float64"))  # "nan" and "inf" are words, not numbers
+        known = (number.abs() < 1e15) & _plausible(number, field)  # "nan" and "inf" are words, not numbers
+        return ibis.ifelse(known, number, ibis.null("float64"))
     if source.scale != 1:
         # by way of DECIMAL: 0.29 × 100 is 28.999… in binary floating point
         scaled = (value.try_cast("decimal(18, 4)") * source.scale).round(0)
         return ibis.ifelse(scaled.abs() < 10**15, scaled, ibis.null()).cast(kind)
-    return _integer(value, kind)
+    return _integer(value, kind, field)
 
 
-def _integer(value: Any, kind: str) -> Any:
+RULED = ("year", "los_days", "cost_fen")  # rules name their values outside the range
+
+
+def _plausible(number: Any, field: CanonicalField) -> Any:
+    if field.low is None or field.high is None or field.name in RULED:
+        return ibis.literal(True)
+    return number.between(field.low, field.high)
+
+
+def _integer(value: Any, kind: str, field: CanonicalField) -> Any:
     number = value.try_cast("float64")
     limit = {"int8": 127, "int16": 32767, "int32": 2**31 - 1}.get(kind, 10**15)
-    whole = (number == number.floor()) & (number.abs() <= limit)  # "3.7" days is a fault, not 4
+    # "3.7" days is a fault, not 4; surgery level 9 is none
+    whole = (number == number.floor()) & (number.abs() <= limit) & _plausible(number, field)
     return ibis.ifelse(whole, number, ibis.null("float64")).cast(kind)
 
 

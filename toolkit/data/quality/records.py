@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from typing import Any
 
 import ibis
 from ibis import _
@@ -10,15 +11,16 @@ from ibis import _
 from toolkit.data.quality.base import CASE_MIX, COST, LOS, MORTALITY, SPECIALTY, Fate, Rule
 
 CATALOGUE_2026 = "数据质量规则目录"
-AMBIGUOUS = r"^(\d{1,2}/\d{1,2}/\d{4}|\d{1,2}-\d{1,2}-\d{2}|\d{5}(\.\d+)?)"
+# a serial number is five digits and no more: 00000000 is no date at all
+AMBIGUOUS = r"^(\d{1,2}/\d{1,2}/\d{4}|\d{1,2}-\d{1,2}-\d{2}|\d{5}(\.\d+)?$)"
 FIRST_YEAR = 1990
 
 
-def _starts(column, prefixes):
+def _starts(column: Any, prefixes: list[str]) -> Any:
     return ibis.or_(*[column.startswith(p) for p in prefixes]) if prefixes else ibis.literal(False)
 
 
-def _impossible(raw: str, day: str):
+def _impossible(raw: str, day: str) -> Any:
     """A date that is given but is none, or is absent."""
     return _[day].isnull() & ~_[raw].re_search(AMBIGUOUS).fill_null(False)
 
@@ -27,6 +29,11 @@ DAY = dt.date(2023, 5, 10)
 GOOD = {"raw_admission_date": "2023-05-01", "admission_date": dt.date(2023, 5, 1), "raw_discharge_date": "2023-05-10",
         "discharge_date": DAY, "year": 2023}  # fmt: skip
 
+K00 = Rule(
+    id="K00", name_zh="机构代码为空", fate=Fate.QUARANTINED, message_zh="机构代码为空，不属于任何机构",
+    source="规则K01 用于没有名录的运行", needs=("hospital",), test=lambda params: _.hospital.isnull(),
+    passes={"hospital": "0001"}, fails={"hospital": None},
+)  # fmt: skip
 K03 = Rule(
     id="K03", name_zh="病案号为空", fate=Fate.QUARANTINED, message_zh="病案号为空", source=CATALOGUE_2026,
     needs=("record",), test=lambda params: _.record.isnull(), passes={"record": "1"}, fails={"record": None},
@@ -89,7 +96,7 @@ SCOPE = Rule(
 D07 = Rule(
     id="D07", name_zh="住院天数与日期不符", fate=Fate.WARNED, message_zh="实际住院天数与日期计算不符，以计算值为准",
     source=CATALOGUE_2026, needs=("los_days", "discharge_date", "admission_date"),
-    test=lambda params: ibis.greatest(_.stated_los_days, 1) != _.los_days,
+    test=lambda params: _.stated_los_days.notnull() & (ibis.greatest(_.stated_los_days, 1) != _.los_days),
     passes={"stated_los_days": 0, "los_days": 1}, fails={"stated_los_days": 8, "los_days": 9},
 )  # fmt: skip
 D08 = Rule(
@@ -141,4 +148,4 @@ S01 = Rule(
 )  # fmt: skip
 
 # Waterfall order (隔离 before 排除 before 提示); the first rule that hits is a record's primary reason.
-RECORD_RULES = (K03, D01, D01Y, D02, D05, D06, P05, P02, SCOPE, D04, D08, LOS_MISSING, Z53, O01, C01, C04, G01, S01, D07)
+RECORD_RULES = (K00, K03, D01, D01Y, D02, D05, D06, P05, P02, SCOPE, D04, D08, LOS_MISSING, Z53, O01, C01, C04, G01, S01, D07)

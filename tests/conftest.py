@@ -1,0 +1,77 @@
+"""The engines that tests run on, and the way from small text tables to cells."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+# what tests share is imported by its name from every folder of tests
+sys.path.insert(0, str(Path(__file__).parent))
+
+import pandas as pd
+import pytest
+import rows
+from hypothesis import HealthCheck, settings
+
+from toolkit import cube as cubes
+from toolkit.engine import connect
+from toolkit.indicators import Declared
+from toolkit.indicators.table import collect
+from toolkit.params import RunParams
+from toolkit.reference import Referenced, attach
+
+ENGINES = ("duckdb",)
+
+# the same examples on every run: a failure here is a failure there
+settings.register_profile(
+    "fixed", derandomize=True, deadline=None, database=None, max_examples=25,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)  # fmt: skip
+settings.load_profile("fixed")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--engine", action="append", choices=ENGINES, help="engine to run on; repeatable (default: duckdb)")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # ibis 12 asks pandas 3 for an option that is on its way out, on every query; not ours to mend
+    config.addinivalue_line("filterwarnings", "ignore:The 'future.infer_string' option:pandas.errors.Pandas4Warning")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "engine" in metafunc.fixturenames:
+        chosen = metafunc.config.getoption("--engine") or ["duckdb"]
+        metafunc.parametrize("engine", chosen, indirect=True, scope="session")
+
+
+@dataclass
+class Engine:
+    """A connection, and tables made on it."""
+
+    name: str
+    connection: Any
+
+    def cube(self, frame: pd.DataFrame, params: RunParams) -> pd.DataFrame:
+        """The cube of `rows.received` discharges."""
+        groups = rows.registry_of(frame).rename(columns={"code": "hospital"})[["hospital", "level_group"]]
+        table = self.connection.create_table("given", rows.stored(frame), overwrite=True)
+        return cubes.build(table, params, groups, connection=self.connection)
+
+    def attached(self, frame: pd.DataFrame, params: RunParams, basis: cubes.Basis = "contemporaneous") -> Referenced:
+        return attach(self.cube(frame, params), params, rows.registry_of(frame), basis)
+
+    def cells(
+        self, frame: pd.DataFrame, params: RunParams, indicators: Iterable[Declared], by: list[str],
+        basis: cubes.Basis = "contemporaneous",
+    ) -> pd.DataFrame:  # fmt: skip
+        return collect(self.attached(frame, params, basis), indicators, by)
+
+
+@pytest.fixture(scope="session")
+def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Engine:
+    assert request.param == "duckdb"  # Spark: start it here, once, only when asked for
+    return Engine(request.param, connect(tmp_path_factory.mktemp("engine"), threads=2))

@@ -1,0 +1,71 @@
+"""Every indicator's own example, from a file through the rules, the store and the cube, on every engine."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+import rows
+
+from toolkit import cube as cubes
+from toolkit.data.formats import format_map
+from toolkit.data.intake import discharges, take_in
+from toolkit.engine import connect
+from toolkit.indicators import CATALOGUE
+from toolkit.indicators.base import catalogue
+from toolkit.indicators.table import collect
+from toolkit.reference import attach
+
+AT_THE_CUBE = ("reference", "weights", "risk_grades")  # policies that come after it: examples may share a cube
+
+
+def key_of(indicator) -> str:
+    return repr(sorted((k, v) for k, v in indicator.example.policy.items() if k not in AT_THE_CUBE))
+
+
+def frame_of(indicator) -> pd.DataFrame:
+    """Discharges of the example; each example has hospitals of its own."""
+    frame = rows.received(indicator.example.discharges)
+    return frame.assign(hospital=f"{indicator.id}:" + frame["hospital"])
+
+
+@pytest.fixture(scope="module")
+def taken_in(tmp_path_factory):
+    """Policy of the cube → the discharges of all its examples, parameters, and the cube after file, rules and store."""
+    made = {}
+    for key in sorted({key_of(one) for one in CATALOGUE.values()}):
+        members = [one for one in CATALOGUE.values() if key_of(one) == key]
+        frame = pd.concat([frame_of(one) for one in members], ignore_index=True)
+        work = tmp_path_factory.mktemp("examples")
+        file = work / "合成.csv"
+        file.write_bytes(rows.csv_of(frame))
+        params = rows.params(files=(str(file),), **members[0].example.policy)
+        hospitals = rows.registry_of(frame)
+        connection = connect(work / "work", [file], threads=2)
+        intake = take_in(params, format_map("canonical"), hospitals, connection, work / "work")
+        groups = hospitals.rename(columns={"code": "hospital"})[["hospital", "level_group"]]
+        cube = cubes.build(discharges(connection, intake.store), params, groups, connection=connection)
+        connection.disconnect()
+        made[key] = frame, params, cube
+    return made
+
+
+@pytest.mark.parametrize("indicator", CATALOGUE.values(), ids=CATALOGUE)
+def test_worked_example(engine, taken_in, indicator):
+    _, _, cube = taken_in[key_of(indicator)]
+    frame, params = frame_of(indicator), rows.params(**indicator.example.policy)
+    own = cube[cube["hospital"].str.startswith(f"{indicator.id}:")].reset_index(drop=True)
+    for basis in cubes.BASES:  # one year: both bases have the same reference
+        cells = collect(attach(own, params, rows.registry_of(frame), basis), [indicator], ["hospital"])
+        [value] = cells.loc[cells["hospital"] == f"{indicator.id}:A", "value"]
+        assert value == pytest.approx(indicator.example.value, rel=1e-9)
+
+
+def test_the_rows_of_tests_make_the_same_cube_as_files_do(engine, taken_in):
+    for frame, params, cube in taken_in.values():
+        pd.testing.assert_frame_equal(cube, engine.cube(frame, params), check_dtype=False)
+
+
+def test_an_id_declared_twice_is_refused():
+    first = next(iter(CATALOGUE.values()))
+    with pytest.raises(RuntimeError, match="declared twice"):
+        catalogue(first, first)
