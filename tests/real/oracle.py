@@ -7,15 +7,20 @@ Slow and plain on purpose: the test is worth what its independence is worth.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from scipy import optimize, stats
 
-LEAST_COST, GREATEST_COST, LONGEST_STAY, CANCELLED_STAY = 5.0, 2_000_000.0, 60, 2
+# Money is in whole hundredths of the currency unit: that is its precision, and in binary floating point a cost that lies
+# exactly on a trim limit would fall inside or outside by the last bit.
+LEAST_COST, GREATEST_COST, LONGEST_STAY, CANCELLED_STAY = 500, 200_000_000, 60, 2
+NORMAL = 1.959963984540054
 
 
 @dataclass(frozen=True)
@@ -48,12 +53,16 @@ def brazil(path: Path) -> pd.DataFrame:
             "drg": raw["PROC_REA"].astype(object) + "/" + icd.str[:3],
             "principal": icd,
             "los": (left - came).dt.days.clip(lower=1).astype(float),
-            "cost": raw["VAL_TOT"].astype(float),
+            "cost": _hundredths(raw["VAL_TOT"]),
             "died": (raw["MORTE"] == 1).astype(int),
         }
     )
     wanted = (raw["IDENT"] == "1").to_numpy() & cases["year"].between(2019, 2024).to_numpy()
     return mark_usable(cases[wanted].reset_index(drop=True))
+
+
+def _hundredths(amount: pd.Series) -> pd.Series:
+    return (amount.astype(float) * 100).round()
 
 
 def _mental_specialty(code: str) -> str | None:
@@ -69,7 +78,10 @@ def _mental_specialty(code: str) -> str | None:
 
 
 def new_york(path: Path) -> pd.DataFrame:
-    """One year; the group is APR-DRG with severity, the specialty its major category. No ICD code is published."""
+    """One year; the group is APR-DRG with severity, the specialty its major category. No ICD code is published.
+
+    A record without a hospital belongs to no unit, and is not accepted.
+    """
     raw = pd.read_csv(path, dtype=str)
     cases = pd.DataFrame(
         {
@@ -79,11 +91,11 @@ def new_york(path: Path) -> pd.DataFrame:
             "drg": (raw["APR DRG Code"] + "-" + raw["APR Severity of Illness Code"]).astype(object),
             "principal": None,
             "los": raw["Length of Stay"].str.replace(" +", "", regex=False).astype(float),
-            "cost": pd.to_numeric(raw["Total Costs"], errors="coerce"),
+            "cost": _hundredths(pd.to_numeric(raw["Total Costs"], errors="coerce")),
             "died": (raw["Patient Disposition"] == "Expired").astype(int),
         }
     )
-    return mark_usable(cases)
+    return mark_usable(cases[cases["hospital"].notna()].reset_index(drop=True))
 
 
 def chile(path: Path) -> pd.DataFrame:
@@ -129,12 +141,21 @@ def deflated(cases: pd.DataFrame, price_index: dict[int, float]) -> pd.DataFrame
 
 
 def bounds(values: np.ndarray, policy: Policy) -> tuple[float, float]:
-    """The inclusive limits of one group's values."""
+    """The inclusive limits of one group's values.
+
+    Wider by a last bit: a case that lies exactly on a limit is inside, and with deflated costs rounding would decide it.
+    (The lower of two cases always lies exactly on Q1 − 0.5·IQR, and equal cases on both limits.)
+    """
+    low, high = _bounds(values, policy)
+    return low - 1e-12 * abs(low), high + 1e-12 * abs(high)
+
+
+def _bounds(values: np.ndarray, policy: Policy) -> tuple[float, float]:
     if policy.trim == "none":
-        return -np.inf, np.inf
+        return 0.0, 10.0 * GREATEST_COST
     if policy.trim == "sd":
         centre = values.mean()
-        spread = policy.deviations * (values.std(ddof=1) if len(values) > 1 else np.nan)
+        spread = policy.deviations * (values.std(ddof=1) if len(values) > 1 else 0.0)  # one case is its own mean
         return centre - spread, centre + spread
     ordered = np.sort(values)
     if policy.trim == "percentile":
@@ -151,42 +172,53 @@ def _quantile(ordered: np.ndarray, share: float) -> float:
     return float(ordered[low] + (place - low) * (ordered[high] - ordered[low]))
 
 
-def ratios(cases: pd.DataFrame, measure: str, policy: Policy, baseline: Iterable[int] | None) -> np.ndarray:
-    """Each case's value over its group's reference mean; nan where the case or its group does not count.
+@dataclass(frozen=True)
+class Scored:
+    """Per case: `ratio` to its group's reference mean (nan: does not count), whether it would count if its group had a
+    reference (`candidate`), and its unit's share of that reference (`own`).
+    """
+
+    ratio: np.ndarray
+    candidate: np.ndarray
+    own: np.ndarray
+
+
+def score(cases: pd.DataFrame, measure: str, policy: Policy, baseline: Iterable[int] | None) -> Scored:
+    """Each case against the mean of its group in the reference.
 
     With `baseline` the reference is those years together, for every year; without it, each year is its own reference.
+    Where cases carry a `level_group`, each group has its own limits and means.
     """
     value, usable = cases[measure].to_numpy(float), cases[f"{measure}_ok"].to_numpy(bool)
-    hospital, year = cases["hospital"].to_numpy(object), cases["year"].to_numpy(int)
-    found = np.full(len(cases), np.nan)
-    keys = ["drg"] if baseline is not None else ["drg", "year"]
-    # Cases without a group fall out here; a hospital without a name still belongs to the reference.
+    hospital = pd.factorize(cases["hospital"], use_na_sentinel=False)[0]
+    unit = cases.groupby(["hospital", "specialty"], dropna=False).ngroup().to_numpy()
+    in_baseline = np.isin(cases["year"].to_numpy(int), list(baseline or ()))
+    ratio, own = np.full(len(cases), np.nan), np.full(len(cases), np.nan)
+    candidate = usable & cases["drg"].notna().to_numpy()
+    keys = ["drg"] + ["year"] * (baseline is None) + ["level_group"] * ("level_group" in cases)
     for rows in cases.groupby(keys, dropna=True, sort=False).indices.values():
-        reference = rows if baseline is None else rows[np.isin(year[rows], list(baseline))]
-        reference = reference[usable[reference]]
+        mine = rows[usable[rows]]
+        reference = mine if baseline is None else mine[in_baseline[mine]]
         if len(reference) == 0:
-            continue
+            continue  # no limits can be set: the cases stay candidates that have no reference
         low, high = bounds(value[reference], policy)
-        if np.isnan(low):  # one case has no standard deviation: no limit can be set, and the group keeps its case
-            low, high = -np.inf, np.inf
-        kept = reference[(value[reference] >= low) & (value[reference] <= high)]
-        own = rows[usable[rows] & (value[rows] >= low) & (value[rows] <= high)]
-        if policy.leave_one_out:
-            for name in set(hospital[own]):
-                others = kept[hospital[kept] != name]
-                if len(others) >= policy.least_cases:
-                    mine = own[hospital[own] == name]
-                    found[mine] = value[mine] / value[others].mean()
-        elif len(kept) >= policy.least_cases:
-            found[own] = value[own] / value[kept].mean()
-    return found
+        candidate[mine[(value[mine] < low) | (value[mine] > high)]] = False
+        kept, mine = (r[(value[r] >= low) & (value[r] <= high)] for r in (reference, mine))
+        for group in np.unique(hospital[mine]) if policy.leave_one_out else [None]:
+            others = kept if group is None else kept[hospital[kept] != group]
+            judged = mine if group is None else mine[hospital[mine] == group]
+            if len(others) >= policy.least_cases:
+                ratio[judged] = value[judged] / value[others].mean()
+                of_each_unit = np.bincount(unit[others], minlength=unit.max() + 1)
+                own[judged] = of_each_unit[unit[judged]] / len(others)
+    return Scored(ratio, candidate, own)
 
 
 def within(cases: pd.DataFrame, measure: str, policy: Policy, rows: np.ndarray) -> np.ndarray:
     """Of the usable rows of one group, those inside the group's own limits."""
     value = cases[measure].to_numpy(float)[rows]
     low, high = bounds(value, policy)
-    return rows if np.isnan(low) else rows[(value >= low) & (value <= high)]
+    return rows[(value >= low) & (value <= high)]
 
 
 def weights(cases: pd.DataFrame, window: Iterable[int], policy: Policy) -> dict[str, float]:
@@ -232,8 +264,10 @@ class Value:
     value: float = np.nan
     n: int = 0
     se: float = np.nan
-    lower: float = np.nan
-    upper: float = np.nan
+    low: float = np.nan
+    high: float = np.nan
+    covered: float = np.nan
+    own_share: float = np.nan
 
 
 def mean_of(values: np.ndarray) -> Value:
@@ -246,7 +280,7 @@ def mean_of(values: np.ndarray) -> Value:
     se = values.std(ddof=1) / np.sqrt(n) if n > 1 else np.nan
     if not centre > 0 or np.isnan(se):
         return Value(centre, n, se)
-    width = 1.959963984540054 * se / centre
+    width = NORMAL * se / centre
     return Value(centre, n, se, float(np.exp(np.log(centre) - width)), float(np.exp(np.log(centre) + width)))
 
 
@@ -254,9 +288,13 @@ def rate_of(events: int, n: int) -> Value:
     """Events over cases with exact Poisson limits: the means under which the count would be just too large or too small."""
     if n == 0:
         return Value()
-    lower = 0.0 if events == 0 else stats.gamma.ppf(0.025, events)
-    upper = stats.gamma.ppf(0.975, events + 1)
+    lower, upper = _poisson(events)
     return Value(events / n, n, np.sqrt(events) / n, lower / n, upper / n)
+
+
+@cache
+def _poisson(events: int) -> tuple[float, float]:
+    return (stats.gamma.ppf(0.025, events) if events else 0.0), stats.gamma.ppf(0.975, events + 1)
 
 
 def share_of(events: int, n: int) -> Value:
@@ -269,46 +307,78 @@ def share_of(events: int, n: int) -> Value:
 
 
 def prepared(
-    cases: pd.DataFrame, policy: Policy, baseline: Iterable[int] | None, cycle_of: Callable[[int], str | None]
-) -> pd.DataFrame:
-    """The cases with their ratios, weight and grade; on the contemporaneous basis weights and grades are the cycle's own."""
-    cases = cases.copy()
-    cases["cycle"] = [cycle_of(y) for y in cases["year"]]
-    has_cost = bool(cases["cost_ok"].any())
-    cases["cost_ratio"] = ratios(cases, "cost", policy, baseline) if has_cost else np.nan
-    cases["los_ratio"] = ratios(cases, "los", policy, baseline)
-    cases["weight"] = cases["own_weight"] if "own_weight" in cases else np.nan
-    cases["grade"] = np.nan
-    for cycle in cases["cycle"].dropna().unique():
-        rows = (cases["cycle"] == cycle).to_numpy()
-        window = set(cases.loc[rows, "year"]) if baseline is None else set(baseline)
-        if "own_weight" not in cases and has_cost:
-            cases.loc[rows, "weight"] = cases.loc[rows, "drg"].map(weights(cases, window, policy))
-        cases.loc[rows, "grade"] = cases.loc[rows, "drg"].map(grades(cases, window)).astype(float)
+    cases: pd.DataFrame, policy: Policy, baseline: Iterable[int] | None, cycle_of: Callable[[int], str], least_graded: int = 30
+) -> pd.DataFrame:  # fmt: skip
+    """The cases with their ratios, weight and grade.
+
+    On the contemporaneous basis reference means and weights are each year's own and grades each cycle's (deaths are too
+    few in one year); with a baseline all are the baseline's.
+    """
+    cases = cases.assign(cycle=[cycle_of(y) for y in cases["year"]], weight=np.nan, grade=np.nan)
+    for measure in ("cost", "los"):
+        scored = score(cases, measure, policy, baseline)
+        cases[f"{measure}_ratio"], cases[f"{measure}_candidate"] = scored.ratio, scored.candidate
+        cases[f"{measure}_own"] = scored.own
+    if "own_weight" in cases:
+        cases["weight"] = cases["own_weight"]
+    elif cases["cost_ok"].any():
+        for year in cases["year"].unique():
+            rows = cases["year"] == year
+            cases.loc[rows, "weight"] = cases.loc[rows, "drg"].map(weights(cases, baseline or [year], policy))
+    for cycle in cases["cycle"].unique():
+        rows = cases["cycle"] == cycle
+        window = baseline or set(cases.loc[rows, "year"])
+        cases.loc[rows, "grade"] = cases.loc[rows, "drg"].map(grades(cases, window, least_graded)).astype(float)
     return cases
 
 
-def unit_values(own: pd.DataFrame) -> dict[str, Value]:
-    """Every indicator of one unit's cases (prepared)."""
-    died, grade = own["died"].to_numpy(), own["grade"].to_numpy(float)
+Columns = dict[str, np.ndarray]  # the cases of one unit
+
+
+def columns(cases: pd.DataFrame) -> Columns:
+    """Prepared cases as plain arrays, from which units are cut."""
+    return {name: cases[name].to_numpy() for name in cases} | {"grouped": cases["drg"].notna().to_numpy()}
+
+
+def unit_values(own: Columns) -> dict[str, Value]:
+    """Every indicator of one unit's cases (prepared), in the unit that it is printed in."""
+    died, grade, grouped = own["died"], own["grade"], own["grouped"]
 
     def in_grades(*wanted: int) -> Value:
         rows = np.isin(grade, wanted)
-        return rate_of(int(died[rows].sum()), int(rows.sum()))
+        return percent(rate_of(int(died[rows].sum()), int(rows.sum())))
 
     return {
-        "discharges": Value(len(own), len(own)),
-        "drg_count": Value(own["drg"].nunique(), int(own["drg"].notna().sum())),
-        "cmi": mean_of(own["weight"].to_numpy(float)[own["drg"].notna().to_numpy()]),
-        "cost_index": mean_of(own["cost_ratio"].to_numpy(float)),
-        "los_index": mean_of(own["los_ratio"].to_numpy(float)),
-        "mean_cost": mean_of(own.loc[own["cost_ok"], "cost"].to_numpy(float)),
-        "mean_los": mean_of(own.loc[own["los_ok"], "los"].to_numpy(float)),
-        "mortality": rate_of(int(died.sum()), len(own)),
+        "volume": Value(len(died), len(died)),
+        "drg_count": Value(len(set(own["drg"][grouped])), int(grouped.sum())),
+        "cmi": case_mix(own),
+        "cost_index": index(own, "cost"),
+        "los_index": index(own, "los"),
+        "mean_cost": mean_of(own["cost"][own["cost_ok"]] / 100),
+        "mean_los": mean_of(own["los"][own["los_ok"]]),
+        "mortality": percent(rate_of(int(died.sum()), len(died))),
         "low_risk_mortality": in_grades(1),
         "mid_low_risk_mortality": in_grades(2),
         "low_or_mid_low_risk_mortality": in_grades(1, 2),
     }
+
+
+def case_mix(own: Columns) -> Value:
+    """Mean weight of the unit's cases that have one."""
+    return mean_of(own["weight"][own["grouped"]])
+
+
+def index(own: Columns, measure: str) -> Value:
+    """Mean ratio of the unit's cases, with the share of them that had a reference."""
+    ratio, candidates = own[f"{measure}_ratio"], int(own[f"{measure}_candidate"].sum())
+    found = mean_of(ratio)
+    if not found.n:
+        return replace(found, covered=0.0 if candidates else np.nan)
+    return replace(found, covered=found.n / candidates, own_share=own[f"{measure}_own"][~np.isnan(ratio)].mean())
+
+
+def percent(rate: Value) -> Value:
+    return Value(100 * rate.value, rate.n, 100 * rate.se, 100 * rate.low, 100 * rate.high)
 
 
 # --- before and after
@@ -318,12 +388,14 @@ def ratio_of_means(before: Value, after: Value) -> Value:
     """After over before, with limits on the log scale from two independent standard errors."""
     ratio = after.value / before.value
     se = float(np.hypot(before.se / before.value, after.se / after.value))
-    return Value(ratio, before.n + after.n, se, ratio * np.exp(-1.959963984540054 * se), ratio * np.exp(1.959963984540054 * se))
+    return Value(ratio, before.n + after.n, se, ratio * np.exp(-NORMAL * se), ratio * np.exp(NORMAL * se))
 
 
 def ratio_of_rates(d0: int, n0: int, d1: int, n1: int) -> Value:
     """Rate ratio with exact conditional limits: given the sum, the later count is binomial. Found by root search."""
     total = d0 + d1
+    if total == 0 or n0 == 0 or n1 == 0:
+        return Value(n=n0 + n1)
 
     def chance(ratio: float) -> float:
         return n1 * ratio / (n1 * ratio + n0)
@@ -334,3 +406,17 @@ def ratio_of_rates(d0: int, n0: int, d1: int, n1: int) -> Value:
     lower = 0.0 if d1 == 0 else search(lambda r: stats.binom.sf(d1 - 1, total, chance(r)) - 0.025)
     upper = np.inf if d0 == 0 else search(lambda r: 0.025 - stats.binom.cdf(d1, total, chance(r)))
     return Value(d1 / n1 / (d0 / n0) if d0 else np.nan, n0 + n1, np.nan, lower, upper)
+
+
+def chance_of_ratio(ratio: Value) -> float:
+    """Two-sided p of no change, for a ratio of means."""
+    return math.erfc(abs(math.log(ratio.value)) / ratio.se / math.sqrt(2))
+
+
+def chance_of_rates(d0: int, n0: int, d1: int, n1: int) -> float:
+    """Two-sided p of no change given all deaths: twice the smaller tail of the binomial, added up term by term."""
+    if n0 == 0 or n1 == 0 or d0 + d1 == 0:
+        return math.nan
+    share, total = n1 / (n0 + n1), d0 + d1
+    terms = [math.comb(total, k) * share**k * (1 - share) ** (total - k) for k in range(total + 1)]
+    return min(1.0, 2 * min(math.fsum(terms[: d1 + 1]), math.fsum(terms[d1:])))
