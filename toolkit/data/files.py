@@ -143,6 +143,9 @@ def _scan(source: SourceFile, path: Path, copy: Path) -> bool:
                         source.rejected = f"含 NUL 字符（约第 {line + text[: text.index(chr(0))].count(chr(10)) + 1} 行）"
                         break
                     if not text.isascii():
+                        if not checked and encoding == "gb18030" and _partly_utf8(block):
+                            source.rejected = "编码混杂，含乱码（UTF-8 and GB18030 lines in one file）"
+                            break
                         if _is_mojibake(text, whole=not checked):
                             source.rejected = "文件含乱码（mojibake）"
                             break
@@ -184,6 +187,19 @@ def _header_unclosed(source: SourceFile) -> bool:
         return False
     before = source.lines_skipped.index(source.unclosed[0])
     return source.unclosed[0] == before + 1  # every line before it is blank
+
+
+def _partly_utf8(block: bytes) -> bool:
+    """Whether many lines are UTF-8 in a file that as a whole is not: as GB18030 they decode to other characters, without error."""
+    foreign = [row for row in block.split(b"\n") if not row.isascii()]
+    utf8 = 0
+    for row in foreign:
+        try:
+            row.decode("utf-8")
+            utf8 += 1
+        except UnicodeDecodeError:
+            continue
+    return utf8 >= 2 and utf8 > 0.1 * len(foreign)  # by accident 2 % of short GB18030 texts are valid UTF-8
 
 
 def _is_mojibake(text: str, *, whole: bool) -> bool:

@@ -20,7 +20,7 @@ from ibis import _
 
 from toolkit.data import files as source_files
 from toolkit.data.files import SourceFile
-from toolkit.data.formats import FormatMap, Source, resolve, standardise
+from toolkit.data.formats import FormatMap, Source, day, resolve, standardise
 from toolkit.data.quality import BITS, CATALOGUE, RECORD_RULES, Fate, Rule
 from toolkit.data.quality.base import CASE_MIX, COST, LOS, MORTALITY
 from toolkit.data.schema import STORED
@@ -85,7 +85,7 @@ def take_in(
     typed_folder = work / "typed"
     typed_folder.mkdir(parents=True, exist_ok=True)
     applicable, not_applicable = _applicable(params, form, hospitals)
-    drgs = _drg_table(params, connection, work)
+    drgs = _drg_table(params, form, connection, work)
     batch = _Batch(params, form, applicable, drgs, connection, typed_folder)
     sources: list[SourceFile] = []
     by_hash: dict[str, str] = {}
@@ -306,11 +306,17 @@ def _literal(text: str) -> str:
 # --- the DRG file -------------------------------------------------------------------------------------------------------
 
 
-def _drg_table(params: RunParams, connection: Any, work: Path) -> Any | None:
+def _drg_table(params: RunParams, form: FormatMap, connection: Any, work: Path) -> Any | None:
     """Keys and DRG of the second file, one row per stay; the file may not contradict itself."""
     spec = params.data.drg_file
     if spec is None:
         return None
+    needed = ["record", "visit"] + ["discharge_date"] * bool(spec.discharge)
+    if lacking := [f for f in needed if f not in form.fields or not form.fields[f].column]:
+        raise InputError(
+            f"来源格式没有字段 {'、'.join(lacking)}，不能与分组结果文件连接", "the format lacks the keys of the DRG file", where=form.id,
+            remedy="在格式映射中声明这些字段", remedy_english="declare them in the format map",
+        )  # fmt: skip
     source = source_files.open_source(99_999, spec.file, work)
     if source.rejected:
         raise InputError("分组结果文件不可读", "the DRG file cannot be read", where=str(spec.file), remedy=source.rejected)
@@ -332,7 +338,7 @@ def _drg_table(params: RunParams, connection: Any, work: Path) -> Any | None:
         "key_hospital": text[wanted[spec.hospital][0]].strip() if wanted.get(spec.hospital) else ibis.literal(""),
         "key_record": text[wanted[spec.record][0]].strip(),
         "key_visit": text[wanted[spec.visit][0]].strip(),
-        "key_day": text[wanted[spec.discharge][0]].strip()[:10] if wanted.get(spec.discharge) else ibis.literal(""),
+        "key_day": day(text[wanted[spec.discharge][0]], form.fields["discharge_date"]) if spec.discharge else ibis.literal(""),
     }
     drgs = text.select(**key, joined_drg=text[wanted[spec.drg][0]].strip()).distinct()
     connection.create_table("drg_rows", drgs, overwrite=True)
@@ -359,7 +365,8 @@ def _join_drg(text: Any, drgs: Any, form: FormatMap, columns: dict[str, list[str
     if by_hospital:
         conditions.append(of("hospital") == table.key_hospital)
     if by_day:
-        conditions.append(of("discharge_date")[:10] == table.key_day)
+        discharge = form.fields["discharge_date"]
+        conditions.append(day(text[columns[discharge.column][0]], discharge) == table.key_day)
     return text.left_join(table, conditions).select(*text.columns, "joined_drg")
 
 

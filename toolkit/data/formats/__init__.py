@@ -221,6 +221,11 @@ def _integer(value: Any, kind: str, field: CanonicalField) -> Any:
     return ibis.ifelse(whole, number, ibis.null("float64")).cast(kind)
 
 
+def day(column: Any, source: Source) -> Any:
+    """The day that a text column holds, in the formats of `source`; NULL where it is none."""
+    return _date(_clean(column), source.dates)
+
+
 def _date(value: Any, formats: list[str]) -> Any:
     candidates = []
     for name in formats:
