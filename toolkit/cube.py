@@ -46,17 +46,16 @@ def build(
     for measure in MEASURES:
         if not measure.trimmed:
             columns |= sums(measure)
-    if params.trimming.method != "none":
-        for basis in BASES:
-            table = _with_limits(table, trim_limits(table, params, basis), basis, connection)
+    for basis in BASES:
+        if params.trimming.on(basis) == "none":
             for measure in _TRIMMED:
-                low, high = f"{measure.trimmed}_low@{basis}", f"{measure.trimmed}_high@{basis}"
-                amount = _real(measure.value, params) if basis == "frozen" and measure.trimmed == "cost" else measure.value
-                columns |= sums(measure, (amount >= _[low]) & (amount <= _[high]), f"@{basis}")
-    else:
-        for measure in _TRIMMED:
-            for basis in BASES:
                 columns |= sums(measure, None, f"@{basis}")
+            continue
+        table = _with_limits(table, trim_limits(table, params, basis), basis, connection)
+        for measure in _TRIMMED:
+            low, high = f"{measure.trimmed}_low@{basis}", f"{measure.trimmed}_high@{basis}"
+            amount = _real(measure.value, params) if basis == "frozen" and measure.trimmed == "cost" else measure.value
+            columns |= sums(measure, (amount >= _[low]) & (amount <= _[high]), f"@{basis}")
     keys = {k: ibis.coalesce(_[k], NONE) if k in ("specialty", "drg") else _[k] for k in by}
     cube = table.group_by(**keys).aggregate(**columns).execute()
     for column in ("hospital", "specialty", "drg"):

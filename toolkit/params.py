@@ -151,6 +151,14 @@ class TrimmingPolicy(Section):
     percentile_low: float = Field(0.05, title="下百分位", ge=0, lt=0.5)
     percentile_high: float = Field(0.95, title="上百分位", gt=0.5, le=1)
     deviations: float = Field(3.0, title="标准差倍数", gt=0)
+    frozen: Literal["none", "same"] = Field(
+        "none", title="定基指数的裁剪", description="same: as method. Limits fixed at the period before cut a distribution "
+        "that has moved and shrink every change towards none (docs/deviations.md)",
+    )  # fmt: skip
+
+    def on(self, basis: str) -> str:
+        """The method on a basis."""
+        return "none" if basis == "frozen" and self.frozen == "none" else self.method
 
 
 class ExclusionPolicy(Section):
@@ -275,7 +283,7 @@ class RunParams(Section):
 POLICY_SECTIONS = ("reference", "trimming", "exclusions", "weights", "risk_grades", "change")
 _WORDS = {
     True: "是", False: "否", None: "无", "region": "全区域", "level_group": "同级别组", "iqr": "四分位距法",
-    "percentile": "百分位法", "sd": "标准差法", "none": "不裁剪", "reference": "参照数据", "records": "病案自带",
+    "percentile": "百分位法", "sd": "标准差法", "none": "不裁剪", "same": "同上", "reference": "参照数据", "records": "病案自带",
     "file": "外部表",
 }  # fmt: skip
 

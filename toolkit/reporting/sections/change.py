@@ -13,7 +13,7 @@ from toolkit.reporting.sections.front import chapter
 from toolkit.reporting.tables import Column, count, table, text
 from toolkit.reporting.values import DIRECTION_KEYS, label, marked, ratio_text
 
-FROZEN = "定基：DRG 参照均值、裁剪界限、权重和风险级别都固定在建设前，费用按声明的价格指数换算，只比较本单元自身的前后。"
+FROZEN = "定基：DRG 参照均值、权重和风险级别都固定在建设前，费用按声明的价格指数换算，只比较本单元自身的前后。"
 CAUTION = (
     "前后比值不等于项目的作用。立项专科多为成绩较好者，即使什么都没有改变，下一周期也会向平均水平回落（向均值回归）；"
     "同期政策与疫情也在其中。请与“同专科未立项单元”的变化对照阅读。"

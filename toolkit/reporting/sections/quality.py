@@ -9,7 +9,7 @@ from toolkit.evaluation.results import Results
 from toolkit.reporting.blocks import Block, Blocks, Note, Table
 from toolkit.reporting.figures import Shock, monthly, waterfall
 from toolkit.reporting.sections.front import chapter
-from toolkit.reporting.tables import Column, count, percent, table, text
+from toolkit.reporting.tables import Column, count, percent, rounded, table, text
 
 ACCEPTED = "纳入"
 
@@ -79,7 +79,20 @@ def by_measure(results: Results, hospital: str = "") -> Blocks:
     ]  # fmt: skip
     shown = table(pd.DataFrame(rows), columns, id="measures", caption="纳入的病例在各类指标中的去向",
                   note=f"每类合计为纳入的 {total:,} 例。死亡与例数从不因费用或住院日异常而剔除。")  # fmt: skip
-    return Blocks(*chapter("各类指标可用的病例"), shown)
+    return Blocks(*chapter("各类指标可用的病例"), shown, _trimmed(results, hospital))
+
+
+def _trimmed(results: Results, hospital: str) -> Block | None:
+    """How many usable cases the trimming of the contemporaneous indices leaves out (rule C05)."""
+    cube = results.cube[(results.cube["drg"] != "") & ((results.cube["hospital"] == hospital) | (hospital == ""))]
+    parts = []
+    for measure, name in (("cost", "费用"), ("los", "住院天数")):
+        usable, kept = int(cube[f"{measure}_n"].sum()), int(cube[f"{measure}_kept_n@contemporaneous"].sum())
+        if usable:
+            parts.append(f"{name} {usable - kept:,} 例（{rounded(100 * (usable - kept) / usable, 1)}%）")
+    if not parts or results.params.trimming.method == "none":
+        return None
+    return Note(text="裁剪（规则C05）：" + "、".join(parts) + "为本 DRG 极端值，不计入当期的消耗指数；死亡、例数和病例组合不受影响。")
 
 
 def hospitals(results: Results) -> Blocks:
