@@ -130,10 +130,11 @@ def finish(cells: pd.DataFrame, one: Declared, confidence: float) -> pd.DataFram
         se, low, high = _interval(one.distribution, x, y, cells["xx"].astype(float), confidence)
         se, low, high = scale * se, scale * low, scale * high
     status = np.select(
-        [value.notna(), cells["rows"].fillna(0) == 0], [Status.VALUE.value, Status.NOT_APPLICABLE.value],
+        [value.notna(), cells["rows"].fillna(0) == 0, y == 0],
+        [Status.VALUE.value, Status.NOT_APPLICABLE.value, Status.TOO_FEW.value],  # a reference, but no case of its kind
         default=Status.NO_REFERENCE.value,
     )  # fmt: skip
-    covered = y / cells["all_y"].where(cells["all_y"] > 0)
+    covered = y.fillna(0) / cells["all_y"].where(cells["all_y"] > 0)
     return cells.assign(
         n=y.fillna(0).round().astype("int64"), value=_rounded(value), se=_rounded(se), low=_rounded(low), high=_rounded(high),
         covered=_rounded(covered), own_share=_rounded(cells["own_y"] / y.where(y > 0)), status=status,
