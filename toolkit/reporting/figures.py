@@ -241,12 +241,14 @@ def change_forest(frame: pd.DataFrame, *, id: str, caption: str, note: str = "")
             side(axes, 10, y, words, ha="left", fontsize=8, color=INK)
             side(axes, 102, y, f"{mark} {row.verdict}", ha="left", fontsize=8, color=colour if filled else SOFT)
             axes.axhline(y + 0.5, color=RULE, linewidth=0.4, zorder=0)
-        labels = [f"{fold(r.label, 26)}\n（{DIRECTIONS[r.direction]}）" for r in frame.itertuples(index=False)]
+        # one indicator, many units: the direction is said once, under the axis
+        shared = DIRECTIONS[frame["direction"].iloc[0]] if len(frame) > 1 and frame["direction"].nunique() == 1 else ""
+        labels = [fold(r.label, 26) + ("" if shared else f"\n（{DIRECTIONS[r.direction]}）") for r in frame.itertuples(index=False)]
         axes.set_yticks(range(len(frame)), labels, fontsize=8, linespacing=1.25)
         ticks = _ratio_ticks(left, right)
         axes.xaxis.set(major_locator=FixedLocator(ticks), minor_locator=NullLocator())
         axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
-        axes.set_xlabel("建设期 ÷ 建设前（对数刻度，横线为 95% 区间；1 为无变化）")
+        axes.set_xlabel(f"建设期 ÷ 建设前（对数刻度，横线为 95% 区间；1 为无变化{'；' + shared if shared else ''}）")
         head(axes, 10, "比值（95% 区间）", "left")
         head(axes, 102, "结论", "left")
         quiet_axes(axes, grid="x")

@@ -63,7 +63,7 @@ def forests(results: Results) -> Blocks:
         rows = []
         for project in projects(results).itertuples():
             changes = unit_changes(results, project.hospital, project.specialty)
-            rows.append(changes[changes["indicator"] == indicator].assign(label=results.unit_name(project.hospital, project.specialty)))
+            rows.append(changes[changes["indicator"] == indicator].assign(label=f"{results.specialty_name(project.specialty)} {results.hospital_name(project.hospital)}"))
         frame = pd.concat(rows) if rows else pd.DataFrame(columns=["estimate", "low", "high", "verdict", "label"])
         blocks.append(_forest(frame, f"change-{indicator}".replace("_", "-"), f"{CATALOGUE[indicator].name_zh}：建设周期与建设前之比"))
         blocks.append(_change_table(results, frame, indicator))
@@ -97,8 +97,8 @@ CHANGE_COLUMNS = [
     Column(name="before_text", label="建设前", format=text, align="right"),
     Column(name="after_text", label="建设周期", format=text, align="right"),
     Column(name="ratio", label="比值（95% 区间）", format=text, align="right"),
-    Column(name="peers", label="未立项同专科的比值", format=text, align="right"),
-    Column(name="cases", label="例数（前 / 后）", format=text, align="right"),
+    Column(name="peers", label="未立项同专科", format=text, align="right"),
+    Column(name="cases", label="例数前 / 后", format=text, align="right"),
     Column(name="judged", label="判定", format=text),
 ]
 
