@@ -1,7 +1,7 @@
 # Two commands: `make run` and `make test`. Each sets up what is missing (bootstrap.sh) and then does its work.
 # Without make: `sh run.sh`, `sh test.sh`.
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all check format lab bench golden lock clean setup
+.PHONY: help run test test-all check format lab bench golden handbook lock clean setup
 
 # Another environment's variables must not reach ours.
 unexport PYTHONPATH PYTHONHOME
@@ -10,7 +10,8 @@ CHECKS := \
     "ruff format --check --output-format concise ." \
     "ruff check --output-format concise ." \
     "mypy toolkit" \
-    "lint-imports --no-cache --no-logo"
+    "lint-imports --no-cache --no-logo" \
+    "python -m toolkit.reporting.handbook --check"
 
 help: ## 本说明 | this list
 	@awk -F ' *## *| *[|] *' '/^[a-z-]+:.*## /{split($$1, t, ":"); printf "  make %-9s %s  %s\n", t[1], $$2, $$3}' Makefile
@@ -44,6 +45,9 @@ lab: ## 打开中文 JupyterLab（仅本机） | open JupyterLab on notebooks/, 
 
 bench: setup ## 性能测试 | benchmarks
 	$(PY) -m benchmarks
+
+handbook: setup ## 重新生成指标手册与参数模式 | make the handbook and the parameter schema anew
+	$(PY) -m toolkit.reporting.handbook
 
 golden: setup ## 重新生成基准结果（须在 CHANGELOG 说明） | make the golden results anew
 	$(PY) -m tests.golden
