@@ -19,7 +19,9 @@ PICTURES = ("image/svg+xml", "image/png")
 def save(path: Path) -> None:
     """Execute one notebook where it lies and store its outputs without pictures, times and outputs that are not compared."""
     notebook = nbformat.read(path, as_version=4)
-    NotebookClient(notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": str(path.parent)}}).execute()
+    NotebookClient(
+        notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": str(path.parent)}}
+    ).execute()
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
         if cell.cell_type != "code":

@@ -45,7 +45,11 @@ def run(
 
 @app.command()
 def demo(
-    reports: Reports = Path("reports"), workers: Workers = 2, dry_run: DryRun = False, quiet: Quiet = False, as_json: Json = False
+    reports: Reports = Path("reports"),
+    workers: Workers = 2,
+    dry_run: DryRun = False,
+    quiet: Quiet = False,
+    as_json: Json = False,
 ) -> None:
     """用合成数据运行演示评估。Run the demo on synthetic data."""
     run(PROJECT / "params" / "demo.yaml", reports, workers, dry_run, quiet, as_json)
@@ -91,7 +95,9 @@ def _say_plan(params: RunParams, reports: Path, as_json: bool) -> None:
     typer.echo(f"将运行 would run: {params.title}\n输出 output: {plan['folder']}")
     source = f"合成数据 synthetic, {plan['synthetic']:,} 例" if params.data.synthetic else f"{len(files)} 个文件 files"
     typer.echo(f"数据 data: {source}，格式 format {params.data.format}")
-    typer.echo(f"周期 periods: {'、'.join(plan['periods'].values())}；专科 specialties: {len(params.specialties) or '随数据生成'}")
+    typer.echo(
+        f"周期 periods: {'、'.join(v.label for v in params.periods.values())}；专科 specialties: {len(params.specialties) or '随数据生成'}"
+    )
     typer.echo(f"项目 projects: {len(params.projects) or '随数据生成'}")
     for name, value in policies(params):
         typer.echo(f"  {name} = {value}")
@@ -159,7 +165,9 @@ def init(
     from toolkit.errors import ParameterError
 
     if path.exists() and not force:
-        raise ParameterError(f"文件已存在: {path}", "file exists", remedy="换一个名字, 或加 --force", remedy_english="or --force")
+        raise ParameterError(
+            f"文件已存在: {path}", "file exists", remedy="换一个名字, 或加 --force", remedy_english="or --force"
+        )
     template = Path(__file__).parent / "templates" / "parameters.yaml"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(template.read_text(encoding="utf-8"), encoding="utf-8")
@@ -182,7 +190,13 @@ def _progress(quiet: bool) -> Iterator[tuple[Any, Any]]:
     from toolkit.running.progress import clock
 
     console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.fields[note]}"))
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[note]}"),
+    )
     with Progress(*columns, console=console) as bar:
         steps = bar.add_task("准备", total=100, note="")
         reports: dict[str, Any] = {}

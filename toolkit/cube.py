@@ -84,9 +84,15 @@ def trim_limits(table: Any, params: RunParams, basis: Basis) -> Any:
         value = ibis.ifelse(usable, amount, ibis.null("float64"))
         if policy.method == "iqr":
             q1, q3 = value.quantile(0.25), value.quantile(0.75)
-            columns |= {f"{name}_low": q1 - policy.iqr_below * (q3 - q1), f"{name}_high": q3 + policy.iqr_above * (q3 - q1)}
+            columns |= {
+                f"{name}_low": q1 - policy.iqr_below * (q3 - q1),
+                f"{name}_high": q3 + policy.iqr_above * (q3 - q1),
+            }
         elif policy.method == "percentile":
-            columns |= {f"{name}_low": value.quantile(policy.percentile_low), f"{name}_high": value.quantile(policy.percentile_high)}
+            columns |= {
+                f"{name}_low": value.quantile(policy.percentile_low),
+                f"{name}_high": value.quantile(policy.percentile_high),
+            }
         else:
             spread = policy.deviations * ibis.coalesce(value.std(how="sample"), 0.0)
             columns |= {f"{name}_low": value.mean() - spread, f"{name}_high": value.mean() + spread}
@@ -118,10 +124,14 @@ def _real(amount: Any, params: RunParams) -> Any:
     """An amount at constant prices: divided by the year's price index, where the run declares one."""
     if not params.price_index:
         return amount.cast("float64")
-    return amount.cast("float64") / _.year.cases(*[(y, float(p)) for y, p in sorted(params.price_index.items())], else_=1.0)
+    return amount.cast("float64") / _.year.cases(
+        *[(y, float(p)) for y, p in sorted(params.price_index.items())], else_=1.0
+    )
 
 
 def monthly(discharges: Any) -> pd.DataFrame:
     """Discharges per hospital and month: `hospital, year, month, n`; empty where the source has no months."""
-    counted = discharges.filter(_.month.notnull()).group_by(["hospital", "year", "month"]).aggregate(n=_.count()).execute()
+    counted = (
+        discharges.filter(_.month.notnull()).group_by(["hospital", "year", "month"]).aggregate(n=_.count()).execute()
+    )
     return counted.sort_values(["hospital", "year", "month"], ignore_index=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from difflib import get_close_matches
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -36,11 +36,15 @@ class EvaluationError(Exception):
             lines.append(f"办法 remedy: {remedy}" + (f"（{remedy_english}）" if remedy_english else ""))
         super().__init__("\n".join(lines))
 
-    def __reduce__(self):  # several keyword arguments: the default would lose them on the way from a worker
+    def __reduce__(
+        self,
+    ) -> tuple[Any, ...]:  # several keyword arguments: the default would lose them on the way from a worker
         return _rebuild, (type(self), self.problem, self.english, self.where, self.remedy, self.remedy_english)
 
 
-def _rebuild(kind: type[EvaluationError], problem: str, english: str, where: str, remedy: str, remedy_english: str):
+def _rebuild(
+    kind: type[EvaluationError], problem: str, english: str, where: str, remedy: str, remedy_english: str
+) -> EvaluationError:
     return kind(problem, english, where=where, remedy=remedy, remedy_english=remedy_english)
 
 

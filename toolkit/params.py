@@ -122,7 +122,9 @@ class Specialty(Section):
     @model_validator(mode="after")
     def _one_definition(self) -> Specialty:
         if sum(map(bool, (self.departments, self.diagnoses, self.drgs))) != 1:
-            raise ValueError("departments、diagnoses、drgs 三者必须且只能给出一个 (define the specialty in exactly one way)")
+            raise ValueError(
+                "departments、diagnoses、drgs 三者必须且只能给出一个 (define the specialty in exactly one way)"
+            )
         return self
 
 
@@ -223,15 +225,19 @@ class RunParams(Section):
     specialties: list[Specialty] = Field(default=[], title="专科")
     projects: list[Project] = Field(default=[], title="建设项目")
     minimum_unit_cases: int = Field(100, title="评估单元每周期最少例数", ge=1)
-    minimum_value_cases: int = Field(10, title="指标值最少例数", ge=1, description="a unit's value on fewer cases "
-                                     "reads 例数不足")
+    minimum_value_cases: int = Field(
+        10, title="指标值最少例数", ge=1, description="a unit's value on fewer cases reads 例数不足"
+    )
     reference: ReferencePolicy = Field(ReferencePolicy(), title="参照")
     trimming: TrimmingPolicy = Field(TrimmingPolicy(), title="裁剪")
     exclusions: ExclusionPolicy = Field(ExclusionPolicy(), title="排除")
     weights: WeightPolicy = Field(WeightPolicy(), title="权重")
     risk_grades: RiskPolicy = Field(RiskPolicy(), title="风险分级")
-    price_index: dict[int, float] = Field(default={}, title="价格指数", description="year -> index; divides cost in "
-                                          "frozen indicators only; empty = nominal prices")
+    price_index: dict[int, float] = Field(
+        default={},
+        title="价格指数",
+        description="year -> index; divides cost in frozen indicators only; empty = nominal prices",
+    )
     change: ChangePolicy = Field(ChangePolicy(), title="前后变化")
     shocks: list[Shock] = Field(default=[], title="外部事件")
 
@@ -248,7 +254,9 @@ class RunParams(Section):
         for specialty in self.specialties:
             for code in specialty.departments:
                 if code in owner:
-                    raise ValueError(f"科别 {code} 同时属于 {owner[code]} 和 {specialty.id} (two specialties claim one department)")
+                    raise ValueError(
+                        f"科别 {code} 同时属于 {owner[code]} 和 {specialty.id} (two specialties claim one department)"
+                    )
                 owner[code] = specialty.id
         for project in self.projects:
             if ids and project.specialty not in ids:
@@ -290,7 +298,10 @@ _WORDS = {
 
 def policies(params: RunParams) -> tuple[tuple[str, str], ...]:
     """Every policy choice that shapes a number, as (Chinese name, printed value), in the order of the sections."""
-    rows = [(RunParams.model_fields[n].title or "", str(getattr(params, n))) for n in ("minimum_unit_cases", "minimum_value_cases")]
+    rows = [
+        (RunParams.model_fields[n].title or "", str(getattr(params, n)))
+        for n in ("minimum_unit_cases", "minimum_value_cases")
+    ]
     for section_name in POLICY_SECTIONS:
         section = getattr(params, section_name)
         unused = _UNUSED.get(getattr(section, "method", ""), ())
@@ -444,7 +455,9 @@ def validate(model: type[Model], values: Any, lines: dict[tuple, int], path: Pat
         problem, english = f"{field} 的值 {given!r} 不合要求", error["msg"]
     if more:
         remedy += f" (另有 {more} 处问题, 改好后会继续提示)"
-    raise ParameterError(problem, english, where=f"{path}:{line} {field}", remedy=remedy.strip(), remedy_english=remedy_english)
+    raise ParameterError(
+        problem, english, where=f"{path}:{line} {field}", remedy=remedy.strip(), remedy_english=remedy_english
+    )
 
 
 def _keys_at(model: type[BaseModel], loc: tuple) -> list[str]:
@@ -468,7 +481,9 @@ def _resolve_paths(params: RunParams, folder: Path, lines: dict[tuple, int], pat
         resolved = given if given.is_absolute() else (folder / given)
         if not resolved.exists():
             line = next((lines[loc[:k]] for k in range(len(loc), -1, -1) if loc[:k] in lines), 1)
-            near = nearest(resolved.name, [p.name for p in resolved.parent.iterdir()] if resolved.parent.is_dir() else [])
+            near = nearest(
+                resolved.name, [p.name for p in resolved.parent.iterdir()] if resolved.parent.is_dir() else []
+            )
             raise ParameterError(
                 f"路径不存在: {given}", "path does not exist", where=f"{path}:{line} {'.'.join(map(str, loc))}",
                 remedy=f"相对路径以参数文件所在文件夹为起点; 是否为 {near}?" if near else "相对路径以参数文件所在文件夹为起点",
@@ -497,7 +512,9 @@ def _resolve_paths(params: RunParams, folder: Path, lines: dict[tuple, int], pat
     if data.hospitals:
         changes["hospitals"] = found(data.hospitals, ("data", "hospitals"))
     if data.drg_file:
-        changes["drg_file"] = data.drg_file.model_copy(update={"file": found(data.drg_file.file, ("data", "drg_file", "file"))})
+        changes["drg_file"] = data.drg_file.model_copy(
+            update={"file": found(data.drg_file.file, ("data", "drg_file", "file"))}
+        )
     if data.format.endswith((".yaml", ".yml")):
         changes["format"] = str(found(Path(data.format), ("data", "format")))
     updates: dict[str, Any] = {"data": data.model_copy(update=changes)}

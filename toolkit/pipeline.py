@@ -138,7 +138,9 @@ def _units(cube: pd.DataFrame, params: RunParams) -> pd.DataFrame:
     counts = counts.reindex(columns=list(params.periods), fill_value=0)
     projects = {(p.hospital, p.specialty): p.level for p in params.projects}
     # a project without any discharge still gets its row, and its report says 不予评价
-    index = counts.index.union(pd.MultiIndex.from_tuples(projects, names=counts.index.names)) if projects else counts.index
+    index = (
+        counts.index.union(pd.MultiIndex.from_tuples(projects, names=counts.index.names)) if projects else counts.index
+    )
     counts = counts.reindex(index, fill_value=0).astype("int64")
     units = counts.add_prefix("n_").reset_index()
     units["eligible"] = (counts >= params.minimum_unit_cases).all(axis=1).to_numpy()
@@ -175,8 +177,12 @@ def all_cells(referenced: dict[Any, Referenced], units: pd.DataFrame, params: Ru
                 continue
             of_level = Referenced(basis=reference.basis, frame=rows, grades=reference.grades, insufficient={})
             for time in ("year", "cycle"):
-                cells = collect(of_level, CATALOGUE.values(), [*(keys or ("region",)), time], confidence=params.change.confidence)
-                parts.append(cells.rename(columns={time: "period"}).assign(level=level, period=lambda f: f["period"].astype(str)))
+                cells = collect(
+                    of_level, CATALOGUE.values(), [*(keys or ("region",)), time], confidence=params.change.confidence
+                )
+                parts.append(
+                    cells.rename(columns={time: "period"}).assign(level=level, period=lambda f: f["period"].astype(str))
+                )
     cells = _too_few(pd.concat(parts, ignore_index=True), params)
     for key in ("hospital", "specialty"):
         cells[key] = cells[key].fillna("") if key in cells else ""
@@ -196,7 +202,9 @@ def _too_few(cells: pd.DataFrame, params: RunParams) -> pd.DataFrame:
 
 def all_changes(cells: pd.DataFrame, units: pd.DataFrame, params: RunParams) -> pd.DataFrame:
     """Before/after ratios with verdicts: every unit with enough cases, every project, and the peers of each specialty."""
-    frozen = cells[(cells["basis"] == "frozen") & cells["period"].isin(params.periods)].rename(columns={"period": "cycle"})
+    frozen = cells[(cells["basis"] == "frozen") & cells["period"].isin(params.periods)].rename(
+        columns={"period": "cycle"}
+    )
     judged = units[units["eligible"] | (units["project"] != "")][["hospital", "specialty"]]
     parts = []
     for level, rows in (("unit", frozen.merge(judged, on=["hospital", "specialty"])), ("peers", frozen)):
@@ -266,7 +274,9 @@ def _hash(content: Any) -> str:
 # --- reports ------------------------------------------------------------------------------------------------------------
 
 
-def run(params: RunParams, reports: Path, *, workers: int = 2, progress: Progress = _quiet, on_report: Any = None) -> Run:
+def run(
+    params: RunParams, reports: Path, *, workers: int = 2, progress: Progress = _quiet, on_report: Any = None
+) -> Run:
     """Evaluate, make every report, write the index page and the run's manifest.
 
     Parameters

@@ -68,7 +68,9 @@ def attach(cube: pd.DataFrame, params: RunParams, hospitals: pd.DataFrame, basis
         frame = frame.assign(window=key).merge(graded, on=["window", "drg"], how="left").drop(columns="window")
     else:
         insufficient = {}  # deaths of this reference do not matter where the grades come from another
-        frame = frame.merge(_table(params.risk_grades.file, "grade").rename(columns={"grade": "risk_grade"}), on="drg", how="left")
+        frame = frame.merge(
+            _table(params.risk_grades.file, "grade").rename(columns={"grade": "risk_grade"}), on="drg", how="left"
+        )
     return Referenced(basis=basis, frame=frame, grades=grades, insufficient=insufficient)
 
 
@@ -81,7 +83,9 @@ def _on_basis(cube: pd.DataFrame, params: RunParams, hospitals: pd.DataFrame, ba
         for name in ("cost", "cost_kept"):
             frame[name], frame[f"{name}_sq"] = frame[name] / price, frame[f"{name}_sq"] / price**2
     registry = hospitals.set_index("code")
-    groups = registry["level_group"] if params.reference.scope == "level_group" else pd.Series("all", index=registry.index)
+    groups = (
+        registry["level_group"] if params.reference.scope == "level_group" else pd.Series("all", index=registry.index)
+    )
     cycle = {y: label for label, years in params.periods.items() for y in range(years.first, years.last + 1)}
     surgical = {s.id: s.surgical for s in params.specialties}
     return frame.assign(
@@ -98,7 +102,9 @@ def _reference_mean(
     """Adds `ref_<name>` (mean over the reference, missing below the minimum cases) and `own_<name>`."""
     total, count = f"{name}_kept", f"{name}_kept_n"
     reference = grouped.groupby(keys, sort=True)[[total, count]].sum().rename(columns={total: "_sum", count: "_n"})
-    unit = grouped.groupby([*keys, "hospital", "specialty"], sort=True)[[count]].sum().rename(columns={count: "_unit_n"})
+    unit = (
+        grouped.groupby([*keys, "hospital", "specialty"], sort=True)[[count]].sum().rename(columns={count: "_unit_n"})
+    )
     frame = frame.join(reference, on=keys).join(unit, on=[*keys, "hospital", "specialty"])
     frame["_unit_n"] = frame["_unit_n"].fillna(0)
     if params.reference.leave_one_out:
@@ -148,7 +154,9 @@ def _table(path: Path, column: str) -> pd.DataFrame:
         raise InputError("表不可读", "the table cannot be read", where=str(path), remedy="另存为 UTF-8 的 CSV",
                          remedy_english=f"save it as CSV in UTF-8: {type(error).__name__}") from error  # fmt: skip
     if missing := [c for c in ("drg", column) if c not in table]:
-        raise InputError(f"表缺少列 {'、'.join(missing)}", "columns missing", where=str(path), remedy=f"需要 drg,{column}")
+        raise InputError(
+            f"表缺少列 {'、'.join(missing)}", "columns missing", where=str(path), remedy=f"需要 drg,{column}"
+        )
     values = pd.to_numeric(table[column], errors="coerce")
     valid = values.isin(GRADES) if column == "grade" else np.isfinite(values) & (values > 0)
     bad = ~valid | table["drg"].duplicated()
@@ -171,7 +179,9 @@ def _grades(grouped: pd.DataFrame, params: RunParams, basis: Basis) -> tuple[pd.
         if reason := too_few_deaths(table, params.risk_grades):
             insufficient[str(label)] = reason
     columns = ["window", "drg", "n", "died", "rate", "ln_rate", "z", "grade"]
-    return (pd.concat(tables)[columns] if tables else pd.DataFrame(columns=columns)).reset_index(drop=True), insufficient
+    return (pd.concat(tables)[columns] if tables else pd.DataFrame(columns=columns)).reset_index(
+        drop=True
+    ), insufficient
 
 
 def risk_grades(drgs: pd.DataFrame, policy: RiskPolicy) -> pd.DataFrame:

@@ -58,7 +58,11 @@ def found(tmp_path_factory) -> pd.DataFrame:
         results, truth = region(seed, tmp_path_factory.mktemp(f"region{seed}"))
         units = {(u["hospital"], u["specialty"]): u for u in truth["units"]}
         funded = {(p["hospital"], p["specialty"]) for p in truth["projects"]}
-        cells = results.cells[(results.cells["level"] == "unit") & (results.cells["indicator"] == "volume") & (results.cells["basis"] == "frozen")]
+        cells = results.cells[
+            (results.cells["level"] == "unit")
+            & (results.cells["indicator"] == "volume")
+            & (results.cells["basis"] == "frozen")
+        ]
         volumes = {key: part.set_index("period")["value"] for key, part in cells.groupby(["hospital", "specialty"])}
         changes = results.changes[(results.changes["level"] == "unit") & results.changes["indicator"].isin(TRUE_OF)]
         for c in changes[(changes["n_before"] >= 100) & (changes["n_after"] >= 100)].itertuples():

@@ -52,7 +52,13 @@ class TestStyle:
 
     def test_one_title_and_one_parameters_cell_of_annotated_defaults_with_help(self, path):
         notebook = nbformat.read(path, as_version=4)
-        titles = [line for c in notebook.cells if c.cell_type == "markdown" for line in c.source.splitlines() if line.startswith("# ")]
+        titles = [
+            line
+            for c in notebook.cells
+            if c.cell_type == "markdown"
+            for line in c.source.splitlines()
+            if line.startswith("# ")
+        ]
         assert len(titles) == 1
         assert "run_folder" in declared(read_template(path), path.name)
         [cell] = [c for c in notebook.cells if "parameters" in c.metadata.get("tags", [])]

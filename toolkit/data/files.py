@@ -36,7 +36,7 @@ class SourceFile:
     lines_skipped
         Physical line numbers that never reached the table: blank (not a record) or `unclosed`.
     unclosed
-        Lines with an unclosed quotation mark (rule F05): received, quarantined.
+        Lines with an unclosed quotation mark or cells beyond the last column (rule F05): received, quarantined.
     rejected
         Reason why the whole file was refused (rules F02–F04), empty where it was read.
     """
@@ -130,6 +130,7 @@ def _scan(source: SourceFile, path: Path, copy: Path) -> bool:
     for encoding in ("utf-8", "gb18030"):
         digest, line, size, checked = hashlib.sha256(), 0, 0, False
         returns = feeds = pairs = 0
+        shape: tuple[bytes, int] | None = None
         source.lines_skipped, source.unclosed, source.received = [], [], 0
         try:
             with _open(path) as handle:
@@ -140,7 +141,9 @@ def _scan(source: SourceFile, path: Path, copy: Path) -> bool:
                         raise _TooLarge(f"解压后超过压缩文件的 {RATIO} 倍")
                     text = block.decode(encoding)
                     if "\x00" in text:
-                        source.rejected = f"含 NUL 字符（约第 {line + text[: text.index(chr(0))].count(chr(10)) + 1} 行）"
+                        source.rejected = (
+                            f"含 NUL 字符（约第 {line + text[: text.index(chr(0))].count(chr(10)) + 1} 行）"
+                        )
                         break
                     if not text.isascii():
                         if not checked and encoding == "gb18030" and _partly_utf8(block):
@@ -153,12 +156,18 @@ def _scan(source: SourceFile, path: Path, copy: Path) -> bool:
                     if b"\r" in block:
                         returns, pairs = returns + block.count(b"\r"), pairs + block.count(b"\r\n")
                     feeds += block.count(b"\n")
-                    line += _count_lines(source, block, line)
+                    if shape is None:
+                        shape = _shape(block)
+                    line += _count_lines(source, block, line, shape)
         except UnicodeDecodeError as error:
             source.rejected = f"编码无法识别（约第 {line + error.object[: error.start].count(10) + 1} 行）"
             continue
         except (OSError, EOFError, zlib.error, _TooLarge) as error:
-            reason = f"文件过大或压缩异常（{error}），未读取" if isinstance(error, _TooLarge) else f"压缩文件损坏（{type(error).__name__}）"
+            reason = (
+                f"文件过大或压缩异常（{error}），未读取"
+                if isinstance(error, _TooLarge)
+                else f"压缩文件损坏（{type(error).__name__}）"
+            )
             source.sha256, source.rejected = source.sha256 or _sha256(path), reason
             return False
         if "乱码" in source.rejected or "NUL" in source.rejected:
@@ -218,16 +227,45 @@ def _is_mojibake(text: str, *, whole: bool) -> bool:
     return any("\u4e00" <= c <= "\u9fff" for c in twice)
 
 
-def _count_lines(source: SourceFile, block: bytes, before: int) -> int:
-    """Lines of the block; blank ones and those with an odd number of quotation marks are noted."""
+def _shape(block: bytes) -> tuple[bytes, int]:
+    """Delimiter and number of columns, from the first line that is not blank."""
+    first = next((row for row in block.split(b"\n", 100) if row.strip()), b"")
+    delimiter = _delimiter(first.decode("latin-1"))
+    return delimiter.encode(), _cells(first, delimiter)
+
+
+def _delimiter(first: str) -> str:
+    return max(",\t;|", key=first.count)
+
+
+def _cells(row: bytes, delimiter: str) -> int:
+    try:
+        return len(next(csv.reader([row.decode("latin-1").rstrip("\r")], delimiter=delimiter), []))
+    except csv.Error:  # a return inside the line or a cell of enormous size: the engine judges
+        return 0
+
+
+def _count_lines(source: SourceFile, block: bytes, before: int, shape: tuple[bytes, int]) -> int:
+    """Lines of the block; blank ones, those with an odd number of quotation marks and those too long are noted.
+
+    The engine silently drops an empty cell beyond the last column; a row in which one cell slipped in may end so.
+    """
+    delimiter, columns = shape
+    ends = (delimiter, delimiter + b'""')
+    overlong = any(end + feed in block for end in ends for feed in (b"\n", b"\r\n")) or block.endswith(ends)
     count = block.count(b"\n") + (not block.endswith(b"\n"))
     # spaces make no record, but tabs do: cells may be divided by them
     blank = any(start in block for start in (b"\n\n", b"\n\r", b"\n ")) or block.startswith((b"\n", b"\r", b" "))
-    if b'"' in block or blank:
+    if b'"' in block or blank or overlong:
         for offset, row in enumerate(block.split(b"\n")[:count]):
             if not row.strip(b" \r"):
                 source.lines_skipped.append(before + offset + 1)
-            elif row.count(b'"') % 2:
+            elif row.count(b'"') % 2 or (
+                overlong
+                and row.rstrip(b"\r").endswith(ends)
+                and row.count(delimiter) >= columns
+                and _cells(row, delimiter.decode()) > columns
+            ):
                 source.lines_skipped.append(before + offset + 1)
                 source.unclosed.append(before + offset + 1)
     return count
@@ -253,7 +291,7 @@ def _read_header(source: SourceFile) -> None:
     assert source.readable is not None  # noqa: S101  set by _scan
     with source.readable.open("rb") as handle:
         first = handle.readline().decode("utf-8-sig").rstrip("\r\n")
-    source.delimiter = max(",\t;|", key=first.count)
+    source.delimiter = _delimiter(first)
     source.header = next(csv.reader(io.StringIO(first), delimiter=source.delimiter), [])
     seen: set[str] = set()
     repeated = [n for n in (h.strip().lower() for h in source.header) if n in seen or seen.add(n)]  # type: ignore[func-returns-value]

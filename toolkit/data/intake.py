@@ -219,14 +219,21 @@ def _columns(source: SourceFile, form: FormatMap, connection: Any) -> tuple[dict
     missing = [n for n, found in columns.items() if not found and n not in optional]
     doubled = [n for n, found in columns.items() if len(found) > 1 and "*" not in n]
     if missing or doubled:
-        source.rejected = "缺少必需的列：" * bool(missing) + "、".join(missing) + "多列对应一个字段：" * bool(doubled) + "、".join(doubled)
+        source.rejected = (
+            "缺少必需的列：" * bool(missing)
+            + "、".join(missing)
+            + "多列对应一个字段：" * bool(doubled)
+            + "、".join(doubled)
+        )
     return columns, list(dict.fromkeys(n for found in columns.values() for n in found))
 
 
 def _read_schema(source: SourceFile, connection: Any) -> bool:
     """Column names of a Parquet file; False where it is none."""
     try:
-        rows = connection.con.execute(f"DESCRIBE SELECT * FROM read_parquet({_literal(escape(str(source.path)))})").fetchall()  # noqa: S608
+        rows = connection.con.execute(
+            f"DESCRIBE SELECT * FROM read_parquet({_literal(escape(str(source.path)))})"
+        ).fetchall()  # noqa: S608
     except duckdb.Error:
         source.rejected = "不是有效的 Parquet 文件，或已损坏（not a Parquet file）"
         return False
@@ -251,7 +258,9 @@ def _load_text(source: SourceFile, present: list[str], connection: Any, *, appen
     quoted = ", ".join(_name(n) for n in present)
     if source.kind == "parquet":
         path = _literal(escape(str(source.path)))
-        kinds = {name: kind for name, kind, *_rest in raw.execute(f"DESCRIBE SELECT * FROM read_parquet({path})").fetchall()}  # noqa: S608
+        kinds = {
+            name: kind for name, kind, *_rest in raw.execute(f"DESCRIBE SELECT * FROM read_parquet({path})").fetchall()
+        }  # noqa: S608
         as_text = ", ".join(f"{_as_text(n, kinds[n])} AS {_name(n)}" for n in present)
         # a view: a large Parquet file is streamed, not copied
         raw.execute(
@@ -319,10 +328,16 @@ def _drg_table(params: RunParams, form: FormatMap, connection: Any, work: Path) 
         )  # fmt: skip
     source = source_files.open_source(99_999, spec.file, work)
     if source.rejected:
-        raise InputError("分组结果文件不可读", "the DRG file cannot be read", where=str(spec.file), remedy=source.rejected)
+        raise InputError(
+            "分组结果文件不可读", "the DRG file cannot be read", where=str(spec.file), remedy=source.rejected
+        )
     if source.kind == "parquet" and not _read_schema(source, connection):
-        raise InputError("分组结果文件不可读", "the DRG file cannot be read", where=str(spec.file), remedy=source.rejected)
-    wanted = {n: resolve(n, source.header) for n in (spec.hospital, spec.record, spec.visit, spec.discharge, spec.drg) if n}
+        raise InputError(
+            "分组结果文件不可读", "the DRG file cannot be read", where=str(spec.file), remedy=source.rejected
+        )
+    wanted = {
+        n: resolve(n, source.header) for n in (spec.hospital, spec.record, spec.visit, spec.discharge, spec.drg) if n
+    }
     if missing := [n for n in (spec.record, spec.visit, spec.drg, spec.discharge) if n and not wanted[n]]:
         raise InputError(
             f"分组结果文件缺少列 {'、'.join(missing)}", "the DRG file lacks columns", where=str(spec.file),
@@ -338,7 +353,9 @@ def _drg_table(params: RunParams, form: FormatMap, connection: Any, work: Path) 
         "key_hospital": text[wanted[spec.hospital][0]].strip() if wanted.get(spec.hospital) else ibis.literal(""),
         "key_record": text[wanted[spec.record][0]].strip(),
         "key_visit": text[wanted[spec.visit][0]].strip(),
-        "key_day": day(text[wanted[spec.discharge][0]], form.fields["discharge_date"]) if spec.discharge else ibis.literal(""),
+        "key_day": day(text[wanted[spec.discharge][0]], form.fields["discharge_date"])
+        if spec.discharge
+        else ibis.literal(""),
     }
     drgs = text.select(**key, joined_drg=text[wanted[spec.drg][0]].strip()).distinct()
     connection.create_table("drg_rows", drgs, overwrite=True)
@@ -397,11 +414,17 @@ def _judge(typed: Any, applicable: set[str], hospitals: pd.DataFrame | None, con
         typed = typed.left_join(repeated, typed.record_key == repeated.repeated_key)
         first = ibis.row_number().over(ibis.window(group_by=["record_key", "content"], order_by=["file", "line"]))
         # only the few repeated rows need the window; sorting all records for it would cost a pass
-        few = typed.filter(_.repeated_key.notnull()).mutate(copy=first).mutate(
-            rules=_.rules + ibis.ifelse(_.copy > 0, BITS["K04"], 0) + ibis.ifelse(_.contents > 1, BITS["K05"], 0)
+        few = (
+            typed.filter(_.repeated_key.notnull())
+            .mutate(copy=first)
+            .mutate(
+                rules=_.rules + ibis.ifelse(_.copy > 0, BITS["K04"], 0) + ibis.ifelse(_.contents > 1, BITS["K05"], 0)
+            )
         )
         columns = [c for c in typed.columns if c not in ("repeated_key", "contents")]
-        typed = typed.filter(_.repeated_key.isnull()).select(columns).union(few.select(columns).cast({"rules": "int64"}))
+        typed = (
+            typed.filter(_.repeated_key.isnull()).select(columns).union(few.select(columns).cast({"rules": "int64"}))
+        )
     if "K01" in applicable and hospitals is not None:
         unknown = ~_.hospital.isin(sorted(hospitals["code"])).fill_null(False)
         typed = typed.mutate(rules=_.rules + ibis.ifelse(unknown, BITS["K01"], 0).cast("int64"))
@@ -464,8 +487,10 @@ def _store(judged: Any, params: RunParams, connection: Any, work: Path) -> Path:
     accepted = judged.filter(_.fate == "纳入").mutate(**usable)
     # a rule that could not be checked found nothing, and still a missing value is none
     accepted = accepted.mutate(
-        cost_usable=_.cost_usable & _.cost_fen.notnull(), los_usable=_.los_usable & _.los_days.notnull(),
-        death_known=_.death_known & _.died.notnull(), grouped=_.grouped & _.drg.notnull(),
+        cost_usable=_.cost_usable & _.cost_fen.notnull(),
+        los_usable=_.los_usable & _.los_days.notnull(),
+        death_known=_.death_known & _.died.notnull(),
+        grouped=_.grouped & _.drg.notnull(),
     )
     accepted = accepted.mutate(
         drg=ibis.ifelse(_.grouped, _.drg, ibis.null("string")),
@@ -473,7 +498,9 @@ def _store(judged: Any, params: RunParams, connection: Any, work: Path) -> Path:
     columns = [*STORED, *USABLE.values(), "file", "line"]
     order = ["hospital", "specialty", "drg", "file", "line"]
     for year in params.all_years:
-        write_parquet(connection, accepted.filter(_.year == year).select(columns), folder / f"{year}.parquet", order_by=order)
+        write_parquet(
+            connection, accepted.filter(_.year == year).select(columns), folder / f"{year}.parquet", order_by=order
+        )
     return folder
 
 
@@ -484,9 +511,21 @@ def _fates(judged: Any, sources: list[SourceFile], connection: Any, path: Path) 
         [(s.number, line, UNKNOWN_HOSPITAL, 0, Fate.QUARANTINED.value, "F05", BITS["F05"])
          for s in sources if not s.rejected for line in s.unclosed], columns=columns,
     )  # fmt: skip
-    kinds = {"file": "int32", "line": "int64", "hospital": "string", "year": "int16", "fate": "string", "rule": "string", "rules": "int64"}
+    kinds = {
+        "file": "int32",
+        "line": "int64",
+        "hospital": "string",
+        "year": "int16",
+        "fate": "string",
+        "rule": "string",
+        "rules": "int64",
+    }
     hit = judged.filter((_.rules & ~ibis.literal(BITS["S01"], "int64")) != 0)
-    hit = hit.mutate(hospital=_.hospital.fill_null(UNKNOWN_HOSPITAL), year=_.year.fill_null(0)).select(columns).cast(kinds)
+    hit = (
+        hit.mutate(hospital=_.hospital.fill_null(UNKNOWN_HOSPITAL), year=_.year.fill_null(0))
+        .select(columns)
+        .cast(kinds)
+    )
     if len(lines):
         hit = hit.union(connection.create_table("refused_lines", lines, overwrite=True).cast(kinds))
     write_parquet(connection, hit, path, order_by=["file", "line"])
@@ -496,6 +535,3 @@ def _fates(judged: Any, sources: list[SourceFile], connection: Any, path: Path) 
 def discharges(connection: Any, store: Path) -> Any:
     """The stored discharges as a table expression, one row per discharge."""
     return connection.read_parquet(str(store / "*.parquet"))
-
-
-

@@ -60,7 +60,10 @@ def sums(measure: Measure, within: Any | None = None, suffix: str = "") -> dict[
     when = measure.when if within is None else measure.when & within
     when = when.fill_null(False)
     # NULL where nothing qualifies on every engine: 0 is right for both sums, and only there
-    columns = {f"{measure.id}{suffix}": _zero(measure.value.cast("int64").sum(where=when)), f"{measure.id}_n{suffix}": when.sum()}
+    columns = {
+        f"{measure.id}{suffix}": _zero(measure.value.cast("int64").sum(where=when)),
+        f"{measure.id}_n{suffix}": when.sum(),
+    }
     if measure.moments == 2:
         square = measure.value.cast("int64") * measure.value.cast("int64")
         # the engine adds integers exactly and beyond 64 bits; only the finished sum becomes a float

@@ -27,7 +27,9 @@ def read_registry(path: Path, work: Path) -> pd.DataFrame:
     if source.rejected or source.readable is None:
         raise InputError("机构名录不可读", "the registry cannot be read", where=str(path), remedy=source.rejected)
     try:
-        table = pd.read_csv(source.readable, dtype=str, keep_default_na=False, encoding="utf-8-sig", sep=source.delimiter)
+        table = pd.read_csv(
+            source.readable, dtype=str, keep_default_na=False, encoding="utf-8-sig", sep=source.delimiter
+        )
         broken = ""
     except pd.errors.ParserError as error:
         table, broken = pd.DataFrame(), str(error)
@@ -45,7 +47,9 @@ def read_registry(path: Path, work: Path) -> pd.DataFrame:
     repeated = table["code"].duplicated() | (table["code"] == "")
     if repeated.any():
         line = int(repeated.to_numpy().argmax()) + 2
-        raise InputError("机构代码为空或重复", "hospital code empty or repeated", where=f"{path}:{line} code", remedy="修正该行")
+        raise InputError(
+            "机构代码为空或重复", "hospital code empty or repeated", where=f"{path}:{line} code", remedy="修正该行"
+        )
     return _complete(table)
 
 

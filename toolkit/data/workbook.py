@@ -29,7 +29,9 @@ def main(source: Path, out: Path, memory: int) -> int:
 
     sheet = CalamineWorkbook.from_path(str(source)).get_sheet_by_index(0)
     if sheet.total_height * sheet.total_width > CELLS:
-        sys.stdout.write(json.dumps({"reason": f"工作表声明 {sheet.total_height}×{sheet.total_width} 格，超过上限，未读取"}))
+        sys.stdout.write(
+            json.dumps({"reason": f"工作表声明 {sheet.total_height}×{sheet.total_width} 格，超过上限，未读取"})
+        )
         return 3
     with out.open("w", encoding="utf-8", newline="") as handle:
         writer = csv.writer(handle, lineterminator="\n")

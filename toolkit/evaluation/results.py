@@ -64,6 +64,11 @@ class Results:
         return {label: f"{words[label]}（{years.label}）" for label, years in self.params.periods.items()}
 
     @property
+    def currency(self) -> str:
+        """Of the records, as printed."""
+        return self.params.data.currency
+
+    @property
     def last_period(self) -> str:
         return list(self.params.periods)[-1]
 

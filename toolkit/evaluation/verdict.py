@@ -12,6 +12,8 @@ from toolkit.params import ChangePolicy
 
 
 class Verdict(StrEnum):
+    """What a panel reads; see `MEANING`."""
+
     IMPROVED = "改善"
     WORSE = "变差"
     NO_CHANGE = "未见变化"
@@ -56,8 +58,8 @@ def verdict(
 
 def verdicts(changes: pd.DataFrame, directions: dict[str, Direction], policy: ChangePolicy) -> pd.Series:
     """The verdict of every row of a table of changes."""
-    columns = ("estimate", "low", "high", "n_before", "n_after")
-    rows = zip(*(changes[c] for c in columns), changes["indicator"], strict=True)
-    return pd.Series(
-        [verdict(*numbers, directions[indicator], policy).value for *numbers, indicator in rows], index=changes.index, dtype=object
-    )
+    judged = [
+        verdict(row.estimate, row.low, row.high, row.n_before, row.n_after, directions[row.indicator], policy).value
+        for row in changes.itertuples(index=False)
+    ]
+    return pd.Series(judged, index=changes.index, dtype=object)

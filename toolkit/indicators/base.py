@@ -14,6 +14,8 @@ CubeExpression = Any  # pandas' column expression: printed in the handbook as it
 
 
 class Domain(StrEnum):
+    """维度: the chapter of a report that an indicator stands in."""
+
     CAPACITY = "服务能力"
     TECHNIQUE = "技术水平"
     EFFICIENCY = "服务效率"
@@ -22,6 +24,8 @@ class Domain(StrEnum):
 
 
 class Direction(StrEnum):
+    """Which way is better."""
+
     HIGHER = "越高越好"
     LOWER = "越低越好"
     NEUTRAL = "不评优劣"
@@ -36,6 +40,8 @@ class Distribution(StrEnum):
 
 
 class Standing(StrEnum):
+    """Stated in a published source, or a policy choice."""
+
     STATED = "公开文献"
     POLICY = "政策选择"
 
@@ -51,6 +57,8 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
+    """Where a definition comes from."""
+
     title: str
     clause: str = ""
     standing: Standing = Standing.STATED

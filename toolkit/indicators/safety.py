@@ -27,7 +27,9 @@ EXAMPLE_POLICY = {"risk_grades": {"minimum_cases": 30, "minimum_deaths": 0, "min
 GRADES_SHOWN = "ln 死亡率 z 值：G1 −1.25（低）、G2 −0.38（中低）、G3 0.46（中高）、G4 1.17（高）；G0 无死亡，为 0 级"
 
 
-def _mortality(id: str, name_zh: str, name_en: str, among: Any, grades: str, clause: str, note: str, example: Example) -> Indicator:  # fmt: skip
+def _mortality(
+    id: str, name_zh: str, name_en: str, among: Any, grades: str, clause: str, note: str, example: Example
+) -> Indicator:  # fmt: skip
     return Indicator(
         id=id, name_zh=name_zh, name_en=name_en, domain=Domain.SAFETY,
         formula=f"{grades}出院死亡人次 / {grades}出院人次（离院方式已知）",

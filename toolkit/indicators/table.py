@@ -92,7 +92,9 @@ def evaluate(frame: pd.DataFrame, expression: CubeExpression) -> pd.Series:
 def _sums(frame: pd.DataFrame, one: Indicator, by: list[str]) -> pd.DataFrame:
     counted = _true(frame, one.applies_to)
     below = evaluate(frame, one.denominator if one.denominator is not None else col("n"))
-    rows = frame.loc[counted, by].assign(x=evaluate(frame, one.numerator)[counted].astype(float), y=below[counted].astype(float))
+    rows = frame.loc[counted, by].assign(
+        x=evaluate(frame, one.numerator)[counted].astype(float), y=below[counted].astype(float)
+    )
     among = _true(frame, one.among)[counted]
     known = among & rows["x"].notna() & rows["y"].notna()
     rows["rows"] = 1.0
@@ -109,7 +111,9 @@ def _sums(frame: pd.DataFrame, one: Indicator, by: list[str]) -> pd.DataFrame:
 def _distinct(frame: pd.DataFrame, one: Count, by: list[str]) -> pd.DataFrame:
     rows = frame[_true(frame, one.among) & (frame["n"] > 0)]
     counted = rows.groupby(by, sort=True).agg(x=(one.of, "nunique"), all_y=("n", "sum")).reset_index()
-    return counted.assign(x=counted["x"].astype(float), y=counted["all_y"].astype(float), xx=np.nan, own_y=np.nan, rows=1.0)
+    return counted.assign(
+        x=counted["x"].astype(float), y=counted["all_y"].astype(float), xx=np.nan, own_y=np.nan, rows=1.0
+    )
 
 
 def _true(frame: pd.DataFrame, condition: CubeExpression | None) -> pd.Series:

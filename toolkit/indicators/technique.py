@@ -11,7 +11,9 @@ ENTERED = "手术级别为医院填报（C17x01、C38xNN），未与目录核对
 COUNTY = "县"
 
 
-def _share(id: str, name_zh: str, name_en: str, measure: str, levels: str, applies_to: Any, example: Example) -> Indicator:
+def _share(
+    id: str, name_zh: str, name_en: str, measure: str, levels: str, applies_to: Any, example: Example
+) -> Indicator:
     return Indicator(
         id=id, name_zh=name_zh, name_en=name_en, domain=Domain.TECHNIQUE,
         formula=f"含{levels}手术的出院人次 / 有手术（含介入治疗，级别已填）的出院人次；外科为主的专科",

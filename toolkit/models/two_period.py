@@ -92,7 +92,10 @@ def _of_distribution(part: pd.DataFrame, kind: Distribution | None, confidence: 
     log = np.log(estimate.where(estimate > 0))
     width = stats.norm.ppf(1 - tail) * error
     return part.assign(
-        estimate=estimate, low=np.exp(log - width), high=np.exp(log + width), p_value=2 * stats.norm.sf(np.abs(log) / error)
+        estimate=estimate,
+        low=np.exp(log - width),
+        high=np.exp(log + width),
+        p_value=2 * stats.norm.sf(np.abs(log) / error),
     )
 
 

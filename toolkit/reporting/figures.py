@@ -242,8 +242,11 @@ def change_forest(frame: pd.DataFrame, *, id: str, caption: str, note: str = "")
             side(axes, 102, y, f"{mark} {row.verdict}", ha="left", fontsize=8, color=colour if filled else SOFT)
             axes.axhline(y + 0.5, color=RULE, linewidth=0.4, zorder=0)
         # one indicator, many units: the direction is said once, under the axis
-        shared = DIRECTIONS[frame["direction"].iloc[0]] if len(frame) > 1 and frame["direction"].nunique() == 1 else ""
-        labels = [fold(r.label, 26) + ("" if shared else f"\n（{DIRECTIONS[r.direction]}）") for r in frame.itertuples(index=False)]
+        shared = DIRECTIONS[frame["direction"].iloc[0]] if len(frame) > 1 and len(set(frame["direction"])) == 1 else ""
+        labels = [
+            fold(r.label, 26) + ("" if shared else f"\n（{DIRECTIONS[r.direction]}）")
+            for r in frame.itertuples(index=False)
+        ]
         axes.set_yticks(range(len(frame)), labels, fontsize=8, linespacing=1.25)
         ticks = _ratio_ticks(left, right)
         axes.xaxis.set(major_locator=FixedLocator(ticks), minor_locator=NullLocator())

@@ -65,10 +65,22 @@ def markdown() -> str:
         for one in declared:
             f = facts(one)
             out += [f"### {f['name_zh']}（{f['name_en']}，`{f['id']}`）", ""]
-            out += [f"- 计算：{f['formula']}", f"- 来源：{f['source']}（{f['standing']}）", f"- 方向：{f['direction']}；单位：{f['unit'] or '无'}；区间：{f['interval']}"]
+            out += [
+                f"- 计算：{f['formula']}",
+                f"- 来源：{f['source']}（{f['standing']}）",
+                f"- 方向：{f['direction']}；单位：{f['unit'] or '无'}；区间：{f['interval']}",
+            ]
             out += [f"- 说明：{f['note']}"] if f["note"] else []
             out += [f"- 执行：`{k} = {v}`" for k, v in f["executed"].items()]
-            out += ["", "```text", f["example"]["discharges"], "```", "", f"A 院 = **{_value(one)}**：{f['example']['arithmetic']}", ""]
+            out += [
+                "",
+                "```text",
+                f["example"]["discharges"],
+                "```",
+                "",
+                f"A 院 = **{_value(one)}**：{f['example']['arithmetic']}",
+                "",
+            ]
     out += ["## 数据质量规则", "", "| 规则 | 内容 | 去向 | 范围 | 来源 |", "|---|---|---|---|---|"]
     for rule in RULES.values():
         scope = "、".join(SCOPES[s] for s in rule.scopes) or "整条记录"
@@ -86,7 +98,11 @@ GENERATED = {"docs/handbook.md": markdown, "params/schema.json": json_schema}
 
 def main(arguments: list[str]) -> int:
     """Write the generated documents, or with --check say which are stale."""
-    stale = [name for name, make in GENERATED.items() if not (ROOT / name).is_file() or (ROOT / name).read_text("utf-8") != make()]
+    stale = [
+        name
+        for name, make in GENERATED.items()
+        if not (ROOT / name).is_file() or (ROOT / name).read_text("utf-8") != make()
+    ]
     if "--check" in arguments:
         for name in stale:
             sys.stderr.write(f"{name} 已过期, 运行 make handbook 重新生成 (stale: run make handbook)\n")

@@ -14,6 +14,7 @@ import pylopdf_fonts_zh_cn
 from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure as Canvas
 
 from toolkit.errors import InputError
@@ -111,9 +112,13 @@ def chart(
         FigureCanvasAgg(canvas)
         draw(canvas)
         require_glyphs(text.get_text() for text in canvas.findobj(mpl.text.Text))
+        # laid out once and printed: savefig would lay out for each format, and first draw everything without showing it
+        canvas.set_dpi(DPI)
+        canvas.get_layout_engine().execute(canvas)
+        canvas.set_layout_engine("none")
         svg, png = io.StringIO(), io.BytesIO()
-        canvas.savefig(svg, format="svg", metadata={"Date": None, "Creator": None})
-        canvas.savefig(png, format="png", dpi=DPI, metadata={"Software": None})
+        FigureCanvasAgg(canvas).print_png(png, metadata={"Software": None})
+        FigureCanvasSVG(canvas).print_svg(svg, metadata={"Date": None, "Creator": None})
     return blocks.Figure(id=id, caption=caption, alt=alt, note=note, svg=svg.getvalue(), png=png.getvalue())
 
 

@@ -129,16 +129,14 @@ def size(content: Mapping[str, Any]) -> int:
     """Bytes of one message's output."""
     data = content.get("data") or {}
     parts = [content.get("text") or "", *(content.get("traceback") or []), *data.values()]
-    return sum(
-        len((part if isinstance(part, str) else json.dumps(part)).encode("utf-8", "replace")) for part in parts
-    )
+    return sum(len((part if isinstance(part, str) else json.dumps(part)).encode("utf-8", "replace")) for part in parts)
 
 
 class WatchedEngine(NBClientEngine):
     """A papermill engine that keeps the notebook at hand whatever happens, and saves nothing on the way."""
 
     @classmethod
-    def execute_managed_notebook(  # type: ignore[override]
+    def execute_managed_notebook(
         cls, nb_man: Any, kernel_name: str, *, watch: Watch, start: Mapping[str, Any], start_timeout: int = 60,
         execution_timeout: int | None = None, config: Config | None = None, **_: Any,
     ) -> Any:  # fmt: skip

@@ -101,5 +101,7 @@ class ReportFailed(RunError):
         )  # fmt: skip
 
 
-def _rebuild(reason: Reason, detail: str, detail_english: str, where: str, remedy: str, remedy_english: str):
+def _rebuild(
+    reason: Reason, detail: str, detail_english: str, where: str, remedy: str, remedy_english: str
+) -> ReportFailed:
     return ReportFailed(reason, detail, detail_english, where=where, remedy=remedy, remedy_english=remedy_english)

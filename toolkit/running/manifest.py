@@ -12,7 +12,6 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import toolkit
 from toolkit.running.notebook import file_hash
 from toolkit.running.parameters import read_template, tags
 from toolkit.running.publish import MANIFEST, RECORD, STATE, canonical
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 OURS = {MANIFEST, RECORD, STATE}
-PACKAGE = Path(toolkit.__file__).parent
+PACKAGE = Path(__file__).resolve().parents[1]
 
 
 @dataclass(frozen=True, kw_only=True)

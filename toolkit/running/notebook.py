@@ -91,7 +91,7 @@ def prepared(template: Path, given: Mapping[str, Value]) -> dict[str, Any]:
 def with_runner_cells(template: Mapping[str, Any], token: str, limits: Limits) -> dict[str, Any]:
     """The template between a first cell that sets up the watch and a last one that prints the end marker."""
     patience = max(1.0, min(30.0, limits.cell_seconds / 2))
-    first, last = (
+    first, last = (  # type: ignore[var-annotated]  # dictionaries of mixed values
         {
             "cell_type": "code", "id": name, "source": source, "metadata": {"tags": [RUNNER]}, "outputs": [],
             "execution_count": None,
@@ -183,9 +183,7 @@ def believed(answer: Mapping[str, Any], token: str, limits: Limits) -> NotebookN
     # the reader counts the cells of the template: the runner's and the injected one are not in it
     number = {
         id(cell): n
-        for n, cell in enumerate(
-            (c for c in code if not {RUNNER, "injected-parameters"} & set(tags(c))), start=1
-        )
+        for n, cell in enumerate((c for c in code if not {RUNNER, "injected-parameters"} & set(tags(c))), start=1)
     }
     reason = answer["reason"] and Reason(answer["reason"])
     reached = max([number.get(id(cell), 0) for cell in code if cell.get("execution_count")], default=0)

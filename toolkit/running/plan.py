@@ -38,7 +38,9 @@ def jobs(results: Results, folder: Path) -> list[ReportJob]:
     for id_, title in OF_RUN.items():
         if id_ == "change" and not results.params.cycles:
             continue
-        parameters = {"run_folder": ABOVE} | ({"indicator": "cost_index" if _has_cost(results) else "los_index"} if id_ == "indicators" else {})
+        parameters = {"run_folder": ABOVE} | (
+            {"indicator": "cost_index" if _has_cost(results) else "los_index"} if id_ == "indicators" else {}
+        )
         made.append(_job(id_, title, id_, parameters, folder, inputs))
     for unit in projects(results).itertuples():
         title = results.unit_name(unit.hospital, unit.specialty)
@@ -51,10 +53,14 @@ def _has_cost(results: Results) -> bool:
     return bool(cells["value"].notna().any())
 
 
-def _job(id_: str, title: str, notebook: str, parameters: dict[str, str], folder: Path, inputs: Sequence[Path]) -> ReportJob:
+def _job(
+    id_: str, title: str, notebook: str, parameters: dict[str, str], folder: Path, inputs: Sequence[Path]
+) -> ReportJob:
     template = NOTEBOOKS / f"{notebook}.ipynb"
     if not template.is_file():
-        raise ParameterError(f"没有笔记本 {template.name}", "no such notebook", where=str(NOTEBOOKS), remedy="恢复 notebooks/ 文件夹")
+        raise ParameterError(
+            f"没有笔记本 {template.name}", "no such notebook", where=str(NOTEBOOKS), remedy="恢复 notebooks/ 文件夹"
+        )
     return ReportJob(
         id=id_, title=title, template=template, parameters=parameters, folder=report_folder(folder, id_), inputs=inputs,
         renderers=RENDERERS,
@@ -69,14 +75,16 @@ def write_index(results: Results, folder: Path, outcomes: Sequence[Outcome]) -> 
     for unit in projects(results).itertuples():
         if unit.id in exists:
             changes = unit_changes(results, unit.hospital, unit.specialty).set_index("indicator")
-            verdicts = {i: marked(changes.at[i, "verdict"]) if i in changes.index else "不予评价" for i in primary}
+            verdicts = {i: marked(changes.loc[i, "verdict"]) if i in changes.index else "不予评价" for i in primary}
             rows.append(
                 {"title": "项目评估报告", "hospital": results.hospital_name(unit.hospital), "href": f"{unit.id}/{HTML}",
                  "specialty": results.specialty_name(unit.specialty), "level": unit.project, **verdicts}
             )  # fmt: skip
     columns = [Column(name=i, label=CATALOGUE[i].name_zh, format=text) for i in primary]
     frame = pd.DataFrame(rows, columns=["title", "hospital", "specialty", "level", "href", *primary])
-    failed = pd.DataFrame([(o.title, f"{o.reason} {o.message}".strip()) for o in outcomes if not o.exists], columns=["title", "reason"])
+    failed = pd.DataFrame(
+        [(o.title, f"{o.reason} {o.message}".strip()) for o in outcomes if not o.exists], columns=["title", "reason"]
+    )
     page = index(
         frame, provenance=provenance(results), columns=columns, filters=("specialty", "level"), failed=failed,
         links=[(title, f"{id_}/{HTML}") for id_, title in OF_RUN.items() if id_ in exists],

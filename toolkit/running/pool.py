@@ -77,10 +77,12 @@ def run_reports(
     if len(set(folders)) < len(folders):
         twice = sorted({folder.name for folder in folders if folders.count(folder) > 1})
         raise ParameterError(f"报告编号重复：{'、'.join(twice)}", f"report ids repeat: {', '.join(twice)}")
-    begun, outcomes = time.monotonic(), [None] * len(jobs)
+    begun = time.monotonic()
+    outcomes: list[Outcome | None] = [None] * len(jobs)
     made_with, hashes = software(), _input_hashes(jobs)
     context = warm_context(_modules(jobs))
-    waiting, running = deque(range(len(jobs))), []
+    waiting = deque(range(len(jobs)))
+    running: list[_Running] = []
     progress(_progress(outcomes, workers, begun, None))
     try:
         while waiting or running:
@@ -98,7 +100,7 @@ def run_reports(
         for one in running:  # an interrupt: nothing goes on unseen
             kill(one.process.pid)
             one.process.join()
-    return outcomes
+    return [outcome for outcome in outcomes if outcome is not None]
 
 
 def exit_code(outcomes: Sequence[Outcome]) -> int:

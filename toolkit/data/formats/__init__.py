@@ -35,8 +35,11 @@ class Source(Section):
     """Where one canonical field comes from: exactly one of column, columns (or patterns) or concat."""
 
     column: str = Field("", title="列名")
-    columns: list[str] = Field(default=[], title="多列", description="names or patterns such as C38x*; the largest "
-                               "value, or true where any equals one of `true`")
+    columns: list[str] = Field(
+        default=[],
+        title="多列",
+        description="names or patterns such as C38x*; the largest value, or true where any equals one of `true`",
+    )
     concat: list[Source] = Field(default=[], title="拼接")
     separator: str = Field("", title="拼接分隔符")
     first: int | None = Field(None, title="取前几位", ge=1)
@@ -85,7 +88,9 @@ class FormatMap(Section):
             if name not in BY_NAME:
                 raise ValueError(f"没有字段 {name}, 是否为 {nearest(name, BY_NAME)}? (no such canonical field)")
         if "hospital" not in self.fields or not {"year", "discharge_date"} & set(self.fields):
-            raise ValueError("必须有 hospital, 以及 discharge_date 或 year (hospital and discharge_date or year are needed)")
+            raise ValueError(
+                "必须有 hospital, 以及 discharge_date 或 year (hospital and discharge_date or year are needed)"
+            )
         return self
 
     def wanted(self) -> list[str]:
@@ -104,7 +109,9 @@ def format_map(name: str) -> FormatMap:
     if not path.is_file():
         near = nearest(name, available())
         raise InputError(
-            f"没有格式 {name}", "no such format", remedy=f"是否为 {near}? " * bool(near) + f"可用: {', '.join(available())}"
+            f"没有格式 {name}",
+            "no such format",
+            remedy=f"是否为 {near}? " * bool(near) + f"可用: {', '.join(available())}",
         )
     values, lines = read_yaml(path)
     return validate(FormatMap, values, lines, path)
@@ -134,7 +141,9 @@ def standardise(text: Any, columns: dict[str, list[str]], form: FormatMap) -> An
     typed["los_days"] = ibis.ifelse(typed["los_days"] >= 0, typed["los_days"], ibis.null("int32"))
     # LOS = max(1, discharge − admission): the day of admission and of discharge count once (domain.md §3)
     floor = ibis.greatest(computed, ibis.literal(1))
-    stated = ibis.ifelse(typed["los_days"].notnull(), ibis.greatest(typed["los_days"], ibis.literal(1)), ibis.null("int32"))
+    stated = ibis.ifelse(
+        typed["los_days"].notnull(), ibis.greatest(typed["los_days"], ibis.literal(1)), ibis.null("int32")
+    )
     typed["los_days"] = ibis.ifelse(both, floor, stated).cast("int32")
     if "year" not in form.fields:
         typed["year"] = typed["discharge_date"].year().cast("int16")
@@ -199,7 +208,8 @@ def _typed(text: Any, columns: dict[str, list[str]], source: Source, field: Cano
         return ibis.ifelse(known, number, ibis.null("float64"))
     if source.scale != 1:
         # by way of DECIMAL: 0.29 × 100 is 28.999… in binary floating point
-        scaled = (value.try_cast("decimal(18, 4)") * source.scale).round(0)
+        # and a wider one before the product: an amount that overflows is a fault of one record, not of the run
+        scaled = (value.try_cast("decimal(18, 4)").cast("decimal(28, 4)") * source.scale).round(0)
         return ibis.ifelse(scaled.abs() < 10**15, scaled, ibis.null()).cast(kind)
     return _integer(value, kind, field)
 
@@ -216,8 +226,10 @@ def _plausible(number: Any, field: CanonicalField) -> Any:
 def _integer(value: Any, kind: str, field: CanonicalField) -> Any:
     number = value.try_cast("float64")
     limit = {"int8": 127, "int16": 32767, "int32": 2**31 - 1}.get(kind, 10**15)
+    # first of all: the engine stops at the floor of "nan" or of 1e300, which are words in a cell, not numbers
+    number = ibis.ifelse(number.abs() <= limit, number, ibis.null("float64"))
     # "3.7" days is a fault, not 4; surgery level 9 is none
-    whole = (number == number.floor()) & (number.abs() <= limit) & _plausible(number, field)
+    whole = (number == number.floor()) & _plausible(number, field)
     return ibis.ifelse(whole, number, ibis.null("float64")).cast(kind)
 
 

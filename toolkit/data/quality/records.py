@@ -148,4 +148,25 @@ S01 = Rule(
 )  # fmt: skip
 
 # Waterfall order (隔离 before 排除 before 提示); the first rule that hits is a record's primary reason.
-RECORD_RULES = (K00, K03, D01, D01Y, D02, D05, D06, P05, P02, SCOPE, D04, D08, LOS_MISSING, Z53, O01, C01, C04, G01, S01, D07)
+RECORD_RULES = (
+    K00,
+    K03,
+    D01,
+    D01Y,
+    D02,
+    D05,
+    D06,
+    P05,
+    P02,
+    SCOPE,
+    D04,
+    D08,
+    LOS_MISSING,
+    Z53,
+    O01,
+    C01,
+    C04,
+    G01,
+    S01,
+    D07,
+)

@@ -16,8 +16,14 @@ from toolkit.data.synthetic.specialties import SPECIALTIES
 from toolkit.data.synthetic.truth import write_registry
 
 _ARROW = {
-    "string": pa.string(), "int8": pa.int8(), "int16": pa.int16(), "int32": pa.int32(), "int64": pa.int64(),
-    "float64": pa.float64(), "boolean": pa.bool_(), "date": pa.date32(),
+    "string": pa.string(),
+    "int8": pa.int8(),
+    "int16": pa.int16(),
+    "int32": pa.int32(),
+    "int64": pa.int64(),
+    "float64": pa.float64(),
+    "boolean": pa.bool_(),
+    "date": pa.date32(),
 }
 SCHEMA = pa.schema([pa.field(name, _ARROW[BY_NAME[name].type]) for name in STORED])
 _CODES = pa.dictionary(pa.int16(), pa.string())  # text while it is drawn
@@ -37,7 +43,9 @@ def write_discharges(region: SyntheticRegion, folder: Path | str, *, workers: in
     if workers > 1:
         from joblib import Parallel, delayed
 
-        Parallel(n_jobs=workers, prefer="threads")(delayed(_write_year)(region, year, store) for year in region.settings.years)
+        Parallel(n_jobs=workers, prefer="threads")(
+            delayed(_write_year)(region, year, store) for year in region.settings.years
+        )
     else:
         for year in region.settings.years:
             _write_year(region, year, store)
@@ -57,7 +65,11 @@ def _write_year(region: SyntheticRegion, year: int, folder: Path) -> None:
     coded = [*text, "year", "month", "age_years", "los_days", "surgery_level", "admission_date", "discharge_date"]
     # the Arrow schema is not stored: readers then see plain text columns, not dictionaries
     with pq.ParquetWriter(
-        folder / f"year={year}.parquet", _DRAWN, compression="zstd", compression_level=1, use_dictionary=coded,
+        folder / f"year={year}.parquet",
+        _DRAWN,
+        compression="zstd",
+        compression_level=1,
+        use_dictionary=coded,
         store_schema=False,
     ) as writer:
         for block in range(block_count(region, year)):

@@ -122,27 +122,60 @@ DEFECTS: tuple[Defect, ...] = (
     Defect(kind="unknown_hospital", rule="K01", fate="Q", edit=_put(A01=UNKNOWN_HOSPITAL), also=("K02",)),
     Defect(kind="no_record_number", rule="K03", fate="Q", edit=_put(A48=("", "-")), also=("G01",)),
     Defect(kind="repeated_row", rule="K04", fate="X", edit=_unchanged, appended=True),
-    Defect(kind="same_key_other_content", rule="K05", fate="Q", edit=_other_content, appended=True,
-           also=("K06",)),
+    Defect(kind="same_key_other_content", rule="K05", fate="Q", edit=_other_content, appended=True, also=("K06",)),
     Defect(kind="impossible_admission", rule="D01", fate="Q", edit=_put(B12=("2023-02-30 10:00:00", "00000000", "-"))),
-    Defect(kind="impossible_discharge", rule="D01", fate="Q", edit=_put(B15=("2023-02-30 10:00:00", "00000000", "-")),
-           also=("G01",)),
-    Defect(kind="discharge_before_admission", rule="D02", fate="Q", edit=_reversed, needs="no_operation", also=("D07", "D11")),
+    Defect(
+        kind="impossible_discharge",
+        rule="D01",
+        fate="Q",
+        edit=_put(B15=("2023-02-30 10:00:00", "00000000", "-")),
+        also=("G01",),
+    ),
+    Defect(
+        kind="discharge_before_admission",
+        rule="D02",
+        fate="Q",
+        edit=_reversed,
+        needs="no_operation",
+        also=("D07", "D11"),
+    ),
     Defect(kind="outside_cycle", rule="D04", fate="X", edit=lambda row, rng: _shift(row, -2 * _FOUR_YEARS)),
     Defect(kind="future_date", rule="D05", fate="Q", edit=_future, also=("D04",)),
     Defect(kind="ambiguous_date", rule="D06", fate="Q", edit=_ambiguous, also=("G01",)),
-    Defect(kind="stated_los_wrong", rule="D07", fate="W",
-           edit=lambda row, rng: row.update(B20=str(int(row["B20"]) + int(rng.integers(1, 4))))),
+    Defect(
+        kind="stated_los_wrong",
+        rule="D07",
+        fate="W",
+        edit=lambda row, rng: row.update(B20=str(int(row["B20"]) + int(rng.integers(1, 4)))),
+    ),
     Defect(kind="long_stay", rule="D08", fate="X", scope="cost,los", edit=_long_stay),
     Defect(kind="sex_against_diagnosis", rule="P02", fate="Q", edit=_wrong_sex, also=("P03",)),
     Defect(kind="no_principal_diagnosis", rule="P05", fate="Q", edit=_put(C03C=("", "-"))),
     Defect(kind="bad_exit_mode", rule="O01", fate="Q", scope="mortality", edit=_put(B34C=("7", "8", "X"))),
     Defect(kind="death_with_plan", rule="O02", fate="W", edit=_put(B36C="2", B37="复查"), needs="death"),
-    Defect(kind="cost_absent", rule="C01", fate="X", scope="cost", edit=_put(D01=("", "-"), D09="-"), also=("C02", "C08")),
-    Defect(kind="cost_zero", rule="C01", fate="X", scope="cost", edit=_no_cost("0.00"), needs="no_operation", also=("C04",)),
-    Defect(kind="cost_negative", rule="C01", fate="X", scope="cost", edit=_no_cost("-120.00"), needs="no_operation",
-           also=("C03", "C04", "C08")),
-    Defect(kind="cost_not_numeric", rule="C01", fate="X", scope="cost", edit=_put(D01="见发票", D09="-"), also=("C02", "C08")),
+    Defect(
+        kind="cost_absent", rule="C01", fate="X", scope="cost", edit=_put(D01=("", "-"), D09="-"), also=("C02", "C08")
+    ),
+    Defect(
+        kind="cost_zero", rule="C01", fate="X", scope="cost", edit=_no_cost("0.00"), needs="no_operation", also=("C04",)
+    ),
+    Defect(
+        kind="cost_negative",
+        rule="C01",
+        fate="X",
+        scope="cost",
+        edit=_no_cost("-120.00"),
+        needs="no_operation",
+        also=("C03", "C04", "C08"),
+    ),
+    Defect(
+        kind="cost_not_numeric",
+        rule="C01",
+        fate="X",
+        scope="cost",
+        edit=_put(D01="见发票", D09="-"),
+        also=("C02", "C08"),
+    ),
     Defect(kind="cost_tiny", rule="C04", fate="X", scope="cost", edit=_no_cost("3.20"), needs="no_operation"),
     Defect(kind="unmapped_department", rule="S01", fate="Q", edit=_put(B16C=UNKNOWN_DEPARTMENT)),
 )
@@ -157,8 +190,15 @@ class Assigned:
 
 
 def assign(
-    *, rate: float, eligible: np.ndarray, hospital: np.ndarray, operated: np.ndarray, died: np.ndarray,
-    ragged_limit: float, first: int, rng: np.random.Generator,
+    *,
+    rate: float,
+    eligible: np.ndarray,
+    hospital: np.ndarray,
+    operated: np.ndarray,
+    died: np.ndarray,
+    ragged_limit: float,
+    first: int,
+    rng: np.random.Generator,
 ) -> list[Assigned]:
     """Give `rate` of the rows a defect each, kinds in turn from position `first`, no row twice.
 
@@ -167,7 +207,8 @@ def assign(
     """
     order = rng.permutation(np.flatnonzero(eligible))
     pools = {
-        "any": list(order[~died[order]][::-1]), "no_operation": list(order[~operated[order] & ~died[order]][::-1]),
+        "any": list(order[~died[order]][::-1]),
+        "no_operation": list(order[~operated[order] & ~died[order]][::-1]),
         "death": list(order[died[order]][::-1]),
     }
     room = np.floor(np.bincount(hospital) * ragged_limit).astype(int) if len(hospital) else np.zeros(0, int)

@@ -66,8 +66,14 @@ def _write_year(
     long = stays.los > LONG_STAY
     operated = pc.not_equal(table["C14x01C"], "-").to_numpy()
     given = assign(
-        rate=settings.dirt_rate, eligible=stays.grouped & ~long, hospital=hospital, operated=operated, died=stays.died,
-        ragged_limit=settings.ragged_limit, first=7 * position, rng=rng,
+        rate=settings.dirt_rate,
+        eligible=stays.grouped & ~long,
+        hospital=hospital,
+        operated=operated,
+        died=stays.died,
+        ragged_limit=settings.ragged_limit,
+        first=7 * position,
+        rng=rng,
     )
     table, appended = _apply(table, given, rng)
     grouper = table.select(_GROUPER).filter(pa.array(~np.isin(table["A48"].to_numpy(zero_copy_only=False), ("", "-"))))
@@ -88,15 +94,33 @@ def _write_year(
         name = f"{code}_{year}.csv"
         whole = pa.concat_tables([table.slice(start, stop - start), appended.take(pa.array(mine, pa.int64()))])
         _write_file(pages / name, whole, encoding, quoted, ragged)
-        files.append({"file": f"front_pages/{name}", "hospital": code, "year": year, "encoding": encoding,
-                      "quoted": quoted, "rows": len(whole)})
+        files.append(
+            {
+                "file": f"front_pages/{name}",
+                "hospital": code,
+                "year": year,
+                "encoding": encoding,
+                "quoted": quoted,
+                "rows": len(whole),
+            }
+        )
         found = [_entry(item, start, lines) for item in given if start <= item.row < stop]
         found += [
-            {"line": row - int(start) + 2, "rule": rule, "kind": "natural", "natural": True, "fate": "X",
-             "scope": "cost,los" if rule == "D08" else "cmi"}
-            for row, rules in natural.items() if start <= row < stop for rule in rules
+            {
+                "line": row - int(start) + 2,
+                "rule": rule,
+                "kind": "natural",
+                "natural": True,
+                "fate": "X",
+                "scope": "cost,los" if rule == "D08" else "cmi",
+            }
+            for row, rules in natural.items()
+            if start <= row < stop
+            for rule in rules
         ]
-        defects += [{"file": f"front_pages/{name}", **entry} for entry in sorted(found, key=lambda entry: entry["line"])]
+        defects += [
+            {"file": f"front_pages/{name}", **entry} for entry in sorted(found, key=lambda entry: entry["line"])
+        ]
     return grouper
 
 
@@ -159,7 +183,9 @@ def _break(pages: Path, files: list[dict[str, Any]], defects: list[dict[str, Any
     path.write_bytes(path.read_bytes() + b"\xff\xfe\xff\n")
     chosen |= {"encoding": "invalid", "rejected": "F03"}
     defects[:] = [entry for entry in defects if entry["file"] != chosen["file"]]
-    defects.append({"file": chosen["file"], "line": chosen["rows"] + 2, "rule": "F03", "kind": "invalid_encoding", "fate": "R"})
+    defects.append(
+        {"file": chosen["file"], "line": chosen["rows"] + 2, "rule": "F03", "kind": "invalid_encoding", "fate": "R"}
+    )
 
 
 def _balance(files: list[dict[str, Any]], defects: list[dict[str, Any]]) -> None:
@@ -172,6 +198,9 @@ def _balance(files: list[dict[str, Any]], defects: list[dict[str, Any]]) -> None
             lines = {entry["line"], entry["pair"]} if entry["rule"] == "K05" else {entry["line"]}
             target.setdefault(entry["file"], set()).update(lines)
     for entry in files:
-        counts = {"quarantined": len(quarantined.get(entry["file"], ())), "excluded": len(excluded.get(entry["file"], ()))}
+        counts = {
+            "quarantined": len(quarantined.get(entry["file"], ())),
+            "excluded": len(excluded.get(entry["file"], ())),
+        }
         counts["included"] = 0 if "rejected" in entry else entry["rows"] - sum(counts.values())
         entry.update(counts)

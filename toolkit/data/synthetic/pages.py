@@ -21,9 +21,20 @@ from toolkit.data.synthetic.specialties import SPECIALTIES
 EMPTY = "-"  # the standard writes "-" into a field that does not apply
 # Shares of the fee items, in ten-thousandths of the total, for stays without and with an operation; D34 takes the rest.
 _FEES = {
-    "D11": (1100, 700), "D12": (600, 400), "D13": (500, 300), "D15": (0, 150), "D16": (1700, 900), "D17": (1200, 700),
-    "D18": (700, 350), "D19": (500, 200), "D20": (0, 2100), "D23": (2500, 1200), "D24": (400, 150), "D26": (50, 150),
-    "D32": (500, 350), "D33": (0, 2100),
+    "D11": (1100, 700),
+    "D12": (600, 400),
+    "D13": (500, 300),
+    "D15": (0, 150),
+    "D16": (1700, 900),
+    "D17": (1200, 700),
+    "D18": (700, 350),
+    "D19": (500, 200),
+    "D20": (0, 2100),
+    "D23": (2500, 1200),
+    "D24": (400, 150),
+    "D26": (50, 150),
+    "D32": (500, 350),
+    "D33": (0, 2100),
 }
 _OPERATION_ONLY = 0.10  # stays without operation that hold a 操作: a code and a fee, but no level and no anaesthesia
 _SECOND_OPERATION = 0.08
@@ -64,7 +75,9 @@ def page_columns(region: SyntheticRegion, year: int, stays: Stays, minute: np.nd
     other_higher = second & (rng.random(n) < 0.5)  # the highest level may stand with the second operation
     main_level = stays.level - other_higher
     # halfway through the stay: inside it by the clock too (rule D09)
-    halfway = (stays.admission.astype(np.int64) * 1440 + admitted + stays.discharge.astype(np.int64) * 1440 + minute) // 2
+    halfway = (
+        stays.admission.astype(np.int64) * 1440 + admitted + stays.discharge.astype(np.int64) * 1440 + minute
+    ) // 2
     when = _moment(halfway // 1440, halfway % 1440, rng)
     diagnosis = _take(region.drgs.diagnosis, stays.drg)
     letter = pc.utf8_slice_codeunits(diagnosis, 0, 1)
@@ -80,34 +93,62 @@ def page_columns(region: SyntheticRegion, year: int, stays: Stays, minute: np.nd
     department = departments.take(pa.array(first[specialty] + stays.department))
     drg = _take(region.drgs.code, stays.drg)
     ungrouped = rng.integers(0, 3, n)
-    no_group = pc.if_else(pa.array(ungrouped == 0), "", pc.if_else(
-        pa.array(ungrouped == 1), "0000", pc.binary_join_element_wise(pc.utf8_slice_codeunits(drg, 0, 1), "QY", "")))
+    no_group = pc.if_else(
+        pa.array(ungrouped == 0),
+        "",
+        pc.if_else(
+            pa.array(ungrouped == 1), "0000", pc.binary_join_element_wise(pc.utf8_slice_codeunits(drg, 0, 1), "QY", "")
+        ),
+    )
 
     columns: dict[str, pa.Array] = {
-        "A01": _take(place.code, hospital), "A02": _take(place.name, hospital),
+        "A01": _take(place.code, hospital),
+        "A02": _take(place.name, hospital),
         "A48": pc.binary_join_element_wise("00", serial_text, ""),
         "A49": _number(rng.choice(4, n, p=(0.7, 0.2, 0.07, 0.03)) + 1),
-        "B12": entry, "B15": leave, "A47": _constant(EMPTY, n),
+        "B12": entry,
+        "B15": leave,
+        "A47": _constant(EMPTY, n),
         "A46C": _code(rng.choice(4, n, p=(0.5, 0.35, 0.05, 0.1)), ("1", "2", "3", "7")),
-        "A11": pc.binary_join_element_wise("合成患者", serial_text, ""), "A12C": _number(stays.sex), "A13": _day(birth),
-        "A14": _number(stays.age), "A15C": _constant("CHN", n), "A20": _identity(serial, birth), "A26": homes,
-        "A27": _constant("00000000000", n), "A28C": _constant("000000", n), "A32": _constant("合成联系人", n),
-        "A35": _constant("00000000000", n), "B11C": _number(stays.route), "B13C": department, "B16C": department,
-        "B20": _number(np.maximum(stays.discharge - stays.admission, 1)), "C03C": diagnosis,
+        "A11": pc.binary_join_element_wise("合成患者", serial_text, ""),
+        "A12C": _number(stays.sex),
+        "A13": _day(birth),
+        "A14": _number(stays.age),
+        "A15C": _constant("CHN", n),
+        "A20": _identity(serial, birth),
+        "A26": homes,
+        "A27": _constant("00000000000", n),
+        "A28C": _constant("000000", n),
+        "A32": _constant("合成联系人", n),
+        "A35": _constant("00000000000", n),
+        "B11C": _number(stays.route),
+        "B13C": department,
+        "B16C": department,
+        "B20": _number(np.maximum(stays.discharge - stays.admission, 1)),
+        "C03C": diagnosis,
         "C04N": pc.binary_join_element_wise("合成诊断", diagnosis, ""),
-        "C05C": _constant("1", n), "C06x01C": _where(comorbid, _constant("I10.x00x002", n)),
-        "C07x01N": _where(comorbid, _constant("合成其他诊断", n)), "C08x01C": _where(comorbid, _constant("1", n)),
-        "C09C": _where(tumour, _constant("M80000/1", n)), "C10N": _where(tumour, _constant("合成病理诊断", n)),
+        "C05C": _constant("1", n),
+        "C06x01C": _where(comorbid, _constant("I10.x00x002", n)),
+        "C07x01N": _where(comorbid, _constant("合成其他诊断", n)),
+        "C08x01C": _where(comorbid, _constant("1", n)),
+        "C09C": _where(tumour, _constant("M80000/1", n)),
+        "C10N": _where(tumour, _constant("合成病理诊断", n)),
         "C11": _where(tumour, pc.binary_join_element_wise("B", serial_text, "")),
-        "C12C": _where(injury, _constant("W19.900", n)), "C13N": _where(injury, _constant("合成外部原因", n)),
+        "C12C": _where(injury, _constant("W19.900", n)),
+        "C13N": _where(injury, _constant("合成外部原因", n)),
         "C14x01C": _where(coded, operation),
         "C15x01N": _where(coded, pc.binary_join_element_wise("合成手术操作", operation, "")),
-        "C16x01": _where(coded, when), "C17x01": _where(stays.surgical, _number(main_level)),
+        "C16x01": _where(coded, when),
+        "C17x01": _where(stays.surgical, _number(main_level)),
         "C22x01C": _where(stays.surgical, _constant("1", n)),
-        "C35x01C": _where(second, _constant("99.9900", n)), "C36x01N": _where(second, _constant("合成其他手术操作", n)),
-        "C37x01": _where(second, when), "C38x01": _where(second, _number(np.where(other_higher, stays.level, 1))),
-        "C34C": _where(stays.died, _constant("2", n)), "B36C": _code(replan.astype(int), ("1", "2")),
-        "B37": _where(replan, _constant("复查", n)), "B34C": _number(stays.exit_mode),
+        "C35x01C": _where(second, _constant("99.9900", n)),
+        "C36x01N": _where(second, _constant("合成其他手术操作", n)),
+        "C37x01": _where(second, when),
+        "C38x01": _where(second, _number(np.where(other_higher, stays.level, 1))),
+        "C34C": _where(stays.died, _constant("2", n)),
+        "B36C": _code(replan.astype(int), ("1", "2")),
+        "B37": _where(replan, _constant("复查", n)),
+        "B34C": _number(stays.exit_mode),
         "B35": _where(transferred, _constant("合成社区卫生服务中心（合成数据）", n)),
     }
     columns |= _fees(stays, coded, rng)
@@ -121,7 +162,11 @@ def _fees(stays: Stays, coded: np.ndarray, rng: np.random.Generator) -> dict[str
     kind = stays.surgical.astype(int)
     amounts = {code: stays.cost * np.array(shares)[kind] * wobble // 1_000_000 for code, shares in _FEES.items()}
     amounts["D20"] = np.where(coded & ~stays.surgical, stays.cost // 50, amounts["D20"])
-    parts = {"D20x01": amounts["D20"] * 3 // 10 * kind, "D20x02": amounts["D20"] * 6 // 10 * kind, "D23x01": amounts["D23"] // 5}
+    parts = {
+        "D20x01": amounts["D20"] * 3 // 10 * kind,
+        "D20x02": amounts["D20"] * 6 // 10 * kind,
+        "D23x01": amounts["D23"] // 5,
+    }
     rest = stays.cost - sum(amounts.values())
     amounts["D23"] = amounts["D23"] + np.minimum(rest, 0)  # a high wobble overshoots: drugs, the largest item, give way
     parts["D23x01"] = np.minimum(parts["D23x01"], amounts["D23"])
@@ -166,7 +211,9 @@ def _years_before(day: np.ndarray, years: np.ndarray) -> np.ndarray:
 def _moment(day: np.ndarray, minute: np.ndarray, rng: np.random.Generator) -> pa.Array:
     clock = [f" {hour:02d}:{minute:02d}:" for hour in range(24) for minute in range(60)]
     second = [f"{value:02d}" for value in range(60)]
-    return pc.binary_join_element_wise(_day(day), _code(minute, clock), _code(rng.integers(0, 60, len(day)), second), "")
+    return pc.binary_join_element_wise(
+        _day(day), _code(minute, clock), _code(rng.integers(0, 60, len(day)), second), ""
+    )
 
 
 def _day(day: np.ndarray) -> pa.Array:
@@ -176,7 +223,9 @@ def _day(day: np.ndarray) -> pa.Array:
 
 
 def _money(fen: np.ndarray) -> pa.Array:
-    return pc.binary_join_element_wise(_number(fen // 100), _code(fen % 100, [f"{value:02d}" for value in range(100)]), ".")
+    return pc.binary_join_element_wise(
+        _number(fen // 100), _code(fen % 100, [f"{value:02d}" for value in range(100)]), "."
+    )
 
 
 def _number(values: np.ndarray) -> pa.Array:

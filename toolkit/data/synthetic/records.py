@@ -138,11 +138,22 @@ def draw_block(region: SyntheticRegion, year: int, block: int, cells: Cells | No
     discharge = (tables.first_day + day_of_year).astype(np.int32)
     same_day = (los == 1) & (coarse[4] < SAME_DAY * _BINS)
     return Stays(
-        unit=unit, drg=drg, admission=discharge - np.where(same_day, 0, los), discharge=discharge,
-        month=tables.month[day_of_year], los=los, cost=cost, died=died, exit_mode=exit_mode, route=route,
-        sex=np.where(coarse[5] < tables.male[specialty] * _BINS, 1, 2).astype(np.int8), age=age,
-        department=(coarse[6] % tables.departments[specialty]).astype(np.int8), surgical=surgical,
-        level=level.astype(np.int8), grouped=rng.random(n, dtype=np.float32) >= region.settings.ungrouped_share,
+        unit=unit,
+        drg=drg,
+        admission=discharge - np.where(same_day, 0, los),
+        discharge=discharge,
+        month=tables.month[day_of_year],
+        los=los,
+        cost=cost,
+        died=died,
+        exit_mode=exit_mode,
+        route=route,
+        sex=np.where(coarse[5] < tables.male[specialty] * _BINS, 1, 2).astype(np.int8),
+        age=age,
+        department=(coarse[6] % tables.departments[specialty]).astype(np.int8),
+        surgical=surgical,
+        level=level.astype(np.int8),
+        grouped=rng.random(n, dtype=np.float32) >= region.settings.ungrouped_share,
     )
 
 
@@ -181,7 +192,11 @@ def _tables(year: int) -> _Tables:
     lengths = np.diff(starts)[month]
     day = starts[month][:, None] + (np.arange(31) * lengths[:, None]) // 31
     return _Tables(
-        age=age, frailty=frailty, day=day.astype(np.int32), first_day=int(months[0].astype(int)),
+        age=age,
+        frailty=frailty,
+        day=day.astype(np.int32),
+        first_day=int(months[0].astype(int)),
         month=np.repeat(np.arange(1, 13, dtype=np.int8), np.diff(starts)),
-        male=np.array([s.male for s in SPECIALTIES]), departments=np.array([len(s.departments) for s in SPECIALTIES]),
+        male=np.array([s.male for s in SPECIALTIES]),
+        departments=np.array([len(s.departments) for s in SPECIALTIES]),
     )

@@ -86,11 +86,14 @@ class SyntheticRegion:
         position = self.settings.years.index(year)
         unit = self.units
         truth = {
-            "cost": unit.cost.to_numpy() * np.exp(np.stack(unit.cost_shock)[:, position])
+            "cost": unit.cost.to_numpy()
+            * np.exp(np.stack(unit.cost_shock)[:, position])
             * (1 + self.settings.inflation) ** position,
-            "los": unit.los.to_numpy() * np.exp(np.stack(unit.los_shock)[:, position])
+            "los": unit.los.to_numpy()
+            * np.exp(np.stack(unit.los_shock)[:, position])
             * (1 + self.settings.los_trend) ** position,
-            "mortality": unit.mortality.to_numpy().copy(), "volume": unit.volume.to_numpy().copy(),
+            "mortality": unit.mortality.to_numpy().copy(),
+            "volume": unit.volume.to_numpy().copy(),
             "level4_odds": np.exp(unit.level4.to_numpy()),
         }
         if year in self.settings.after:
@@ -106,7 +109,9 @@ class SyntheticRegion:
         base = {name: self.drgs[name].to_numpy()[drg] for name in ("cost", "los", "death", "level4")}
         odds = base["level4"] / (1 - base["level4"]) * truth["level4_odds"]
         return Cells(
-            accept=accept, alias=alias, drg=drg,
+            accept=accept,
+            alias=alias,
+            drg=drg,
             cost=np.log(base["cost"] * truth["cost"] * 100).astype(np.float32),
             # a stay has at least one day, so the whole expectation scales and only the days beyond the first vary
             los=np.maximum(base["los"] * truth["los"] - 1, 0.02).astype(np.float32),
@@ -148,5 +153,7 @@ def _alias_tables(share: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             (small if scaled[high] < 1 else large).append(high)
         for left in (*small, *large):
             # rounding leaves a few at 1 − 1e-16; an empty slot must never be accepted
-            accept[row, left], alias[row, left] = (1.0, left) if share[row, left] > 0 else (0.0, int(share[row].argmax()))
+            accept[row, left], alias[row, left] = (
+                (1.0, left) if share[row, left] > 0 else (0.0, int(share[row].argmax()))
+            )
     return accept, alias

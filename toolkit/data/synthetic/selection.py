@@ -21,14 +21,18 @@ def generate(settings: Settings) -> SyntheticRegion:
     """
     registry = world.hospitals(settings)
     region = SyntheticRegion(
-        settings=settings, hospitals=registry, drgs=world.drgs(settings, stream(settings, 1)),
+        settings=settings,
+        hospitals=registry,
+        drgs=world.drgs(settings, stream(settings, 1)),
         units=world.units(settings, registry, stream(settings, 2)),
         projects=pd.DataFrame({"unit": [], "tier": [], "effect": [], "score": []}),
     )
     if not settings.projects:
         return region
     projects = _projects(region)
-    return SyntheticRegion(settings=settings, hospitals=registry, drgs=region.drgs, units=region.units, projects=projects)
+    return SyntheticRegion(
+        settings=settings, hospitals=registry, drgs=region.drgs, units=region.units, projects=projects
+    )
 
 
 def observed(region: SyntheticRegion) -> pd.DataFrame:
@@ -55,10 +59,15 @@ def observed(region: SyntheticRegion) -> pd.DataFrame:
         return ratio.sum(axis=1) / np.where(total, total, np.nan)
 
     weight = cost.sum(axis=0) / n.sum(axis=0).clip(1) / (cost.sum() / max(n.sum(), 1))
-    return pd.DataFrame({
-        "n": total, "cost_index": index(cost), "los_index": index(los),
-        "cmi": n @ weight / np.where(total, total, np.nan), "level4_share": surgery[1] / np.where(surgery[0], surgery[0], np.nan),
-    })
+    return pd.DataFrame(
+        {
+            "n": total,
+            "cost_index": index(cost),
+            "los_index": index(los),
+            "cmi": n @ weight / np.where(total, total, np.nan),
+            "level4_share": surgery[1] / np.where(surgery[0], surgery[0], np.nan),
+        }
+    )
 
 
 def _projects(region: SyntheticRegion) -> pd.DataFrame:
@@ -86,9 +95,14 @@ def _projects(region: SyntheticRegion) -> pd.DataFrame:
     chosen += list(spare[: settings.projects - len(chosen)])
     order = rng.permutation(len(chosen))
     effects = [settings.effects[int(position) % len(settings.effects)] for position in order]
-    return pd.DataFrame({
-        "unit": np.array(chosen, int), "tier": tier[chosen], "effect": effects, "score": score.to_numpy()[chosen],
-    }).sort_values("unit", ignore_index=True)
+    return pd.DataFrame(
+        {
+            "unit": np.array(chosen, int),
+            "tier": tier[chosen],
+            "effect": effects,
+            "score": score.to_numpy()[chosen],
+        }
+    ).sort_values("unit", ignore_index=True)
 
 
 def _spread(units: pd.DataFrame, pool: list[int], quota: int, taken: list[int]) -> list[int]:

@@ -107,25 +107,40 @@ class Settings:
 
     def __post_init__(self) -> None:
         ranges = {
-            "seed": (0, 2**63 - 1), "discharges": (0, 10**9), "first_year": (2000, 2050), "hospitals": (6, 3000),
-            "adjacent_groups": (48, 400), "projects": (0, 10**5), "inflation": (-0.5, 0.5), "los_trend": (-0.2, 0.2),
-            "drift_sd": (0, 0.5), "ungrouped_share": (0, 0.5), "dirt_rate": (0, 0.3), "ragged_limit": (0, 1),
+            "seed": (0, 2**63 - 1),
+            "discharges": (0, 10**9),
+            "first_year": (2000, 2050),
+            "hospitals": (6, 3000),
+            "adjacent_groups": (48, 400),
+            "projects": (0, 10**5),
+            "inflation": (-0.5, 0.5),
+            "los_trend": (-0.2, 0.2),
+            "drift_sd": (0, 0.5),
+            "ungrouped_share": (0, 0.5),
+            "dirt_rate": (0, 0.3),
+            "ragged_limit": (0, 1),
         }
         for name, (low, high) in ranges.items():
             if not low <= getattr(self, name) <= high:
                 raise ParameterError(
-                    f"合成数据参数 {name} = {getattr(self, name)} 超出范围", f"synthetic setting {name} out of range",
-                    remedy=f"请取 {low} 至 {high} 之间的值", remedy_english=f"choose a value from {low} to {high}",
+                    f"合成数据参数 {name} = {getattr(self, name)} 超出范围",
+                    f"synthetic setting {name} out of range",
+                    remedy=f"请取 {low} 至 {high} 之间的值",
+                    remedy_english=f"choose a value from {low} to {high}",
                 )
         if self.selection not in ("merit", "random"):
             raise ParameterError(
-                f"合成数据参数 selection = {self.selection!r} 无法识别", "synthetic setting selection is unknown",
-                remedy="请填 merit 或 random", remedy_english="write merit or random",
+                f"合成数据参数 selection = {self.selection!r} 无法识别",
+                "synthetic setting selection is unknown",
+                remedy="请填 merit 或 random",
+                remedy_english="write merit or random",
             )
         if self.projects and not self.effects:
             raise ParameterError(
-                "有项目而没有效应", "projects without effects",
-                remedy="effects 至少写一项，可写 Effect(name=\"none\")", remedy_english="give at least one effect",
+                "有项目而没有效应",
+                "projects without effects",
+                remedy='effects 至少写一项，可写 Effect(name="none")',
+                remedy_english="give at least one effect",
             )
 
     @property

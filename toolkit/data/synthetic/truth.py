@@ -41,8 +41,12 @@ def truth(region: SyntheticRegion, **pages: Any) -> dict[str, Any]:
     codes = region.hospitals.code.tolist()
     unit_rows = [
         {
-            "hospital": codes[row.hospital], "specialty": names[row.specialty],
-            **{name: _number(getattr(row, name)) for name in ("volume", "cost", "los", "mortality", "case_mix", "level4")},
+            "hospital": codes[row.hospital],
+            "specialty": names[row.specialty],
+            **{
+                name: _number(getattr(row, name))
+                for name in ("volume", "cost", "los", "mortality", "case_mix", "level4")
+            },
             "expected": {
                 str(year): {name: _number(values[position]) for name, values in factors.items()}
                 for year, factors in expected.items()
@@ -74,8 +78,10 @@ def truth(region: SyntheticRegion, **pages: Any) -> dict[str, Any]:
 def write_registry(region: SyntheticRegion, folder: Path, **pages: Any) -> None:
     """hospitals.csv, departments.csv, projects.csv, deflators.csv, README.txt (UTF-8) and truth.json into `folder`."""
     tables = {
-        "hospitals": hospitals_table(region), "departments": departments_table(),
-        "projects": projects_table(region), "deflators": deflators(region),
+        "hospitals": hospitals_table(region),
+        "departments": departments_table(),
+        "projects": projects_table(region),
+        "deflators": deflators(region),
     }
     for name, table in tables.items():
         (folder / f"{name}.csv").write_text(table.to_csv(index=False, lineterminator="\n"), encoding="utf-8")
@@ -94,8 +100,15 @@ def departments_table() -> pd.DataFrame:
     """One row per discharge department: department (code, text), name, specialty, specialty_name, surgical (1/0)."""
     return pd.DataFrame(
         [
-            {"department": code, "name": name, "specialty": s.id, "specialty_name": s.name_zh, "surgical": int(s.surgical)}
-            for s in SPECIALTIES for code, name in s.departments
+            {
+                "department": code,
+                "name": name,
+                "specialty": s.id,
+                "specialty_name": s.name_zh,
+                "surgical": int(s.surgical),
+            }
+            for s in SPECIALTIES
+            for code, name in s.departments
         ]
     )
 
@@ -103,12 +116,15 @@ def departments_table() -> pd.DataFrame:
 def projects_table(region: SyntheticRegion) -> pd.DataFrame:
     """One row per project: hospital, specialty, level (市/县), start_year, end_year. No effect stands in it."""
     unit = region.units.loc[region.projects.unit.astype(int)]
-    return pd.DataFrame({
-        "hospital": region.hospitals.code.to_numpy()[unit.hospital.to_numpy(int)],
-        "specialty": np.array([s.id for s in SPECIALTIES])[unit.specialty.to_numpy(int)],
-        "level": region.projects.tier.to_numpy(), "start_year": region.settings.after[0],
-        "end_year": region.settings.after[-1],
-    })
+    return pd.DataFrame(
+        {
+            "hospital": region.hospitals.code.to_numpy()[unit.hospital.to_numpy(int)],
+            "specialty": np.array([s.id for s in SPECIALTIES])[unit.specialty.to_numpy(int)],
+            "level": region.projects.tier.to_numpy(),
+            "start_year": region.settings.after[0],
+            "end_year": region.settings.after[-1],
+        }
+    )
 
 
 def deflators(region: SyntheticRegion) -> pd.DataFrame:

@@ -50,11 +50,20 @@ def hospitals(settings: Settings) -> pd.DataFrame:
             county = (_URBAN if tier == "市" else _COUNTIES)[position % (2 if tier == "市" else len(_COUNTIES))]
             place = "合成市" if tier == "市" else county
             seen[place] = seen.get(place, 0) + 1
-            rows.append({
-                "code": f"{len(rows) * 3 + 9:04d}", "name": f"{place}第{numeral(seen[place])}医院（{MARK}）",
-                "level": level, "level_group": group, "tier": tier, "county": county, "urban": tier == "市",
-                "size": size, "chance": chance, **shifts,
-            })
+            rows.append(
+                {
+                    "code": f"{len(rows) * 3 + 9:04d}",
+                    "name": f"{place}第{numeral(seen[place])}医院（{MARK}）",
+                    "level": level,
+                    "level_group": group,
+                    "tier": tier,
+                    "county": county,
+                    "urban": tier == "市",
+                    "size": size,
+                    "chance": chance,
+                    **shifts,
+                }
+            )
     return pd.DataFrame(rows)
 
 
@@ -81,17 +90,25 @@ def drgs(settings: Settings, rng: np.random.Generator) -> pd.DataFrame:
         tilt, risk, demand = rng.normal(0, 0.55), rng.normal(0, 1), rng.normal(0, 0.9)
         stay, spread = rng.normal(0, 0.30) + 0.4 * tilt, rng.uniform(0.38, 0.62)
         for severity, cost, los, worse, common in SEVERITIES:
-            rows.append({
-                "code": f"{stem}{taken[stem]}{severity}S", "owner": owner, "kind": kind, "severity": severity,
-                "cost": np.exp(tilt + rng.normal(0, 0.1)) * cost * (1.5, 1.15, 1.0)[kind], "cost_sd": spread,
-                "los": np.exp(stay) * los, "los_sd": spread + 0.12,
-                "score": risk + worse + 0.25 * np.log(specialty.mortality) + 0.3 * tilt + rng.normal(0, 0.3),
-                "popularity": np.log(common) + demand, "surgical": (0.98, 0.30, 0.01)[kind],
-                "level4": 1 / (1 + np.exp(2.0 - 1.6 * tilt - 0.5 * (severity == 1))),
-                "diagnosis": specialty.diagnoses[int(rng.integers(len(specialty.diagnoses)))],
-                "operation": specialty.operations[int(rng.integers(len(specialty.operations)))],
-                "emergency": float(np.clip(specialty.emergency * np.exp(0.25 * worse), 0.01, 0.95)),
-            })
+            rows.append(
+                {
+                    "code": f"{stem}{taken[stem]}{severity}S",
+                    "owner": owner,
+                    "kind": kind,
+                    "severity": severity,
+                    "cost": np.exp(tilt + rng.normal(0, 0.1)) * cost * (1.5, 1.15, 1.0)[kind],
+                    "cost_sd": spread,
+                    "los": np.exp(stay) * los,
+                    "los_sd": spread + 0.12,
+                    "score": risk + worse + 0.25 * np.log(specialty.mortality) + 0.3 * tilt + rng.normal(0, 0.3),
+                    "popularity": np.log(common) + demand,
+                    "surgical": (0.98, 0.30, 0.01)[kind],
+                    "level4": 1 / (1 + np.exp(2.0 - 1.6 * tilt - 0.5 * (severity == 1))),
+                    "diagnosis": specialty.diagnoses[int(rng.integers(len(specialty.diagnoses)))],
+                    "operation": specialty.operations[int(rng.integers(len(specialty.operations)))],
+                    "emergency": float(np.clip(specialty.emergency * np.exp(0.25 * worse), 0.01, 0.95)),
+                }
+            )
     frame = pd.DataFrame(rows)
     frame["score"] = (frame.score - frame.score.mean()) / frame.score.std()
     # rare groups are the dangerous ones: most stays of a region are of low risk
@@ -116,7 +133,7 @@ def case_mix(drg: pd.DataFrame, owner: int) -> tuple[np.ndarray, np.ndarray]:
     shared = [index for index, specialty in enumerate(SPECIALTIES) if specialty.male > 0 and index != owner]
     others = drg[drg.owner.isin(shared)].sort_values(["popularity", "code"]).index
     # ten common DRGs of other specialties, spread over the list by the owner's number
-    guests = np.asarray(others[::-1][owner % 4: 40: 4])
+    guests = np.asarray(others[::-1][owner % 4 : 40 : 4])
     share = drg.popularity.to_numpy()
     shares = np.concatenate([share[own] * (1 - _OFF_SPECIALTY), share[guests] / share[guests].sum() * _OFF_SPECIALTY])
     return np.concatenate([own, guests]), shares
@@ -137,13 +154,18 @@ def units(settings: Settings, registry: pd.DataFrame, rng: np.random.Generator) 
             shocks = rng.normal(0, settings.drift_sd, (2, len(settings.years)))
             if not runs and specialty != int(hospital) % len(SPECIALTIES):  # every hospital runs something
                 continue
-            rows.append({
-                "hospital": int(hospital), "specialty": specialty,
-                "volume": place["size"] * kind.demand * np.exp(own["size"] + 0.45 * draw[0]),
-                "cost": np.exp(place.cost + own["cost"] + 0.12 * draw[1]),
-                "los": np.exp(place.los + own["los"] + 0.10 * draw[2]), "mortality": np.exp(0.22 * draw[3]),
-                "case_mix": place.case_mix + 0.15 * draw[4], "level4": place.level4 + 0.30 * draw[5],
-                "cost_shock": shocks[0], "los_shock": shocks[1],
-            })
+            rows.append(
+                {
+                    "hospital": int(hospital),
+                    "specialty": specialty,
+                    "volume": place["size"] * kind.demand * np.exp(own["size"] + 0.45 * draw[0]),
+                    "cost": np.exp(place.cost + own["cost"] + 0.12 * draw[1]),
+                    "los": np.exp(place.los + own["los"] + 0.10 * draw[2]),
+                    "mortality": np.exp(0.22 * draw[3]),
+                    "case_mix": place.case_mix + 0.15 * draw[4],
+                    "level4": place.level4 + 0.30 * draw[5],
+                    "cost_shock": shocks[0],
+                    "los_shock": shocks[1],
+                }
+            )
     return pd.DataFrame(rows)
-

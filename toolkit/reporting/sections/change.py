@@ -35,7 +35,7 @@ def verdict_matrix(results: Results) -> Blocks:
         changes = unit_changes(results, project.hospital, project.specialty).set_index("indicator")
         rows.append(
             {"hospital": results.hospital_name(project.hospital), "specialty": results.specialty_name(project.specialty),
-             "level": project.project, **{i: marked(changes.at[i, "verdict"]) if i in changes.index else "不予评价" for i in primary}}
+             "level": project.project, **{i: marked(changes.loc[i, "verdict"]) if i in changes.index else "不予评价" for i in primary}}
         )  # fmt: skip
     if not results.params.cycles:
         return Blocks(*chapter("建设前后变化"), Note(text="本次评价只有一个时段，不作前后比较。"))
@@ -63,9 +63,17 @@ def forests(results: Results) -> Blocks:
         rows = []
         for project in projects(results).itertuples():
             changes = unit_changes(results, project.hospital, project.specialty)
-            rows.append(changes[changes["indicator"] == indicator].assign(label=f"{results.specialty_name(project.specialty)} {results.hospital_name(project.hospital)}"))
+            rows.append(
+                changes[changes["indicator"] == indicator].assign(
+                    label=f"{results.specialty_name(project.specialty)} {results.hospital_name(project.hospital)}"
+                )
+            )
         frame = pd.concat(rows) if rows else pd.DataFrame(columns=["estimate", "low", "high", "verdict", "label"])
-        blocks.append(_forest(frame, f"change-{indicator}".replace("_", "-"), f"{CATALOGUE[indicator].name_zh}：建设周期与建设前之比"))
+        blocks.append(
+            _forest(
+                frame, f"change-{indicator}".replace("_", "-"), f"{CATALOGUE[indicator].name_zh}：建设周期与建设前之比"
+            )
+        )
         blocks.append(_change_table(results, frame, indicator))
     return Blocks(*blocks)
 
@@ -86,11 +94,13 @@ def forest_of(results: Results, changes: pd.DataFrame, id: str, caption: str) ->
 
 
 def _change_table(results: Results, frame: pd.DataFrame, indicator: str) -> Table:
-    peers = results.changes[(results.changes["level"] == "peers") & (results.changes["indicator"] == indicator)].set_index("specialty")
+    peers = results.changes[
+        (results.changes["level"] == "peers") & (results.changes["indicator"] == indicator)
+    ].set_index("specialty")
     shown = change_rows(frame, peers)
     columns = [Column(name="label", label="建设项目", format=text), *CHANGE_COLUMNS]
-    return table(shown, columns, id=f"changes-{indicator}".replace("_", "-"), caption=f"{label(indicator, results.params.data.currency)}：建设前与建设周期",
-                 wide=False)  # fmt: skip
+    caption = f"{label(indicator, results.currency)}：建设前与建设周期"
+    return table(shown, columns, id=f"changes-{indicator}".replace("_", "-"), caption=caption, wide=False)
 
 
 CHANGE_COLUMNS = [
@@ -121,7 +131,9 @@ def change_rows(changes: pd.DataFrame, peers: pd.DataFrame) -> pd.DataFrame:
 def unit_changes(results: Results, hospital: str, specialty: str) -> pd.DataFrame:
     """Changes of one unit, indicators in the order of the catalogue."""
     found = results.changes[
-        (results.changes["level"] == "unit") & (results.changes["hospital"] == hospital) & (results.changes["specialty"] == specialty)
+        (results.changes["level"] == "unit")
+        & (results.changes["hospital"] == hospital)
+        & (results.changes["specialty"] == specialty)
     ]
     order = {i: k for k, i in enumerate(CATALOGUE)}
     return found.sort_values("indicator", key=lambda s: s.map(order))
@@ -131,7 +143,9 @@ def all_units(results: Results) -> Blocks:
     """How many units of each group improved, by primary indicator: projects beside the others."""
     if not results.params.cycles:
         return Blocks()
-    changes = results.changes[results.changes["level"] == "unit"].merge(results.units[["hospital", "specialty", "project"]])
+    changes = results.changes[results.changes["level"] == "unit"].merge(
+        results.units[["hospital", "specialty", "project"]]
+    )
     rows = []
     for indicator in results.params.change.primary:
         part = changes[changes["indicator"] == indicator]
@@ -140,9 +154,23 @@ def all_units(results: Results) -> Blocks:
             rows.append({"indicator": CATALOGUE[indicator].name_zh, "group": group, "n": len(of_group),
                          **{v.value: int(counts.get(v.value, 0)) for v in MEANING}})  # fmt: skip
     columns = [Column(name="indicator", label="指标", format=text), Column(name="group", label="单元", format=text),
-               Column(name="n", label="单元数", format=count), *[Column(name=v.value, label=v.value, format=count) for v in MEANING]]  # fmt: skip
+               Column(name="n", label="单元数", format=count), 
+               *[Column(name=v.value, label=v.value, format=count) for v in MEANING]]  # fmt: skip
     lead = "未立项单元没有接受项目，其中的“改善”与“变差”给出同期变化和机遇造成的背景。"
-    return Blocks(*chapter("与未立项单元对照", lead), table(pd.DataFrame(rows), columns, id="background", caption="判定的单元数：立项与未立项"))
+    return Blocks(
+        *chapter("与未立项单元对照", lead),
+        table(pd.DataFrame(rows), columns, id="background", caption="判定的单元数：立项与未立项"),
+    )
 
 
-__all__ = ["CAUTION", "FROZEN", "all_units", "change_rows", "forest_of", "forests", "projects", "unit_changes", "verdict_matrix"]
+__all__ = [
+    "CAUTION",
+    "FROZEN",
+    "all_units",
+    "change_rows",
+    "forest_of",
+    "forests",
+    "projects",
+    "unit_changes",
+    "verdict_matrix",
+]

@@ -50,7 +50,9 @@ def cover(results: Results, title: str, subtitle: str = "", pairs: tuple[tuple[s
         *pairs, ("评价年份", "、".join(results.periods.values())), ("数据格式", results.facts["format"]),
         ("分组", results.facts["grouping"]),
     )  # fmt: skip
-    return Blocks(Title(text=title, subtitle=subtitle), Meta(pairs=tuple((k, v) for k, v in facts if v)), *limits(results))
+    return Blocks(
+        Title(text=title, subtitle=subtitle), Meta(pairs=tuple((k, v) for k, v in facts if v)), *limits(results)
+    )
 
 
 def limits(results: Results) -> list[Block]:

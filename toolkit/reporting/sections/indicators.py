@@ -20,11 +20,18 @@ def region_by_year(results: Results) -> Blocks:
     cells = _cells(results, "region")
     years = [str(y) for y in results.params.all_years]
     rows = [
-        {"label": label(i, results.params.data.currency), **{y: _value(cells, i, y) for y in years}} for i in CATALOGUE if _any(cells[cells["indicator"] == i])
+        {"label": label(i, results.currency), **{y: _value(cells, i, y) for y in years}}
+        for i in CATALOGUE
+        if _any(cells[cells["indicator"] == i])
     ]
-    columns = [Column(name="label", label="指标", format=text), *[Column(name=y, label=y, format=text, align="right") for y in years]]
+    columns = [
+        Column(name="label", label="指标", format=text),
+        *[Column(name=y, label=y, format=text, align="right") for y in years],
+    ]
     note = "以全区域为参照时，区域自身的消耗指数与 CMI 恒为 1，列出以便核对。"
-    return Blocks(*chapter("区域概况", LEVELS), table(pd.DataFrame(rows), columns, id="region", caption="区域各年指标", note=note))
+    return Blocks(
+        *chapter("区域概况", LEVELS), table(pd.DataFrame(rows), columns, id="region", caption="区域各年指标", note=note)
+    )
 
 
 def by_specialty(results: Results) -> Blocks:
@@ -39,8 +46,15 @@ def by_specialty(results: Results) -> Blocks:
                 for s in results.params.specialties
             ]
             columns = [Column(name="name", label="专科", format=text)]
-            columns += [Column(name=i, label=label(i, results.params.data.currency), format=text, align="right") for i in of_domain]
-            blocks.append(table(pd.DataFrame(rows), columns, id=f"specialty-{domain.name.lower()}", caption=f"各专科：{domain.value}"))
+            columns += [Column(name=i, label=label(i, results.currency), format=text, align="right") for i in of_domain]
+            blocks.append(
+                table(
+                    pd.DataFrame(rows),
+                    columns,
+                    id=f"specialty-{domain.name.lower()}",
+                    caption=f"各专科：{domain.value}",
+                )
+            )
     return Blocks(*blocks)
 
 
@@ -58,14 +72,17 @@ def rank(results: Results, specialty: str, indicator: str, hospital: str = "") -
     cells = cells[(cells["specialty"] == specialty) & (cells["indicator"] == indicator) & (cells["period"] == period)]
     eligible = results.units[results.units["eligible"] | (results.units["hospital"] == hospital)]
     cells = cells.merge(eligible[["hospital", "specialty"]], on=["hospital", "specialty"])
-    funded = set(results.units.loc[results.units["project"] != "", ["hospital", "specialty"]].itertuples(index=False, name=None))
+    funded = set(
+        results.units.loc[results.units["project"] != "", ["hospital", "specialty"]].itertuples(index=False, name=None)
+    )
     frame = cells.assign(
         label=[results.hospital_name(h) + ("（立项）" if (h, specialty) in funded else "") for h in cells["hospital"]],
         highlight=cells["hospital"] == hospital if hospital else [(h, specialty) in funded for h in cells["hospital"]],
     )
     scaled = isinstance(one, Indicator) and one.unit == ""
     return ranking(
-        frame, id=f"rank-{specialty}-{indicator}".replace("_", "-"), x_label=label(indicator, results.params.data.currency), reference=1.0 if scaled else None,
+        frame, id=f"rank-{specialty}-{indicator}".replace("_", "-"), x_label=label(indicator, results.currency),
+        reference=1.0 if scaled else None,
         reference_label="参照", places=min(one.decimals, 2) if scaled else one.decimals,
         caption=f"{results.specialty_name(specialty)}：各机构{one.name_zh}，{results.periods[period]}",
         note=f"仅列每周期不少于 {results.params.minimum_unit_cases} 例的单元。",
@@ -85,7 +102,11 @@ def grades(results: Results, basis: str = "frozen") -> Blocks:
     for window, part in graded.groupby("window"):
         known = part[part["grade"].notna()]
         frame = known.assign(deaths=known["died"], grade=known["grade"].astype(int))[["n", "deaths", "grade"]]
-        blocks.append(grade_scatter(frame, id=f"grades-{window}", caption=f"各 DRG 的病死率与风险级别（{WINDOWS.get(str(window), window)}）"))
+        blocks.append(
+            grade_scatter(
+                frame, id=f"grades-{window}", caption=f"各 DRG 的病死率与风险级别（{WINDOWS.get(str(window), window)}）"
+            )
+        )
         blocks.append(_grade_table(part, str(window)))
     return Blocks(*blocks)
 
@@ -106,7 +127,9 @@ def _grade_table(part: pd.DataFrame, window: str) -> Table:
         Column(name="n", label="例数", format=count), Column(name="died", label="死亡", format=count),
         Column(name="rate", label="死亡率（%）", format=decimal(3)),
     ]  # fmt: skip
-    return table(rows, columns, id=f"grade-table-{window}", caption=f"各风险级别的例数与死亡（{WINDOWS.get(window, window)}）")
+    return table(
+        rows, columns, id=f"grade-table-{window}", caption=f"各风险级别的例数与死亡（{WINDOWS.get(window, window)}）"
+    )
 
 
 def definitions(results: Results, ids: list[str] | None = None) -> Blocks:
@@ -114,7 +137,12 @@ def definitions(results: Results, ids: list[str] | None = None) -> Blocks:
     chosen = {i: one for i, one in CATALOGUE.items() if ids is None or i in ids}
     rows = pd.DataFrame(
         [
-            {"name": label(i, results.params.data.currency), "formula": one.formula, "direction": one.direction.value, "note": one.note or "—"}
+            {
+                "name": label(i, results.currency),
+                "formula": one.formula,
+                "direction": one.direction.value,
+                "note": one.note or "—",
+            }
             for i, one in chosen.items()
         ]
     )

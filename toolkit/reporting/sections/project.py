@@ -10,7 +10,16 @@ from toolkit.indicators import CATALOGUE
 from toolkit.reporting.blocks import Block, Blocks, Note, Paragraph, Run
 from toolkit.reporting.figures import trend
 from toolkit.reporting.sections import front
-from toolkit.reporting.sections.change import CAUTION, CHANGE_COLUMNS, FROZEN, change_rows, forest_of, marks_note, projects, unit_changes
+from toolkit.reporting.sections.change import (
+    CAUTION,
+    CHANGE_COLUMNS,
+    FROZEN,
+    change_rows,
+    forest_of,
+    marks_note,
+    projects,
+    unit_changes,
+)
 from toolkit.reporting.sections.indicators import LEVELS, rank
 from toolkit.reporting.sections.quality import shocks
 from toolkit.reporting.tables import Column, count, percent, table, text
@@ -29,7 +38,9 @@ def unit_of(results: Results, project: str) -> pd.Series:
     if not project:
         first = projects(results)
         if first.empty:
-            raise ParameterError("参数文件未列出建设项目", "the run names no project", remedy="在参数文件 projects 中列出")
+            raise ParameterError(
+                "参数文件未列出建设项目", "the run names no project", remedy="在参数文件 projects 中列出"
+            )
         return first.iloc[0]
     found = units[units["id"] == project]
     if found.empty:
@@ -48,10 +59,15 @@ def cover(results: Results, project: str = "") -> Blocks:
     counts = "；".join(f"{name} {int(unit[f'n_{label_}']):,} 例" for label_, name in results.periods.items())
     pairs = (("医疗机构", results.hospital_name(hospital)), ("级别等次", level), ("专科", results.specialty_name(specialty)),
              ("项目级别", f"{unit['project']}级" if unit["project"] else "未立项"), ("出院病例", counts))  # fmt: skip
-    title = f"{results.specialty_name(specialty)} 建设项目评估报告" if unit["project"] else f"{results.specialty_name(specialty)} 评估报告"
+    title = (
+        f"{results.specialty_name(specialty)} 建设项目评估报告"
+        if unit["project"]
+        else f"{results.specialty_name(specialty)} 评估报告"
+    )
     return Blocks(
         *front.cover(results, title, results.hospital_name(hospital), tuple((k, v) for k, v in pairs if v)),
-        *front.chapter("结论"), *conclusion(results, unit),
+        *front.chapter("结论"),
+        *conclusion(results, unit),
     )
 
 
@@ -70,7 +86,9 @@ def conclusion(results: Results, unit: pd.Series) -> list[Block]:
     runs.append(Run(text="；".join(parts) + "。", strong=True))
     blocks: list[Block] = [Paragraph(runs=tuple(runs))]
     if not unit["eligible"]:
-        blocks.append(Note(text=f"本单元有周期不足 {results.params.minimum_unit_cases} 例，结果只作参考。", tone="warning"))
+        blocks.append(
+            Note(text=f"本单元有周期不足 {results.params.minimum_unit_cases} 例，结果只作参考。", tone="warning")
+        )
     return blocks
 
 
@@ -81,12 +99,17 @@ def primary_changes(results: Results, project: str = "") -> Blocks:
     changes = unit_changes(results, unit["hospital"], unit["specialty"])
     changes = changes[changes["indicator"].isin(primary)]
     peers = results.changes[(results.changes["level"] == "peers") & (results.changes["specialty"] == unit["specialty"])]
-    rows = change_rows(changes, peers.set_index("indicator")).assign(label=[label(i, results.params.data.currency) for i in changes["indicator"]])
+    rows = change_rows(changes, peers.set_index("indicator")).assign(
+        label=[label(i, results.currency) for i in changes["indicator"]]
+    )
     columns = [Column(name="label", label="指标", format=text), *CHANGE_COLUMNS]
     return Blocks(
         *front.chapter("主要指标：建设前与建设周期", FROZEN),
         table(rows, columns, id="primary", caption="主要指标的前后变化与判定", note=marks_note(), wide=False),
-        *[Note(text=f"{why}，不能给 DRG 分级，各低风险类死亡率不予评价。") for why in results.facts["insufficient"]["frozen"].values()],
+        *[
+            Note(text=f"{why}，不能给 DRG 分级，各低风险类死亡率不予评价。")
+            for why in results.facts["insufficient"]["frozen"].values()
+        ],
         forest_of(results, changes, "primary-forest", "主要指标的比值（建设周期 / 建设前）"),
         Note(text=CAUTION, tone="warning"),
     )
@@ -95,7 +118,9 @@ def primary_changes(results: Results, project: str = "") -> Blocks:
 def trends(results: Results, project: str = "") -> Blocks:
     """The years of each primary indicator beside the peers, on the frozen basis."""
     unit = unit_of(results, project)
-    blocks: list[Block] = front.chapter("主要指标的逐年变化", "与前后比较用同一口径（定基），可看出变化是否从建设周期开始。")
+    blocks: list[Block] = front.chapter(
+        "主要指标的逐年变化", "与前后比较用同一口径（定基），可看出变化是否从建设周期开始。"
+    )
     cells = results.cells[(results.cells["basis"] == "frozen") & (results.cells["specialty"] == unit["specialty"])]
     cells = cells[cells["period"].isin([str(y) for y in results.params.all_years])]
     own = cells[(cells["level"] == "unit") & (cells["hospital"] == unit["hospital"])].assign(series="本单元")
@@ -105,7 +130,8 @@ def trends(results: Results, project: str = "") -> Blocks:
     for indicator in results.params.change.primary:
         one, frame = CATALOGUE[indicator], both[both["indicator"] == indicator]
         blocks.append(
-            trend(frame, id=f"trend-{indicator}".replace("_", "-"), caption=f"{one.name_zh}：逐年", unit="本单元", y_label=label(indicator, results.params.data.currency),
+            trend(frame, id=f"trend-{indicator}".replace("_", "-"), caption=f"{one.name_zh}：逐年", unit="本单元",
+                  y_label=label(indicator, results.currency),
                   after=after, shocks=shocks(results), places=min(one.decimals, 2) if one.unit == "" else one.decimals)
         )  # fmt: skip
     return Blocks(*blocks)
@@ -115,7 +141,8 @@ def standing(results: Results, project: str = "", indicators: tuple[str, ...] = 
     """Where the unit stands among the units of its specialty in the cycle."""
     unit = unit_of(results, project)
     return Blocks(
-        *front.chapter("在同专科中的位置", LEVELS), *[rank(results, unit["specialty"], i, unit["hospital"]) for i in indicators]
+        *front.chapter("在同专科中的位置", LEVELS),
+        *[rank(results, unit["specialty"], i, unit["hospital"]) for i in indicators],
     )
 
 
@@ -129,7 +156,7 @@ def all_indicators(results: Results, project: str = "") -> Blocks:
     rows = []
     for indicator in CATALOGUE:
         of_indicator = cells[cells["indicator"] == indicator].set_index("period")
-        row = {"label": label(indicator, results.params.data.currency)}
+        row: dict[str, object] = {"label": label(indicator, results.currency)}
         for period in results.periods:
             row[period] = with_limits(of_indicator.loc[period]) if period in of_indicator.index else "—"
         last = of_indicator.loc[results.last_period] if results.last_period in of_indicator.index else None
@@ -145,5 +172,6 @@ def all_indicators(results: Results, project: str = "") -> Blocks:
     return Blocks(
         *front.chapter("全部指标", LEVELS),
         table(frame, columns, id="all", caption="全部指标的水平", wide=False,
-              note="括号内为 95% 区间。有参照的病例：参照中有同 DRG 均值的病例所占比例；本单元占参照：参照病例中来自本单元的比例，越高则指数越被拉向 1。"),
+              note="括号内为 95% 区间。有参照的病例：参照中有同 DRG 均值的病例所占比例；"
+              "本单元占参照：参照病例中来自本单元的比例，越高则指数越被拉向 1。"),
     )  # fmt: skip

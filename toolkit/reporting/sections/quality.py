@@ -24,7 +24,11 @@ def balance(results: Results, hospital: str = "") -> Blocks:
     reasons = reasons.sort_values(["_first", "fate", "_o"], ascending=[False, False, True])  # 重复, 隔离, 排除
     steps = [{"label": "收到", "n": received, "kind": "收到"}]
     steps += [
-        {"label": f"{CATALOGUE[r.rule].name_zh}（规则{r.rule}）", "n": r.n, "kind": "重复" if r.rule == "K04" else r.fate}
+        {
+            "label": f"{CATALOGUE[r.rule].name_zh}（规则{r.rule}）",
+            "n": r.n,
+            "kind": "重复" if r.rule == "K04" else r.fate,
+        }
         for r in reasons.itertuples()
     ]
     steps.append({"label": ACCEPTED, "n": accepted, "kind": ACCEPTED})
@@ -36,14 +40,20 @@ def balance(results: Results, hospital: str = "") -> Blocks:
     )
     return Blocks(
         *chapter("病例去向", sentence),
-        waterfall(pd.DataFrame(steps), id=f"balance{'-hospital' if hospital else ''}", caption="病例去向：收到 = 纳入 + 排除 + 隔离"),
+        waterfall(
+            pd.DataFrame(steps),
+            id=f"balance{'-hospital' if hospital else ''}",
+            caption="病例去向：收到 = 纳入 + 排除 + 隔离",
+        ),
         _reasons_table(reasons, received, bool(hospital)),
     )
 
 
 def _reasons_table(reasons: pd.DataFrame, received: int, of_hospital: bool) -> Table:
     rows = reasons.assign(
-        rule_id="规则" + reasons["rule"], message=[CATALOGUE[r].message_zh for r in reasons["rule"]], share=reasons["n"] / max(received, 1)
+        rule_id="规则" + reasons["rule"],
+        message=[CATALOGUE[r].message_zh for r in reasons["rule"]],
+        share=reasons["n"] / max(received, 1),
     )
     columns = [
         Column(name="fate", label="去向", format=text), Column(name="rule_id", label="规则", format=text),
@@ -70,9 +80,18 @@ def by_measure(results: Results, hospital: str = "") -> Blocks:
         for rule in rules:  # the first rule that hits is the reason, so that the counts add up
             hit = (left["rules"] & BITS[rule.id]) != 0
             if n := int(left.loc[hit, "n"].sum()):
-                rows.append({"scope": name, "what": f"{rule.fate.value}：{rule.name_zh}（规则{rule.id}）", "n": n, "share": n / max(total, 1)})
+                rows.append(
+                    {
+                        "scope": name,
+                        "what": f"{rule.fate.value}：{rule.name_zh}（规则{rule.id}）",
+                        "n": n,
+                        "share": n / max(total, 1),
+                    }
+                )
             left = left[~hit]
-        rows.append({"scope": name, "what": "可用", "n": int(left["n"].sum()), "share": left["n"].sum() / max(total, 1)})
+        rows.append(
+            {"scope": name, "what": "可用", "n": int(left["n"].sum()), "share": left["n"].sum() / max(total, 1)}
+        )
     columns = [
         Column(name="scope", label="指标类别", format=text), Column(name="what", label="去向", format=text),
         Column(name="n", label="例数", format=count), Column(name="share", label="占纳入", format=percent(2)),
@@ -92,7 +111,11 @@ def _trimmed(results: Results, hospital: str) -> Block | None:
             parts.append(f"{name} {usable - kept:,} 例（{rounded(100 * (usable - kept) / usable, 1)}%）")
     if not parts or results.params.trimming.method == "none":
         return None
-    return Note(text="裁剪（规则C05）：" + "、".join(parts) + "为本 DRG 极端值，不计入当期的消耗指数；死亡、例数和病例组合不受影响。")
+    return Note(
+        text="裁剪（规则C05）："
+        + "、".join(parts)
+        + "为本 DRG 极端值，不计入当期的消耗指数；死亡、例数和病例组合不受影响。"
+    )
 
 
 def hospitals(results: Results) -> Blocks:
@@ -113,7 +136,13 @@ def hospitals(results: Results) -> Blocks:
     more = f"共 {len(wide)} 家，列出隔离率最高的 {HOSPITALS_SHOWN} 家；" if len(wide) > HOSPITALS_SHOWN else ""
     return Blocks(
         *chapter("各医疗机构的病例", "按隔离率从高到低排列。"),
-        table(shown, columns, id="hospitals", caption="各医疗机构的病例去向", note=more + "完整表见运行目录 results/accounts.parquet。"),
+        table(
+            shown,
+            columns,
+            id="hospitals",
+            caption="各医疗机构的病例去向",
+            note=more + "完整表见运行目录 results/accounts.parquet。",
+        ),
     )
 
 
@@ -127,7 +156,10 @@ def files(results: Results) -> Blocks:
     lead = f"收到 {len(table_)} 个文件，读取 {len(table_) - len(refused)} 个（{encodings}），拒收 {len(refused)} 个。"
     blocks: list[Block] = chapter("文件", lead)
     if len(refused):
-        columns = [Column(name="name", label="文件", format=text), Column(name="rejected", label="拒收原因", format=text)]
+        columns = [
+            Column(name="name", label="文件", format=text),
+            Column(name="rejected", label="拒收原因", format=text),
+        ]
         blocks.append(table(refused, columns, id="refused", caption="拒收的文件", note="拒收文件中的行不计入“收到”。"))
     return Blocks(*blocks)
 
@@ -139,7 +171,10 @@ def months(results: Results) -> Blocks:
     summed = results.monthly.groupby(["year", "month"], as_index=False)["n"].sum()
     summed["month"] = [f"{y}-{m:02}" for y, m in zip(summed["year"], summed["month"], strict=True)]
     after = f"{results.params.cycles.after.first}-01" if results.params.cycles else None
-    return Blocks(*chapter("各月出院人次"), monthly(summed[["month", "n"]], id="months", caption="全区域各月出院人次", after=after))
+    return Blocks(
+        *chapter("各月出院人次"),
+        monthly(summed[["month", "n"]], id="months", caption="全区域各月出院人次", after=after),
+    )
 
 
 def unchecked(results: Results) -> Blocks:
@@ -149,7 +184,9 @@ def unchecked(results: Results) -> Blocks:
         [{"rule": f"规则{i}", "name": CATALOGUE[i].name_zh, "why": why} for i, why in missing.items() if i in CATALOGUE]
     )
     applied = len(CATALOGUE) - len(rows)
-    blocks = chapter("规则", f"目录中 {len(CATALOGUE)} 条规则，本次应用 {applied} 条，{len(rows)} 条不适用（不算通过）。")
+    blocks = chapter(
+        "规则", f"目录中 {len(CATALOGUE)} 条规则，本次应用 {applied} 条，{len(rows)} 条不适用（不算通过）。"
+    )
     if len(rows):
         columns = [Column(name="rule", label="规则", format=text), Column(name="name", label="内容", format=text),
                    Column(name="why", label="不适用的原因", format=text)]  # fmt: skip

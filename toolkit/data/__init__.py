@@ -1,0 +1,1 @@
+"""From files to stored discharges: schema, formats, rules, intake."""
