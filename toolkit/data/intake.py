@@ -429,7 +429,7 @@ def _judge(typed: Any, applicable: set[str], hospitals: pd.DataFrame | None, con
         unknown = ~_.hospital.isin(sorted(hospitals["code"])).fill_null(False)
         typed = typed.mutate(rules=_.rules + ibis.ifelse(unknown, BITS["K01"], 0).cast("int64"))
     whole = [r for r in CATALOGUE.values() if not r.scopes and r.fate in (Fate.QUARANTINED, Fate.EXCLUDED)]
-    # What is no discharge at all comes first, then duplicates, then quarantine before exclusion (quality-rules.md §2).
+    # What is no discharge at all comes first, then duplicates, then quarantine before exclusion.
     whole.sort(key=lambda r: (r.id != "SCOPE", r.id != "K04", r.fate != Fate.QUARANTINED))
     hits = [((_.rules & BITS[r.id]) != 0, r) for r in whole]
     return typed.mutate(

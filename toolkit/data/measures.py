@@ -55,21 +55,23 @@ MEASURES: tuple[Measure, ...] = (
 )  # fmt: skip
 
 
-def sums(measure: Measure, within: Any | None = None, suffix: str = "") -> dict[str, Any]:
-    """The cube columns of a measure as aggregate expressions; `within` is a further condition on the discharges."""
+def added(measure: Measure, within: Any | None = None) -> Any:
+    """What a discharge adds to the sums of a measure, missing where it adds nothing; `within` is a further condition."""
     when = measure.when if within is None else measure.when & within
-    when = when.fill_null(False)
-    # NULL where nothing qualifies on every engine: 0 is right for both sums, and only there
-    columns = {
-        f"{measure.id}{suffix}": _zero(measure.value.cast("int64").sum(where=when)),
-        f"{measure.id}_n{suffix}": when.sum(),
-    }
+    return ibis.ifelse(when.fill_null(False), measure.value.cast("int64"), ibis.null("int64"))
+
+
+def sums(measure: Measure, column: str) -> dict[str, Any]:
+    """The cube columns of a measure as aggregates of the `column` that holds its amounts: `<id>` or `<id>@<basis>`."""
+    name, at, basis = column.partition("@")
+    total, counted = ibis.coalesce(_whole(_[column].sum()), 0), _[column].count()
+    columns = {column: total, f"{name}_n{at}{basis}": counted}
     if measure.moments == 2:
-        square = measure.value.cast("int64") * measure.value.cast("int64")
         # the engine adds integers exactly and beyond 64 bits; only the finished sum becomes a float
-        columns[f"{measure.id}_sq{suffix}"] = ibis.coalesce(square.sum(where=when).cast("float64"), 0.0)
+        columns[f"{name}_sq{at}{basis}"] = ibis.coalesce((_[column] * _[column]).sum().cast("float64"), 0.0)
     return columns
 
 
-def _zero(total: Any) -> Any:
-    return ibis.coalesce(total, 0)
+def _whole(total: Any) -> Any:
+    # DuckDB's sums are wider than Ibis knows; uncast they would reach pandas as one decimal object each
+    return total.cast("decimal(38, 0)").cast("int64")

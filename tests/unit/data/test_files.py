@@ -105,6 +105,13 @@ def test_lines_are_counted_the_same_whatever_the_blocks(opened, monkeypatch, blo
     assert source.readable.read_text().split() == ["a,b", "1,2", "3,4", "7,8", "9,0"]
 
 
+@pytest.mark.parametrize("end", [",", ',""', ',\r', ',""\r'])
+def test_an_empty_cell_too_many_is_noted_and_one_that_has_its_column_is_not(opened, end):
+    source = opened(("a,b\n1," + end.replace(",", "", 1) + "\n1,2" + end + '\n"x,y",' + end.replace(",", "", 1) + "\n3,4" + end).encode())
+    assert source.unclosed == [3, 5]  # lines 2 and 4 end in an empty cell of column b
+    assert source.received == 4
+
+
 def test_spaces_are_blank_whether_or_not_another_line_is(opened):
     assert opened(b"a,b\n1,2\n   \n3,4\n").received == opened(b"a,b\n1,2\n   \n3,4\n\n").received == 2
 

@@ -139,7 +139,7 @@ def standardise(text: Any, columns: dict[str, list[str]], form: FormatMap) -> An
     computed = typed["discharge_date"].delta(typed["admission_date"], unit="day")
     typed["stated_los_days"] = typed["los_days"]
     typed["los_days"] = ibis.ifelse(typed["los_days"] >= 0, typed["los_days"], ibis.null("int32"))
-    # LOS = max(1, discharge − admission): the day of admission and of discharge count once (domain.md §3)
+    # LOS = max(1, discharge − admission): the day of admission and of discharge count once
     floor = ibis.greatest(computed, ibis.literal(1))
     stated = ibis.ifelse(
         typed["los_days"].notnull(), ibis.greatest(typed["los_days"], ibis.literal(1)), ibis.null("int32")

@@ -21,7 +21,7 @@ DATASET_RULES = (
          message_zh="完全重复的记录，保留一条", needs=("record", "visit")),
 )  # fmt: skip
 
-# Order of the waterfall: K04 (重复) first, then quarantine, then exclusion, as quality-rules.md §2 has it.
+# Order of the waterfall: K04 (重复) first, then quarantine, then exclusion.
 CATALOGUE: dict[str, Rule] = {}
 for _rule in (*READER_RULES, DATASET_RULES[2], *DATASET_RULES[:2], *RECORD_RULES):
     if _rule.id in CATALOGUE:

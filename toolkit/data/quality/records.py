@@ -106,12 +106,12 @@ D08 = Rule(
     passes={"los_days": 60}, fails={"los_days": 61},
 )  # fmt: skip
 LOS_MISSING = Rule(
-    id="D08M", name_zh="住院天数缺失", fate=Fate.EXCLUDED, scopes=(LOS,), source="domain.md §3 排除",
-    message_zh="住院天数缺失，不计入时间指标", needs=("los_days",), test=lambda params: _.los_days.isnull(),
+    id="D08M", name_zh="住院天数缺失", fate=Fate.EXCLUDED, scopes=(COST, LOS), source="公开分组程序的排除条件（政策选择）",
+    message_zh="住院天数缺失，不计入费用与时间指标", needs=("los_days",), test=lambda params: _.los_days.isnull(),
     passes={"los_days": 1}, fails={"los_days": None},
 )  # fmt: skip
 Z53 = Rule(
-    id="Z53", name_zh="取消手术或操作", fate=Fate.EXCLUDED, scopes=(COST, LOS), source="domain.md §3 排除",
+    id="Z53", name_zh="取消手术或操作", fate=Fate.EXCLUDED, scopes=(COST, LOS), source="公开分组程序的排除条件（政策选择）",
     message_zh="主要诊断为取消手术或操作且住院天数很短，不计入费用与时间指标", needs=("principal_diagnosis", "los_days"),
     test=lambda params: _starts(_.principal_diagnosis, params.exclusions.cancelled_diagnoses)
     & (_.los_days <= params.exclusions.cancelled_los_days),

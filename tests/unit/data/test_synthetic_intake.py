@@ -1,0 +1,118 @@
+"""The synthetic region's seeded defects: each is found at its file and line with its fate, and no clean record is touched."""
+
+from __future__ import annotations
+
+import json
+
+import pandas as pd
+import pytest
+import rows
+
+from toolkit.data.formats import format_map
+from toolkit.data.intake import discharges, take_in
+from toolkit.data.quality import BITS, CATALOGUE
+from toolkit.data.registry import read_registry
+from toolkit.data.synthetic import Settings, generate, write_front_pages
+from toolkit.engine import connect
+
+SETTINGS = Settings(discharges=6_000, hospitals=6, dirt_rate=0.08, ragged_limit=0.03, projects=2, broken_file=True)
+# By policy a department outside every specialty stays in the reference; it is no fault of the record.
+KEPT = {"S01"}
+
+
+@pytest.fixture(scope="module")
+def region(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("region")
+    truth = json.loads(write_front_pages(generate(SETTINGS), folder).read_text(encoding="utf-8"))
+    departments = pd.read_csv(folder / "departments.csv", dtype=str)
+    specialties = [
+        {"id": id_, "name_zh": id_, "departments": list(part["department"])} for id_, part in departments.groupby("specialty")
+    ]
+    spec = {"file": str(folder / "drg.csv"), "discharge": "B15"}
+    first, last = SETTINGS.years[0], SETTINGS.years[-1]
+    params = rows.params(format="front-page", files=(str(folder / "front_pages"),), specialties=specialties,
+                         years={"first": first, "last": last}, data={"drg_file": spec})  # fmt: skip
+    connection = connect(folder / "work", [folder, folder / "front_pages"], threads=2)
+    hospitals = read_registry(folder / "hospitals.csv", folder / "work")
+    intake = take_in(params, format_map("front-page"), hospitals, connection, folder / "work")
+    store = discharges(connection, intake.store).select("file", "line", *["cost_usable", "los_usable", "death_known", "grouped", "specialty"])
+    stored = store.execute()
+    connection.disconnect()
+    names = {number: f"front_pages/{name}" for number, name in zip(intake.files["file"], intake.files["name"], strict=True)}
+    fates = pd.read_parquet(intake.fates)
+    return truth, intake, fates.assign(file=fates["file"].map(names)), stored.assign(file=stored["file"].map(names))
+
+
+def hit(bits: int) -> set[str]:
+    return {id_ for id_, bit in BITS.items() if bits & bit}
+
+
+def test_every_seeded_defect_whose_rule_exists_is_found_at_its_line(region):
+    truth, _, fates, _ = region
+    found = {(f.file, f.line): (f.fate, f.rule, hit(f.rules)) for f in fates.itertuples()}
+    letter = {"Q": "隔离", "X": "排除", "W": "纳入"}
+    seeded = [d for d in truth["defects"] if d["rule"] in CATALOGUE and d["rule"] not in KEPT | {"F03"}]
+    assert len({d["rule"] for d in seeded}) >= 15
+    for defect in seeded:
+        fate, rule, rules = found[defect["file"], defect["line"]]
+        assert defect["rule"] in rules, defect
+        if defect.get("scope") or defect["fate"] == "W":
+            assert fate == "纳入", defect
+        else:
+            assert (fate, rule) == (letter[defect["fate"]], defect["rule"]), defect
+        if defect["rule"] == "K05":
+            assert found[defect["file"], defect["pair"]][:2] == ("隔离", "K05")
+
+
+def test_no_clean_record_is_touched(region):
+    truth, _, fates, stored = region
+    known: dict[tuple, set] = {}
+    for d in truth["defects"]:
+        for line in {d["line"], d.get("pair", d["line"])} if d["rule"] == "K05" else {d["line"]}:
+            known.setdefault((d["file"], line), set()).update({d["rule"], *d.get("also", ())})
+    extra = [(f.file, f.line, hit(f.rules) - known.get((f.file, f.line), set()) - KEPT - {"D01Y"}) for f in fates.itertuples()]
+    assert [one for one in extra if one[2]] == []
+    clean = stored[[(f, n) not in known for f, n in zip(stored["file"], stored["line"], strict=True)]]
+    assert clean[["cost_usable", "los_usable", "death_known", "grouped"]].all().all()
+    assert clean["specialty"].notna().all()
+
+
+def test_what_a_scoped_defect_takes_a_record_out_of(region):
+    truth, _, _, stored = region
+    at = stored.set_index(["file", "line"])
+    column = {"cost": "cost_usable", "los": "los_usable", "mortality": "death_known", "cmi": "grouped"}
+    scoped = [d for d in truth["defects"] if d.get("scope") and d["rule"] in CATALOGUE]
+    assert {s for d in scoped for s in d["scope"].split(",")} == set(column)
+    for d in scoped:
+        out = {column[s] for s in d["scope"].split(",")}
+        flags = at.loc[(d["file"], d["line"]), list(column.values())]
+        assert set(flags.index[~flags.astype(bool)]) == out, d
+
+
+def test_a_department_outside_every_specialty_stays_in_the_reference(region):
+    truth, _, _, stored = region
+    lines = {(d["file"], d["line"]) for d in truth["defects"] if d["rule"] == "S01"}
+    of_none = stored[stored["specialty"].isna()]
+    assert set(zip(of_none["file"], of_none["line"], strict=True)) == lines != set()
+
+
+def test_the_balance_of_every_file_is_the_true_one(region):
+    truth, intake, _, _ = region
+    named = intake.files.set_index("name")
+    departments = {}
+    for d in truth["defects"]:  # S01 is 隔离 in the catalogue, and stays here
+        if d["rule"] == "S01":
+            departments[d["file"]] = departments.get(d["file"], 0) + 1
+    for entry in truth["files"]:
+        file = named.loc[entry["file"].removeprefix("front_pages/")]
+        if "rejected" in entry:
+            assert "编码" in file["rejected"]
+            assert file["received"] == 0
+            continue
+        counts = intake.accounts[intake.accounts["file"] == file["file"]].groupby("fate")["n"].sum()
+        moved = departments.get(entry["file"], 0)
+        assert file["received"] == entry["rows"] == counts.sum()
+        assert counts.get("隔离", 0) == entry["quarantined"] - moved
+        assert counts.get("排除", 0) == entry["excluded"]
+        assert counts.get("纳入", 0) == entry["included"] + moved
+        assert file["encoding"] == ("utf-8" if "utf-8" in entry["encoding"] else "gb18030")

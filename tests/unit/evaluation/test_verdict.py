@@ -1,0 +1,77 @@
+"""The table of verdicts, its boundaries, and symmetry of direction."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from toolkit.evaluation.verdict import MEANING, Verdict, verdict, verdicts
+from toolkit.indicators import Direction
+from toolkit.params import ChangePolicy
+
+POLICY = ChangePolicy(minimum_cases=100, minimum_important=0.05)
+NAN = float("nan")
+BETTER, WORSE, SAME, OPEN, NOT = (
+    Verdict.IMPROVED, Verdict.WORSE, Verdict.NO_CHANGE, Verdict.UNDECIDED, Verdict.NOT_JUDGED,
+)  # fmt: skip
+
+# estimate, low, high, n before, n after → for an indicator of which lower is better
+TABLE = [
+    (0.80, 0.70, 0.90, 100, 100, BETTER),
+    (1.25, 1.10, 1.40, 100, 100, WORSE),
+    (0.80, 0.70, 0.90, 99, 100, NOT),
+    (0.80, 0.70, 0.90, 100, 99, NOT),
+    (0.99, 0.97, 1.01, 500, 500, SAME),  # includes 1, narrow
+    (0.90, 0.80, 1.00, 500, 500, SAME),  # touches 1
+    (0.90, 0.80, 0.999, 500, 500, BETTER),
+    (1.10, 1.00, 1.20, 500, 500, SAME),
+    (1.00, 0.90, 1.10, 500, 500, OPEN),  # could be 5 % better and 5 % worse
+    (1.00, 1 / 1.05, 1.10, 500, 500, SAME),  # a worthwhile fall is excluded at the boundary
+    (1.00, 0.90, 1.05, 500, 500, SAME),
+    (1.00, 0.952, 1.051, 500, 500, OPEN),  # 1/1.05 = 0.95238
+    (0.97, 0.96, 0.98, 9000, 9000, SAME),  # sure, and too small to matter
+    (1.04, 1.02, 1.06, 9000, 9000, SAME),
+    (1.05, 1.02, 1.08, 9000, 9000, WORSE),  # the least change that matters counts
+    (1 / 1.05, 0.93, 0.97, 9000, 9000, BETTER),
+    (0.953, 0.93, 0.97, 9000, 9000, SAME),
+    (NAN, NAN, NAN, 500, 500, OPEN),
+    (0.0, NAN, NAN, 500, 500, OPEN),
+    (NAN, 1.2, np.inf, 500, 500, WORSE),  # no death before, some after
+    (NAN, 0.7, np.inf, 500, 500, OPEN),
+    (0.0, 0.0, 0.8, 500, 500, BETTER),
+]
+
+
+@pytest.mark.parametrize(("estimate", "low", "high", "before", "after", "wanted"), TABLE)
+def test_the_table(estimate, low, high, before, after, wanted):
+    assert verdict(estimate, low, high, before, after, Direction.LOWER, POLICY) is wanted
+
+
+@pytest.mark.parametrize(("estimate", "low", "high", "before", "after", "wanted"), TABLE)
+def test_the_other_direction_swaps_better_and_worse_and_nothing_else(estimate, low, high, before, after, wanted):
+    swapped = {BETTER: WORSE, WORSE: BETTER}.get(wanted, wanted)
+    assert verdict(estimate, low, high, before, after, Direction.HIGHER, POLICY) is swapped
+
+
+def test_what_has_no_good_side_is_not_judged():
+    assert verdict(0.5, 0.4, 0.6, 500, 500, Direction.NEUTRAL, POLICY) is NOT
+
+
+def test_without_a_least_change_that_matters_significance_decides():
+    policy = ChangePolicy(minimum_cases=1, minimum_important=0.0)
+    assert verdict(1.001, 1.0005, 1.002, 9, 9, Direction.HIGHER, policy) is BETTER
+    assert verdict(1.0, 0.999, 1.001, 9, 9, Direction.HIGHER, policy) is OPEN
+
+
+def test_every_row_of_a_table_gets_its_verdict_by_its_own_direction():
+    changes = pd.DataFrame({
+        "indicator": ["up", "down", "up"], "estimate": [1.2, 1.2, 0.8], "low": [1.1, 1.1, 0.7], "high": [1.3, 1.3, 0.9],
+        "n_before": [100, 100, 100], "n_after": [100, 100, 99],
+    }, index=[7, 3, 5])  # fmt: skip
+    found = verdicts(changes, {"up": Direction.HIGHER, "down": Direction.LOWER}, POLICY)
+    assert found.to_dict() == {7: "改善", 3: "变差", 5: "不予评价"}
+
+
+def test_every_verdict_is_explained():
+    assert set(MEANING) == set(Verdict)
