@@ -12,12 +12,14 @@ import ibis
 import pandas as pd
 from ibis import _
 
-from toolkit.data.measures import MEASURES, sums
+from toolkit.data.measures import MEASURES, Measure, added, sums
 from toolkit.params import RunParams
 
 Basis = Literal["contemporaneous", "frozen"]
 BASES: tuple[Basis, ...] = ("contemporaneous", "frozen")
 KEY = ("hospital", "specialty", "year", "drg")
+ROWS_AT_ONCE = 5_000_000  # of more discharges, each year is summed by itself
+EDGE = 1e-12
 NONE = ""  # specialty of a discharge that belongs to none, DRG of one that is not grouped
 
 _TRIMMED = [m for m in MEASURES if m.trimmed]
@@ -42,26 +44,47 @@ def build(
         Money in fen (squares in fen²), LOS in days. Sorted by `by`; missing keys are "".
     """
     table = _with_group(discharges, groups, params)
-    columns: dict[str, Any] = {"n": _.count()}
-    for measure in MEASURES:
-        if not measure.trimmed:
-            columns |= sums(measure)
+    frozen = None
+    if params.trimming.on("frozen") != "none":
+        frozen = _stored(trim_limits(table, params, "frozen"), "trim_limits_frozen", connection)
+    # sums of a year hold no row of another: where records are many, memory need not grow with the years
+    years: list[int] = []
+    if "year" in by and discharges.count().execute() > ROWS_AT_ONCE:
+        years = sorted(int(y) for y in discharges.select("year").distinct().execute()["year"])
+    parts = [_sums_by(table.filter(_.year == year), params, frozen, by, connection) for year in years]
+    cube = pd.concat(parts, ignore_index=True) if parts else _sums_by(table, params, frozen, by, connection)
+    return cube.sort_values(list(by), ignore_index=True)
+
+
+def _sums_by(table: Any, params: RunParams, frozen: Any | None, by: Sequence[str], connection: Any) -> pd.DataFrame:
+    limits: dict[Basis, Any] = {} if frozen is None else {"frozen": frozen}
+    if params.trimming.on("contemporaneous") != "none":
+        of_year = trim_limits(table, params, "contemporaneous")
+        limits["contemporaneous"] = _stored(of_year, "trim_limits_contemporaneous", connection)
+    for basis, of_basis in limits.items():
+        table = _with_limits(table, of_basis, basis)
+    amounts = {m.id: (m, added(m)) for m in MEASURES if not m.trimmed}
     for basis in BASES:
-        if params.trimming.on(basis) == "none":
-            for measure in _TRIMMED:
-                columns |= sums(measure, None, f"@{basis}")
-            continue
-        table = _with_limits(table, trim_limits(table, params, basis), basis, connection)
         for measure in _TRIMMED:
-            low, high = f"{measure.trimmed}_low@{basis}", f"{measure.trimmed}_high@{basis}"
-            amount = _real(measure.value, params) if basis == "frozen" and measure.trimmed == "cost" else measure.value
-            columns |= sums(measure, (amount >= _[low]) & (amount <= _[high]), f"@{basis}")
+            within = _within(measure, basis, params) if basis in limits else None
+            amounts[f"{measure.id}@{basis}"] = measure, added(measure, within)
     keys = {k: ibis.coalesce(_[k], NONE) if k in ("specialty", "drg") else _[k] for k in by}
-    cube = table.group_by(**keys).aggregate(**columns).execute()
+    columns: dict[str, Any] = {"n": _.count()}
+    for column, (measure, _one) in amounts.items():
+        columns |= sums(measure, column)
+    rows = table.select(**keys, **{column: one for column, (_measure, one) in amounts.items()})
+    cube = rows.group_by(list(by)).aggregate(**columns).execute()
     for column in ("hospital", "specialty", "drg"):
         if column in cube:
             cube[column] = cube[column].astype(str)
-    return cube.sort_values(list(by), ignore_index=True)
+    return cube
+
+
+def _within(measure: Measure, basis: Basis, params: RunParams) -> Any:
+    value = _real(measure.value, params) if basis == "frozen" and measure.trimmed == "cost" else measure.value
+    low, high = _[f"{measure.trimmed}_low@{basis}"], _[f"{measure.trimmed}_high@{basis}"]
+    # a DRG outside the reference has no limits: its cases stay, and count as cases without a reference
+    return low.isnull() | ((value >= low) & (value <= high))
 
 
 def trim_limits(table: Any, params: RunParams, basis: Basis) -> Any:
@@ -77,26 +100,29 @@ def trim_limits(table: Any, params: RunParams, basis: Basis) -> Any:
         base = base.filter(_.year.between(params.baseline.first, params.baseline.last))
     amounts = {
         "cost": (_real(_.cost_fen, params) if basis == "frozen" else _.cost_fen.cast("float64"), _.cost_usable),
-        "los": (_.los_days.cast("float64"), _.los_usable),
+        "los": (_.los_days, _.los_usable),
     }
     columns: dict[str, Any] = {}
     for name, (amount, usable) in amounts.items():
-        value = ibis.ifelse(usable, amount, ibis.null("float64"))
+        value = ibis.ifelse(usable, amount, ibis.null())
         if policy.method == "iqr":
-            q1, q3 = value.quantile(0.25), value.quantile(0.75)
+            # asked for together: the engine keeps every amount of a group until its quantile, once for each call
+            quartiles = value.quantile([0.25, 0.75])
+            q1, q3 = quartiles[0], quartiles[1]
             columns |= {
                 f"{name}_low": q1 - policy.iqr_below * (q3 - q1),
                 f"{name}_high": q3 + policy.iqr_above * (q3 - q1),
             }
         elif policy.method == "percentile":
-            columns |= {
-                f"{name}_low": value.quantile(policy.percentile_low),
-                f"{name}_high": value.quantile(policy.percentile_high),
-            }
+            ends = value.quantile([policy.percentile_low, policy.percentile_high])
+            columns |= {f"{name}_low": ends[0], f"{name}_high": ends[1]}
         else:
             spread = policy.deviations * ibis.coalesce(value.std(how="sample"), 0.0)
             columns |= {f"{name}_low": value.mean() - spread, f"{name}_high": value.mean() + spread}
-    return base.group_by(keys).aggregate(**columns)
+    limits = base.group_by(keys).aggregate(**columns)
+    # An interpolated quantile can come out one bit beyond equal neighbours; a case exactly on the limit stays in.
+    widened = {c: _[c] - EDGE * _[c].abs() if c.endswith("_low") else _[c] + EDGE * _[c].abs() for c in columns}
+    return limits.mutate(**widened)
 
 
 def _with_group(discharges: Any, groups: pd.DataFrame, params: RunParams) -> Any:
@@ -106,13 +132,15 @@ def _with_group(discharges: Any, groups: pd.DataFrame, params: RunParams) -> Any
     return discharges.left_join(known, discharges.hospital == known.group_hospital).drop("group_hospital")
 
 
-def _with_limits(table: Any, limits: Any, basis: Basis, connection: Any) -> Any:
-    # materialised: a quantile inside the big join would be planned once for each use
-    name = f"trim_limits_{basis}"
+def _stored(limits: Any, name: str, connection: Any) -> Any:
+    # a quantile inside the big join would be planned once for each use
     connection.create_table(name, limits, overwrite=True)
-    stored = connection.table(name)
-    keys = [c for c in ("level_group", "drg", "year") if c in stored.columns]
-    renamed = stored.rename(
+    return connection.table(name)
+
+
+def _with_limits(table: Any, limits: Any, basis: Basis) -> Any:
+    keys = [c for c in ("level_group", "drg", "year") if c in limits.columns]
+    renamed = limits.rename(
         {f"{k}@{basis}": k for k in keys}
         | {f"{c}@{basis}": c for c in ("cost_low", "cost_high", "los_low", "los_high")}
     )  # fmt: skip

@@ -315,6 +315,8 @@ def policies(params: RunParams) -> tuple[tuple[str, str], ...]:
                 text = value.name
             else:
                 text = _WORDS.get(value, str(value)) if isinstance(value, (bool, str, type(None))) else f"{value:,.12g}"
+            if (section_name, name) == ("weights", "trimmed") and value and params.trimming.on("frozen") == "none":
+                text = "是（定基口径不裁剪，故只用于当期口径）"
             rows.append((f"{RunParams.model_fields[section_name].title}：{field.title}", text))
     price = "、".join(f"{y} 年 {v:g}" for y, v in sorted(params.price_index.items())) or "不调整（名义价格）"
     rows.append(("价格指数", price))

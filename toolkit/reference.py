@@ -1,6 +1,6 @@
 """References from the cube: DRG means of cost and LOS, weights, risk grades; contemporaneous or frozen.
 
-Two families of numbers, never mixed (domain.md §4): on the *contemporaneous* basis each year stands against its own
+Two families of numbers, never mixed: on the *contemporaneous* basis each year stands against its own
 reference (level, ranking); on the *frozen* basis reference means, trim limits, weights and risk grades are fixed at the
 period before (change).
 """
@@ -185,7 +185,7 @@ def _grades(grouped: pd.DataFrame, params: RunParams, basis: Basis) -> tuple[pd.
 
 
 def risk_grades(drgs: pd.DataFrame, policy: RiskPolicy) -> pd.DataFrame:
-    """Risk grade of every DRG: ln mortality standardised over DRGs, unweighted, sample SD (domain.md §3).
+    """Risk grade of every DRG: ln mortality standardised over DRGs, unweighted, sample SD.
 
     Parameters
     ----------

@@ -88,7 +88,10 @@ def new_york(path: Path) -> pd.DataFrame:
             "hospital": raw["Permanent Facility Id"].str.replace(".0", "", regex=False).astype(object),
             "specialty": raw["APR MDC Code"].astype(object),
             "year": raw["Discharge Year"].astype(int),
-            "drg": (raw["APR DRG Code"] + "-" + raw["APR Severity of Illness Code"]).astype(object),
+            # 955 and 956 are the grouper's own codes for "cannot be grouped"
+            "drg": (raw["APR DRG Code"] + "-" + raw["APR Severity of Illness Code"])
+            .astype(object)
+            .mask(raw["APR DRG Code"].isin(["955", "956"])),
             "principal": None,
             "los": raw["Length of Stay"].str.replace(" +", "", regex=False).astype(float),
             "cost": _hundredths(pd.to_numeric(raw["Total Costs"], errors="coerce")),

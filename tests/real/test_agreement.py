@@ -26,10 +26,6 @@ pytestmark = pytest.mark.filterwarnings("ignore:The 'future.infer_string' option
 UNIT = ["hospital", "specialty"]
 LEVELS = ([*UNIT, "year"], [*UNIT, "cycle"], ["specialty", "cycle"], ["cycle"], ["year"])
 PRICES = {2019: 0.89, 2020: 0.92, 2021: 1.0, 2022: 1.07, 2023: 1.12, 2024: 1.17}
-OUTSIDE = "cases of DRGs that the reference lacks are left out of the covered share wherever there are trim limits"
-LAST_BIT = (
-    "cases that lie exactly on a limit fall outside by the last bit: percentiles, and any limit on deflated costs"
-)
 
 
 def policy_of(
@@ -111,7 +107,6 @@ def test_share_of_the_cases_that_had_a_reference(brazil_default, basis):
     _coverage(brazil_default[basis], without_value=False)
 
 
-@pytest.mark.xfail(reason=OUTSIDE)
 def test_share_of_the_cases_that_had_a_reference_with_frozen_limits(brazil):
     given, policy = policy_of()
     _coverage(_referenced(brazil, policy, "frozen", brazil.params(**given)), without_value=False)
@@ -161,8 +156,7 @@ def _check_policy(real, choice, basis, levels, prices=None) -> Tally:
 
 
 def _marked(choice, *, slow: bool):
-    known = [pytest.mark.xfail(reason=LAST_BIT, strict=False)] if choice[0] == "percentile" else []
-    return pytest.param(choice, marks=[*known, *([pytest.mark.slow] if slow else [])])
+    return pytest.param(choice, marks=[pytest.mark.slow] if slow else [])
 
 
 @pytest.mark.parametrize("choice", [_marked(c, slow=c not in SOME) for c in CHOICES], ids=str)
@@ -179,8 +173,8 @@ def test_policies_on_two_cycles(brazil, choice, basis):
 
 PRICED = [
     ("iqr", True, 5, False),
-    pytest.param(("iqr", True, 5, True), marks=[pytest.mark.slow, pytest.mark.xfail(reason=LAST_BIT)]),
-    pytest.param(("percentile", False, 1, False), marks=[pytest.mark.slow, pytest.mark.xfail(reason=LAST_BIT)]),
+    pytest.param(("iqr", True, 5, True), marks=pytest.mark.slow),
+    pytest.param(("percentile", False, 1, False), marks=pytest.mark.slow),
     pytest.param(("sd", False, 1, False), marks=pytest.mark.slow),
     pytest.param(("none", False, 1, False), marks=pytest.mark.slow),
 ]

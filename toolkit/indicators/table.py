@@ -19,6 +19,7 @@ from toolkit.indicators.base import Count, CubeExpression, Declared, Distributio
 from toolkit.reference import Referenced
 
 SUMS = ("x", "y", "xx", "all_y", "own_y", "rows")
+NO_SPREAD = 1e-13
 DIGITS = 12  # significant digits kept, so that results do not depend on the order of additions
 
 
@@ -161,6 +162,8 @@ def _interval(
     # a mean over discharges: s²/n, with s² from Σa and Σa²; limits on the log scale, so never below 0
     several = y > 1
     variance = ((xx - x * ratio) / (y - 1).where(several)).clip(lower=0)
+    # cases that all share one value: what is left of the two sums is rounding, not spread
+    variance = variance.where(variance.isna() | (variance > NO_SPREAD * ratio**2), 0.0)
     se = np.sqrt(variance / y.where(some))
     width = np.exp(stats.norm.ppf(1 - tail) * se / ratio.where(ratio > 0))
     return se, ratio / width, ratio * width
