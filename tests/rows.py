@@ -59,7 +59,7 @@ def stored(frame: pd.DataFrame) -> pa.Table:
     typed["specialty"] = [{"D1": "s1", "D2": "s2"}.get(code) for code in frame["department"]]
     typed["drg"] = [None if code in (None, "0000") else code for code in typed["drg"]]
     costs, stays = typed["cost_fen"], typed["los_days"]
-    short = [days is None or days <= 60 for days in stays]
+    short = [days is not None and days <= 60 for days in stays]
     typed["cost_usable"] = [c is not None and 500 <= c <= 200_000_000 and s for c, s in zip(costs, short, strict=True)]
     typed["los_usable"] = [d is not None and d <= 60 for d in stays]
     typed["death_known"] = [died is not None for died in typed["died"]]

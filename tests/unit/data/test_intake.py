@@ -10,7 +10,17 @@ import pandas as pd
 import pytest
 import rows
 from small_files import (
-    DATE, HEADER, MAP, letters, line, number_cell, row, take, text, text_cell, workbook,
+    DATE,
+    HEADER,
+    MAP,
+    letters,
+    line,
+    number_cell,
+    row,
+    take,
+    text,
+    text_cell,
+    workbook,
 )  # fmt: skip
 
 from toolkit.data.formats import available

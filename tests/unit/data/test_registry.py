@@ -32,7 +32,7 @@ def test_an_empty_level_group_joins_those_of_all(read):
 
 
 def test_spaces_around_codes_and_a_hospital_named_na_do_not_matter(read):
-    assert read("code , name\n 007 ,NA\n".encode())[["code", "name"]].to_numpy().tolist() == [["007", "NA"]]
+    assert read(b"code , name\n 007 ,NA\n")[["code", "name"]].to_numpy().tolist() == [["007", "NA"]]
 
 
 @pytest.mark.parametrize(

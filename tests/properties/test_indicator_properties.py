@@ -1,0 +1,224 @@
+"""What must hold for every indicator of the catalogue on any discharges, and a second way to every value."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+import rows
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from toolkit import cube as cubes
+from toolkit.indicators import CATALOGUE, Count, Distribution, Indicator
+from toolkit.indicators.table import collect, roll_up
+from toolkit.reference import attach
+
+INDICATORS = {id_: one for id_, one in CATALOGUE.items() if isinstance(one, Indicator)}
+LEVELS = (["hospital"], ["region"], ["specialty", "cycle"])
+EXTREME = ["", "499", "500", "501", "200000000", "200000001"]
+
+discharge = st.fixed_dictionaries({
+    "hospital": st.sampled_from(["A", "B", "C"]), "department": st.sampled_from(["D1", "D2", "D9"]),
+    "year": st.sampled_from(["2019", "2021", "2022", "2024"]), "drg": st.sampled_from(["FA11", "FB21", "FC31", "0000", ""]),
+    "cost_fen": st.one_of(st.integers(500, 10**7).map(str), st.sampled_from(EXTREME)),
+    "los_days": st.one_of(st.integers(1, 62).map(str), st.just("")), "died": st.sampled_from(["true", "false", "false", ""]),
+    "surgical": st.sampled_from(["true", "false", ""]), "surgery_level": st.sampled_from(["1", "2", "3", "4", ""]),
+    "drg_weight": st.sampled_from(["0.5", "1.25", ""]),
+})  # fmt: skip
+many = st.lists(discharge, min_size=5, max_size=40)
+
+
+def frame_of(given_rows: list[dict]) -> pd.DataFrame:
+    frame = pd.DataFrame([{**rows.DEFAULTS, **row} for row in given_rows])
+    return frame.assign(tier=frame["hospital"].map({"A": "市", "B": "市", "C": "县"}),
+                        level_group=frame["hospital"].map({"A": "三级", "B": "二级", "C": "二级"}))  # fmt: skip
+
+
+def params(trim: str = "iqr"):
+    return rows.params(cycles=rows.CYCLES, trimming={"method": trim, "frozen": "same"})
+
+
+def cells_of(cube: pd.DataFrame, by: list[str], basis: cubes.Basis = "contemporaneous", trim: str = "iqr") -> pd.DataFrame:
+    hospitals = pd.DataFrame({"code": list("ABC"), "level_group": ["三级", "二级", "二级"], "tier": ["市", "市", "县"]})
+    referenced = attach(cube, params(trim), hospitals, basis)
+    referenced.frame["region"] = ""
+    return collect(referenced, CATALOGUE.values(), by)
+
+
+def same(a: pd.DataFrame, b: pd.DataFrame, columns: tuple[str, ...] = ("n", "x", "y", "xx", "value", "se", "low", "high")) -> None:
+    assert len(a) == len(b)
+    for column in columns:
+        np.testing.assert_allclose(a[column].to_numpy(float), b[column].to_numpy(float), rtol=1e-9, atol=1e-12, err_msg=column)
+
+
+@settings(max_examples=5)
+@given(many, st.sampled_from(cubes.BASES))
+def test_levels_add_up(engine, given_rows, basis):
+    cube = engine.cube(frame_of(given_rows), params())
+    fine = cells_of(cube, ["region", "hospital", "specialty", "year", "cycle"], basis)
+    fine = fine[fine["indicator"].isin(INDICATORS)]
+    for by in LEVELS:
+        direct = cells_of(cube, by, basis)
+        direct = direct[direct["indicator"].isin(INDICATORS)].sort_values([*by, "indicator"], ignore_index=True)
+        added = roll_up(fine, CATALOGUE, by).sort_values([*by, "indicator"], ignore_index=True)
+        assert added["status"].tolist() == direct["status"].tolist()
+        # what a finer row lacks in value it still has in both sums: nothing but the sums is added
+        same(added, direct, ("n", "x", "y", "value", "se", "low", "high", "covered", "own_share"))
+
+
+@settings(max_examples=5)
+@given(many, st.randoms(use_true_random=False))
+def test_the_order_of_rows_changes_not_a_digit(engine, given_rows, random):
+    shuffled = list(given_rows)
+    random.shuffle(shuffled)
+    one, two = (engine.cube(frame_of(r), params()) for r in (given_rows, shuffled))
+    pd.testing.assert_frame_equal(one, two, check_exact=True)
+
+
+@settings(max_examples=5)
+@given(many)
+def test_every_discharge_twice_doubles_both_sums_and_leaves_the_value(engine, given_rows):
+    one = cells_of(engine.cube(frame_of(given_rows), params("none")), ["hospital"], trim="none")
+    two = cells_of(engine.cube(frame_of(given_rows * 2), params("none")), ["hospital"], trim="none")
+    ratios = one["indicator"].isin([i for i, d in INDICATORS.items() if d.denominator is not None])
+    same(one[ratios].assign(x=one["x"] * 2, y=one["y"] * 2), two[ratios], ("x", "y", "value"))
+    totals = one["indicator"] == "volume"
+    same(one[totals].assign(value=one["value"] * 2), two[totals], ("value",))
+
+
+@settings(max_examples=5)
+@given(many, st.sampled_from([2, 3, 7]))
+def test_costs_k_times_as_high_leave_index_and_case_mix(engine, given_rows, k):
+    given_rows = [row for row in given_rows if row["cost_fen"] not in EXTREME]  # k times those would pass a limit
+    if not given_rows:
+        return
+    more = [{**row, "cost_fen": str(k * int(row["cost_fen"]))} for row in given_rows]
+    one, two = (cells_of(engine.cube(frame_of(r), params()), ["hospital"]) for r in (given_rows, more))
+    for id_, factor in (("cost_index", 1), ("cmi", 1), ("los_index", 1), ("mean_cost", k)):
+        a, b = (cells[cells["indicator"] == id_] for cells in (one, two))
+        same(a.assign(value=a["value"] * factor), b, ("value",))
+
+
+LACKING = [
+    ({"cost_fen": ""}, ("cost_index", "mean_cost")), ({"los_days": ""}, ("los_index", "mean_los")), ({"died": ""}, ("mortality",)),
+    ({"drg": ""}, ("cost_index", "los_index", "cmi", "drg_count")), ({"surgical": "true", "surgery_level": ""}, ("level4_share", "level34_share")),
+    ({"surgical": ""}, ("level4_share", "level34_share")),
+]  # fmt: skip
+
+
+@settings(max_examples=5)
+@given(many, st.sampled_from(LACKING), discharge)
+def test_a_discharge_that_lacks_a_needed_field_changes_neither_sum(engine, given_rows, lacking, extra):
+    values, ids = lacking
+    more = [*given_rows, {**extra, **values, "hospital": given_rows[0]["hospital"]}]
+    one, two = (cells_of(engine.cube(frame_of(r), params("none")), ["hospital"], trim="none") for r in (given_rows, more))
+    if "cost_fen" not in values:  # weights and references come from costs: an extra cost may move the case mix
+        ids = tuple(i for i in ids if i != "cmi" or values.get("drg") == "")
+    for id_ in ids:
+        a, b = (cells[cells["indicator"] == id_] for cells in (one, two))
+        np.testing.assert_allclose(a[["x", "y"]].fillna(0).to_numpy(float), b[["x", "y"]].fillna(0).to_numpy(float), rtol=1e-12)
+
+
+@settings(max_examples=5)
+@given(many, st.sampled_from(cubes.BASES))
+def test_a_value_is_finite_or_missing_with_its_status(engine, given_rows, basis):
+    cells = cells_of(engine.cube(frame_of(given_rows), params()), ["hospital", "specialty", "year"], basis)
+    numbers = cells[["value", "se", "low", "high", "covered", "own_share"]].to_numpy(float)
+    assert not np.isinf(numbers).any()
+    assert (cells["value"].notna() == (cells["status"] == "值")).all()
+    shares = cells[["covered", "own_share"]].to_numpy(float)
+    assert ((shares >= 0) & (shares <= 1 + 1e-9) | np.isnan(shares)).all()
+    limited = cells.dropna(subset=["value", "low", "high"])
+    assert (limited["low"] <= limited["value"] * (1 + 1e-9)).all()
+    assert (limited["high"] >= limited["value"] * (1 - 1e-9)).all()
+
+
+# --- each family a second time, over records, in plain pandas -----------------------------------------------------------
+
+
+def typed(frame: pd.DataFrame) -> pd.DataFrame:
+    t = frame.copy()
+    for name in ("cost_fen", "los_days", "surgery_level", "year"):
+        t[name] = pd.to_numeric(t[name])
+    t["drg"] = t["drg"].where(~t["drg"].isin(["", "0000"]))
+    t["cycle"] = np.where(t["year"] <= 2021, "before", "after")
+    long = t["los_days"] > 60
+    t["cost"] = t["cost_fen"].where(t["cost_fen"].between(500, 200_000_000) & ~long & t["los_days"].notna())
+    t["los"] = t["los_days"].where(~long)
+    t["dead"] = t["died"].map({"true": 1.0, "false": 0.0})
+    return t
+
+
+def second_way(t: pd.DataFrame, basis: str) -> dict[str, pd.Series]:
+    """Indicator → value by hospital, computed record by record."""
+    base = t if basis == "contemporaneous" else t[t["cycle"] == "before"]
+    time = ["year"] if basis == "contemporaneous" else []
+    found: dict[str, pd.Series] = {}
+    grouped = t.dropna(subset="drg")
+    for id_, name in (("cost_index", "cost"), ("los_index", "los")):
+        mean = base.dropna(subset=["drg"]).groupby(["drg", *time])[name].mean().rename("reference").reset_index()
+        ratio = grouped.merge(mean, on=["drg", *time], how="left").eval(f"ratio = {name} / reference")
+        found[id_] = ratio.groupby("hospital")["ratio"].mean()
+    mean = base.dropna(subset="drg").groupby(["drg", *time])["cost"].mean().rename("mean").reset_index()
+    filled = base.dropna(subset="drg").merge(mean, on=["drg", *time]).dropna(subset="mean")
+    overall = filled.groupby(time)["mean"].mean().rename("overall").reset_index() if time else filled["mean"].mean()
+    weight = mean.merge(overall, on=time) if time else mean.assign(overall=overall)
+    weight["weight"] = weight["mean"] / weight["overall"]
+    found["cmi"] = grouped.merge(weight, on=["drg", *time], how="left").groupby("hospital")["weight"].mean()
+    found["drg_count"] = grouped.groupby("hospital")["drg"].nunique()
+    found["volume"] = t.groupby("hospital").size()
+    found["mean_cost"] = t.groupby("hospital")["cost"].mean() / 100
+    found["mean_los"] = t.groupby("hospital")["los"].mean()
+    found["mortality"] = 100 * t.groupby("hospital")["dead"].mean()
+    operated = t[(t["department"] == "D1") & (t["surgical"] == "true") & t["surgery_level"].notna()]
+    city = operated[operated["tier"] == "市"]
+    county = operated[operated["tier"] == "县"]
+    found["level4_share"] = 100 * (city["surgery_level"] == 4).groupby(city["hospital"]).mean()
+    found["level34_share"] = 100 * (county["surgery_level"] >= 3).groupby(county["hospital"]).mean()
+    t = t.assign(grade=np.nan)
+    for cycle, part in (("before", base[base["cycle"] == "before"]), ("after", base[base["cycle"] == "after"])):
+        if basis == "frozen" and cycle == "after":
+            break
+        deaths = part.dropna(subset=["drg", "dead"]).groupby("drg")["dead"].agg(["sum", "count"])
+        logs = np.log((deaths["sum"] / deaths["count"])[deaths["sum"] > 0])
+        z = (logs - logs.mean()) / logs.std()
+        grade = z.map(lambda v: math.nan if math.isnan(v) else 1 + (v >= -1) + (v >= 0) + (v >= 1))
+        rows_of = t["cycle"] == cycle if basis == "contemporaneous" else slice(None)
+        t.loc[rows_of, "grade"] = t.loc[rows_of, "drg"].map(grade)
+    for id_, grades in (("low_risk_mortality", [1]), ("mid_low_risk_mortality", [2]), ("low_or_mid_low_risk_mortality", [1, 2])):
+        mine = t[t["grade"].isin(grades)]
+        found[id_] = 100 * mine.groupby("hospital")["dead"].mean()
+    return found
+
+
+@pytest.mark.parametrize("basis", cubes.BASES)
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_every_indicator_equals_its_second_way(engine, basis, seed):
+    rng = np.random.default_rng(seed)
+    n = 500
+    frame = frame_of([{
+        "hospital": rng.choice(list("ABC")), "department": rng.choice(["D1", "D2", "D9"]), "year": str(rng.integers(2019, 2025)),
+        "drg": rng.choice(["FA11", "FB21", "FC31", "GD41", "GE51", "HF61", "0000", ""]),
+        "cost_fen": rng.choice(["", "499", *map(str, rng.integers(500, 10**6, 8))]),
+        "los_days": rng.choice(["", "61", *map(str, rng.integers(1, 60, 8))]), "died": rng.choice(["true", "", *["false"] * 8]),
+        "surgical": rng.choice(["true", "true", "false", ""]), "surgery_level": rng.choice(["1", "2", "3", "4", ""]),
+    } for _ in range(n)])  # fmt: skip
+    cells = cells_of(engine.cube(frame, params("none")), ["hospital"], basis, trim="none")
+    wanted = second_way(typed(frame), basis)
+    assert set(wanted) == set(CATALOGUE)
+    some = 0
+    for id_, values in wanted.items():
+        found = cells[cells["indicator"] == id_].set_index("hospital")["value"]
+        np.testing.assert_allclose(found.to_numpy(), values.reindex(found.index).to_numpy(float), rtol=1e-9, err_msg=id_)
+        some += found.notna().sum()
+    assert some >= 30  # not empty on both sides
+
+
+def test_the_catalogue_is_whole():
+    kinds = {one.distribution for one in INDICATORS.values()}
+    assert kinds == {None, *Distribution}
+    assert [one.squares is not None for one in INDICATORS.values()] == [one.distribution is Distribution.MEAN for one in INDICATORS.values()]
+    assert all(isinstance(one, (Indicator, Count)) for one in CATALOGUE.values())
