@@ -11,7 +11,10 @@ import pytest
 from toolkit.indicators import CATALOGUE
 
 CSV = "hospital,year,los_days,cost_fen,died,drg,department\n" + "".join(
-    f"00{h},{y},{1 + (i % 5)},{10_000 + 100 * i},false,F{i % 3}A1,03.04\n" for h in (12, 15) for y in range(2019, 2025) for i in range(20)
+    f"00{h},{y},{1 + (i % 5)},{10_000 + 100 * i},false,F{i % 3}A1,03.04\n"
+    for h in (12, 15)
+    for y in range(2019, 2025)
+    for i in range(20)
 )
 YAML = """\
 run: trial
@@ -25,7 +28,9 @@ projects: [{hospital: "0012", specialty: cardiology}]
 
 
 def speceval(*arguments: str, cwd=None) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "toolkit", *arguments], capture_output=True, text=True, check=False, cwd=cwd)
+    return subprocess.run(
+        [sys.executable, "-m", "toolkit", *arguments], capture_output=True, text=True, check=False, cwd=cwd
+    )
 
 
 @pytest.fixture

@@ -62,7 +62,7 @@ def test_hospital_codes_with_leading_zeros_stay_text(write):
         ("run: trial", "run: ../escape", 1, ["run"]),
         ("run: trial", "run: trial\nrun: again", 2, ["键 run 重复"]),
         ("specialty: cardiology}", "specialty: cardiolgy}", 1, ["cardiolgy", "cardiology"]),
-        ("[\"03.04\"]}", "[\"03.04\"], drgs: [F]}", 10, ["只能给出一个"]),
+        ('["03.04"]}', '["03.04"], drgs: [F]}', 10, ["只能给出一个"]),
         ("title: 试运行", "title: [试运行", 3, ["YAML 语法错误"]),
         ("run: trial", "run: trial\ntrimming: {method: iqrs}", 2, ["iqrs", "iqr"]),
         ("run: trial", "run: trial\nreference: {minimum_cases: true}", 2, ["整数"]),
@@ -81,7 +81,7 @@ def test_each_fault_names_its_line_and_remedy(write, old, new, line, parts):
 
 def test_words_that_yaml_likes_to_convert_stay_as_written(write):
     # YAML 1.1 reads no as False, 12:30 as 750 and 1e5 as text or number by reader
-    path = write("[\"03.04\"]", "[no, 12:30, 1E5, 007]")
+    path = write('["03.04"]', "[no, 12:30, 1E5, 007]")
     assert load_params(path).specialties[0].departments == ["no", "12:30", "1E5", "007"]
 
 
@@ -121,7 +121,11 @@ def test_every_policy_is_printed_in_chinese(write):
 
 
 def test_parameters_survive_the_way_through_json(write):
-    params = load_params(write("run: trial", "run: trial\nprice_index: {2019: 1.0, 2020: 1.1, 2021: 1.2, 2022: 1.3, 2023: 1.4, 2024: 1.5}"))
+    params = load_params(
+        write(
+            "run: trial", "run: trial\nprice_index: {2019: 1.0, 2020: 1.1, 2021: 1.2, 2022: 1.3, 2023: 1.4, 2024: 1.5}"
+        )
+    )
     assert RunParams.model_validate_json(params.model_dump_json()) == params
 
 

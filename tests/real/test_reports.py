@@ -1,0 +1,101 @@
+"""The real run ends in one HTML report a project, and the numbers printed there are those computed a second time."""
+
+from __future__ import annotations
+
+from decimal import ROUND_HALF_UP, Decimal
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from toolkit.params import load_params
+from toolkit.pipeline import run
+
+PARAMS = Path(__file__).resolve().parents[2] / "params" / "sih-sp-psychiatry.yaml"
+
+
+class Cells(HTMLParser):
+    """Rows of text of the table in the figure with the given id."""
+
+    def __init__(self, id_: str) -> None:
+        super().__init__()
+        self.id, self.inside, self.rows, self.cell = id_, False, [], None
+
+    def handle_starttag(self, tag, attrs):
+        if tag == "figure":
+            self.inside = dict(attrs).get("id") == self.id
+        elif self.inside and tag == "tr":
+            self.rows.append([])
+        elif self.inside and tag == "td":
+            self.cell = ""
+
+    def handle_endtag(self, tag):
+        if tag == "td" and self.cell is not None:
+            self.rows[-1].append(self.cell.strip())
+            self.cell = None
+
+    def handle_data(self, data):
+        if self.cell is not None:
+            self.cell += data
+
+
+def table(page: str, id_: str) -> dict[str, list[str]]:
+    parser = Cells(id_)
+    parser.feed(page)
+    return {row[0]: row[1:] for row in parser.rows if row}
+
+
+def printed(value: float, places: int) -> str:
+    return str(Decimal(repr(float(f"{value:.12g}"))).quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP))
+
+
+def specialty(code: str) -> str:
+    number = int(code[1:3])
+    if 10 <= number <= 19:
+        return "substance-use"
+    if number in (20, 21, 22, 23, 24, 25, 28, 29):
+        return "schizophrenia"
+    return {30: "bipolar", 31: "bipolar", 32: "depression", 33: "depression"}.get(number, "")
+
+
+@pytest.fixture(scope="module")
+def frozen_indices(data_folder) -> pd.DataFrame:
+    """Cost and LOS index by unit and cycle against the means of 2019–2021, in plain pandas over single records."""
+    raw = pd.read_parquet(data_folder / "sih_sp_mental_2019_2024.parquet")
+    raw = raw[(raw["IDENT"] == "1") & raw["DT_SAIDA"].str[:4].astype(int).between(2019, 2024)]
+    days = (pd.to_datetime(raw["DT_SAIDA"]) - pd.to_datetime(raw["DT_INTER"])).dt.days.clip(lower=1)
+    cases = pd.DataFrame({
+        "hospital": raw["CNES"], "specialty": [specialty(d) for d in raw["DIAG_PRINC"]], "los": days, "cost": raw["VAL_TOT"],
+        "drg": raw["PROC_REA"] + raw["DIAG_PRINC"].str[:3], "before": raw["DT_SAIDA"].str[:4].astype(int) <= 2021,
+    })  # fmt: skip
+    cases = cases[cases["los"] <= 60]
+    out = {}
+    for name, usable in (("费用消耗指数", cases[cases["cost"].between(5, 2_000_000)]), ("时间消耗指数", cases)):
+        column = "cost" if name.startswith("费用") else "los"
+        reference = usable[usable["before"]].groupby("drg")[column].agg(["mean", "count"])
+        means = reference.loc[reference["count"] >= 5, "mean"]
+        ratio = usable[column] / usable["drg"].map(means)
+        out[name] = ratio.groupby([usable["hospital"], usable["specialty"], usable["before"]]).mean()
+    return pd.DataFrame(out)
+
+
+def test_every_project_has_its_report_with_the_numbers_of_the_records(frozen_indices, tmp_path):
+    params = load_params(PARAMS)
+    done = run(params, tmp_path, workers=2)
+    assert all(outcome.exists for outcome in done.outcomes), [
+        (o.title, o.reason, o.message) for o in done.outcomes if not o.exists
+    ]
+    index = (done.folder / "index.html").read_text(encoding="utf-8")
+    assert len(params.projects) == 13
+    for project in params.projects:
+        id_ = f"{project.hospital}-{project.specialty}"
+        page = (done.folder / id_ / "report.html").read_text(encoding="utf-8")
+        assert f"{id_}/report.html" in index
+        assert "任意指定" in page  # said aloud on the first page
+        rows = table(page, "primary")
+        for name in ("费用消耗指数", "时间消耗指数"):
+            before, after = (frozen_indices.loc[(project.hospital, project.specialty, b), name] for b in (True, False))
+            assert rows[name][:2] == [printed(before, 3), printed(after, 3)]
+            assert rows[name][2].startswith(printed(after / before, 2) + "（")
+        assert rows["中低风险组死亡率（%）"][-1] == "不予评价"  # 182 deaths in the reference are too few to grade
