@@ -104,7 +104,8 @@ def test_costs_k_times_as_high_leave_index_and_case_mix(engine, given_rows, k):
 
 LACKING = [
     ({"cost_fen": ""}, ("cost_index", "mean_cost")), ({"los_days": ""}, ("los_index", "mean_los")), ({"died": ""}, ("mortality",)),
-    ({"drg": ""}, ("cost_index", "los_index", "cmi", "drg_count")), ({"surgical": "true", "surgery_level": ""}, ("level4_share", "level34_share")),
+    ({"drg": ""}, ("cost_index", "los_index", "cmi", "drg_count")), ({"surgical": "true", "surgery_level": ""},
+     ("level4_share", "level34_share")),
     ({"surgical": ""}, ("level4_share", "level34_share")),
 ]  # fmt: skip
 
@@ -220,5 +221,6 @@ def test_every_indicator_equals_its_second_way(engine, basis, seed):
 def test_the_catalogue_is_whole():
     kinds = {one.distribution for one in INDICATORS.values()}
     assert kinds == {None, *Distribution}
-    assert [one.squares is not None for one in INDICATORS.values()] == [one.distribution is Distribution.MEAN for one in INDICATORS.values()]
+    for one in INDICATORS.values():
+        assert (one.squares is not None) == (one.distribution is Distribution.MEAN), one.id
     assert all(isinstance(one, (Indicator, Count)) for one in CATALOGUE.values())

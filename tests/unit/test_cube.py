@@ -7,6 +7,7 @@ import pytest
 import rows
 
 from toolkit import cube as cubes
+from toolkit.indicators import CATALOGUE
 
 MIXED = """
     hospital | department | drg  | cost_fen | los_days | died | surgical | surgery_level | drg_weight
@@ -95,10 +96,13 @@ def test_frozen_amounts_are_trimmed_at_constant_prices(engine):
     assert cube["cost_kept_n@contemporaneous"].to_dict() == {2020: 5, 2023: 5}
 
 
-def test_a_drg_that_the_years_before_did_not_have_is_trimmed_away_with_its_reference(engine):
+def test_a_drg_that_the_years_before_did_not_have_has_no_limits_and_counts_as_uncovered(engine):
     frame = rows.received("year | drg\n2020 | FA11\n2023 | NEW1")
-    cube = engine.cube(frame, rows.params(cycles=rows.CYCLES, trimming={"method": "iqr", "frozen": "same"})).set_index("drg")
-    assert cube.loc["NEW1", ["n", "cost_kept_n@frozen", "cost_kept_n@contemporaneous"]].tolist() == [1, 0, 1]
+    params = rows.params(cycles=rows.CYCLES, trimming={"method": "iqr", "frozen": "same"})
+    cube = engine.cube(frame, params).set_index("drg")
+    assert cube.loc["NEW1", ["n", "cost_kept_n@frozen", "cost_kept_n@contemporaneous"]].tolist() == [1, 1, 1]
+    after = engine.cells(frame, params, [CATALOGUE["cost_index"]], ["cycle"], "frozen").set_index("cycle").loc["after"]
+    assert (after["covered"], after["status"], after["n"]) == (0.0, "无标杆", 0)
 
 
 def test_discharges_per_month(engine):

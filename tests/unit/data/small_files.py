@@ -149,7 +149,9 @@ def workbook(sheet: dict[int, str], dimension: str = "") -> bytes:
         for name, content in _PARTS.items():
             archive.writestr(name, '<?xml version="1.0"?>' + content)
         archive.writestr(
-            "xl/worksheets/sheet1.xml", f'<?xml version="1.0"?><worksheet xmlns="{space}">{dimension}<sheetData>{body}</sheetData></worksheet>'
+            "xl/worksheets/sheet1.xml",
+            f'<?xml version="1.0"?><worksheet xmlns="{space}">'
+            f"{dimension}<sheetData>{body}</sheetData></worksheet>",
         )
     return out.getvalue()
 

@@ -53,12 +53,13 @@ JUMBLE = [
     line(DEPT="心内, 一科"),  # 8: quoted comma
     line().rsplit(",", 2)[0],  # 9: short
     "",  # 10
-    line().replace("I21.0", '"I21'),  # 11: a quoted line break begins ...
-    line().split(",", 9)[0] + '",x',  # 12: ... and ends
-    line(),  # 13
-    "just one cell",  # 14: ragged, last
+    line().rsplit(",", 3)[0],  # 11: short, right after a blank line
+    line().replace("I21.0", '"I21'),  # 12: a quoted line break begins ...
+    line().split(",", 9)[0] + '",x',  # 13: ... and ends
+    line(),  # 14
+    "just one cell",  # 15: ragged, last
 ]
-SOUND_LINES, BROKEN_LINES = [3, 6, 8, 13], [2, 5, 9, 11, 12, 14]
+SOUND_LINES, BROKEN_LINES = [3, 6, 8, 14], [2, 5, 9, 11, 12, 13, 15]
 NAMES = ["NA", "None", "null", "nan", "0", "'; DROP TABLE text_rows; --", "机构\"一\""]
 HOSTILE = "名 单'; DROP TABLE \"x\"; --[1]*.csv"
 
@@ -105,7 +106,8 @@ def bag(tmp_path_factory):
 
 
 REFUSED = {
-    "z twice.csv": "utf8.csv 完全相同（规则F01）", "columns.csv": "缺少必需的列：H、R、V", "empty.csv": "空文件", "header only.csv": "没有数据行",
+    "z twice.csv": "utf8.csv 完全相同（规则F01）", "columns.csv": "缺少必需的列：H、R、V", "empty.csv": "空文件",
+    "header only.csv": "没有数据行",
     "broken.csv": "约第 3 行", "broken.csv.gz": "压缩文件损坏", "broken.parquet": "Parquet", "none.parquet": "没有数据行",
 }  # fmt: skip
 

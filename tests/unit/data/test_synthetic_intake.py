@@ -35,8 +35,8 @@ def region(tmp_path_factory):
     connection = connect(folder / "work", [folder, folder / "front_pages"], threads=2)
     hospitals = read_registry(folder / "hospitals.csv", folder / "work")
     intake = take_in(params, format_map("front-page"), hospitals, connection, folder / "work")
-    store = discharges(connection, intake.store).select("file", "line", *["cost_usable", "los_usable", "death_known", "grouped", "specialty"])
-    stored = store.execute()
+    wanted = ["file", "line", "cost_usable", "los_usable", "death_known", "grouped", "specialty"]
+    stored = discharges(connection, intake.store).select(wanted).execute()
     connection.disconnect()
     names = {number: f"front_pages/{name}" for number, name in zip(intake.files["file"], intake.files["name"], strict=True)}
     fates = pd.read_parquet(intake.fates)

@@ -133,7 +133,9 @@ def test_an_indicator_that_names_an_unknown_measure_says_which():
         evaluate(pd.DataFrame({"n": [1]}), col("no_such") + 1)
 
 
-@pytest.mark.parametrize(("given", "kept"), [(1 / 3, 0.333333333333), (123456789.123456789, 123456789.123), (-2e-20 / 3, -6.66666666667e-21)])
+@pytest.mark.parametrize(
+    ("given", "kept"), [(1 / 3, 0.333333333333), (123456789.123456789, 123456789.123), (-2e-20 / 3, -6.66666666667e-21)]
+)
 def test_values_are_kept_to_twelve_significant_digits(given, kept):
     assert _rounded(pd.Series([given, 0.0, np.nan])).tolist() == pytest.approx([kept, 0.0, np.nan], rel=1e-15, abs=0, nan_ok=True)
 
