@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.transforms import blended_transform_factory
@@ -74,3 +75,18 @@ def above(axes: Axes, x: float, text: str, ha: str, *, points: float = 0) -> Non
     axes.annotate(
         text, (x, 1), xycoords=where, xytext=(points, 3), textcoords="offset points", ha=ha, fontsize=8, color=SOFT
     )
+
+
+def apart(values: Sequence[float], room: float) -> list[float]:
+    """Heights for labels near `values`, at least `room` apart and in their order."""
+    order = np.argsort(values, kind="stable")
+    placed = np.array(values, dtype=float)[order]
+    for _ in range(50):  # push neighbours apart until none overlap; a handful of labels settles at once
+        overlap = np.maximum(room - np.diff(placed), 0) / 2
+        if not overlap.any():
+            break
+        placed[:-1] -= overlap
+        placed[1:] += overlap
+    heights = np.empty_like(placed)
+    heights[order] = placed
+    return list(heights)

@@ -16,7 +16,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLoca
 
 from toolkit.errors import ContractBroken, UnbalancedError
 from toolkit.reporting.blocks import Figure, Note, printable
-from toolkit.reporting.drawing import above, fold, head, nothing, require_columns, side
+from toolkit.reporting.drawing import above, apart, fold, head, nothing, require_columns, side
 from toolkit.reporting.style import INK, PEER, RULE, SHADE, SOFT, UNIT, WORSE, chart, quiet_axes
 from toolkit.reporting.tables import missing, rounded
 from toolkit.reporting.time_figures import COVID, Shock, monthly, trend
@@ -303,28 +303,20 @@ def grade_scatter(frame: pd.DataFrame, *, id: str, caption: str, note: str = "")
         axes = canvas.add_subplot()
         axes.set(xscale="log", yscale="log")
         axes.axhspan(floor / 1.4, floor * 1.4, color=SHADE, linewidth=0, zorder=0)
-        for grade, (name, marker, colour) in GRADES.items():
+        heights = share.where(share > 0, floor)
+        present = [g for g in GRADES if (frame["grade"] == g).any()]
+        middles = [float(np.log(heights[frame["grade"] == g]).mean()) for g in present]
+        room = 0.17 * float(np.log(heights.max()) - np.log(floor / 1.4))  # two lines of text
+        for grade, height in zip(present, apart(middles, room), strict=True):
+            name, marker, colour = GRADES[grade]
             rows = frame["grade"] == grade
-            if not rows.any():
-                continue
-            heights = share[rows].where(share[rows] > 0, floor)
-            axes.scatter(frame["n"][rows], heights, s=16, marker=marker, color=colour, linewidth=0)
+            axes.scatter(frame["n"][rows], heights[rows], s=16, marker=marker, color=colour, linewidth=0)
             total, deaths = int(frame["n"][rows].sum()), int(frame["deaths"][rows].sum())
-            middle = float(np.exp(np.log(heights).mean()))
             rate = f" = {rounded(deaths / total, 2, 100)}%" if deaths else ""
-            axes.plot(
-                1.02, middle, marker, color=colour, markersize=4, transform=axes.get_yaxis_transform(), clip_on=False
-            )
-            side(
-                axes,
-                12,
-                middle,
-                f"{name}（{int(rows.sum())} 组）\n{deaths:,}/{total:,}{rate}",
-                ha="left",
-                fontsize=8,
-                color=INK,
-                linespacing=1.3,
-            )
+            place, words = float(np.exp(height)), f"{name}（{int(rows.sum())} 组）\n{deaths:,}/{total:,}{rate}"
+            sign = {"markersize": 4, "transform": axes.get_yaxis_transform(), "clip_on": False}
+            axes.plot(1.02, place, marker, color=colour, **sign)
+            side(axes, 12, place, words, ha="left", fontsize=8, color=INK, linespacing=1.3)
         axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:,.0f}"))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda v, _: "0" if v < floor * 1.4 else f"{v:g}"))
         axes.xaxis.set_minor_locator(NullLocator())

@@ -13,7 +13,7 @@ from matplotlib.transforms import blended_transform_factory
 
 from toolkit.errors import ContractBroken
 from toolkit.reporting.blocks import Figure, Note, printable
-from toolkit.reporting.drawing import above, fold, nothing, require_columns, side
+from toolkit.reporting.drawing import above, apart, fold, nothing, require_columns, side
 from toolkit.reporting.style import INK, PEER, SHADE, SOFT, UNIT, WORSE, chart, quiet_axes
 from toolkit.reporting.tables import missing, rounded
 
@@ -104,7 +104,7 @@ def trend(
         low, high = axes.get_ylim()
         room = (high - low) * 0.075  # height of one line of text
         axes.set_ylim(low - room, high)
-        for (value, name, mark), y in zip(ends, _apart([e[0] for e in ends], room), strict=True):
+        for (value, name, mark), y in zip(ends, apart([e[0] for e in ends], room), strict=True):
             side(
                 axes,
                 4,
@@ -125,21 +125,6 @@ def trend(
         for name, line in lines.items()
     )
     return chart(draw, height=2.9, id=id, caption=caption, alt=alt, note=note)
-
-
-def _apart(values: Sequence[float], room: float) -> list[float]:
-    """Heights for labels near `values`, at least `room` apart and in their order."""
-    order = np.argsort(values, kind="stable")
-    placed = np.array(values, dtype=float)[order]
-    for _ in range(50):  # push neighbours apart until none overlap; a handful of labels settles at once
-        overlap = np.maximum(room - np.diff(placed), 0) / 2
-        if not overlap.any():
-            break
-        placed[:-1] -= overlap
-        placed[1:] += overlap
-    heights = np.empty_like(placed)
-    heights[order] = placed
-    return list(heights)
 
 
 def monthly(

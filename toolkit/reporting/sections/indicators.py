@@ -28,7 +28,8 @@ def region_by_year(results: Results) -> Blocks:
         Column(name="label", label="指标", format=text),
         *[Column(name=y, label=y, format=text, align="right") for y in years],
     ]
-    note = "以全区域为参照时，区域自身的消耗指数与 CMI 恒为 1，列出以便核对。"
+    own = "消耗指数与 CMI" if results.params.weights.source == "reference" else "消耗指数"
+    note = f"参照就是区域自身，{own}恒为 1，列出以便核对。"
     return Blocks(
         *chapter("区域概况", LEVELS), table(pd.DataFrame(rows), columns, id="region", caption="区域各年指标", note=note)
     )
@@ -98,23 +99,26 @@ def grades(results: Results, basis: str = "frozen") -> Blocks:
         "无死亡的 DRG 单列，例数不足的不分级。",
     )
     for window, why in results.facts["insufficient"][basis].items():
-        blocks.append(Note(text=f"{WINDOWS.get(window, window)}：{why}，低风险类死亡率不予评价。", tone="warning"))
+        blocks.append(Note(text=f"{_window(results, window)}：{why}，低风险类死亡率不予评价。", tone="warning"))
     for window, part in graded.groupby("window"):
         known = part[part["grade"].notna()]
         frame = known.assign(deaths=known["died"], grade=known["grade"].astype(int))[["n", "deaths", "grade"]]
         blocks.append(
             grade_scatter(
-                frame, id=f"grades-{window}", caption=f"各 DRG 的病死率与风险级别（{WINDOWS.get(str(window), window)}）"
+                frame, id=f"grades-{window}", caption=f"各 DRG 的病死率与风险级别（{_window(results, str(window))}）"
             )
         )
-        blocks.append(_grade_table(part, str(window)))
+        blocks.append(_grade_table(results, part, str(window)))
     return Blocks(*blocks)
 
 
-WINDOWS = {"frozen": "建设前参照", "before": "建设前", "after": "建设周期", "whole": "评价期"}
+def _window(results: Results, window: str) -> str:
+    """The reference window in words: `frozen` is the first period of the run."""
+    first = next(iter(results.periods.values()))
+    return f"以{first}为参照" if window == "frozen" else results.periods[window]
 
 
-def _grade_table(part: pd.DataFrame, window: str) -> Table:
+def _grade_table(results: Results, part: pd.DataFrame, window: str) -> Table:
     from toolkit.reference import GRADES
 
     part = part.assign(name=part["grade"].map(GRADES).fillna("未分级（例数不足）"))
@@ -128,7 +132,7 @@ def _grade_table(part: pd.DataFrame, window: str) -> Table:
         Column(name="rate", label="死亡率（%）", format=decimal(3)),
     ]  # fmt: skip
     return table(
-        rows, columns, id=f"grade-table-{window}", caption=f"各风险级别的例数与死亡（{WINDOWS.get(window, window)}）"
+        rows, columns, id=f"grade-table-{window}", caption=f"各风险级别的例数与死亡（{_window(results, window)}）"
     )
 
 

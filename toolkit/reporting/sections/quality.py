@@ -49,7 +49,9 @@ def balance(results: Results, hospital: str = "") -> Blocks:
     )
 
 
-def _reasons_table(reasons: pd.DataFrame, received: int, of_hospital: bool) -> Table:
+def _reasons_table(reasons: pd.DataFrame, received: int, of_hospital: bool) -> Table | None:
+    if reasons.empty:
+        return None
     rows = reasons.assign(
         rule_id="规则" + reasons["rule"],
         message=[CATALOGUE[r].message_zh for r in reasons["rule"]],
