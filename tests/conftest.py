@@ -35,7 +35,9 @@ settings.load_profile("fixed")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--engine", action="append", choices=ENGINES, help="engine to run on; repeatable (default: duckdb)")
+    parser.addoption(
+        "--engine", action="append", choices=ENGINES, help="engine to run on; repeatable (default: duckdb)"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -70,6 +70,7 @@ def evaluate(params: RunParams, folder: Path, progress: Progress = _quiet) -> Re
         shutil.rmtree(target, ignore_errors=True)
         target.mkdir(parents=True)
         store.rename(target / "discharges")
+        (work / intakes.FATES).rename(target / intakes.FATES)
         shutil.rmtree(folder / RESULTS, ignore_errors=True)
         save(results, folder / RESULTS)
         return results

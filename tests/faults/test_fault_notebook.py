@@ -42,7 +42,6 @@ PASSED_OFF = {
 
 
 @pytest.mark.parametrize("fault", [pytest.param(f, marks=() if f == "shell" else SLOW) for f in PASSED_OFF])
-
 def test_papermill_alone_passes_the_fault_off_as_success(fault, template, tmp_path):
     assert bare(template(*PASSED_OFF[fault]), tmp_path) is not None
 

@@ -41,17 +41,23 @@ def params(trim: str = "iqr"):
     return rows.params(cycles=rows.CYCLES, trimming={"method": trim, "frozen": "same"})
 
 
-def cells_of(cube: pd.DataFrame, by: list[str], basis: cubes.Basis = "contemporaneous", trim: str = "iqr") -> pd.DataFrame:
+def cells_of(
+    cube: pd.DataFrame, by: list[str], basis: cubes.Basis = "contemporaneous", trim: str = "iqr"
+) -> pd.DataFrame:
     hospitals = pd.DataFrame({"code": list("ABC"), "level_group": ["三级", "二级", "二级"], "tier": ["市", "市", "县"]})
     referenced = attach(cube, params(trim), hospitals, basis)
     referenced.frame["region"] = ""
     return collect(referenced, CATALOGUE.values(), by)
 
 
-def same(a: pd.DataFrame, b: pd.DataFrame, columns: tuple[str, ...] = ("n", "x", "y", "xx", "value", "se", "low", "high")) -> None:
+def same(
+    a: pd.DataFrame, b: pd.DataFrame, columns: tuple[str, ...] = ("n", "x", "y", "xx", "value", "se", "low", "high")
+) -> None:
     assert len(a) == len(b)
     for column in columns:
-        np.testing.assert_allclose(a[column].to_numpy(float), b[column].to_numpy(float), rtol=1e-9, atol=1e-12, err_msg=column)
+        np.testing.assert_allclose(
+            a[column].to_numpy(float), b[column].to_numpy(float), rtol=1e-9, atol=1e-12, err_msg=column
+        )
 
 
 @settings(max_examples=5)
@@ -115,12 +121,16 @@ LACKING = [
 def test_a_discharge_that_lacks_a_needed_field_changes_neither_sum(engine, given_rows, lacking, extra):
     values, ids = lacking
     more = [*given_rows, {**extra, **values, "hospital": given_rows[0]["hospital"]}]
-    one, two = (cells_of(engine.cube(frame_of(r), params("none")), ["hospital"], trim="none") for r in (given_rows, more))
+    one, two = (
+        cells_of(engine.cube(frame_of(r), params("none")), ["hospital"], trim="none") for r in (given_rows, more)
+    )
     if "cost_fen" not in values:  # weights and references come from costs: an extra cost may move the case mix
         ids = tuple(i for i in ids if i != "cmi" or values.get("drg") == "")
     for id_ in ids:
         a, b = (cells[cells["indicator"] == id_] for cells in (one, two))
-        np.testing.assert_allclose(a[["x", "y"]].fillna(0).to_numpy(float), b[["x", "y"]].fillna(0).to_numpy(float), rtol=1e-12)
+        np.testing.assert_allclose(
+            a[["x", "y"]].fillna(0).to_numpy(float), b[["x", "y"]].fillna(0).to_numpy(float), rtol=1e-12
+        )
 
 
 @settings(max_examples=5)
@@ -189,7 +199,11 @@ def second_way(t: pd.DataFrame, basis: str) -> dict[str, pd.Series]:
         grade = z.map(lambda v: math.nan if math.isnan(v) else 1 + (v >= -1) + (v >= 0) + (v >= 1))
         rows_of = t["cycle"] == cycle if basis == "contemporaneous" else slice(None)
         t.loc[rows_of, "grade"] = t.loc[rows_of, "drg"].map(grade)
-    for id_, grades in (("low_risk_mortality", [1]), ("mid_low_risk_mortality", [2]), ("low_or_mid_low_risk_mortality", [1, 2])):
+    for id_, grades in (
+        ("low_risk_mortality", [1]),
+        ("mid_low_risk_mortality", [2]),
+        ("low_or_mid_low_risk_mortality", [1, 2]),
+    ):
         mine = t[t["grade"].isin(grades)]
         found[id_] = 100 * mine.groupby("hospital")["dead"].mean()
     return found
@@ -213,7 +227,9 @@ def test_every_indicator_equals_its_second_way(engine, basis, seed):
     some = 0
     for id_, values in wanted.items():
         found = cells[cells["indicator"] == id_].set_index("hospital")["value"]
-        np.testing.assert_allclose(found.to_numpy(), values.reindex(found.index).to_numpy(float), rtol=1e-9, err_msg=id_)
+        np.testing.assert_allclose(
+            found.to_numpy(), values.reindex(found.index).to_numpy(float), rtol=1e-9, err_msg=id_
+        )
         some += found.notna().sum()
     assert some >= 30  # not empty on both sides
 

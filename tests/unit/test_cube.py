@@ -32,9 +32,19 @@ def test_sums_by_hand(engine):
     found = cube.loc[("s1", "FA11")].rename(lambda name: name.removesuffix("@frozen"))
     assert {name: found[name] for name in wanted} == wanted
     ungrouped = cube.loc[("s1", "")]
-    assert (ungrouped["cost"], ungrouped["cost_kept_n@frozen"], ungrouped["carried_weight_n"], ungrouped["level4_n"]) == (700, 0, 0, 0)
+    assert (
+        ungrouped["cost"],
+        ungrouped["cost_kept_n@frozen"],
+        ungrouped["carried_weight_n"],
+        ungrouped["level4_n"],
+    ) == (700, 0, 0, 0)
     nobody = cube.loc[("", "FA11")]
-    assert (nobody["cost_n"], nobody["cost"], nobody["los"], nobody["surgical_n"]) == (0, 0, 3, 0)  # 4.99 yuan; surgery unknown
+    assert (nobody["cost_n"], nobody["cost"], nobody["los"], nobody["surgical_n"]) == (
+        0,
+        0,
+        3,
+        0,
+    )  # 4.99 yuan; surgery unknown
 
 
 def test_every_cell_is_a_number(engine):
@@ -106,7 +116,9 @@ def test_a_drg_that_the_years_before_did_not_have_has_no_limits_and_counts_as_un
 
 
 def test_discharges_per_month(engine):
-    frame = rows.received("hospital | year | month | cases\nB | 2022 | 2 | 3\nA | 2022 | 12 | 1\nA | 2022 | 2 | 2\nA | 2022 | | 9")
+    frame = rows.received(
+        "hospital | year | month | cases\nB | 2022 | 2 | 3\nA | 2022 | 12 | 1\nA | 2022 | 2 | 2\nA | 2022 | | 9"
+    )
     table = engine.connection.create_table("monthly_given", rows.stored(frame), overwrite=True)
     found = cubes.monthly(table)
     assert found.to_numpy().tolist() == [["A", 2022, 2, 2], ["A", 2022, 12, 1], ["B", 2022, 2, 3]]

@@ -40,7 +40,9 @@ def test_nothing_else_can_be_read_or_written(places, query):
     assert sorted(p.name for p in (folder / "out").iterdir()) == ["x.csv"]
 
 
-@pytest.mark.parametrize("setting", ["enable_external_access = true", "allowed_directories = ['/']", "lock_configuration = false"])
+@pytest.mark.parametrize(
+    "setting", ["enable_external_access = true", "allowed_directories = ['/']", "lock_configuration = false"]
+)
 def test_the_door_cannot_be_opened_again(places, setting):
     with pytest.raises(duckdb.Error):
         places[1].con.execute(f"SET {setting}")
@@ -54,7 +56,7 @@ def test_python_variables_are_not_tables(places):
 
 
 def test_a_quotation_mark_in_a_folder_is_part_of_its_name(tmp_path):
-    folder = tmp_path / "it's \"合成\"; --"
+    folder = tmp_path / 'it\'s "合成"; --'
     connection = connect(folder, threads=1)
     table = connection.create_table("t", ibis.memtable({"a": [2, 1, 3]}).execute())
     assert write_parquet(connection, table, folder / "x'y.parquet", order_by=["a"]) == 3

@@ -24,10 +24,14 @@ def value_of(cells: pd.DataFrame, indicator: str, **where: object) -> float:
     return value
 
 
-def random_frame(seed: int, n: int = 600, years: tuple[int, ...] = (2019, 2020, 2021, 2022, 2023, 2024)) -> pd.DataFrame:
+def random_frame(
+    seed: int, n: int = 600, years: tuple[int, ...] = (2019, 2020, 2021, 2022, 2023, 2024)
+) -> pd.DataFrame:
     """Random 合成 discharges with everything that can be missing missing somewhere."""
     rng = np.random.default_rng(seed)
-    drgs = rng.choice(["FA11", "FB21", "FC31", "GD41", "RARE", "0000", ""], n, p=[0.3, 0.25, 0.2, 0.15, 0.02, 0.04, 0.04])
+    drgs = rng.choice(
+        ["FA11", "FB21", "FC31", "GD41", "RARE", "0000", ""], n, p=[0.3, 0.25, 0.2, 0.15, 0.02, 0.04, 0.04]
+    )
     cost = np.round(np.exp(rng.normal(11, 0.8, n))).astype(int).astype(str)
     surgical = rng.random(n) < 0.5
     frame = pd.DataFrame({
@@ -64,7 +68,9 @@ def test_cmi_of_a_published_department(engine, tmp_path):
     # total weight 4196.99 over 3310 cases: one DRG of that mean weight
     (tmp_path / "w.csv").write_text(f"drg,weight\nFA11,{4196.99 / 3310!r}\n")
     params = rows.params(weights={"source": "file", "file": str(tmp_path / "w.csv")})
-    cells = engine.cells(rows.received("hospital | drg | cases\nA | FA11 | 3310"), params, [CATALOGUE["cmi"]], ["hospital"])
+    cells = engine.cells(
+        rows.received("hospital | drg | cases\nA | FA11 | 3310"), params, [CATALOGUE["cmi"]], ["hospital"]
+    )
     assert round(value_of(cells, "cmi"), 2) == 1.27
     assert cells["x"].tolist() == pytest.approx([4196.99])
 
@@ -81,7 +87,9 @@ def test_index_is_the_mean_of_ratios_not_the_ratio_of_sums(engine):
         B        | FC31 | 5000     | 1
         """)
     cells = engine.cells(frame, rows.params(), INDICES, ["hospital"])
-    assert value_of(cells, "cost_index", hospital="A") == pytest.approx((10 * 0.8 + 30 * 1.2 + 60 * 1.0) / 100, abs=1e-12)
+    assert value_of(cells, "cost_index", hospital="A") == pytest.approx(
+        (10 * 0.8 + 30 * 1.2 + 60 * 1.0) / 100, abs=1e-12
+    )
     ratio_of_sums = (10 * 8000 + 30 * 12000 + 60 * 5000) / (40 * 10000 + 60 * 5000)
     assert ratio_of_sums == pytest.approx(1.057143, abs=1e-6)  # the other number, which must not appear
 
@@ -96,7 +104,9 @@ def test_risk_grades_of_the_constructed_reference():
     table = risk_grades(GRADED, RiskPolicy(minimum_cases=30))
     assert table["ln_rate"].mean() == pytest.approx(-4.795703, abs=1e-6)
     assert table["ln_rate"].std(ddof=1) == pytest.approx(2.652480, abs=1e-6)
-    assert dict(zip(table["drg"], table["grade"], strict=True)) == dict(zip("ABCDEFGHIJ", [0, 1, 1, 2, 2, 3, 3, 3, 4, 4], strict=True))
+    assert dict(zip(table["drg"], table["grade"], strict=True)) == dict(
+        zip("ABCDEFGHIJ", [0, 1, 1, 2, 2, 3, 3, 3, 4, 4], strict=True)
+    )
 
 
 def test_rates_of_the_low_and_mid_low_grades(engine):
@@ -125,16 +135,22 @@ def test_a_drg_below_the_minimum_is_ungraded_and_moves_no_other():
     small = pd.concat([GRADED, pd.DataFrame({"drg": ["K", "L"], "n": [29, 29], "died": [10, 0]})], ignore_index=True)
     table = risk_grades(small, RiskPolicy(minimum_cases=30))
     assert table["grade"].isna().tolist() == [False] * 10 + [True] * 2
-    assert table["z"][:10].tolist() == pytest.approx(risk_grades(GRADED, RiskPolicy(minimum_cases=30))["z"].tolist(), nan_ok=True)
+    assert table["z"][:10].tolist() == pytest.approx(
+        risk_grades(GRADED, RiskPolicy(minimum_cases=30))["z"].tolist(), nan_ok=True
+    )
 
 
 def test_one_drg_with_deaths_or_equal_rates_cannot_be_graded():
     for died in ([1, 0], [1, 1]):
-        table = risk_grades(pd.DataFrame({"drg": ["a", "b"], "n": [100, 100], "died": died}), RiskPolicy(minimum_cases=1))
+        table = risk_grades(
+            pd.DataFrame({"drg": ["a", "b"], "n": [100, 100], "died": died}), RiskPolicy(minimum_cases=1)
+        )
         assert table.loc[table["died"] > 0, "grade"].isna().all()
 
 
-@pytest.mark.parametrize(("minimum", "low", "says"), [(112, 12, ""), (113, 12, "112 例，少于 113"), (112, 13, "12 例，少于 13")])
+@pytest.mark.parametrize(
+    ("minimum", "low", "says"), [(112, 12, ""), (113, 12, "112 例，少于 113"), (112, 13, "12 例，少于 13")]
+)
 def test_too_few_deaths_at_the_boundary(minimum, low, says):
     # 0+1+2+4+5+10+10+20+30+30 = 112 deaths, of them 1+2+4+5 = 12 in grades 1 and 2
     policy = RiskPolicy(minimum_cases=30, minimum_deaths=minimum, minimum_deaths_low=low)
@@ -144,7 +160,9 @@ def test_too_few_deaths_at_the_boundary(minimum, low, says):
 
 
 def test_too_few_deaths_leave_the_grades_out(engine):
-    frame = rows.received("hospital | drg | died | cases\nA | G1 | T | 1\nA | G1 | F | 99\nA | G2 | T | 5\nA | G2 | F | 45")
+    frame = rows.received(
+        "hospital | drg | died | cases\nA | G1 | T | 1\nA | G1 | F | 99\nA | G2 | T | 5\nA | G2 | F | 45"
+    )
     params = rows.params(risk_grades={"minimum_cases": 1, "minimum_deaths": 7, "minimum_deaths_low": 0})
     referenced = engine.attached(frame, params)
     assert list(referenced.insufficient) == ["whole"]
@@ -214,7 +232,9 @@ def test_leave_one_out(engine):
 
 
 def test_level_groups(engine):
-    cells = engine.cells(rows.received(THREE), rows.params(reference={"scope": "level_group", "minimum_cases": 1}), INDICES, ["hospital"])
+    cells = engine.cells(
+        rows.received(THREE), rows.params(reference={"scope": "level_group", "minimum_cases": 1}), INDICES, ["hospital"]
+    )
     assert value_of(cells, "cost_index", hospital="A") == pytest.approx((1000 / 3000 + 3000 / 3000) / 2)
     assert value_of(cells, "cost_index", hospital="B") == pytest.approx(5000 / 3000)
     assert value_of(cells, "cost_index", hospital="C") == pytest.approx(1.0)
@@ -223,7 +243,9 @@ def test_level_groups(engine):
 @pytest.mark.parametrize(("minimum", "covered"), [(4, [1.0, 1.0, 0.5]), (5, [0.0, 0.0, 0.0])])
 def test_minimum_cases_of_a_reference(engine, minimum, covered):
     params = rows.params(reference={"scope": "region", "minimum_cases": minimum})
-    cells = engine.cells(rows.received(THREE), params, [CATALOGUE["cost_index"]], ["hospital"])  # FA11 has 4 cases, FB21 1
+    cells = engine.cells(
+        rows.received(THREE), params, [CATALOGUE["cost_index"]], ["hospital"]
+    )  # FA11 has 4 cases, FB21 1
     assert cells["covered"].tolist() == covered
     assert cells["status"].tolist() == ["值" if share else "无标杆" for share in covered]
     assert cells["n"].tolist() == [2, 1, 1] if minimum == 4 else [0, 0, 0]
@@ -264,11 +286,15 @@ def test_frozen_weights_and_references_are_those_of_the_years_before(engine):
     assert frozen.loc[frozen["cycle"] == "after", "covered"].tolist() == pytest.approx([2 / 3, 2 / 3])
     yearly = engine.cells(frame, params, [CATALOGUE["cmi"]], ["drg", "year"])
     after = yearly[(yearly["year"] == 2023)].set_index("drg")["value"]
-    assert after.to_dict() == pytest.approx({"FA11": 4000 / (17000 / 3), "FB21": 4000 / (17000 / 3), "NEW1": 9000 / (17000 / 3)})
+    assert after.to_dict() == pytest.approx(
+        {"FA11": 4000 / (17000 / 3), "FB21": 4000 / (17000 / 3), "NEW1": 9000 / (17000 / 3)}
+    )
 
 
 def test_weights_that_the_records_carry(engine):
-    frame = rows.received("hospital | drg | drg_weight\nA | FA11 | 0.5123\nA | FA11 | 0.5123\nA | FB21 | 2.0\nA | FC31 | ")
+    frame = rows.received(
+        "hospital | drg | drg_weight\nA | FA11 | 0.5123\nA | FA11 | 0.5123\nA | FB21 | 2.0\nA | FC31 | "
+    )
     cells = engine.cells(frame, rows.params(weights={"source": "records"}), [CATALOGUE["cmi"]], ["hospital"])
     assert value_of(cells, "cmi") == pytest.approx((2 * 0.5123 + 2.0) / 3)
     assert cells["covered"].tolist() == [0.75]
@@ -322,4 +348,6 @@ def test_a_faulty_published_table_is_refused_with_its_line(engine, tmp_path, kin
 def test_a_published_table_in_another_encoding_says_so(engine, tmp_path):
     (tmp_path / "w.csv").write_bytes("drg,weight,说明\nFA11,1,甲\n".encode("gb18030"))
     with pytest.raises(InputError, match="UTF-8"):
-        engine.attached(rows.received("drg\nFA11"), rows.params(weights={"source": "file", "file": str(tmp_path / "w.csv")}))
+        engine.attached(
+            rows.received("drg\nFA11"), rows.params(weights={"source": "file", "file": str(tmp_path / "w.csv")})
+        )

@@ -252,7 +252,9 @@ def _count_lines(source: SourceFile, block: bytes, before: int, shape: tuple[byt
     """
     delimiter, columns = shape
     ends = (delimiter, delimiter + b'""')
-    overlong = any(end + feed in block for end in ends for feed in (b"\n", b"\r\n")) or block[-8:].rstrip(b"\r").endswith(ends)
+    overlong = any(end + feed in block for end in ends for feed in (b"\n", b"\r\n")) or block[-8:].rstrip(
+        b"\r"
+    ).endswith(ends)
     count = block.count(b"\n") + (not block.endswith(b"\n"))
     # spaces make no record, but tabs do: cells may be divided by them
     blank = any(start in block for start in (b"\n\n", b"\n\r", b"\n ")) or block.startswith((b"\n", b"\r", b" "))

@@ -32,6 +32,7 @@ from toolkit.params import RunParams
 USABLE = {COST: "cost_usable", LOS: "los_usable", MORTALITY: "death_known", CASE_MIX: "grouped"}
 UNKNOWN_HOSPITAL = ""  # lines that could not be read as a record have no hospital
 BATCH_ROWS = 1_000_000
+FATES = "fates.parquet"  # every record that is not plainly accepted, by file and line
 SEPARATOR, NOTHING = "␟", "␀"  # printable: SQL text may not hold control characters
 
 
@@ -106,7 +107,7 @@ def take_in(
     judged = _judge(typed, applicable, hospitals, connection, work)
     accounts = _accounts(judged, sources)
     _check_balance(sources, accounts)
-    store, fates = _store(judged, params, connection, work), _fates(judged, sources, connection, work / "fates.parquet")
+    store, fates = _store(judged, params, connection, work), _fates(judged, sources, connection, work / FATES)
     return Intake(files=_register(sources), accounts=accounts, not_applicable=not_applicable, store=store, fates=fates)
 
 

@@ -91,7 +91,9 @@ def form(folder: Path, yaml: str = MAP) -> FormatMap:
     return format_map(str(path))
 
 
-def take(folder: Path, files: dict[str, bytes], *, yaml: str = MAP, hospitals: list[str] | None = None, **more: Any) -> Taken:
+def take(
+    folder: Path, files: dict[str, bytes], *, yaml: str = MAP, hospitals: list[str] | None = None, **more: Any
+) -> Taken:
     """Take files in from `folder/in`."""
     source = folder / "in"
     source.mkdir(exist_ok=True)
@@ -150,8 +152,7 @@ def workbook(sheet: dict[int, str], dimension: str = "") -> bytes:
             archive.writestr(name, '<?xml version="1.0"?>' + content)
         archive.writestr(
             "xl/worksheets/sheet1.xml",
-            f'<?xml version="1.0"?><worksheet xmlns="{space}">'
-            f"{dimension}<sheetData>{body}</sheetData></worksheet>",
+            f'<?xml version="1.0"?><worksheet xmlns="{space}">{dimension}<sheetData>{body}</sheetData></worksheet>',
         )
     return out.getvalue()
 

@@ -41,7 +41,10 @@ def test_an_accepted_encoding_gives_the_same_text(opened, content, encoding):
     source = opened(content)
     assert (source.rejected, source.encoding, source.received) == ("", encoding, 1)
     assert source.header in (["机构", "科别"], ["a", "b"])
-    assert source.readable.read_bytes().removeprefix(b"\xef\xbb\xbf") == content.removeprefix(b"\xef\xbb\xbf").decode(encoding).encode()
+    assert (
+        source.readable.read_bytes().removeprefix(b"\xef\xbb\xbf")
+        == content.removeprefix(b"\xef\xbb\xbf").decode(encoding).encode()
+    )
 
 
 def test_utf8_that_is_also_valid_gb18030_is_read_as_utf8(opened):
@@ -50,7 +53,9 @@ def test_utf8_that_is_also_valid_gb18030_is_read_as_utf8(opened):
     assert opened(content).encoding == "utf-8"
 
 
-TWICE = "机构,科别\n合成医院,内科\n".encode().decode("gb18030").encode()  # two bytes a character: an even number of them
+TWICE = (
+    "机构,科别\n合成医院,内科\n".encode().decode("gb18030").encode()
+)  # two bytes a character: an even number of them
 
 
 @pytest.mark.parametrize(
@@ -105,9 +110,13 @@ def test_lines_are_counted_the_same_whatever_the_blocks(opened, monkeypatch, blo
     assert source.readable.read_text().split() == ["a,b", "1,2", "3,4", "7,8", "9,0"]
 
 
-@pytest.mark.parametrize("end", [",", ',""', ',\r', ',""\r'])
+@pytest.mark.parametrize("end", [",", ',""', ",\r", ',""\r'])
 def test_an_empty_cell_too_many_is_noted_and_one_that_has_its_column_is_not(opened, end):
-    source = opened(("a,b\n1," + end.replace(",", "", 1) + "\n1,2" + end + '\n"x,y",' + end.replace(",", "", 1) + "\n3,4" + end).encode())
+    source = opened(
+        (
+            "a,b\n1," + end.replace(",", "", 1) + "\n1,2" + end + '\n"x,y",' + end.replace(",", "", 1) + "\n3,4" + end
+        ).encode()
+    )
     assert source.unclosed == [3, 5]  # lines 2 and 4 end in an empty cell of column b
     assert source.received == 4
 
@@ -120,7 +129,9 @@ def test_a_row_of_empty_cells_between_tabs_is_a_record(opened):
     assert opened(b"a\tb\n\t\n1\t2\n").received == 2
 
 
-@pytest.mark.parametrize(("first", "delimiter"), [("a,b;c,d", ","), ("a\tb", "\t"), ("a;b", ";"), ("a|b", "|"), ("a", ",")])
+@pytest.mark.parametrize(
+    ("first", "delimiter"), [("a,b;c,d", ","), ("a\tb", "\t"), ("a;b", ";"), ("a|b", "|"), ("a", ",")]
+)
 def test_delimiter_is_that_of_the_header(opened, first, delimiter):
     assert opened(f"{first}\n1\n".encode()).delimiter == delimiter
 
@@ -148,7 +159,11 @@ def test_gz_is_the_same_file_as_its_text_in_any_case_of_the_name(opened):
 def test_a_broken_archive_is_refused_and_still_named_by_its_hash(opened, cut):
     whole = gzip.compress(("a,b\n" + "".join(f"{i},{i * i}\n" for i in range(5000))).encode())
     middle = len(whole) // 2
-    content = {"truncated": whole[:middle], "not gz": b"a,b\n1,2\n", "spoiled": whole[:middle] + b"\xff" * 64 + whole[middle + 64 :]}[cut]
+    content = {
+        "truncated": whole[:middle],
+        "not gz": b"a,b\n1,2\n",
+        "spoiled": whole[:middle] + b"\xff" * 64 + whole[middle + 64 :],
+    }[cut]
     source = opened(content, "合成.csv.gz")
     assert "压缩文件损坏" in source.rejected
     assert source.sha256 == hashlib.sha256(content).hexdigest()
@@ -172,7 +187,12 @@ def test_files_of_a_folder_come_sorted_and_each_once(tmp_path):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(b"")
     found = find([str(tmp_path), str(tmp_path / "b.csv")])
-    assert [path.relative_to(tmp_path).as_posix() for path in found] == ["a.CSV.GZ", "b.csv", "d.parquet", "deep/c.xlsx"]
+    assert [path.relative_to(tmp_path).as_posix() for path in found] == [
+        "a.CSV.GZ",
+        "b.csv",
+        "d.parquet",
+        "deep/c.xlsx",
+    ]
 
 
 def test_a_folder_without_files_names_the_suffixes(tmp_path):

@@ -21,10 +21,17 @@ def typed(engine, tmp_path):
         path = tmp_path / "map.yaml"
         path.write_text(BASE % "yyyy-MM-dd" + f"  {field}: {declaration}\n", encoding="utf-8")
         form = format_map(str(path))
-        columns = {"H": ["x"] * len(values), "OUT": ["2022-01-05"] * len(values), "X": list(values), "Y": ["y"] * len(values)}
+        columns = {
+            "H": ["x"] * len(values),
+            "OUT": ["2022-01-05"] * len(values),
+            "X": list(values),
+            "Y": ["y"] * len(values),
+        }
         table = pa.table({name: pa.array(cells, pa.string()) for name, cells in columns.items()})
         table = table.append_column("line", pa.array(range(len(values))))
-        table = table.append_column("file", pa.array([0] * len(values))).append_column("source_content", pa.array([0] * len(values)))
+        table = table.append_column("file", pa.array([0] * len(values))).append_column(
+            "source_content", pa.array([0] * len(values))
+        )
         made = engine.connection.create_table("to_type", table, overwrite=True)
         found = standardise(made, {name: resolve(name, list(columns)) for name in form.wanted()}, form)
         rows = found.order_by("line").to_pyarrow().to_pylist()
@@ -62,7 +69,18 @@ def test_numbers_are_whole_plausible_or_missing(typed):
 
 def test_money_becomes_fen_without_a_float_between(typed):
     texts = ["0.29", "1234.56", "1,234.50", "1e3", "-3.2", "0.005", "99999999999999.99", "1e300", "无", None]
-    assert typed("cost_fen", "{column: X, scale: 100}", *texts) == [29, 123_456, None, 100_000, -320, 1, None, None, None, None]
+    assert typed("cost_fen", "{column: X, scale: 100}", *texts) == [
+        29,
+        123_456,
+        None,
+        100_000,
+        -320,
+        1,
+        None,
+        None,
+        None,
+        None,
+    ]
     assert typed("cost_fen", "{column: X, scale: 100, remove: [',']}", "1,234.50") == [123_450]
 
 

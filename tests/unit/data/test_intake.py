@@ -60,8 +60,8 @@ JUMBLE = [
     "just one cell",  # 15: ragged, last
 ]
 SOUND_LINES, BROKEN_LINES = [3, 6, 8, 14], [2, 5, 9, 11, 12, 13, 15]
-NAMES = ["NA", "None", "null", "nan", "0", "'; DROP TABLE text_rows; --", "机构\"一\""]
-HOSTILE = "名 单'; DROP TABLE \"x\"; --[1]*.csv"
+NAMES = ["NA", "None", "null", "nan", "0", "'; DROP TABLE text_rows; --", '机构"一"']
+HOSTILE = '名 单\'; DROP TABLE "x"; --[1]*.csv'
 
 
 @pytest.fixture(scope="module")
@@ -234,7 +234,14 @@ RECORDS = [
 @pytest.fixture(scope="module")
 def records(tmp_path_factory):
     repeated = row(R="twice", DX="I22.0")
-    again = [repeated, repeated, repeated, row(R="two versions"), row(R="two versions", COST="1001"), row(R="two versions", V="2")]
+    again = [
+        repeated,
+        repeated,
+        repeated,
+        row(R="two versions"),
+        row(R="two versions", COST="1001"),
+        row(R="two versions", V="2"),
+    ]
     lines = [row(**cells) for _, cells, _, _ in RECORDS] + again
     content = text(*[",".join(cells[name] for name in HEADER) for cells in lines])
     return take(tmp_path_factory.mktemp("records"), {"a.csv": content.encode()}, hospitals=["0012"])
@@ -248,7 +255,9 @@ def stored_of(records, name: str) -> pd.Series:
 
 def test_every_record_meets_its_fate(records):
     wanted = {k + 2: (fate, rule) for k, (_, _, fate, rule) in enumerate(RECORDS) if fate != "纳入"}
-    found = {r.line: (r.fate, r.rule) for r in records.fates.itertuples() if r.fate != "纳入" and r.line < len(RECORDS) + 2}
+    found = {
+        r.line: (r.fate, r.rule) for r in records.fates.itertuples() if r.fate != "纳入" and r.line < len(RECORDS) + 2
+    }
     assert found == wanted
     accepted = [k + 2 for k, (_, _, fate, _) in enumerate(RECORDS) if fate == "纳入"]
     assert sorted(records.store.loc[records.store["line"] < len(RECORDS) + 2, "line"]) == accepted
@@ -273,7 +282,10 @@ def test_an_accepted_record_is_stored_with_what_it_may_be_used_for(records, name
 
 
 def test_marks_of_accepted_records_are_counted(records):
-    marks = {name: int(records.fates.loc[records.fates["line"] == k + 2, "rules"].sum()) for k, (name, *_) in enumerate(RECORDS)}
+    marks = {
+        name: int(records.fates.loc[records.fates["line"] == k + 2, "rules"].sum())
+        for k, (name, *_) in enumerate(RECORDS)
+    }
     assert marks["stated wrong"] == BITS["D07"]
     assert marks["not stated"] == marks["stated no number"] == marks["sound"] == 0
     assert marks["61 days"] == BITS["D08"]
@@ -313,7 +325,9 @@ def test_a_source_without_deaths_or_drg_claims_neither(tmp_path):
 
 
 def test_the_canonical_format_needs_neither_dates_nor_record_numbers(tmp_path):
-    frame = rows.received("hospital | drg\nA | FA11\nA | FA11").drop(columns=["record", "visit", "surgical", "cost_fen"])
+    frame = rows.received("hospital | drg\nA | FA11\nA | FA11").drop(
+        columns=["record", "visit", "surgical", "cost_fen"]
+    )
     taken = take(tmp_path, {"a.csv": rows.csv_of(frame)}, yaml=available()["canonical"].read_text(encoding="utf-8"))
     assert len(taken.store) == 2  # alike, and without a number of the stay nothing says that they are one
     assert taken.store["cost_usable"].tolist() == [False, False]
@@ -353,11 +367,16 @@ def test_drgs_are_joined_by_hospital_record_and_visit(tmp_path):
 
 def test_the_drg_file_may_be_parquet(tmp_path):
     table = pd.DataFrame({"H": ["0012"], "R": ["1"], "V": [1.0], "GROUP": ["GA11"]})
-    assert with_drgs(tmp_path, frame_bytes(table), STAYS, "drg.parquet").of("a.csv")["drg"].fillna("").tolist()[0] == "GA11"
+    assert (
+        with_drgs(tmp_path, frame_bytes(table), STAYS, "drg.parquet").of("a.csv")["drg"].fillna("").tolist()[0]
+        == "GA11"
+    )
 
 
 def test_a_record_number_used_again_is_told_apart_by_the_day(tmp_path):
-    table = "H,R,V,DAY,GROUP\n0012,1,1,2022/3/6 10:00:00,GA11\n0012,1,1,2021-03-06,GB11\n"  # written as another system does
+    table = (
+        "H,R,V,DAY,GROUP\n0012,1,1,2022/3/6 10:00:00,GA11\n0012,1,1,2021-03-06,GB11\n"  # written as another system does
+    )
     taken = with_drgs(tmp_path, table.encode(), [row(R="1")], discharge="DAY")
     assert taken.of("a.csv")["drg"].tolist() == ["GA11"]
 

@@ -59,4 +59,7 @@ def test_a_parquet_registry_is_refused_with_the_remedy(read):
 
 
 def test_without_a_registry_the_codes_stand_for_the_names():
-    assert from_codes(["b", "a"])[["code", "name", "level_group"]].to_numpy().tolist() == [["a", "a", "全部"], ["b", "b", "全部"]]
+    assert from_codes(["b", "a"])[["code", "name", "level_group"]].to_numpy().tolist() == [
+        ["a", "a", "全部"],
+        ["b", "b", "全部"],
+    ]

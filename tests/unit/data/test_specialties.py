@@ -22,9 +22,14 @@ def of(engine, specialties, **columns):
 def test_departments_are_equal_and_diagnoses_and_drgs_begin_alike(engine):
     found = of(
         engine,
-        [{"id": "dept", "departments": ["03", "03.01"]}, {"id": "dx", "diagnoses": ["I21", "I22"]}, {"id": "drg", "drgs": ["FA"]}],
+        [
+            {"id": "dept", "departments": ["03", "03.01"]},
+            {"id": "dx", "diagnoses": ["I21", "I22"]},
+            {"id": "drg", "drgs": ["FA"]},
+        ],
         department=["03", "03.01", "03.02", "3", None, "x", "x", None],
-        principal_diagnosis=["x", "x", "x", "x", "I21.9", "I2", "xI21", None], drg=["x", "x", "FA11", "GFA1", "x", None, "FA", None],
+        principal_diagnosis=["x", "x", "x", "x", "I21.9", "I2", "xI21", None],
+        drg=["x", "x", "FA11", "GFA1", "x", None, "FA", None],
     )
     assert found == ["dept", "dept", "drg", None, "dx", None, "drg", None]
 

@@ -101,7 +101,11 @@ def patient_rules(row) -> set[str]:
     hits = set()
     hits |= {"P01"} if sex not in ("0", "1", "2", "9") else set()
     hits |= {"P02"} if (sex == "1" and female) or (sex == "2" and male) else set()
-    hits |= {"P03"} if (sex == "1" and "65" <= operation[:2] <= "75") or (sex == "2" and "60" <= operation[:2] <= "64") else set()
+    hits |= (
+        {"P03"}
+        if (sex == "1" and "65" <= operation[:2] <= "75") or (sex == "2" and "60" <= operation[:2] <= "64")
+        else set()
+    )
     hits |= {"P04"} if code[:1] == "O" and not 10 <= age <= 60 else set()
     hits |= {"P05"} if code in EMPTY else set()
     hits |= {"P07"} if code[:1] in "VWXY" and code else set()
@@ -138,7 +142,9 @@ def cost_rules(row) -> set[str]:
 @pytest.fixture(scope="module")
 def found(folder, rows, groups):
     """(file, line) → rules that the row breaks, by the checker above."""
-    tables = {name: csv.DictReader(io.StringIO(text_of(folder / f"{name}.csv"))) for name in ("hospitals", "departments")}
+    tables = {
+        name: csv.DictReader(io.StringIO(text_of(folder / f"{name}.csv"))) for name in ("hospitals", "departments")
+    }
     registry = {row["code"]: row["name"] for row in tables["hospitals"]}
     departments = {row["department"] for row in tables["departments"]}
     hits = defaultdict(set)
@@ -231,8 +237,17 @@ def test_front_pages_and_parquet_hold_the_same_stays(rows, groups):
     stored = pd.concat([discharges(region, year).to_pandas() for year in SETTINGS.years])
     stored = stored.assign(died=stored.died.map({True: "5", False: ""}).astype(str))
     expected = Counter(
-        (s.hospital, str(s.admission_date), str(s.discharge_date), s.cost_fen, s.department, s.principal_diagnosis,
-         s.drg if isinstance(s.drg, str) else None, 0 if pd.isna(s.surgery_level) else int(s.surgery_level), s.exit_mode)
+        (
+            s.hospital,
+            str(s.admission_date),
+            str(s.discharge_date),
+            s.cost_fen,
+            s.department,
+            s.principal_diagnosis,
+            s.drg if isinstance(s.drg, str) else None,
+            0 if pd.isna(s.surgery_level) else int(s.surgery_level),
+            s.exit_mode,
+        )
         for s in stored.itertuples()
     )
     read = Counter()
@@ -241,8 +256,15 @@ def test_front_pages_and_parquet_hold_the_same_stays(rows, groups):
         levels = [int(row[name]) for name in ("C17x01", "C38x01") if row[name] != "-"]
         cost = amount(row["D01"])
         read[
-            row["A01"], row["B12"][:10], row["B15"][:10], round(cost * 100) if cost is not None else None, row["B16C"],
-            row["C03C"], group if group.endswith("S") else None, max(levels, default=0), row["B34C"],
+            row["A01"],
+            row["B12"][:10],
+            row["B15"][:10],
+            round(cost * 100) if cost is not None else None,
+            row["B16C"],
+            row["C03C"],
+            group if group.endswith("S") else None,
+            max(levels, default=0),
+            row["B34C"],
         ] += 1
     # every stay but the edited ones is there once; a repeated row is there twice
     missing = sum((expected - read).values())

@@ -26,7 +26,8 @@ def region(tmp_path_factory):
     truth = json.loads(write_front_pages(generate(SETTINGS), folder).read_text(encoding="utf-8"))
     departments = pd.read_csv(folder / "departments.csv", dtype=str)
     specialties = [
-        {"id": id_, "name_zh": id_, "departments": list(part["department"])} for id_, part in departments.groupby("specialty")
+        {"id": id_, "name_zh": id_, "departments": list(part["department"])}
+        for id_, part in departments.groupby("specialty")
     ]
     spec = {"file": str(folder / "drg.csv"), "discharge": "B15"}
     first, last = SETTINGS.years[0], SETTINGS.years[-1]
@@ -38,7 +39,9 @@ def region(tmp_path_factory):
     wanted = ["file", "line", "cost_usable", "los_usable", "death_known", "grouped", "specialty"]
     stored = discharges(connection, intake.store).select(wanted).execute()
     connection.disconnect()
-    names = {number: f"front_pages/{name}" for number, name in zip(intake.files["file"], intake.files["name"], strict=True)}
+    names = {
+        number: f"front_pages/{name}" for number, name in zip(intake.files["file"], intake.files["name"], strict=True)
+    }
     fates = pd.read_parquet(intake.fates)
     return truth, intake, fates.assign(file=fates["file"].map(names)), stored.assign(file=stored["file"].map(names))
 
@@ -70,7 +73,10 @@ def test_no_clean_record_is_touched(region):
     for d in truth["defects"]:
         for line in {d["line"], d.get("pair", d["line"])} if d["rule"] == "K05" else {d["line"]}:
             known.setdefault((d["file"], line), set()).update({d["rule"], *d.get("also", ())})
-    extra = [(f.file, f.line, hit(f.rules) - known.get((f.file, f.line), set()) - KEPT - {"D01Y"}) for f in fates.itertuples()]
+    extra = [
+        (f.file, f.line, hit(f.rules) - known.get((f.file, f.line), set()) - KEPT - {"D01Y"})
+        for f in fates.itertuples()
+    ]
     assert [one for one in extra if one[2]] == []
     clean = stored[[(f, n) not in known for f, n in zip(stored["file"], stored["line"], strict=True)]]
     assert clean[["cost_usable", "los_usable", "death_known", "grouped"]].all().all()

@@ -30,7 +30,13 @@ def planted(tmp_path_factory):
     """A small world with very many stays and no drift: truth from truth.json, stays from the Parquet."""
     folder = tmp_path_factory.mktemp("planted")
     settings = Settings(
-        discharges=900_000, hospitals=6, adjacent_groups=96, projects=4, effects=(PLANTED,), drift_sd=0, selection="random"
+        discharges=900_000,
+        hospitals=6,
+        adjacent_groups=96,
+        projects=4,
+        effects=(PLANTED,),
+        drift_sd=0,
+        selection="random",
     )
     write_discharges(generate(settings), folder)
     truth = json.loads((folder / "truth.json").read_text(encoding="utf-8"))

@@ -47,7 +47,9 @@ def test_empty_rows_are_blank_lines_and_row_numbers_stay(opened):
 
 
 def test_line_breaks_inside_a_cell_do_not_end_a_row(opened):
-    source = opened(workbook({1: header("a", "b"), 2: text_cell("A2", "x&#10;y&#13;&#10;z&#13;w") + text_cell("B2", "2")}))
+    source = opened(
+        workbook({1: header("a", "b"), 2: text_cell("A2", "x&#10;y&#13;&#10;z&#13;w") + text_cell("B2", "2")})
+    )
     assert source.received == 1
     assert source.readable.read_text().splitlines()[1] == "x y z w,2"
 

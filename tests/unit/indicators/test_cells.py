@@ -16,7 +16,9 @@ from toolkit.indicators.table import _rounded, collect, evaluate, finish, poisso
 
 
 def sums(x: float, y: float, xx: float = np.nan) -> pd.DataFrame:
-    return pd.DataFrame({"x": [float(x)], "y": [float(y)], "xx": [float(xx)], "all_y": [float(y)], "own_y": [np.nan], "rows": [1.0]})
+    return pd.DataFrame(
+        {"x": [float(x)], "y": [float(y)], "xx": [float(xx)], "all_y": [float(y)], "own_y": [np.nan], "rows": [1.0]}
+    )
 
 
 def one_like(id_: str, kind: Distribution, scale: float = 1.0) -> Indicator:
@@ -27,7 +29,9 @@ def one_like(id_: str, kind: Distribution, scale: float = 1.0) -> Indicator:
     )  # fmt: skip
 
 
-@pytest.mark.parametrize(("expected", "low", "high"), [(15, 0.5596924, 1.649348), (20, 0.6108260, 1.544419), (30, 0.6746958, 1.427562)])
+@pytest.mark.parametrize(
+    ("expected", "low", "high"), [(15, 0.5596924, 1.649348), (20, 0.6108260, 1.544419), (30, 0.6746958, 1.427562)]
+)
 def test_exact_poisson_limits_of_published_tables(expected, low, high):
     found = poisson_limits(pd.Series([float(expected)]))
     assert [float(limit.iloc[0] / expected) for limit in found] == pytest.approx([low, high], rel=2e-6)
@@ -88,13 +92,20 @@ def test_closed_form_error_agrees_with_a_bootstrap_of_records(engine):
     n = 400
     frame = rows.received(f"hospital | cases\nA | {n}\nB | {n}")
     drg = rng.choice(["FA11", "FB21", "FC31"], 2 * n, p=[0.5, 0.3, 0.2])
-    cost = np.round(np.exp(rng.normal(9, 0.6, 2 * n)) * pd.Series(drg).map({"FA11": 1, "FB21": 2, "FC31": 4})).astype(int)
+    cost = np.round(np.exp(rng.normal(9, 0.6, 2 * n)) * pd.Series(drg).map({"FA11": 1, "FB21": 2, "FC31": 4})).astype(
+        int
+    )
     frame = frame.assign(drg=drg, cost_fen=cost.astype(str))
-    cells = engine.cells(frame, rows.params(), [CATALOGUE["cost_index"], CATALOGUE["cmi"], CATALOGUE["mean_cost"]], ["hospital"])
+    cells = engine.cells(
+        frame, rows.params(), [CATALOGUE["cost_index"], CATALOGUE["cmi"], CATALOGUE["mean_cost"]], ["hospital"]
+    )
     frame = frame.assign(cost=cost.to_numpy())
     mean = frame.groupby("drg")["cost"].mean()
     own = frame[frame["hospital"] == "A"]
-    ratio, weight = (own["cost"] / own["drg"].map(mean)).to_numpy(), own["drg"].map(mean / frame["cost"].mean()).to_numpy()
+    ratio, weight = (
+        (own["cost"] / own["drg"].map(mean)).to_numpy(),
+        own["drg"].map(mean / frame["cost"].mean()).to_numpy(),
+    )
     picks = rng.integers(0, n, (4000, n))
     for id_, values in (("cost_index", ratio), ("cmi", weight), ("mean_cost", own["cost"].to_numpy() / 100)):
         bootstrap = values[picks].mean(axis=1).std()  # its own error with 4000 draws: 1/√8000 = 1.1 %
@@ -122,7 +133,9 @@ def test_statuses(engine):
 
 
 def test_a_distinct_count_is_refused_by_roll_up_and_names_the_way_out(engine):
-    cells = engine.cells(rows.received("hospital | drg\nA | FA11\nB | FA11"), rows.params(), [CATALOGUE["drg_count"]], ["hospital"])
+    cells = engine.cells(
+        rows.received("hospital | drg\nA | FA11\nB | FA11"), rows.params(), [CATALOGUE["drg_count"]], ["hospital"]
+    )
     assert cells["value"].tolist() == [1, 1]  # over both: 1, not 2
     with pytest.raises(EvaluationError, match="collect"):
         roll_up(cells.assign(region=""), CATALOGUE, ["region"])
@@ -137,12 +150,19 @@ def test_an_indicator_that_names_an_unknown_measure_says_which():
     ("given", "kept"), [(1 / 3, 0.333333333333), (123456789.123456789, 123456789.123), (-2e-20 / 3, -6.66666666667e-21)]
 )
 def test_values_are_kept_to_twelve_significant_digits(given, kept):
-    assert _rounded(pd.Series([given, 0.0, np.nan])).tolist() == pytest.approx([kept, 0.0, np.nan], rel=1e-15, abs=0, nan_ok=True)
+    assert _rounded(pd.Series([given, 0.0, np.nan])).tolist() == pytest.approx(
+        [kept, 0.0, np.nan], rel=1e-15, abs=0, nan_ok=True
+    )
 
 
 def test_collect_promises_its_order(engine):
     frame = rows.received("hospital\nB\nA")
     cells = engine.cells(frame, rows.params(), [CATALOGUE["volume"], CATALOGUE["cmi"]], ["hospital"])
-    assert cells[["hospital", "indicator"]].to_numpy().tolist() == [["A", "volume"], ["A", "cmi"], ["B", "volume"], ["B", "cmi"]]
+    assert cells[["hospital", "indicator"]].to_numpy().tolist() == [
+        ["A", "volume"],
+        ["A", "cmi"],
+        ["B", "volume"],
+        ["B", "cmi"],
+    ]
     empty = collect(engine.attached(frame, rows.params()), [CATALOGUE["cmi"]], ["hospital", "year"])
     assert empty["n"].tolist() == [1, 1]

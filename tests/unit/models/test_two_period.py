@@ -101,7 +101,9 @@ def test_no_death_in_either_period_says_nothing():
 
 
 @pytest.mark.parametrize("kind", [RARE, PROPORTION, MEAN])
-@pytest.mark.parametrize(("before", "after", "word"), [(None, (5, 100, 9), "建设前无值"), ((5, 100, 9), None, "建设周期无值")])
+@pytest.mark.parametrize(
+    ("before", "after", "word"), [(None, (5, 100, 9), "建设前无值"), ((5, 100, 9), None, "建设周期无值")]
+)
 def test_a_period_without_a_value_gives_the_reason_and_no_number(kind, before, after, word):
     found = change(kind, before, after)
     assert found[["estimate", "low", "high", "p_value"]].isna().all()
@@ -119,7 +121,11 @@ def test_every_estimate_warns_of_what_it_is_not():
 
 
 def test_swapping_the_periods_inverts_the_ratio():
-    for indicator, one, two in ((RARE, (12, 300), (20, 250)), (PROPORTION, (12, 300), (20, 250)), (MEAN, (80, 100, 90), (99, 110, 120))):
+    for indicator, one, two in (
+        (RARE, (12, 300), (20, 250)),
+        (PROPORTION, (12, 300), (20, 250)),
+        (MEAN, (80, 100, 90), (99, 110, 120)),
+    ):
         a, b = change(indicator, one, two), change(indicator, two, one)
         assert a["estimate"] == pytest.approx(1 / b["estimate"])
         assert (a["low"], a["high"]) == (pytest.approx(1 / b["high"]), pytest.approx(1 / b["low"]))
