@@ -77,7 +77,7 @@ def against_each_other(names: Sequence[str], size: int, runs: int) -> list[Measu
 
     Raises
     ------
-    AssertionError
+    subprocess.CalledProcessError
         The candidates do not compute the same.
     """
     CACHE.mkdir(exist_ok=True)
@@ -87,7 +87,12 @@ def against_each_other(names: Sequence[str], size: int, runs: int) -> list[Measu
         for candidate, path in zip(candidates, kept, strict=True):
             path.unlink(missing_ok=True)
             candidate.run(path)
-        _assert_equal(names, kept)
+        # in a process of its own: a child begins with its parent's peak memory, so this one must stay small
+        subprocess.run(
+            [sys.executable, "-m", "benchmarks.measuring", "equal", *names, *map(str, kept)],
+            check=True,
+            cwd=HERE.parent,
+        )
         for _ in range(runs):
             for candidate in candidates:
                 candidate.run()
@@ -185,5 +190,8 @@ def _serve(name: str, size: int) -> None:
         print(json.dumps(reply), file=answers, flush=True)
 
 
-if __name__ == "__main__":
+if __name__ == "__main__" and sys.argv[1] == "equal":
+    half = len(sys.argv[2:]) // 2
+    _assert_equal(sys.argv[2 : 2 + half], [Path(p) for p in sys.argv[2 + half :]])
+elif __name__ == "__main__":
     _serve(sys.argv[1], int(sys.argv[2]))

@@ -22,7 +22,7 @@ def run(size: int, runs: int) -> None:
         "reports",
         0,
         [*measured, *commands(starts, runs)],
-        note="ratio to a whole project report; demo: make bench demo",
+        note="ratio to a whole project report; the whole demo: python -m benchmarks demo",
     )
 
 
