@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 
 from toolkit.errors import ContractBroken, InputError, UnbalancedError
-from toolkit.reporting import figures, style, time_figures
+from toolkit.reporting import figures, style
 from toolkit.reporting.blocks import Figure, Note
+from toolkit.reporting.drawing import apart
 
 from . import samples
 
@@ -151,6 +152,6 @@ def test_forests_of_any_range_can_be_drawn(values):
 
 
 def test_labels_at_the_end_of_lines_keep_apart_and_in_order():
-    placed = time_figures._apart([1.0, 1.01, 0.2, 1.005], 0.1)
+    placed = apart([1.0, 1.01, 0.2, 1.005], 0.1)
     assert np.diff(sorted(placed)).min() > 0.099
     assert list(np.argsort(placed)) == [2, 0, 3, 1]

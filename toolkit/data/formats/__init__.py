@@ -15,7 +15,7 @@ from pydantic import Field, model_validator
 from toolkit.data.schema import BY_NAME
 from toolkit.data.schema import Field as CanonicalField
 from toolkit.errors import InputError, nearest
-from toolkit.params import Section, read_yaml, validate
+from toolkit.strict_yaml import Section, read_yaml, validate
 
 FOLDER = Path(__file__).parent
 MISSING = ("", "-")  # the 病案首页 standard tells hospitals to write "-" for empty, in every type of field

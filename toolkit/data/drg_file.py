@@ -1,0 +1,88 @@
+"""分组结果文件: the second file that carries the DRG, joined on the keys of a stay."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import ibis
+from ibis import _
+
+from toolkit.data import files as source_files
+from toolkit.data.formats import FormatMap, day, resolve
+from toolkit.data.text_rows import drop_text, load_text, read_schema
+from toolkit.errors import InputError
+from toolkit.params import RunParams
+
+
+def read_drgs(params: RunParams, form: FormatMap, connection: Any, work: Path) -> Any | None:
+    """Keys and DRG of the second file, one row per stay; the file may not contradict itself."""
+    spec = params.data.drg_file
+    if spec is None:
+        return None
+    needed = ["record", "visit"] + ["discharge_date"] * bool(spec.discharge)
+    if lacking := [f for f in needed if f not in form.fields or not form.fields[f].column]:
+        raise InputError(
+            f"来源格式没有字段 {'、'.join(lacking)}，不能与分组结果文件连接", "the format lacks the keys of the DRG file", where=form.id,
+            remedy="在格式映射中声明这些字段", remedy_english="declare them in the format map",
+        )  # fmt: skip
+    source = source_files.open_source(99_999, spec.file, work)
+    if source.rejected:
+        raise InputError(
+            "分组结果文件不可读", "the DRG file cannot be read", where=str(spec.file), remedy=source.rejected
+        )
+    if source.kind == "parquet" and not read_schema(source, connection):
+        raise InputError(
+            "分组结果文件不可读", "the DRG file cannot be read", where=str(spec.file), remedy=source.rejected
+        )
+    wanted = {
+        n: resolve(n, source.header) for n in (spec.hospital, spec.record, spec.visit, spec.discharge, spec.drg) if n
+    }
+    if missing := [n for n in (spec.record, spec.visit, spec.drg, spec.discharge) if n and not wanted[n]]:
+        raise InputError(
+            f"分组结果文件缺少列 {'、'.join(missing)}", "the DRG file lacks columns", where=str(spec.file),
+            remedy="在 data.drg_file 中写明列名", remedy_english="name the columns under data.drg_file",
+        )  # fmt: skip
+    present = [found[0] for found in wanted.values() if found]
+    lost = load_text(source, present, connection)
+    if lost or source.unclosed:
+        raise InputError("分组结果文件有结构错误的行", "ragged lines in the DRG file", where=f"{spec.file}:{(lost + source.unclosed)[0]}",
+                         remedy="修正后重新提供", remedy_english="mend and give it again")  # fmt: skip
+    text = connection.table("text_rows")
+    key = {
+        "key_hospital": text[wanted[spec.hospital][0]].strip() if wanted.get(spec.hospital) else ibis.literal(""),
+        "key_record": text[wanted[spec.record][0]].strip(),
+        "key_visit": text[wanted[spec.visit][0]].strip(),
+        "key_day": day(text[wanted[spec.discharge][0]], form.fields["discharge_date"])
+        if spec.discharge
+        else ibis.literal(""),
+    }
+    drgs = text.select(**key, joined_drg=text[wanted[spec.drg][0]].strip()).distinct()
+    connection.create_table("drg_rows", drgs, overwrite=True)
+    drop_text(connection)
+    table = connection.table("drg_rows")
+    repeated = table.group_by(list(key)).aggregate(n=_.count()).filter(_.n > 1).count().execute()
+    if repeated:
+        raise InputError(
+            f"分组结果文件中有 {repeated} 次住院对应多个 DRG", "stays with more than one DRG", where=str(spec.file),
+            remedy="每次住院保留一个 DRG; 若病案号会重复使用, 请在 data.drg_file.discharge 写明出院时间列",
+            remedy_english="keep one DRG a stay, or name the discharge-time column",
+        )  # fmt: skip
+    by_hospital, by_day = bool(wanted.get(spec.hospital)), bool(wanted.get(spec.discharge))
+    return table, by_hospital, by_day
+
+
+def join_drgs(text: Any, drgs: Any, form: FormatMap, columns: dict[str, list[str]]) -> Any:
+    """`text` with `joined_drg`, missing where the file has no row for the stay."""
+    table, by_hospital, by_day = drgs
+
+    def of(field: str) -> Any:
+        return text[columns[form.fields[field].column][0]].strip()
+
+    conditions = [of("record") == table.key_record, of("visit") == table.key_visit]
+    if by_hospital:
+        conditions.append(of("hospital") == table.key_hospital)
+    if by_day:
+        discharge = form.fields["discharge_date"]
+        conditions.append(day(text[columns[discharge.column][0]], discharge) == table.key_day)
+    return text.left_join(table, conditions).select(*text.columns, "joined_drg")

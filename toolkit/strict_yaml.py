@@ -1,0 +1,152 @@
+"""YAML files that people write, checked against a model: one message with file, line, expectation and nearest valid key."""
+
+from __future__ import annotations
+
+import io
+import re
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from toolkit.errors import ParameterError, nearest
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class Section(BaseModel):
+    """A group of parameters; unknown keys and converted types are refused."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
+def read_yaml(path: Path) -> tuple[Any, dict[tuple, int]]:
+    """Plain values of a YAML file and the line of every key path. Numbers with leading zeros stay text."""
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import MarkedYAMLError
+
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        near = nearest(path.name, [p.name for p in path.parent.glob("*.y*ml")] if path.parent.is_dir() else [])
+        raise ParameterError(
+            f"没有参数文件 {path.name}", "parameter file not found", where=str(path),
+            remedy=f"是否为 {near}?" if near else "用 speceval init 生成一份带注释的参数文件",
+            remedy_english=f"did you mean {near}?" if near else "speceval init writes a commented one",
+        ) from None  # fmt: skip
+    except UnicodeDecodeError as error:
+        line = path.read_bytes()[: error.start].count(b"\n") + 1
+        raise ParameterError(
+            "参数文件不是 UTF-8 编码", "the file is not UTF-8", where=f"{path}:{line}", remedy="请另存为 UTF-8",
+            remedy_english="save it as UTF-8",
+        ) from None  # fmt: skip
+    yaml = YAML(typ="safe", pure=True)
+    try:
+        node = yaml.compose(io.StringIO(text))
+    except MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise ParameterError(
+            "YAML 语法错误", f"YAML syntax: {error.problem}", where=f"{path}:{line}",
+            remedy="检查缩进、冒号后的空格和引号", remedy_english="check indentation, the space after a colon, quotes",
+        ) from None  # fmt: skip
+    lines: dict[tuple, int] = {}
+    return _plain(node, (), lines, path), lines
+
+
+def _plain(node: Any, where: tuple, lines: dict[tuple, int], path: Path) -> Any:
+    kind = type(node).__name__
+    if node is None:
+        return None
+    lines.setdefault(where, node.start_mark.line + 1)
+    if kind == "MappingNode":
+        result: dict[Any, Any] = {}
+        for key_node, value_node in node.value:
+            key = _scalar(key_node)
+            if key in result:
+                raise ParameterError(
+                    f"键 {key} 重复", "key repeated", where=f"{path}:{key_node.start_mark.line + 1}",
+                    remedy="保留一个", remedy_english="keep one",
+                )  # fmt: skip
+            lines[(*where, key)] = key_node.start_mark.line + 1
+            result[key] = _plain(value_node, (*where, key), lines, path)
+        return result
+    if kind == "SequenceNode":
+        return [_plain(item, (*where, i), lines, path) for i, item in enumerate(node.value)]
+    return _scalar(node)
+
+
+def _scalar(node: Any) -> Any:
+    """YAML 1.2 meaning of a scalar, except that a number written with leading zeros is a code and stays text."""
+    text = node.value
+    if node.style is not None or str(node.tag).endswith(":str"):
+        return text
+    if text in ("", "~", "null"):
+        return None
+    if text in ("true", "True", "false", "False"):
+        return text in ("true", "True")
+    if re.fullmatch(r"[-+]?(0|[1-9]\d*)", text):
+        return int(text)
+    if re.fullmatch(r"[-+]?(0|[1-9]\d*)?\.\d+|[-+]?(0|[1-9]\d*)\.\d*([eE][-+]?\d+)?", text):
+        return float(text)
+    return text
+
+
+_EXPECTED = {
+    "string_type": "文本 text", "int_type": "整数 integer", "float_type": "数值 number", "bool_type": "true 或 false",
+    "list_type": "列表 list", "dict_type": "键值 mapping", "model_type": "键值 mapping", "path_type": "路径 path",
+}  # fmt: skip
+
+
+def validate(model: type[Model], values: Any, lines: dict[tuple, int], path: Path) -> Model:
+    """`values` as `model`, or one `ParameterError` for the first fault, with its line and remedy."""
+    try:
+        return model.model_validate(values)
+    except ValidationError as caught:
+        error = caught.errors(include_url=False)[0]
+        more = caught.error_count() - 1
+    loc = tuple(error["loc"])
+    line = next((lines[loc[:k]] for k in range(len(loc), -1, -1) if loc[:k] in lines), 1)
+    field = ".".join(map(str, loc)) or "(顶层)"
+    kind, given = error["type"], error.get("input")
+    remedy = remedy_english = ""
+    if kind == "extra_forbidden":
+        known = _keys_at(model, loc[:-1])
+        near = nearest(str(loc[-1]), known)
+        problem, english = f"未知的键 {loc[-1]}", "unknown key"
+        remedy = f"是否为 {near}? " if near else ""
+        remedy += f"可用的键: {', '.join(known)}"
+        remedy_english = f"did you mean {near}?" if near else "valid keys are listed"
+    elif kind == "missing":
+        problem, english, remedy = f"缺少 {field}", "required key missing", f"请补上 {loc[-1]}"
+    elif kind in _EXPECTED:
+        problem, english = f"{field} 的类型不对: 应为 {_EXPECTED[kind]}, 实为 {given!r}", "wrong type"
+        if kind == "string_type":
+            remedy, remedy_english = f'写成带引号的文本, 如 "{given}"', "put it in quotes"
+    elif kind == "literal_error":
+        choices = error["ctx"]["expected"]
+        problem, english, remedy = f"{field} 的值 {given!r} 不在可选值内", "not one of the choices", f"可选: {choices}"
+    elif kind == "value_error":
+        problem, english = str(error["ctx"]["error"]), field
+    else:
+        problem, english = f"{field} 的值 {given!r} 不合要求", error["msg"]
+    if more:
+        remedy += f" (另有 {more} 处问题, 改好后会继续提示)"
+    raise ParameterError(
+        problem, english, where=f"{path}:{line} {field}", remedy=remedy.strip(), remedy_english=remedy_english
+    )
+
+
+def _keys_at(model: type[BaseModel], loc: tuple) -> list[str]:
+    """Valid keys of the section at `loc`."""
+    for part in loc:
+        if isinstance(part, int) or part not in model.model_fields:
+            continue
+        for candidate in _models_in(model.model_fields[part].annotation):
+            model = candidate
+    return sorted(model.model_fields)
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [m for arg in getattr(annotation, "__args__", ()) for m in _models_in(arg)]
