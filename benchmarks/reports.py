@@ -55,7 +55,7 @@ assert all(o.exists for o in made.outcomes)
 
 def project(size: int) -> Callable[[], None]:
     """One project report as the runner makes it: kernel, imports, cells, page, manifest."""
-    from toolkit.pipeline import open_run
+    from toolkit import open_run
     from toolkit.running.plan import jobs
     from toolkit.running.report import run_report
 
@@ -77,7 +77,7 @@ def cells_only(size: int) -> Callable[[], None]:
     """The notebook's code in this process, warm: the lower bound."""
     import json
 
-    from toolkit.pipeline import open_run
+    from toolkit import open_run
 
     open_run()
     notebook = json.loads((HERE.parent / "notebooks" / "project_report.ipynb").read_text(encoding="utf-8"))

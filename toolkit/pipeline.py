@@ -15,10 +15,12 @@ import pandas as pd
 from toolkit import cube as cubes
 from toolkit.data import intake as intakes
 from toolkit.data.formats import FormatMap, format_map
+from toolkit.data.quality import BITS, SCOPES
+from toolkit.data.quality import CATALOGUE as RULES
 from toolkit.data.registry import from_codes, read_registry
 from toolkit.engine import connect
 from toolkit.errors import InputError, ParameterError
-from toolkit.evaluation.results import Results, load, save
+from toolkit.evaluation.results import RESULTS, Results, load, save
 from toolkit.evaluation.verdict import verdicts
 from toolkit.indicators import CATALOGUE, Direction, Status
 from toolkit.indicators.table import collect
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
     from toolkit.running import Outcome
 
 Progress = Callable[[str, float], None]
-RESULTS, DATA, WORK = "results", "data", "work"
+DATA, WORK = "data", "work"
 PROJECT = Path(__file__).resolve().parents[1]
 
 
@@ -107,7 +109,11 @@ def _evaluate(params: RunParams, form: FormatMap, work: Path, progress: Progress
     facts = {
         "format": form.title, "grouping": form.grouping, "not_applicable": dict(intake.not_applicable),
         "insufficient": {basis: dict(r.insufficient) for basis, r in referenced.items()},
-        "synthetic": params.data.synthetic is not None,
+        "synthetic": params.data.synthetic is not None, "scopes": SCOPES,
+        "rules": [
+            {"id": r.id, "name": r.name_zh, "message": r.message_zh, "fate": r.fate.value, "scopes": list(r.scopes), "bit": BITS[r.id]}
+            for r in RULES.values()
+        ],
         "data_hash": _hash(sorted(intake.files["sha256"])), "parameter_hash": parameter_hash(params),
     }  # fmt: skip
     grades = pd.concat([r.grades.assign(basis=basis) for basis, r in referenced.items()], ignore_index=True)
@@ -317,12 +323,7 @@ def check(params: RunParams, work: Path, progress: Progress = _quiet) -> intakes
         connection.disconnect()
 
 
-def open_run(folder: Path | str = "") -> Results:
-    """The results of a finished run, for notebooks; of the small fixed synthetic demo (合成数据) where `folder` is empty."""
-    return load(Path(folder) / RESULTS) if folder else _golden()
-
-
-def _golden() -> Results:
+def golden() -> Results:
     """The demo that notebooks show when opened by hand and that nbval compares; made once for each state of the code."""
     import fcntl
 

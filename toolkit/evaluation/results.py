@@ -14,6 +14,7 @@ from toolkit.errors import RunError
 from toolkit.params import RunParams
 
 TABLES = ("hospitals", "files", "accounts", "monthly", "cube", "units", "cells", "changes", "grades")
+RESULTS = "results"  # folder of a run that holds them
 FACTS, PARAMETERS = "facts.json", "parameters.json"
 
 
@@ -42,7 +43,7 @@ class Results:
     grades
         As in `Referenced.grades`, with `basis`.
     facts
-        What is no table: format, grouping, not_applicable, insufficient, data_hash, parameter_hash, synthetic.
+        What is no table: format, grouping, rules, scopes, not_applicable, insufficient, data_hash, parameter_hash, synthetic.
     """
 
     params: RunParams

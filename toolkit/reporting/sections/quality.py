@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 
-from toolkit.data.quality import BITS, CATALOGUE, SCOPES, Fate
 from toolkit.evaluation.results import Results
 from toolkit.reporting.blocks import Block, Blocks, Note, Table
 from toolkit.reporting.figures import Shock, monthly, waterfall
 from toolkit.reporting.sections.front import chapter
 from toolkit.reporting.tables import Column, count, percent, rounded, table, text
 
-ACCEPTED = "纳入"
+ACCEPTED, EXCLUDED, QUARANTINED = "纳入", "排除", "隔离"
 
 
 def balance(results: Results, hospital: str = "") -> Blocks:
@@ -19,21 +20,22 @@ def balance(results: Results, hospital: str = "") -> Blocks:
     accounts = _of(results.accounts, hospital)
     received, accepted = int(accounts["n"].sum()), int(accounts.loc[accounts["fate"] == ACCEPTED, "n"].sum())
     reasons = accounts[accounts["fate"] != ACCEPTED].groupby(["fate", "rule"], sort=False)["n"].sum().reset_index()
-    order = {id_: i for i, id_ in enumerate(CATALOGUE)}
+    rules = _rules(results)
+    order = {id_: i for i, id_ in enumerate(rules)}
     reasons = reasons.assign(_o=reasons["rule"].map(order), _first=reasons["rule"] == "K04")
     reasons = reasons.sort_values(["_first", "fate", "_o"], ascending=[False, False, True])  # 重复, 隔离, 排除
     steps = [{"label": "收到", "n": received, "kind": "收到"}]
     steps += [
         {
-            "label": f"{CATALOGUE[r.rule].name_zh}（规则{r.rule}）",
+            "label": f"{rules[r.rule]['name']}（规则{r.rule}）",
             "n": r.n,
             "kind": "重复" if r.rule == "K04" else r.fate,
         }
         for r in reasons.itertuples()
     ]
     steps.append({"label": ACCEPTED, "n": accepted, "kind": ACCEPTED})
-    excluded = int(reasons.loc[reasons["fate"] == Fate.EXCLUDED.value, "n"].sum())
-    quarantined = int(reasons.loc[reasons["fate"] == Fate.QUARANTINED.value, "n"].sum())
+    excluded = int(reasons.loc[reasons["fate"] == EXCLUDED, "n"].sum())
+    quarantined = int(reasons.loc[reasons["fate"] == QUARANTINED, "n"].sum())
     sentence = (
         f"收到 {received:,} 例 = 纳入 {accepted:,} 例 + 排除 {excluded:,} 例 + 隔离 {quarantined:,} 例。"
         "排除是按事先声明的规则不在评价范围内；隔离是记录有问题、须由医院核实，不进入任何指标。"
@@ -45,16 +47,23 @@ def balance(results: Results, hospital: str = "") -> Blocks:
             id=f"balance{'-hospital' if hospital else ''}",
             caption="病例去向：收到 = 纳入 + 排除 + 隔离",
         ),
-        _reasons_table(reasons, received, bool(hospital)),
+        _reasons_table(reasons, rules, received, bool(hospital)),
     )
 
 
-def _reasons_table(reasons: pd.DataFrame, received: int, of_hospital: bool) -> Table | None:
+def _rules(results: Results) -> dict[str, dict[str, Any]]:
+    """The rules as they were in the run, whatever the code says today."""
+    return {rule["id"]: rule for rule in results.facts["rules"]}
+
+
+def _reasons_table(
+    reasons: pd.DataFrame, rules: dict[str, dict[str, Any]], received: int, of_hospital: bool
+) -> Table | None:  # fmt: skip
     if reasons.empty:
         return None
     rows = reasons.assign(
         rule_id="规则" + reasons["rule"],
-        message=[CATALOGUE[r].message_zh for r in reasons["rule"]],
+        message=[rules[r]["message"] for r in reasons["rule"]],
         share=reasons["n"] / max(received, 1),
     )
     columns = [
@@ -76,16 +85,18 @@ def by_measure(results: Results, hospital: str = "") -> Blocks:
     accepted = accounts[accounts["fate"] == ACCEPTED]
     total = int(accepted["n"].sum())
     rows = []
-    for scope, name in SCOPES.items():
-        rules = [r for r in CATALOGUE.values() if scope in r.scopes and r.id not in results.facts["not_applicable"]]
+    for scope, name in results.facts["scopes"].items():
+        rules = [
+            r for i, r in _rules(results).items() if scope in r["scopes"] and i not in results.facts["not_applicable"]
+        ]
         left = accepted
         for rule in rules:  # the first rule that hits is the reason, so that the counts add up
-            hit = (left["rules"] & BITS[rule.id]) != 0
+            hit = (left["rules"] & rule["bit"]) != 0
             if n := int(left.loc[hit, "n"].sum()):
                 rows.append(
                     {
                         "scope": name,
-                        "what": f"{rule.fate.value}：{rule.name_zh}（规则{rule.id}）",
+                        "what": f"{rule['fate']}：{rule['name']}（规则{rule['id']}）",
                         "n": n,
                         "share": n / max(total, 1),
                     }
@@ -123,16 +134,16 @@ def _trimmed(results: Results, hospital: str) -> Block | None:
 def hospitals(results: Results) -> Blocks:
     """One row per hospital: received, accepted, excluded, quarantined."""
     wide = results.accounts.pivot_table(index="hospital", columns="fate", values="n", aggfunc="sum", fill_value=0)
-    wide = wide.reindex(columns=[ACCEPTED, Fate.EXCLUDED.value, Fate.QUARANTINED.value], fill_value=0).reset_index()
-    wide["received"] = wide[[ACCEPTED, Fate.EXCLUDED.value, Fate.QUARANTINED.value]].sum(axis=1)
-    wide["share"] = wide[Fate.QUARANTINED.value] / wide["received"]
+    wide = wide.reindex(columns=[ACCEPTED, EXCLUDED, QUARANTINED], fill_value=0).reset_index()
+    wide["received"] = wide[[ACCEPTED, EXCLUDED, QUARANTINED]].sum(axis=1)
+    wide["share"] = wide[QUARANTINED] / wide["received"]
     wide["name"] = [results.hospital_name(c) if c else "（行不可读，机构未知）" for c in wide["hospital"]]
     wide = wide.sort_values(["share", "hospital"], ascending=[False, True])
     shown = wide.head(HOSPITALS_SHOWN)
     columns = [
         Column(name="hospital", label="代码", format=text), Column(name="name", label="医疗机构", format=text),
         Column(name="received", label="收到", format=count), Column(name=ACCEPTED, label="纳入", format=count),
-        Column(name=Fate.EXCLUDED.value, label="排除", format=count), Column(name=Fate.QUARANTINED.value, label="隔离", format=count),
+        Column(name=EXCLUDED, label="排除", format=count), Column(name=QUARANTINED, label="隔离", format=count),
         Column(name="share", label="隔离率", format=percent(2)),
     ]  # fmt: skip
     more = f"共 {len(wide)} 家，列出隔离率最高的 {HOSPITALS_SHOWN} 家；" if len(wide) > HOSPITALS_SHOWN else ""
@@ -181,14 +192,12 @@ def months(results: Results) -> Blocks:
 
 def unchecked(results: Results) -> Blocks:
     """Rules that could not be checked on this source, with the reason; never counted as passed."""
-    missing = results.facts["not_applicable"]
+    missing, rules = results.facts["not_applicable"], _rules(results)
     rows = pd.DataFrame(
-        [{"rule": f"规则{i}", "name": CATALOGUE[i].name_zh, "why": why} for i, why in missing.items() if i in CATALOGUE]
+        [{"rule": f"规则{i}", "name": rules[i]["name"], "why": why} for i, why in missing.items() if i in rules]
     )
-    applied = len(CATALOGUE) - len(rows)
-    blocks = chapter(
-        "规则", f"目录中 {len(CATALOGUE)} 条规则，本次应用 {applied} 条，{len(rows)} 条不适用（不算通过）。"
-    )
+    applied = len(rules) - len(rows)
+    blocks = chapter("规则", f"目录中 {len(rules)} 条规则，本次应用 {applied} 条，{len(rows)} 条不适用（不算通过）。")
     if len(rows):
         columns = [Column(name="rule", label="规则", format=text), Column(name="name", label="内容", format=text),
                    Column(name="why", label="不适用的原因", format=text)]  # fmt: skip
