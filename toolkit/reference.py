@@ -15,6 +15,7 @@ import pandas as pd
 
 from toolkit.cube import NONE, Basis
 from toolkit.errors import InputError
+from toolkit.key_codes import KeyCodes, sum_by
 from toolkit.params import RiskPolicy, RunParams
 
 GRADES = {0: "无死亡", 1: "低风险", 2: "中低风险", 3: "中高风险", 4: "高风险"}
@@ -53,24 +54,30 @@ def attach(cube: pd.DataFrame, params: RunParams, hospitals: pd.DataFrame, basis
         `code, level_group, tier` for every hospital of the cube.
     """
     frame = _on_basis(cube, params, hospitals, basis)
-    window = frame["year"].isin(range(params.baseline.first, params.baseline.last + 1)) if basis == "frozen" else None
-    base = frame if window is None else frame[window]
+    codes = KeyCodes(frame)
+    inside = (frame["drg"] != NONE).to_numpy()  # of the reference: grouped, and on the frozen basis of the first period
+    if basis == "frozen":
+        inside = inside & frame["year"].between(params.baseline.first, params.baseline.last).to_numpy()
     by_time = [] if basis == "frozen" else ["year"]
-    grouped = base[base["drg"] != NONE]
+    added: dict[str, np.ndarray] = {}
     for name in ("cost", "los"):
-        frame = _reference_mean(frame, grouped, name, ["level_group", "drg", *by_time], params)
-    frame = frame.merge(_weights(grouped, params, by_time), on=["drg", *by_time], how="left")
+        added |= _reference_mean(frame, codes, inside, name, ["level_group", "drg", *by_time], params)
+    frame = frame.assign(**added)
+    unused = [c for c in frame if c.startswith(("los", "surgical", "level", "ref_", "own_")) or c.endswith("_sq")]
+    grouped = frame.drop(columns=unused)[inside]  # a copy of few columns, not of all
+    frame["weight"] = _looked_up(codes, _weights(grouped, params, by_time), ["drg", *by_time], "weight")
     grades, insufficient = _grades(grouped, params, basis)
     if params.risk_grades.file is None:
         graded = grades[~grades["window"].isin(insufficient)]
-        graded = graded[["window", "drg", "grade"]].rename(columns={"grade": "risk_grade"})
-        key = frame["cycle"] if basis == "contemporaneous" else pd.Series("frozen", index=frame.index)
-        frame = frame.assign(window=key).merge(graded, on=["window", "drg"], how="left").drop(columns="window")
+        if basis == "frozen":
+            frame["risk_grade"] = _looked_up(codes, graded, ["drg"], "grade")
+        else:
+            frame["risk_grade"] = _looked_up(
+                codes, graded.rename(columns={"window": "cycle"}), ["cycle", "drg"], "grade"
+            )
     else:
         insufficient = {}  # deaths of this reference do not matter where the grades come from another
-        frame = frame.merge(
-            _table(params.risk_grades.file, "grade").rename(columns={"grade": "risk_grade"}), on="drg", how="left"
-        )
+        frame["risk_grade"] = _looked_up(codes, _table(params.risk_grades.file, "grade"), ["drg"], "grade")
     return Referenced(basis=basis, frame=frame, grades=grades, insufficient=insufficient)
 
 
@@ -82,43 +89,53 @@ def _on_basis(cube: pd.DataFrame, params: RunParams, hospitals: pd.DataFrame, ba
         price = frame["year"].map(params.price_index)
         for name in ("cost", "cost_kept"):
             frame[name], frame[f"{name}_sq"] = frame[name] / price, frame[f"{name}_sq"] / price**2
-    registry = hospitals.set_index("code")
-    groups = (
-        registry["level_group"] if params.reference.scope == "level_group" else pd.Series("all", index=registry.index)
-    )
+    registry = hospitals.set_index("code")[["level_group", "tier"]].astype(object)
+    if params.reference.scope == "region":
+        registry["level_group"] = "all"
     cycle = {y: label for label, years in params.periods.items() for y in range(years.first, years.last + 1)}
     surgical = {s.id: s.surgical for s in params.specialties}
+    # looked up once for each hospital and specialty, not for each row
+    hospital, codes = pd.factorize(frame["hospital"])[::-1]
+    specialty, of_specialty = pd.factorize(frame["specialty"])[::-1]
+    known = registry.reindex(hospital).fillna("")
     return frame.assign(
-        level_group=frame["hospital"].map(groups).fillna("").astype(str),
-        tier=frame["hospital"].map(registry["tier"]).fillna("").astype(str),
+        level_group=known["level_group"].to_numpy()[codes], tier=known["tier"].to_numpy()[codes],
         cycle=frame["year"].map(cycle),
-        surgical_specialty=frame["specialty"].map(surgical).fillna(False).astype(bool),
-    )
+        surgical_specialty=np.array([bool(surgical.get(s, False)) for s in specialty], dtype=bool)[of_specialty],
+    )  # fmt: skip
+
+
+def _looked_up(codes: KeyCodes, table: pd.DataFrame, keys: list[str], column: str) -> np.ndarray:
+    """`column` of a small table for every row of the frame, missing where the table has no row."""
+    group, first = codes.of(keys)
+    groups = codes.frame[keys].iloc[first]
+    found = groups.merge(table[[*keys, column]], on=keys, how="left", validate="one_to_one")
+    return found[column].to_numpy(dtype=float)[group]
 
 
 def _reference_mean(
-    frame: pd.DataFrame, grouped: pd.DataFrame, name: str, keys: list[str], params: RunParams
-) -> pd.DataFrame:  # fmt: skip
-    """Adds `ref_<name>` (mean over the reference, missing below the minimum cases) and `own_<name>`."""
-    total, count = f"{name}_kept", f"{name}_kept_n"
-    reference = grouped.groupby(keys, sort=True)[[total, count]].sum().rename(columns={total: "_sum", count: "_n"})
-    unit = (
-        grouped.groupby([*keys, "hospital", "specialty"], sort=True)[[count]].sum().rename(columns={count: "_unit_n"})
-    )
-    frame = frame.join(reference, on=keys).join(unit, on=[*keys, "hospital", "specialty"])
-    frame["_unit_n"] = frame["_unit_n"].fillna(0)
+    frame: pd.DataFrame, codes: KeyCodes, inside: np.ndarray, name: str, keys: list[str], params: RunParams
+) -> dict[str, np.ndarray]:  # fmt: skip
+    """`ref_<name>`, the mean over the reference, missing below the minimum cases, and `own_<name>`, by row."""
+    total, count = frame[f"{name}_kept"].to_numpy(float), frame[f"{name}_kept_n"].to_numpy(float)
+
+    def of_group(names: list[str], values: np.ndarray) -> np.ndarray:
+        group, first = codes.of(names)
+        return sum_by(group, len(first), values, inside)[group]
+
+    summed, cases = of_group(keys, total), of_group(keys, count)
+    own = [k for k in keys if k != "level_group"] + ["hospital"]  # a hospital is in one level group
+    unit = of_group([*own, "specialty"], count)
     if params.reference.leave_one_out:
-        own = grouped.groupby([*keys, "hospital"], sort=True)[[total, count]].sum()
-        own = own.rename(columns={total: "_own_sum", count: "_own_n"})
-        frame = frame.join(own, on=[*keys, "hospital"])
-        frame["_sum"] -= frame["_own_sum"].fillna(0)
-        frame["_n"] -= frame["_own_n"].fillna(0)
-        frame["_unit_n"] = 0.0
-    enough = frame["_n"] >= params.reference.minimum_cases
-    mean = (frame["_sum"] / frame["_n"]).where(enough)
-    frame[f"ref_{name}"] = mean.where(mean > 0)  # a reference of 0 divides nothing: leaves both sums
-    frame[f"own_{name}"] = (frame["_unit_n"] / frame["_n"]).where(enough)
-    return frame.drop(columns=[c for c in frame if c.startswith("_")])
+        summed = summed - of_group(own, total)
+        cases = cases - of_group(own, count)
+        unit = np.zeros_like(unit)
+    enough = cases >= params.reference.minimum_cases
+    with np.errstate(divide="ignore", invalid="ignore"):
+        mean = np.where(enough, summed / cases, np.nan)
+        share = np.where(enough, unit / cases, np.nan)
+    # a reference of 0 divides nothing: leaves both sums
+    return {f"ref_{name}": np.where(mean > 0, mean, np.nan), f"own_{name}": share}
 
 
 def _weights(grouped: pd.DataFrame, params: RunParams, by_time: list[str]) -> pd.DataFrame:

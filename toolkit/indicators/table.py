@@ -16,6 +16,7 @@ from scipy import stats
 
 from toolkit.errors import ContractBroken, EvaluationError
 from toolkit.indicators.base import Count, CubeExpression, Declared, Distribution, Indicator, Status, col
+from toolkit.key_codes import KeyCodes, distinct, sum_by
 from toolkit.reference import Referenced
 
 SUMS = ("x", "y", "xx", "all_y", "own_y", "rows")
@@ -40,17 +41,18 @@ def collect(
     pd.DataFrame
         One row per group and indicator; see the module. Sorted by group, indicators in the order given.
     """
-    frame = referenced.frame
-    by = list(by)
-    index = frame[by].drop_duplicates().sort_values(by)
+    frame, by = referenced.frame, list(by)
+    group, first = KeyCodes(frame).of(by)
+    chosen, groups = list(indicators), len(first)
     parts = []
-    for one in indicators:
-        sums = _sums(frame, one, by) if isinstance(one, Indicator) else _distinct(frame, one, by)
-        cells = index.merge(sums, on=by, how="left").assign(indicator=one.id, basis=referenced.basis)
-        parts.append(finish(cells, one, confidence))
-    cells = pd.concat(parts, ignore_index=True)
-    order = {one: i for i, one in enumerate(dict.fromkeys(cells["indicator"]))}
-    cells = cells.assign(_order=cells["indicator"].map(order)).sort_values([*by, "_order"], ignore_index=True)
+    for one in chosen:
+        sums = _sums(frame, one, group, groups) if isinstance(one, Indicator) else _distinct(frame, one, group, groups)
+        parts.append(finish(pd.DataFrame(sums), one, confidence))
+    # indicator after indicator -> group after group, without sorting; text only once, at the end
+    place = np.arange(groups * len(chosen)).reshape(len(chosen), groups).T.ravel()
+    cells = pd.concat(parts, ignore_index=True).take(place).reset_index(drop=True)
+    keys = frame[by].iloc[np.repeat(first, len(chosen))].reset_index(drop=True)
+    cells = keys.assign(indicator=np.tile([one.id for one in chosen], groups), basis=referenced.basis, **cells)
     return cells[[*by, "indicator", "basis", "n", "x", "y", "xx", "value", "se", "low", "high", "covered", "own_share", "status",
                   *[c for c in SUMS if c not in ("x", "y", "xx")]]]  # fmt: skip
 
@@ -90,37 +92,52 @@ def evaluate(frame: pd.DataFrame, expression: CubeExpression) -> pd.Series:
         ) from error  # fmt: skip
 
 
-def _sums(frame: pd.DataFrame, one: Indicator, by: list[str]) -> pd.DataFrame:
+def _sums(frame: pd.DataFrame, one: Indicator, group: np.ndarray, size: int) -> dict[str, np.ndarray]:
+    """The sums of every group; missing, not 0, where no row of the group counts."""
     counted = _true(frame, one.applies_to)
-    below = evaluate(frame, one.denominator if one.denominator is not None else col("n"))
-    rows = frame.loc[counted, by].assign(
-        x=evaluate(frame, one.numerator)[counted].astype(float), y=below[counted].astype(float)
-    )
-    among = _true(frame, one.among)[counted]
-    known = among & rows["x"].notna() & rows["y"].notna()
-    rows["rows"] = 1.0
-    rows["all_y"] = rows["y"].where(rows["y"].notna() & among, 0.0)
-    rows["xx"] = evaluate(frame, one.squares)[counted].where(known) if one.squares is not None else np.nan
+    below = evaluate(frame, one.denominator if one.denominator is not None else col("n")).to_numpy(float)
+    above = evaluate(frame, one.numerator).to_numpy(float)
+    among = counted & _true(frame, one.among)
+    known = among & ~np.isnan(above) & ~np.isnan(below)
+
+    def total(values: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        found = sum_by(group, size, values, rows)
+        found[np.bincount(group[rows], minlength=size) == 0] = np.nan
+        return found
+
+    nothing = np.full(size, np.nan)
+    xx = total(evaluate(frame, one.squares).to_numpy(float), known) if one.squares is not None else nothing
+    own = nothing
     if one.own_share is not None:
-        rows["own_y"] = (evaluate(frame, one.own_share)[counted] * rows["y"]).where(known)
-    else:
-        rows["own_y"] = np.nan
-    rows["x"], rows["y"] = rows["x"].where(known), rows["y"].where(known)
-    return rows.groupby(by, sort=True)[list(SUMS)].sum(min_count=1).reset_index()
+        share = evaluate(frame, one.own_share).to_numpy(float)
+        own = total(share * below, known & ~np.isnan(share))
+    every = total(np.where(among & ~np.isnan(below), below, 0.0), counted)
+    return {"x": total(above, known), "y": total(below, known), "xx": xx, "all_y": every, "own_y": own,
+            "rows": total(np.ones(len(frame)), counted)}  # fmt: skip
 
 
-def _distinct(frame: pd.DataFrame, one: Count, by: list[str]) -> pd.DataFrame:
-    rows = frame[_true(frame, one.among) & (frame["n"] > 0)]
-    counted = rows.groupby(by, sort=True).agg(x=(one.of, "nunique"), all_y=("n", "sum")).reset_index()
-    return counted.assign(
-        x=counted["x"].astype(float), y=counted["all_y"].astype(float), xx=np.nan, own_y=np.nan, rows=1.0
-    )
+def _distinct(frame: pd.DataFrame, one: Count, group: np.ndarray, size: int) -> dict[str, np.ndarray]:
+    rows = _true(frame, one.among) & (frame["n"] > 0).to_numpy()
+    values, kinds = KeyCodes(frame).of([one.of])
+    pairs = distinct(group[rows].astype(np.int64) * len(kinds) + values[rows], size * len(kinds))
+    present = np.bincount(group[rows], minlength=size) > 0
+    found = np.where(present, np.bincount(pairs // max(len(kinds), 1), minlength=size), np.nan)
+    cases = np.where(present, sum_by(group, size, frame["n"].to_numpy(float), rows), np.nan)
+    nothing = np.full(size, np.nan)
+    return {
+        "x": found,
+        "y": cases,
+        "xx": nothing,
+        "all_y": cases,
+        "own_y": nothing,
+        "rows": np.where(present, 1.0, np.nan),
+    }
 
 
-def _true(frame: pd.DataFrame, condition: CubeExpression | None) -> pd.Series:
+def _true(frame: pd.DataFrame, condition: CubeExpression | None) -> np.ndarray:
     if condition is None:
-        return pd.Series(True, index=frame.index)
-    return evaluate(frame, condition).fillna(False).astype(bool)
+        return np.ones(len(frame), dtype=bool)
+    return evaluate(frame, condition).fillna(False).astype(bool).to_numpy()
 
 
 def finish(cells: pd.DataFrame, one: Declared, confidence: float) -> pd.DataFrame:
