@@ -109,7 +109,7 @@ def _evaluate(params: RunParams, form: FormatMap, work: Path, progress: Progress
     facts = {
         "format": form.title, "grouping": form.grouping, "not_applicable": dict(intake.not_applicable),
         "insufficient": {basis: dict(r.insufficient) for basis, r in referenced.items()},
-        "synthetic": params.data.synthetic is not None, "scopes": SCOPES,
+        "synthetic": params.data.synthetic is not None, "scopes": list(SCOPES.items()),
         "rules": [
             {"id": r.id, "name": r.name_zh, "message": r.message_zh, "fate": r.fate.value, "scopes": list(r.scopes), "bit": BITS[r.id]}
             for r in RULES.values()

@@ -85,7 +85,7 @@ def by_measure(results: Results, hospital: str = "") -> Blocks:
     accepted = accounts[accounts["fate"] == ACCEPTED]
     total = int(accepted["n"].sum())
     rows = []
-    for scope, name in results.facts["scopes"].items():
+    for scope, name in results.facts["scopes"]:
         rules = [
             r for i, r in _rules(results).items() if scope in r["scopes"] and i not in results.facts["not_applicable"]
         ]
