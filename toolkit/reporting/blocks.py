@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import unicodedata
+from abc import abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
@@ -69,9 +70,9 @@ class Block(_Part):
 
     v: Literal[1] = VERSION
 
+    @abstractmethod
     def plain(self) -> str:
         """The block as text, for terminals and for nbval's comparison."""
-        raise NotImplementedError
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
         return {
