@@ -44,7 +44,8 @@ def build(
     -------
     pd.DataFrame
         `by`, `n` (discharges), then `<measure>`, `<measure>_n`, `<measure>_sq`; trimmed measures carry `@<basis>`.
-        Money in fen (squares in fen²), LOS in days. Sorted by `by`; missing keys are "".
+        Money in fen (squares in fen²), LOS in days. Sorted by `by`; missing keys are "";
+        keys that are text are categories.
     """
     table = _with_group(discharges, groups, params)
     frozen = None
@@ -55,11 +56,33 @@ def build(
     if "year" in by and discharges.count().execute() > ROWS_AT_ONCE:
         years = sorted(int(y) for y in discharges.select("year").distinct().execute()["year"])
     parts = [_sums_by(table.filter(_.year == year), params, frozen, by, connection) for year in years]
-    parts = parts or [_sums_by(table, params, frozen, by, connection)]
-    cube = pa.concat_tables(parts)
-    # sorted by codes and handed over once: sorting and copying wide text frames took a quarter of the whole
-    group, _first = KeyCodes(cube.select(list(by)).to_pandas()).of(by)
-    return cube.take(np.argsort(group, kind="stable")).to_pandas()
+    return _in_order(pa.concat_tables(parts or [_sums_by(table, params, frozen, by, connection)]), by)
+
+
+def _in_order(cube: pa.Table, by: Sequence[str]) -> pd.DataFrame:
+    """The cube sorted by its key, keys as categories, one column at a time: two whole copies of it never stand together."""
+    keys = {}
+    for name in by:
+        values = cube.column(name)
+        text = pa.types.is_string(values.type) or pa.types.is_large_string(values.type)
+        keys[name] = _categories(values) if text else pd.Series(values.to_numpy())
+    order = np.argsort(KeyCodes(pd.DataFrame(keys)).of(by).of_row, kind="stable")
+    columns: dict[str, Any] = {name: values.array.take(order) for name, values in keys.items()}
+    for name in [c for c in cube.column_names if c not in keys]:
+        columns[name] = cube.column(name).to_numpy()[order]
+        cube = cube.drop_columns([name])
+    return pd.DataFrame(columns, copy=False)
+
+
+def _categories(values: pa.ChunkedArray) -> pd.Series:
+    coded = values.combine_chunks().dictionary_encode()
+    found = np.asarray(coded.dictionary.to_pylist(), dtype=object)
+    place = np.argsort(found, kind="stable")
+    rank = np.empty(len(found), dtype=np.int32)
+    rank[place] = np.arange(len(found))
+    dtype = pd.CategoricalDtype(pd.Index(found[place], dtype="str"))
+    codes = rank[coded.indices.to_numpy()]
+    return pd.Series(pd.Categorical.from_codes(codes, dtype=dtype, validate=False))
 
 
 def _sums_by(table: Any, params: RunParams, frozen: Any | None, by: Sequence[str], connection: Any) -> pa.Table:

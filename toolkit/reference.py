@@ -15,7 +15,7 @@ import pandas as pd
 
 from toolkit.cube import NONE, Basis
 from toolkit.errors import InputError
-from toolkit.key_codes import KeyCodes, sum_by
+from toolkit.key_codes import KeyCodes, categories
 from toolkit.params import RiskPolicy, RunParams
 
 GRADES = {0: "无死亡", 1: "低风险", 2: "中低风险", 3: "中高风险", 4: "高风险"}
@@ -63,10 +63,8 @@ def attach(cube: pd.DataFrame, params: RunParams, hospitals: pd.DataFrame, basis
     for name in ("cost", "los"):
         added |= _reference_mean(frame, codes, inside, name, ["level_group", "drg", *by_time], params)
     frame = frame.assign(**added)
-    unused = [c for c in frame if c.startswith(("los", "surgical", "level", "ref_", "own_")) or c.endswith("_sq")]
-    grouped = frame.drop(columns=unused)[inside]  # a copy of few columns, not of all
-    frame["weight"] = _looked_up(codes, _weights(grouped, params, by_time), ["drg", *by_time], "weight")
-    grades, insufficient = _grades(grouped, params, basis)
+    frame["weight"] = _looked_up(codes, _weights(codes, inside, params, by_time), ["drg", *by_time], "weight")
+    grades, insufficient = _grades(codes, inside, params, basis)
     if params.risk_grades.file is None:
         graded = grades[~grades["window"].isin(insufficient)]
         if basis == "frozen":
@@ -94,23 +92,43 @@ def _on_basis(cube: pd.DataFrame, params: RunParams, hospitals: pd.DataFrame, ba
         registry["level_group"] = "all"
     cycle = {y: label for label, years in params.periods.items() for y in range(years.first, years.last + 1)}
     surgical = {s.id: s.surgical for s in params.specialties}
+    keys = {name: categories(frame[name]) for name in ("hospital", "specialty", "drg")}
     # looked up once for each hospital and specialty, not for each row
-    hospital, codes = pd.factorize(frame["hospital"])[::-1]
-    specialty, of_specialty = pd.factorize(frame["specialty"])[::-1]
-    known = registry.reindex(hospital).fillna("")
+    hospital, specialty = keys["hospital"].cat, keys["specialty"].cat
+    known = registry.reindex(hospital.categories).fillna("")
+    is_surgical = np.array([bool(surgical.get(s, False)) for s in specialty.categories], dtype=bool)
     return frame.assign(
-        level_group=known["level_group"].to_numpy()[codes], tier=known["tier"].to_numpy()[codes],
-        cycle=frame["year"].map(cycle),
-        surgical_specialty=np.array([bool(surgical.get(s, False)) for s in specialty], dtype=bool)[of_specialty],
-    )  # fmt: skip
+        **keys,
+        **{name: _spread(known[name], hospital.codes.to_numpy()) for name in ("level_group", "tier")},
+        cycle=_spread(pd.Series(years := np.unique(frame["year"])).map(cycle), np.searchsorted(years, frame["year"])),
+        surgical_specialty=is_surgical[specialty.codes.to_numpy()] if len(frame) else False,
+    )
+
+
+def _spread(values: pd.Series, codes: np.ndarray) -> pd.Categorical:
+    """The value of every code, as categories in sorted order."""
+    small = pd.Categorical(values)
+    return pd.Categorical.from_codes(small.codes[codes], dtype=small.dtype, validate=False)
 
 
 def _looked_up(codes: KeyCodes, table: pd.DataFrame, keys: list[str], column: str) -> np.ndarray:
     """`column` of a small table for every row of the frame, missing where the table has no row."""
-    group, first = codes.of(keys)
-    groups = codes.frame[keys].iloc[first]
-    found = groups.merge(table[[*keys, column]], on=keys, how="left", validate="one_to_one")
-    return found[column].to_numpy(dtype=float)[group]
+    groups = codes.of(keys)
+    found = _keys(codes, keys).merge(table[[*keys, column]], on=keys, how="left", validate="one_to_one")
+    return found[column].to_numpy(dtype=float)[groups.of_row]
+
+
+def _keys(codes: KeyCodes, keys: list[str]) -> pd.DataFrame:
+    """The key values of every group, one row each; text, not categories."""
+    rows = codes.frame[keys].iloc[codes.of(keys).first].reset_index(drop=True)
+    return rows.astype({k: "str" for k in keys if isinstance(rows[k].dtype, pd.CategoricalDtype)})
+
+
+def _sums(codes: KeyCodes, inside: np.ndarray, keys: list[str], columns: list[str]) -> pd.DataFrame:
+    """Σ of the columns over the rows inside, one row per group that has one: `keys`, the columns."""
+    groups = codes.of(keys)
+    sums = {c: groups.sum(codes.frame[c].to_numpy(float), inside) for c in columns}
+    return _keys(codes, keys).assign(**sums)[groups.any(inside)].reset_index(drop=True)
 
 
 def _reference_mean(
@@ -120,12 +138,14 @@ def _reference_mean(
     total, count = frame[f"{name}_kept"].to_numpy(float), frame[f"{name}_kept_n"].to_numpy(float)
 
     def of_group(names: list[str], values: np.ndarray) -> np.ndarray:
-        group, first = codes.of(names)
-        return sum_by(group, len(first), values, inside)[group]
+        groups = codes.of(names)
+        sums = groups.sum(values, inside)
+        return sums if len(groups) == len(values) and groups.in_order else sums[groups.of_row]
 
     summed, cases = of_group(keys, total), of_group(keys, count)
-    own = [k for k in keys if k != "level_group"] + ["hospital"]  # a hospital is in one level group
-    unit = of_group([*own, "specialty"], count)
+    by_time = [k for k in keys if k == "year"]
+    own = ["hospital", *by_time, "drg"]  # a hospital is in one level group
+    unit = of_group(["hospital", "specialty", *by_time, "drg"], count)
     if params.reference.leave_one_out:
         summed = summed - of_group(own, total)
         cases = cases - of_group(own, count)
@@ -138,20 +158,19 @@ def _reference_mean(
     return {f"ref_{name}": np.where(mean > 0, mean, np.nan), f"own_{name}": share}
 
 
-def _weights(grouped: pd.DataFrame, params: RunParams, by_time: list[str]) -> pd.DataFrame:
+def _weights(codes: KeyCodes, inside: np.ndarray, params: RunParams, by_time: list[str]) -> pd.DataFrame:
     """`drg` (and `year`), `weight`: mean cost of the DRG ÷ mean cost of all grouped cases, or as published."""
     policy = params.weights
     if policy.source == "file":
         assert policy.file is not None  # noqa: S101  WeightPolicy checks it
         table = _table(policy.file, "weight")
-        years = grouped[by_time].drop_duplicates()
-        return table.merge(years, how="cross") if by_time else table
+        return table.merge(_keys(codes, by_time), how="cross") if by_time else table
     if policy.source == "records":
-        sums = grouped.groupby(["drg", *by_time])[["carried_weight", "carried_weight_n"]].sum()
+        sums = _sums(codes, inside, ["drg", *by_time], ["carried_weight", "carried_weight_n"])
         weight = sums["carried_weight"] / sums["carried_weight_n"].where(sums["carried_weight_n"] > 0) / 10_000
-        return weight.rename("weight").reset_index()
+        return sums.assign(weight=weight)[["drg", *by_time, "weight"]]
     cost = "cost_kept" if policy.trimmed else "cost"
-    sums = grouped.groupby(["drg", *by_time])[[cost, f"{cost}_n", "n"]].sum().reset_index()
+    sums = _sums(codes, inside, ["drg", *by_time], [cost, f"{cost}_n", "n"])
     sums["mean"] = sums[cost] / sums[f"{cost}_n"].where(sums[f"{cost}_n"] > 0)
     # A grouped case without usable cost stands at the mean of its DRG, so that the reference's own CMI is exactly 1.
     known = sums[sums["mean"].notna()].assign(expected=lambda f: f["mean"] * f["n"])
@@ -186,9 +205,12 @@ def _table(path: Path, column: str) -> pd.DataFrame:
 # --- risk grades --------------------------------------------------------------------------------------------------------
 
 
-def _grades(grouped: pd.DataFrame, params: RunParams, basis: Basis) -> tuple[pd.DataFrame, dict[str, str]]:
-    window = grouped["cycle"] if basis == "contemporaneous" else pd.Series("frozen", index=grouped.index)
-    sums = grouped.assign(window=window).groupby(["window", "drg"])[["died_n", "died"]].sum().reset_index()
+def _grades(
+    codes: KeyCodes, inside: np.ndarray, params: RunParams, basis: Basis
+) -> tuple[pd.DataFrame, dict[str, str]]:  # fmt: skip
+    keys = ["cycle", "drg"] if basis == "contemporaneous" else ["drg"]
+    sums = _sums(codes, inside, keys, ["died_n", "died"]).astype({"died_n": "int64", "died": "int64"})
+    sums = sums.rename(columns={"cycle": "window"}) if "cycle" in sums else sums.assign(window="frozen")
     tables, insufficient = [], {}
     for label, part in sums.groupby("window"):
         table = risk_grades(part.rename(columns={"died_n": "n"}).drop(columns="window"), params.risk_grades)

@@ -9,6 +9,7 @@ share of the unit in its own reference), `status`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,11 +17,13 @@ from scipy import stats
 
 from toolkit.errors import ContractBroken, EvaluationError
 from toolkit.indicators.base import Count, CubeExpression, Declared, Distribution, Indicator, Status, col
-from toolkit.key_codes import KeyCodes, distinct, sum_by
+from toolkit.key_codes import Groups, KeyCodes, distinct
 from toolkit.reference import Referenced
 
 SUMS = ("x", "y", "xx", "all_y", "own_y", "rows")
 NO_SPREAD = 1e-13
+# a value; no row that it is for; a reference, but no case of its kind; no reference
+STATUS = pd.array([Status.VALUE, Status.NOT_APPLICABLE, Status.TOO_FEW, Status.NO_REFERENCE], dtype="str")
 DIGITS = 12  # significant digits kept, so that results do not depend on the order of additions
 
 
@@ -42,19 +45,29 @@ def collect(
         One row per group and indicator; see the module. Sorted by group, indicators in the order given.
     """
     frame, by = referenced.frame, list(by)
-    group, first = KeyCodes(frame).of(by)
-    chosen, groups = list(indicators), len(first)
+    codes = KeyCodes(frame)
+    groups = codes.of(by)
+    chosen, size = list(indicators), len(groups)
     parts = []
     for one in chosen:
-        sums = _sums(frame, one, group, groups) if isinstance(one, Indicator) else _distinct(frame, one, group, groups)
-        parts.append(finish(pd.DataFrame(sums), one, confidence))
+        sums = _sums(frame, one, groups) if isinstance(one, Indicator) else _distinct(frame, one, groups, codes)
+        parts.append(finish(pd.DataFrame(sums, copy=False), one, confidence))
     # indicator after indicator -> group after group, without sorting; text only once, at the end
-    place = np.arange(groups * len(chosen)).reshape(len(chosen), groups).T.ravel()
-    cells = pd.concat(parts, ignore_index=True).take(place).reset_index(drop=True)
-    keys = frame[by].iloc[np.repeat(first, len(chosen))].reset_index(drop=True)
-    cells = keys.assign(indicator=np.tile([one.id for one in chosen], groups), basis=referenced.basis, **cells)
+    place = np.arange(size * len(chosen)).reshape(len(chosen), size).T.ravel()
+    cells = pd.concat(parts, ignore_index=True)
+    cells = pd.DataFrame({c: cells[c].array.take(place) for c in cells}, copy=False)
+    keys = {name: _text(frame[name].iloc[groups.first]).repeat(len(chosen)) for name in by}
+    named = pd.array([one.id for one in chosen], dtype="str").take(np.tile(np.arange(len(chosen)), size))
+    cells = pd.DataFrame({**keys, "indicator": named, "basis": referenced.basis, **cells}, copy=False)
     return cells[[*by, "indicator", "basis", "n", "x", "y", "xx", "value", "se", "low", "high", "covered", "own_share", "status",
                   *[c for c in SUMS if c not in ("x", "y", "xx")]]]  # fmt: skip
+
+
+def _text(keys: pd.Series) -> Any:
+    """Key values as they are, categories as text."""
+    if not isinstance(keys.dtype, pd.CategoricalDtype):
+        return keys.array
+    return pd.array(keys.cat.categories, dtype="str").take(keys.cat.codes.to_numpy(), allow_fill=True)
 
 
 def roll_up(
@@ -92,40 +105,41 @@ def evaluate(frame: pd.DataFrame, expression: CubeExpression) -> pd.Series:
         ) from error  # fmt: skip
 
 
-def _sums(frame: pd.DataFrame, one: Indicator, group: np.ndarray, size: int) -> dict[str, np.ndarray]:
+def _sums(frame: pd.DataFrame, one: Indicator, groups: Groups) -> dict[str, np.ndarray]:
     """The sums of every group; missing, not 0, where no row of the group counts."""
     counted = _true(frame, one.applies_to)
     below = evaluate(frame, one.denominator if one.denominator is not None else col("n")).to_numpy(float)
     above = evaluate(frame, one.numerator).to_numpy(float)
     among = counted & _true(frame, one.among)
-    known = among & ~np.isnan(above) & ~np.isnan(below)
+    divided = ~np.isnan(below)
+    known = among & divided & ~np.isnan(above)
+    found = groups.any(known)
 
     def total(values: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        found = sum_by(group, size, values, rows)
-        found[np.bincount(group[rows], minlength=size) == 0] = np.nan
-        return found
+        return np.where(found, groups.sum(values, rows), np.nan)
 
-    nothing = np.full(size, np.nan)
-    xx = total(evaluate(frame, one.squares).to_numpy(float), known) if one.squares is not None else nothing
-    own = nothing
+    own = np.full(len(groups), np.nan)
+    xx = own if one.squares is None else total(evaluate(frame, one.squares).to_numpy(float), known)
     if one.own_share is not None:
         share = evaluate(frame, one.own_share).to_numpy(float)
-        own = total(share * below, known & ~np.isnan(share))
-    every = total(np.where(among & ~np.isnan(below), below, 0.0), counted)
+        shared = known & ~np.isnan(share)
+        own = np.where(groups.any(shared), groups.sum(share * below, shared), np.nan)
+    applicable = groups.any(counted)
+    every = np.where(applicable, groups.sum(below, among & divided), np.nan)
     return {"x": total(above, known), "y": total(below, known), "xx": xx, "all_y": every, "own_y": own,
-            "rows": total(np.ones(len(frame)), counted)}  # fmt: skip
+            "rows": np.where(applicable, groups.sum(counted), np.nan)}  # fmt: skip
 
 
-def _distinct(frame: pd.DataFrame, one: Count, group: np.ndarray, size: int) -> dict[str, np.ndarray]:
+def _distinct(frame: pd.DataFrame, one: Count, groups: Groups, codes: KeyCodes) -> dict[str, np.ndarray]:
     rows = _true(frame, one.among) & (frame["n"] > 0).to_numpy()
-    values, kinds = KeyCodes(frame).of([one.of])
-    pairs = distinct(group[rows].astype(np.int64) * len(kinds) + values[rows], size * len(kinds))
-    present = np.bincount(group[rows], minlength=size) > 0
-    found = np.where(present, np.bincount(pairs // max(len(kinds), 1), minlength=size), np.nan)
-    cases = np.where(present, sum_by(group, size, frame["n"].to_numpy(float), rows), np.nan)
-    nothing = np.full(size, np.nan)
+    values = codes.of([one.of])
+    pairs = groups.of_row[rows].astype(np.int64) * len(values) + values.of_row[rows]
+    present = groups.any(rows)
+    found = np.bincount(distinct(pairs, len(groups) * len(values)) // max(len(values), 1), minlength=len(groups))
+    cases = np.where(present, groups.sum(frame["n"].to_numpy(float), rows), np.nan)
+    nothing = np.full(len(groups), np.nan)
     return {
-        "x": found,
+        "x": np.where(present, found, np.nan),
         "y": cases,
         "xx": nothing,
         "all_y": cases,
@@ -151,11 +165,8 @@ def finish(cells: pd.DataFrame, one: Declared, confidence: float) -> pd.DataFram
     else:
         se, low, high = _interval(one.distribution, x, y, cells["xx"].astype(float), confidence)
         se, low, high = scale * se, scale * low, scale * high
-    status = np.select(
-        [value.notna(), cells["rows"].fillna(0) == 0, y == 0],
-        [Status.VALUE.value, Status.NOT_APPLICABLE.value, Status.TOO_FEW.value],  # a reference, but no case of its kind
-        default=Status.NO_REFERENCE.value,
-    )  # fmt: skip
+    why = np.select([value.notna(), cells["rows"].fillna(0) == 0, y == 0], [0, 1, 2], default=3)
+    status = STATUS.take(why)
     covered = y.fillna(0) / cells["all_y"].where(cells["all_y"] > 0)
     return cells.assign(
         n=y.fillna(0).round().astype("int64"), value=_rounded(value), se=_rounded(se), low=_rounded(low), high=_rounded(high),
