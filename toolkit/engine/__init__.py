@@ -1,0 +1,116 @@
+"""The query engine: the only place that knows which one it is.
+
+DuckDB in this process by default; Spark in local mode where a run asks for it (optional extra `spark`, Java 17). Either way
+the same Ibis expressions run on typed tables. Files are read by DuckDB in both cases: one parser of CSV, with its line
+numbers and its refusals, and text rows are handed to Spark as Parquet.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Sequence
+from itertools import count
+from pathlib import Path
+from typing import Any, Literal
+
+import ibis
+
+from toolkit.errors import EvaluationError
+
+Engine = Literal["duckdb", "spark"]
+
+
+def connect(
+    work: Path, readable: Sequence[Path] = (), *, engine: Engine = "duckdb", threads: int | None = None, memory: str = "3GB"
+) -> Any:  # fmt: skip
+    """An Ibis connection to an engine whose reader of files can reach the given folders and nothing else.
+
+    Parameters
+    ----------
+    work
+        Folder for spilled and intermediate files; created if absent.
+    readable
+        Files or folders with input.
+    engine
+        Spark reads no file but what the toolkit itself has written to `work`. One Spark session a process.
+    threads, memory
+        Limits; all cores and 3 GB by default. Beyond the memory limit both engines spill to `work`.
+
+    Raises
+    ------
+    EvaluationError
+        Spark is asked for and pyspark or Java is missing.
+    """
+    threads = threads or os.cpu_count() or 1
+    duckdb = _duckdb(work, readable, threads, memory if engine == "duckdb" else "1GB")
+    if engine == "duckdb":
+        return duckdb
+    if missing := missing_for_spark():
+        duckdb.disconnect()
+        raise EvaluationError(
+            f"无法使用 Spark 引擎: 缺少 {missing}", f"the Spark engine needs {missing}", where="engine: spark",
+            remedy="安装 pip install 'speceval[spark]' 与 Java 17, 或改用 engine: duckdb",
+            remedy_english="install them, or use engine: duckdb",
+        )  # fmt: skip
+    from toolkit.engine.spark import Connection
+
+    return Connection.open(work.resolve(), duckdb, threads=threads, memory=memory)
+
+
+def missing_for_spark() -> str:
+    """What Spark lacks on this machine, or an empty string."""
+    from importlib.util import find_spec
+
+    home = os.environ.get("JAVA_HOME")
+    lacking = ["pyspark"] * (find_spec("pyspark") is None)
+    lacking += ["Java 17"] * (not (home and (Path(home) / "bin" / "java").exists()) and shutil.which("java") is None)
+    return "、".join(lacking)
+
+
+def _duckdb(work: Path, readable: Sequence[Path], threads: int, memory: str) -> Any:
+    work.mkdir(parents=True, exist_ok=True)
+    folders = {str((p if p.is_dir() else p.parent).resolve()) + os.sep for p in (work, *readable)}
+    connection = ibis.duckdb.connect(
+        threads=threads, memory_limit=memory, temp_directory=str(work.resolve() / "spill")
+    )  # fmt: skip
+    # Order matters: once external access is off, folders can no longer be added, and the lock closes the rest.
+    raw = connection.con
+    raw.execute("SET allowed_directories = ?", [sorted(folders)])
+    raw.execute("SET enable_external_access = false")
+    raw.execute("SET python_enable_replacements = false")
+    raw.execute("SET lock_configuration = true")
+    return connection
+
+
+_numbers = count()
+
+
+def handed_over(connection: Any, name: str) -> Any:
+    """A table that the reader of files has made, as a table of the engine."""
+    if connection.name == "duckdb":
+        return connection.table(name)
+    return connection.hand_over(name, next(_numbers))
+
+
+def write_parquet(connection: Any, table: Any, path: Path, *, order_by: Sequence[str] = ()) -> int:
+    """Write an expression as zstd Parquet, sorted; returns the number of rows written.
+
+    DuckDB writes a file, Spark a folder of files under the same name; `read_parquet` and pandas read either.
+    """
+    ordered = table.order_by(list(order_by)) if order_by else table
+    if connection.name != "duckdb":
+        return int(connection.write(ordered, path))
+    sql = ibis.to_sql(ordered, dialect="duckdb")
+    try:
+        # COPY takes no bound path; this one is built by the program, and a quote in a folder's name is doubled.
+        quoted = str(path).replace("'", "''")
+        [(rows,)] = connection.con.execute(
+            f"COPY ({sql}) TO '{quoted}' (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 122880)"
+        ).fetchall()
+    except OSError as error:
+        raise EvaluationError(
+            "无法写入中间数据", f"cannot write: {error.strerror}", where=str(path),
+            remedy="检查磁盘空间和写权限", remedy_english="check disk space and permissions",
+        ) from error  # fmt: skip
+    return int(rows)

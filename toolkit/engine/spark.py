@@ -1,0 +1,125 @@
+"""Spark in local mode behind the same Ibis expressions; imported only where a run asks for it.
+
+Ibis translates; where its Spark SQL would mean something else than its DuckDB SQL without saying so, `Dialect` and
+`Connection` make it mean the same. What an expression must avoid itself: a window inside `filter`, a division by zero, the
+value of a hash (it decides only what is equal).
+"""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import ibis.expr.datatypes as dt
+import ibis.expr.operations as ops
+import pandas as pd
+import pyarrow as pa
+from ibis.backends.duckdb.converter import DuckDBPandasData
+from ibis.backends.sql.compilers.pyspark import PySparkCompiler
+from ibis.formats.pyarrow import PyArrowData, PyArrowSchema
+from pyspark.sql import SparkSession
+
+with warnings.catch_warnings():
+    # said of conversions to and from pandas, which `Connection` replaces by Arrow
+    warnings.filterwarnings("ignore", "PySpark does not yet fully support pandas", FutureWarning)
+    import ibis.backends.pyspark as ibis_pyspark
+
+CONFIGURATION = {
+    "spark.ui.enabled": "false",
+    # one machine: nothing listens on its network
+    "spark.driver.bindAddress": "127.0.0.1",
+    "spark.driver.host": "127.0.0.1",
+    "spark.sql.session.timeZone": "UTC",
+    # an overflow or an impossible cast is an error, never a wrong number
+    "spark.sql.ansi.enabled": "true",
+    "spark.sql.parquet.compression.codec": "zstd",
+    "spark.hadoop.mapreduce.fileoutputcommitter.marksuccessfuljobs": "false",
+    "spark.ui.showConsoleProgress": "false",
+}
+
+
+class Dialect(PySparkCompiler):
+    """Ibis' Spark SQL with two meanings mended."""
+
+    # Spark's own `hash` has 32 bits: among 72 million records it takes thousands of different stays for one
+    SIMPLE_OPS = {ops.Hash: "xxhash64"}  # noqa: RUF012  as Ibis declares it
+
+    def visit_Sum(self, op: Any, *, arg: Any, where: Any) -> Any:
+        # Spark adds 64-bit integers in 64 bits, which squares of costs soon exceed; DuckDB in 128
+        if op.arg.dtype.is_integer():
+            arg = self.cast(arg, dt.Decimal(38, 0))
+        return super().visit_Sum(op, arg=arg, where=where)
+
+
+class Connection(ibis_pyspark.Backend):
+    """Ibis on Spark, with Arrow instead of pandas on the way in and out, and a DuckDB beside it that reads files."""
+
+    name = "pyspark"
+    compiler = Dialect()
+    door: Any = None  # the DuckDB connection
+    folder: Path
+
+    @classmethod
+    def open(cls, work: Path, door: Any, *, threads: int, memory: str) -> Connection:
+        """Spark on this machine; tables and spilled data lie in `work`."""
+        builder = SparkSession.builder.master(f"local[{threads}]").appName("speceval")
+        settings = CONFIGURATION | {
+            "spark.driver.memory": memory.lower().removesuffix("b"),
+            "spark.sql.shuffle.partitions": str(threads),
+            "spark.local.dir": str(work / "spill"),
+            "spark.sql.warehouse.dir": str(work / "tables"),
+        }
+        for key, value in settings.items():
+            builder = builder.config(key, value)
+        connection = cls(builder.getOrCreate())
+        connection.reconnect()
+        connection.door, connection.folder = door, work / "handed-over"
+        connection._session.sparkContext.setLogLevel("ERROR")
+        return connection
+
+    @property
+    def con(self) -> Any:
+        """What reads files: the DuckDB beside Spark."""
+        return self.door.con
+
+    def hand_over(self, name: str, number: int) -> Any:
+        """A table of the door as one of Spark, by way of a Parquet file."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path = self.folder / f"{name}-{number}.parquet"
+        self.door.table(name).to_parquet(path, compression="zstd")
+        return self.read_parquet(path)
+
+    def write(self, table: Any, path: Path) -> int:
+        """A folder of zstd Parquet files; returns the number of rows."""
+        self._run_pre_execute_hooks(table)
+        self._session.sql(self.compile(table)).write.mode("overwrite").parquet(str(path))
+        return int(self._session.read.parquet(str(path)).count())
+
+    def disconnect(self) -> None:
+        self.door.disconnect()
+        super().disconnect()
+
+    def _register_in_memory_table(self, op: Any) -> None:
+        table = op.data.to_pyarrow(op.schema)
+        self._session.createDataFrame(table).createOrReplaceTempView(op.name)
+
+    def to_pyarrow(self, expr: Any, /, *, params: Any = None, limit: Any = None, **kwargs: Any) -> Any:
+        table = expr.as_table()
+        found = self._collected(table, params, limit)
+        return expr.__pyarrow_result__(PyArrowData.convert_table(found, table.schema()))
+
+    def execute(self, expr: Any, /, *, params: Any = None, limit: Any = None, **kwargs: Any) -> Any:
+        table = expr.as_table()
+        found = self._collected(table, params, limit)
+        # as Ibis does for DuckDB, so that a missing value looks the same from both
+        frame = pd.DataFrame(
+            {name: (column.to_pylist() if column.null_count else column.to_pandas())
+             for name, column in zip(found.column_names, found.columns, strict=True)}
+        )  # fmt: skip
+        return expr.__pandas_result__(DuckDBPandasData.convert_table(frame, table.schema()))
+
+    def _collected(self, table: Any, params: Any, limit: Any) -> pa.Table:
+        self._run_pre_execute_hooks(table)
+        found = self._session.sql(self.compile(table, params=params, limit=limit)).toArrow()
+        return found.cast(PyArrowSchema.from_ibis(table.schema()))
