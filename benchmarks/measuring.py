@@ -107,7 +107,12 @@ def _assert_equal(names: Sequence[str], kept: Sequence[Path]) -> None:
     for name, path in written[1:]:
         # counts and money exactly, and squares too: all are sums of integers
         pd.testing.assert_frame_equal(
-            first, pd.read_parquet(path), check_exact=True, check_dtype=False, obj=f"{written[0][0]} and {name}"
+            first,
+            pd.read_parquet(path).astype(first.dtypes),
+            check_exact=True,
+            check_dtype=False,
+            check_categorical=False,
+            obj=f"{written[0][0]} and {name}",
         )
 
 

@@ -24,6 +24,9 @@ SUMS = ("x", "y", "xx", "all_y", "own_y", "rows")
 NO_SPREAD = 1e-13
 # a value; no row that it is for; a reference, but no case of its kind; no reference
 STATUS = pd.array([Status.VALUE, Status.NOT_APPLICABLE, Status.TOO_FEW, Status.NO_REFERENCE], dtype="str")
+STATUS_TYPE = pd.CategoricalDtype(STATUS)
+NUMBERS = ("n", "x", "y", "xx", "value", "se", "low", "high", "covered", "own_share", "all_y", "own_y", "rows")
+COLUMNS = (*NUMBERS[:10], "status", *NUMBERS[10:])
 DIGITS = 12  # significant digits kept, so that results do not depend on the order of additions
 
 
@@ -52,22 +55,20 @@ def collect(
     for one in chosen:
         sums = _sums(frame, one, groups) if isinstance(one, Indicator) else _distinct(frame, one, groups, codes)
         parts.append(finish(pd.DataFrame(sums, copy=False), one, confidence))
-    # indicator after indicator -> group after group, without sorting; text only once, at the end
-    place = np.arange(size * len(chosen)).reshape(len(chosen), size).T.ravel()
-    cells = pd.concat(parts, ignore_index=True)
-    cells = pd.DataFrame({c: cells[c].array.take(place) for c in cells}, copy=False)
-    keys = {name: _text(frame[name].iloc[groups.first]).repeat(len(chosen)) for name in by}
+    # indicators side by side, then row by row: group after group, without sorting; text only once, at the end
+    cells = {c: np.column_stack([part[c].to_numpy() for part in parts]).ravel() for c in NUMBERS}
+    status = np.column_stack([part["status"].cat.codes.to_numpy() for part in parts]).ravel()
+    keys = {name: _text(frame[name], np.repeat(groups.first, len(chosen))) for name in by}
     named = pd.array([one.id for one in chosen], dtype="str").take(np.tile(np.arange(len(chosen)), size))
-    cells = pd.DataFrame({**keys, "indicator": named, "basis": referenced.basis, **cells}, copy=False)
-    return cells[[*by, "indicator", "basis", "n", "x", "y", "xx", "value", "se", "low", "high", "covered", "own_share", "status",
-                  *[c for c in SUMS if c not in ("x", "y", "xx")]]]  # fmt: skip
+    made = {**keys, "indicator": named, "basis": referenced.basis, **cells, "status": STATUS.take(status)}
+    return pd.DataFrame(made, copy=False)[[*by, "indicator", "basis", *COLUMNS]]
 
 
-def _text(keys: pd.Series) -> Any:
-    """Key values as they are, categories as text."""
+def _text(keys: pd.Series, rows: np.ndarray) -> Any:
+    """Key values of these rows as they are, categories as text."""
     if not isinstance(keys.dtype, pd.CategoricalDtype):
-        return keys.array
-    return pd.array(keys.cat.categories, dtype="str").take(keys.cat.codes.to_numpy(), allow_fill=True)
+        return keys.array.take(rows)
+    return pd.array(keys.cat.categories, dtype="str").take(keys.cat.codes.to_numpy()[rows], allow_fill=True)
 
 
 def roll_up(
@@ -91,7 +92,8 @@ def roll_up(
             )  # fmt: skip
         sums = part.groupby(by, sort=True)[list(SUMS)].sum(min_count=1).reset_index()
         parts.append(finish(sums.assign(indicator=id_, basis=part["basis"].iloc[0]), one, confidence))
-    return pd.concat(parts, ignore_index=True)
+    rolled = pd.concat(parts, ignore_index=True)
+    return rolled.assign(status=STATUS.take(rolled["status"].cat.codes.to_numpy()))
 
 
 def evaluate(frame: pd.DataFrame, expression: CubeExpression) -> pd.Series:
@@ -166,7 +168,7 @@ def finish(cells: pd.DataFrame, one: Declared, confidence: float) -> pd.DataFram
         se, low, high = _interval(one.distribution, x, y, cells["xx"].astype(float), confidence)
         se, low, high = scale * se, scale * low, scale * high
     why = np.select([value.notna(), cells["rows"].fillna(0) == 0, y == 0], [0, 1, 2], default=3)
-    status = STATUS.take(why)
+    status = pd.Categorical.from_codes(why, dtype=STATUS_TYPE, validate=False)
     covered = y.fillna(0) / cells["all_y"].where(cells["all_y"] > 0)
     return cells.assign(
         n=y.fillna(0).round().astype("int64"), value=_rounded(value), se=_rounded(se), low=_rounded(low), high=_rounded(high),
