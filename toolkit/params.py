@@ -186,6 +186,12 @@ class RiskPolicy(Section):
     file: YamlPath | None = Field(None, title="外部分级表", description="CSV: drg,grade")
 
 
+class IndicatorPolicy(Section):
+    """指标计算中的政策选择."""
+
+    rarefied_at: int = Field(100, title="DRG 组数的共同例数", ge=1)
+
+
 class ChangePolicy(Section):
     """建设前后变化 and its verdict."""
 
@@ -223,6 +229,7 @@ class RunParams(Section):
     exclusions: ExclusionPolicy = Field(ExclusionPolicy(), title="排除")
     weights: WeightPolicy = Field(WeightPolicy(), title="权重")
     risk_grades: RiskPolicy = Field(RiskPolicy(), title="风险分级")
+    indicators: IndicatorPolicy = Field(IndicatorPolicy(), title="指标")
     price_index: dict[int, float] = Field(
         default={},
         title="价格指数",
@@ -278,7 +285,7 @@ class RunParams(Section):
         return next(iter(self.periods.values()))
 
 
-POLICY_SECTIONS = ("reference", "trimming", "exclusions", "weights", "risk_grades", "change")
+POLICY_SECTIONS = ("reference", "trimming", "exclusions", "weights", "risk_grades", "indicators", "change")
 _WORDS = {
     True: "是", False: "否", None: "无", "region": "全区域", "level_group": "同级别组", "iqr": "四分位距法",
     "percentile": "百分位法", "sd": "标准差法", "none": "不裁剪", "same": "同上", "reference": "参照数据", "records": "病案自带",

@@ -185,7 +185,8 @@ def all_cells(referenced: dict[Any, Referenced], units: pd.DataFrame, params: Ru
             of_level = Referenced(basis=reference.basis, frame=rows, grades=reference.grades, insufficient={})
             for time in ("year", "cycle"):
                 cells = collect(
-                    of_level, CATALOGUE.values(), [*(keys or ("region",)), time], confidence=params.change.confidence
+                    of_level, CATALOGUE.values(), [*(keys or ("region",)), time], confidence=params.change.confidence,
+                    policy=params.indicators,
                 )
                 parts.append(
                     cells.rename(columns={time: "period"}).assign(level=level, period=lambda f: f["period"].astype(str))

@@ -15,7 +15,7 @@ from toolkit.indicators.base import catalogue
 from toolkit.indicators.table import collect
 from toolkit.reference import attach
 
-AT_THE_CUBE = ("reference", "weights", "risk_grades")  # policies that come after it: examples may share a cube
+AT_THE_CUBE = ("reference", "weights", "risk_grades", "indicators")  # policies that come after it: examples may share a cube
 
 
 def key_of(indicator) -> str:
@@ -55,7 +55,8 @@ def test_worked_example(engine, taken_in, indicator):
     frame, params = frame_of(indicator), rows.params(**indicator.example.policy)
     own = cube[cube["hospital"].str.startswith(f"{indicator.id}:")].reset_index(drop=True)
     for basis in cubes.BASES:  # one year: both bases have the same reference
-        cells = collect(attach(own, params, rows.registry_of(frame), basis), [indicator], ["hospital"])
+        referenced = attach(own, params, rows.registry_of(frame), basis)
+        cells = collect(referenced, [indicator], ["hospital"], policy=params.indicators)
         [value] = cells.loc[cells["hospital"] == f"{indicator.id}:A", "value"]
         assert value == pytest.approx(indicator.example.value, rel=1e-9)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, ClassVar
 
 import pandas as pd
 
@@ -35,8 +35,9 @@ class Distribution(StrEnum):
     """How the interval is made."""
 
     MEAN = "对数正态近似"  # delta method on the log of a mean, from Σa and Σa²
+    RATIO = "对数正态近似（总量之比，delta 法）"  # of a ratio of two sums over the same discharges
     PROPORTION = "Clopper–Pearson 精确区间"
-    RARE = "Poisson 精确区间"
+    RARE = "Poisson 精确区间"  # of the numerator; the denominator is fixed
 
 
 class Standing(StrEnum):
@@ -97,9 +98,14 @@ class Indicator:
     numerator, denominator
         Expressions over the referenced cube (`toolkit.reference.Referenced.frame`), one value a row, summed over rows.
         No denominator: a plain total, which adds up on its numerator alone.
+    cases
+        The discharges behind the value, where a discharge does not add just 1 to the denominator.
     squares
-        Σ of squares over discharges of what each adds to the numerator, for indicators of distribution MEAN. A discharge
-        adds 1 to the denominator there.
+        Σ of squares over discharges of what each adds to the numerator, for distributions MEAN (a discharge adds 1 to the
+        denominator there) and RATIO.
+    cross, squares_below
+        For RATIO: Σ over discharges of what each adds to the numerator times what it adds to the denominator, and Σ of
+        squares of the latter.
     among
         Rows that count at all, e.g. one risk grade. None = every row.
     applies_to
@@ -121,7 +127,10 @@ class Indicator:
     direction: Direction
     distribution: Distribution | None
     example: Example
+    cases: CubeExpression | None = None
     squares: CubeExpression | None = None
+    cross: CubeExpression | None = None
+    squares_below: CubeExpression | None = None
     among: CubeExpression | None = None
     applies_to: CubeExpression | None = None
     own_share: CubeExpression | None = None
@@ -130,10 +139,17 @@ class Indicator:
     decimals: int = 2
     note: str = ""
 
+    adds_up: ClassVar[bool] = True
+
+    @property
+    def divides(self) -> bool:
+        """A ratio, not a total."""
+        return self.denominator is not None
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Count:
-    """The indicator's one sibling, for what does not add up: distinct values of a key. `roll_up` refuses it."""
+    """Distinct values of a key, which do not add up: `roll_up` refuses it."""
 
     id: str
     name_zh: str
@@ -148,10 +164,52 @@ class Count:
     unit: str = ""
     decimals: int = 0
     note: str = ""
-    applies_to: None = None
+
+    adds_up: ClassVar[bool] = False
+    divides: ClassVar[bool] = False
+    scale: ClassVar[float] = 1.0
+    distribution: ClassVar[None] = None
 
 
-Declared = Indicator | Count
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Rarefied:
+    """Distinct values of a key expected among a common number of cases, drawn without return from the cell's own.
+
+    E = Σ_k [1 − C(N − N_k, m) / C(N, m)], N cases of the cell, N_k those of key value k, m the common number. A cell of
+    fewer than m cases has no value. It does not add up. Where N = m it is the plain count.
+
+    Attributes
+    ----------
+    at
+        The policy that holds m (`toolkit.params.IndicatorPolicy`).
+
+    References
+    ----------
+    Hurlbert (1971), doi:10.2307/1934145.
+    """
+
+    id: str
+    name_zh: str
+    name_en: str
+    domain: Domain
+    formula: str
+    source: Source
+    of: str
+    among: CubeExpression
+    at: str
+    direction: Direction
+    example: Example
+    unit: str = ""
+    decimals: int = 1
+    note: str = ""
+
+    adds_up: ClassVar[bool] = False
+    divides: ClassVar[bool] = False
+    scale: ClassVar[float] = 1.0
+    distribution: ClassVar[None] = None
+
+
+Declared = Indicator | Count | Rarefied
 
 
 def catalogue(*declared: Declared) -> dict[str, Declared]:

@@ -3,7 +3,8 @@
 Columns of the cells: the group columns, `indicator`, `basis`, `n` (discharges behind the value), `x`, `y` (the two sums, in
 the scale of the ratio), `xx` (Σ of squares, missing where the interval needs none), `value` (in the indicator's unit,
 missing where there is none), `se`, `low`, `high`, `covered` (share of the cases that had a reference), `own_share` (mean
-share of the unit in its own reference), `status`.
+share of the unit in its own reference), `status`, and the further sums that a coarser level needs: `xy`, `yy` (as `xx`),
+`all_y`, `own_y`, `rows`.
 """
 
 from __future__ import annotations
@@ -13,25 +14,28 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy import special, stats
 
 from toolkit.errors import ContractBroken, EvaluationError
-from toolkit.indicators.base import Count, CubeExpression, Declared, Distribution, Indicator, Status, col
-from toolkit.key_codes import Groups, KeyCodes, distinct
+from toolkit.indicators.base import Count, CubeExpression, Declared, Distribution, Indicator, Rarefied, Status, col
+from toolkit.key_codes import Groups, KeyCodes
+from toolkit.params import IndicatorPolicy
 from toolkit.reference import Referenced
 
-SUMS = ("x", "y", "xx", "all_y", "own_y", "rows")
+SUMS = ("x", "y", "xx", "xy", "yy", "all_y", "own_y", "rows")
 NO_SPREAD = 1e-13
 # a value; no row that it is for; a reference, but no case of its kind; no reference
 STATUS = pd.array([Status.VALUE, Status.NOT_APPLICABLE, Status.TOO_FEW, Status.NO_REFERENCE], dtype="str")
 STATUS_TYPE = pd.CategoricalDtype(STATUS)
-NUMBERS = ("n", "x", "y", "xx", "value", "se", "low", "high", "covered", "own_share", "all_y", "own_y", "rows")
+NUMBERS = ("n", "x", "y", "xx", "value", "se", "low", "high", "covered", "own_share", "xy", "yy", "all_y",
+           "own_y", "rows")  # fmt: skip
 COLUMNS = (*NUMBERS[:10], "status", *NUMBERS[10:])
 DIGITS = 12  # significant digits kept, so that results do not depend on the order of additions
 
 
 def collect(
-    referenced: Referenced, indicators: Iterable[Declared], by: Sequence[str], *, confidence: float = 0.95
+    referenced: Referenced, indicators: Iterable[Declared], by: Sequence[str], *, confidence: float = 0.95,
+    policy: IndicatorPolicy | None = None,
 ) -> pd.DataFrame:  # fmt: skip
     """The value of every indicator for every group of `by`, with its interval and status.
 
@@ -41,19 +45,21 @@ def collect(
         The cube on one basis.
     by
         Group columns of its frame, e.g. `("hospital", "specialty", "year")` or `("specialty", "cycle")`.
+    policy
+        Choices that some declarations name; the defaults where None.
 
     Returns
     -------
     pd.DataFrame
         One row per group and indicator; see the module. Sorted by group, indicators in the order given.
     """
-    frame, by = referenced.frame, list(by)
+    frame, by, policy = referenced.frame, list(by), policy or IndicatorPolicy()
     codes = KeyCodes(frame)
     groups = codes.of(by)
     chosen, size = list(indicators), len(groups)
     parts = []
     for one in chosen:
-        sums = _sums(frame, one, groups) if isinstance(one, Indicator) else _distinct(frame, one, groups, codes)
+        sums = _sums(frame, one, groups) if isinstance(one, Indicator) else _kinds(frame, one, by, codes, policy)
         parts.append(finish(pd.DataFrame(sums, copy=False), one, confidence))
     # indicators side by side, then row by row: group after group, without sorting; text only once, at the end
     cells = {c: np.column_stack([part[c].to_numpy() for part in parts]).ravel() for c in NUMBERS}
@@ -79,18 +85,18 @@ def roll_up(
     Raises
     ------
     EvaluationError
-        For a `Count`: distinct values of two cells overlap and do not add.
+        For a `Count` or `Rarefied`: distinct values of two cells overlap and do not add.
     """
     by = list(by)
     parts = []
     for id_, part in cells.groupby("indicator", sort=False):
         one = indicators[str(id_)]
-        if isinstance(one, Count):
+        if not one.adds_up:
             raise EvaluationError(
                 f"{one.name_zh}不能由下级相加", "a distinct count does not add up", where=f"indicator {id_}",
                 remedy="在该层级用 collect 重新计数", remedy_english="collect it at that level",
             )  # fmt: skip
-        sums = part.groupby(by, sort=True)[list(SUMS)].sum(min_count=1).reset_index()
+        sums = part.rename(columns={"n": "cases"}).groupby(by, sort=True)[["cases", *SUMS]].sum(min_count=1).reset_index()
         parts.append(finish(sums.assign(indicator=id_, basis=part["basis"].iloc[0]), one, confidence))
     rolled = pd.concat(parts, ignore_index=True)
     return rolled.assign(status=STATUS.take(rolled["status"].cat.codes.to_numpy()))
@@ -120,34 +126,56 @@ def _sums(frame: pd.DataFrame, one: Indicator, groups: Groups) -> dict[str, np.n
     def total(values: np.ndarray, rows: np.ndarray) -> np.ndarray:
         return np.where(found, groups.sum(values, rows), np.nan)
 
-    own = np.full(len(groups), np.nan)
-    xx = own if one.squares is None else total(evaluate(frame, one.squares).to_numpy(float), known)
+    def of(expression: CubeExpression | None) -> np.ndarray:
+        if expression is None:
+            return np.full(len(groups), np.nan)
+        return total(evaluate(frame, expression).to_numpy(float), known)
+
+    own, y = np.full(len(groups), np.nan), total(below, known)
     if one.own_share is not None:
         share = evaluate(frame, one.own_share).to_numpy(float)
         shared = known & ~np.isnan(share)
         own = np.where(groups.any(shared), groups.sum(share * below, shared), np.nan)
     applicable = groups.any(counted)
     every = np.where(applicable, groups.sum(below, among & divided), np.nan)
-    return {"x": total(above, known), "y": total(below, known), "xx": xx, "all_y": every, "own_y": own,
+    return {"cases": y if one.cases is None else of(one.cases), "x": total(above, known), "y": y, "xx": of(one.squares),
+            "xy": of(one.cross), "yy": of(one.squares_below), "all_y": every, "own_y": own,
             "rows": np.where(applicable, groups.sum(counted), np.nan)}  # fmt: skip
 
 
-def _distinct(frame: pd.DataFrame, one: Count, groups: Groups, codes: KeyCodes) -> dict[str, np.ndarray]:
+def _kinds(
+    frame: pd.DataFrame, one: Count | Rarefied, by: Sequence[str], codes: KeyCodes, policy: IndicatorPolicy
+) -> dict[str, np.ndarray]:  # fmt: skip
+    """Distinct values of a key in every group: as they are, or expected among the same number of cases."""
+    groups, pairs = codes.of(by), codes.of([*by, one.of])
     rows = _true(frame, one.among) & (frame["n"] > 0).to_numpy()
-    values = codes.of([one.of])
-    pairs = groups.of_row[rows].astype(np.int64) * len(values) + values.of_row[rows]
-    present = groups.any(rows)
-    found = np.bincount(distinct(pairs, len(groups) * len(values)) // max(len(values), 1), minlength=len(groups))
-    cases = np.where(present, groups.sum(frame["n"].to_numpy(float), rows), np.nan)
+    n = frame["n"].to_numpy(float)
+    present, cases = groups.any(rows), groups.sum(n, rows)
+    group_of_pair = groups.of_row[pairs.first]
+    found = pairs.any(rows)
+    if isinstance(one, Count):
+        value, counted = np.bincount(group_of_pair, weights=found, minlength=len(groups)), present
+    else:
+        common = float(getattr(policy, one.at))
+        counted = present & (cases >= common)
+        found = found & counted[group_of_pair]
+        inside = group_of_pair[found]
+        drawn = _drawn(cases[inside], pairs.sum(n, rows)[found], common)
+        value = np.bincount(inside, weights=drawn, minlength=len(groups))
     nothing = np.full(len(groups), np.nan)
-    return {
-        "x": np.where(present, found, np.nan),
-        "y": cases,
-        "xx": nothing,
-        "all_y": cases,
-        "own_y": nothing,
-        "rows": np.where(present, 1.0, np.nan),
-    }
+    y = np.where(counted, cases, np.where(present, 0.0, np.nan))
+    return {"cases": y, "x": np.where(counted, value, np.nan), "y": y, "xx": nothing, "xy": nothing, "yy": nothing,
+            "all_y": np.where(present, cases, np.nan), "own_y": nothing, "rows": np.where(present, 1.0, np.nan)}  # fmt: skip
+
+
+def _drawn(cases: np.ndarray, of_kind: np.ndarray, drawn: float) -> np.ndarray:
+    """Probability that a kind of `of_kind` among `cases` is in `drawn` cases without return: 1 − C(N − N_k, m) / C(N, m)."""
+    others = cases - of_kind
+    possible = others >= drawn  # else too few others to fill the draw: the kind is certain
+    left = np.where(possible, others, drawn)
+    log = special.gammaln(left + 1) - special.gammaln(left - drawn + 1)
+    log -= special.gammaln(cases + 1) - special.gammaln(cases - drawn + 1)
+    return np.where(possible, -np.expm1(log), 1.0)
 
 
 def _true(frame: pd.DataFrame, condition: CubeExpression | None) -> np.ndarray:
@@ -159,27 +187,28 @@ def _true(frame: pd.DataFrame, condition: CubeExpression | None) -> np.ndarray:
 def finish(cells: pd.DataFrame, one: Declared, confidence: float) -> pd.DataFrame:
     """Value, standard error, interval and status from the sums; divided once, last."""
     x, y = cells["x"].astype(float), cells["y"].astype(float)
-    scale = one.scale if isinstance(one, Indicator) else 1.0
-    total = isinstance(one, Count) or one.denominator is None  # y is then the number of discharges, not a divisor
-    value = scale * x if total else scale * x / y.where(y > 0)
-    if isinstance(one, Count) or one.distribution is None:
+    cases = cells.get("cases", y).astype(float)  # of a discharge that adds just 1 below, the denominator itself
+    scale = one.scale
+    value = scale * x / y.where(y > 0) if one.divides else scale * x  # y is then the number of discharges, not a divisor
+    if one.distribution is None:
         se = low = high = pd.Series(np.nan, index=cells.index)
     else:
-        se, low, high = _interval(one.distribution, x, y, cells["xx"].astype(float), confidence)
+        se, low, high = _interval(one.distribution, cells.assign(cases=cases), confidence)
         se, low, high = scale * se, scale * low, scale * high
     why = np.select([value.notna(), cells["rows"].fillna(0) == 0, y == 0], [0, 1, 2], default=3)
     status = pd.Categorical.from_codes(why, dtype=STATUS_TYPE, validate=False)
     covered = y.fillna(0) / cells["all_y"].where(cells["all_y"] > 0)
     return cells.assign(
-        n=y.fillna(0).round().astype("int64"), value=_rounded(value), se=_rounded(se), low=_rounded(low), high=_rounded(high),
+        n=cases.fillna(0).round().astype("int64"), value=_rounded(value), se=_rounded(se), low=_rounded(low), high=_rounded(high),
         covered=_rounded(covered), own_share=_rounded(cells["own_y"] / y.where(y > 0)), status=status,
     )  # fmt: skip
 
 
 def _interval(
-    kind: Distribution, x: pd.Series, y: pd.Series, xx: pd.Series, confidence: float
-) -> tuple[pd.Series, pd.Series, pd.Series]:
+    kind: Distribution, cells: pd.DataFrame, confidence: float
+) -> tuple[pd.Series, pd.Series, pd.Series]:  # fmt: skip
     """Standard error and limits of x / y, unscaled."""
+    x, y, n, xx = (cells[c].astype(float) for c in ("x", "y", "cases", "xx"))
     tail = (1 - confidence) / 2
     some = y > 0
     ratio = x / y.where(some)
@@ -189,12 +218,13 @@ def _interval(
         low = pd.Series(stats.beta.ppf(tail, x, y - x + 1), index=x.index).where(x > 0, 0.0).where(some)
         high = pd.Series(stats.beta.ppf(1 - tail, x + 1, y - x), index=x.index).where(x < y, 1.0).where(some)
         return np.sqrt((ratio * (1 - ratio)).clip(lower=0) / y.where(some)), low, high
-    # a mean over discharges: s²/n, with s² from Σa and Σa²; limits on the log scale, so never below 0
-    several = y > 1
-    variance = ((xx - x * ratio) / (y - 1).where(several)).clip(lower=0)
-    # cases that all share one value: what is left of the two sums is rounding, not spread
-    variance = variance.where(variance.isna() | (variance > NO_SPREAD * ratio**2), 0.0)
-    se = np.sqrt(variance / y.where(some))
+    # Limits on the log scale, so never below 0. A ratio's discharges add a above and b below: Σ(a − R·b)², from the sums;
+    # a mean is the ratio with b = 1: s²/n, with s² from Σa and Σa².
+    left = xx - x * ratio if kind is Distribution.MEAN else xx - ratio * (2 * cells["xy"] - ratio * cells["yy"])
+    variance = (left * n / (n - 1).where(n > 1)).clip(lower=0)
+    # cases that all share one value: what is left of the sums is rounding, not spread
+    variance = variance.where(variance.isna() | (variance > NO_SPREAD * ratio**2 * y**2 / n.where(n > 0)), 0.0)
+    se = np.sqrt(variance) / y.where(some)
     width = np.exp(stats.norm.ppf(1 - tail) * se / ratio.where(ratio > 0))
     return se, ratio / width, ratio * width
 

@@ -81,7 +81,7 @@ def _of_distribution(part: pd.DataFrame, kind: Distribution | None, confidence: 
     estimate = v1 / v0.where(v0 > 0)
     if kind is Distribution.RARE:
         return _rates(part, tail)
-    if kind is Distribution.MEAN:
+    if kind in (Distribution.MEAN, Distribution.RATIO):
         error = np.sqrt((part["se0"] / v0.where(v0 > 0)) ** 2 + (part["se1"] / v1.where(v1 > 0)) ** 2)
     elif kind is Distribution.PROPORTION:
         x0, x1 = part["x0"].where(part["x0"] > 0), part["x1"].where(part["x1"] > 0)
