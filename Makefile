@@ -1,7 +1,7 @@
 # Two commands: `make run` and `make test`. Each sets up what is missing (bootstrap.sh) and then does its work.
 # Without make: `sh run.sh`, `sh test.sh`.
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all check format lab bench golden handbook lock clean setup
+.PHONY: help run test test-all check format lab bench golden handbook lock clean setup extras
 
 # Another environment's variables must not reach ours.
 unexport PYTHONPATH PYTHONHOME
@@ -18,6 +18,9 @@ help: ## 本说明 | this list
 
 setup:
 	@sh bootstrap.sh
+
+extras: ## 安装可选部分：Spark 引擎、MS-DRG 分组 | install the optional extras: the Spark engine, MS-DRG grouping
+	@sh bootstrap.sh extras
 
 run: ## 安装并运行示例评估 | set up and run the demo evaluation
 	@sh run.sh
@@ -60,6 +63,10 @@ lock: setup ## 重新生成 requirements.lock（UPGRADE=1 取最新） | make re
 	PATH="$$PWD/.tools/bin:$$PATH" UV_SYSTEM_CERTS="$${UV_SYSTEM_CERTS:-true}" UV_CUSTOM_COMPILE_COMMAND="make lock" uv pip compile --quiet \
 	    --universal --python-version 3.11 --generate-hashes --group dev --no-emit-index-url \
 	    $(if $(UPGRADE),--upgrade) pyproject.toml -o requirements.lock
+	$(PY) -c "import tomllib; [print(p) for e in tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies'].values() for p in e]" \
+	    | PATH="$$PWD/.tools/bin:$$PATH" UV_SYSTEM_CERTS="$${UV_SYSTEM_CERTS:-true}" UV_CUSTOM_COMPILE_COMMAND="make lock" uv pip compile --quiet \
+	    --universal --python-version 3.11 --generate-hashes --no-emit-index-url -c requirements.lock \
+	    $(if $(UPGRADE),--upgrade) - -o requirements-extras.lock
 
 clean: ## 删除环境和缓存，不动 reports/ | remove the environment and caches, never reports/
 	rm -rf .venv .venv-setup.lock .tools .jupyter .pytest_cache .hypothesis .mypy_cache .ruff_cache .import_linter_cache

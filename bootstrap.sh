@@ -1,7 +1,8 @@
 #!/bin/sh
 # Sets up .venv from requirements.lock, and returns at once when that has been done.
 # It needs python3 >= 3.11 with either venv or pip: nothing else, and no rights beyond this folder.
-# Called by run.sh, test.sh and the Makefile; `sh bootstrap.sh` alone is safe at any time.
+# Called by run.sh, test.sh and the Makefile; `sh bootstrap.sh` alone is safe at any time. `sh bootstrap.sh extras` brings
+# the optional packages of requirements-extras.lock as well.
 set -eu
 unset CDPATH
 cd -- "$(dirname -- "$0")"
@@ -22,7 +23,13 @@ wanted() {
 current() {
     [ -x .venv/bin/python ] && [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$(wanted)" ]
 }
-current && exit 0
+# The optional packages have a stamp of their own: whoever does without them is never asked about them.
+extras_stamp=.venv/.extras
+with_extras() {
+    [ "$want" != extras ] || { [ -f "$extras_stamp" ] && [ "$(cat "$extras_stamp")" = "$(cksum requirements-extras.lock)" ]; }
+}
+want=${1-}
+current && with_extras && exit 0
 
 say() { printf '%s\n' "$@" >&2; }
 
@@ -31,7 +38,7 @@ say() { printf '%s\n' "$@" >&2; }
 if command -v flock >/dev/null 2>&1; then
     exec 9>.venv-setup.lock
     flock 9
-    current && exit 0
+    current && with_extras && exit 0
 fi
 
 # --- the Python to build with -----------------------------------------------------------------------------------------
@@ -69,11 +76,13 @@ fi
 # --- the environment --------------------------------------------------------------------------------------------------
 # A finished environment (it has a stamp, for this folder) is brought up to date in place; anything else may be the half
 # of an interrupted set-up, and is built anew. The stamp goes first and comes last.
+base=yes
+current && base=no # only the extras are missing
 in_place=no
 if [ -f "$stamp" ] && [ "$(head -n 1 "$stamp")" = "$root" ] && recent .venv/bin/python; then
     in_place=yes
 fi
-rm -f "$stamp"
+[ "$base" = no ] || rm -f "$stamp"
 
 failed() {
     say "" \
@@ -97,7 +106,7 @@ if [ "$in_place" = no ]; then
         # installs into it (--python, pip >= 22.3, older than any Python 3.11).
         "$host" -m venv --without-pip .venv || failed
     fi
-else
+elif [ "$base" = yes ]; then
     say "软件包清单有变化，正在更新 .venv …… The list of packages has changed: updating .venv ..."
 fi
 
@@ -111,9 +120,15 @@ if [ -t 1 ]; then quiet=; fi # at a terminal, pip's progress shows that it is al
 
 # --no-deps: the lock is complete (a test checks it), so there is nothing to resolve.
 # The project itself comes apart: with hashes required, pip refuses a local folder.
-pip install $quiet --no-deps --require-hashes -r requirements.lock || failed
-pip install $quiet --no-deps --no-build-isolation -e . || failed
-
-wanted >"$stamp.new"
-mv "$stamp.new" "$stamp"
+if [ "$base" = yes ]; then
+    pip install $quiet --no-deps --require-hashes -r requirements.lock || failed
+    pip install $quiet --no-deps --no-build-isolation -e . || failed
+    wanted >"$stamp.new"
+    mv "$stamp.new" "$stamp"
+fi
+if [ "$want" = extras ]; then
+    say "安装可选部分（Spark、MS-DRG 分组，约 0.5 GB）…… Installing the optional packages (about 0.5 GB) ..."
+    pip install $quiet --no-deps --require-hashes -r requirements-extras.lock || failed
+    cksum requirements-extras.lock >"$extras_stamp"
+fi
 say "安装完成。 Set-up is complete."

@@ -13,8 +13,11 @@ from ruamel.yaml import YAML
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
-LOCK = (ROOT / "requirements.lock").read_text("utf-8")
-DIRECT = [Requirement(text) for text in [*PROJECT["project"]["dependencies"], *PROJECT["dependency-groups"]["dev"]]]
+LOCK = (ROOT / "requirements.lock").read_text("utf-8") + (ROOT / "requirements-extras.lock").read_text("utf-8")
+EXTRAS = [text for extra in PROJECT["project"]["optional-dependencies"].values() for text in extra]
+DIRECT = [
+    Requirement(text) for text in [*PROJECT["project"]["dependencies"], *PROJECT["dependency-groups"]["dev"], *EXTRAS]
+]
 
 
 def pins() -> dict[str, list[str]]:
@@ -41,7 +44,7 @@ def test_every_entry_of_the_lock_has_one_version_and_hashes():
 
 @pytest.mark.parametrize("word", ["--index-url", "--extra-index-url", "--find-links", "file:", "://", "-e ", " @ "])
 def test_the_lock_names_no_index_and_no_machine(word):
-    assert word not in LOCK, f"{word!r} in requirements.lock: make it anew with `make lock`"
+    assert word not in LOCK, f"{word!r} in a lock: make it anew with `make lock`"
 
 
 @pytest.mark.parametrize("requirement", DIRECT, ids=lambda requirement: requirement.name)
@@ -53,6 +56,16 @@ def test_each_direct_dependency_is_locked_within_its_bounds(requirement):
         assert requirement.specifier.contains(Version(str(specifier)[2:])), (
             f"{requirement} but locked {specifier}: run `make lock`"
         )
+
+
+def test_the_locks_share_no_package():
+    # the second is installed after the first, and must not change what the first has brought
+    base, extras = (
+        set(re.findall(r"^([A-Za-z0-9._-]+)==", (ROOT / name).read_text("utf-8"), flags=re.M))
+        for name in ("requirements.lock", "requirements-extras.lock")
+    )
+    assert extras
+    assert not base & extras
 
 
 def test_the_build_back_end_is_the_locked_one():

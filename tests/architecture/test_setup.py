@@ -65,11 +65,11 @@ class Machine:
         (self.bin / name).write_text(script)
         (self.bin / name).chmod(0o755)
 
-    def set_up(self, **environment: str) -> tuple[int, str, list[str]]:
+    def set_up(self, *arguments: str, **environment: str) -> tuple[int, str, list[str]]:
         """Exit code, what the user reads, and what interpreters were asked to do (without the questions)."""
         self.log.write_text("")
         done = subprocess.run(
-            ["sh", str(self.project / "bootstrap.sh")],
+            ["sh", str(self.project / "bootstrap.sh"), *arguments],
             env={"PATH": str(self.bin), **environment},
             cwd="/",
             capture_output=True,
@@ -183,6 +183,21 @@ def test_an_update_that_fails_is_not_taken_for_finished(machine):
     machine.set_up()
     (machine.project / "requirements.lock").write_text("a==1\n")  # as it was when the set-up last succeeded
     assert machine.set_up()[0] == 1
+
+
+def test_the_extras_come_by_hash_once_and_only_when_asked_for(machine):
+    machine.install_python()
+    (machine.project / "requirements-extras.lock").write_text("b==1\n")
+    _, _, asked = machine.set_up()
+    assert lines_with(asked, "requirements-extras.lock") == []
+    code, _, asked = machine.set_up("extras")
+    assert code == 0
+    assert len(asked) == 1  # what is there already is left alone
+    assert lines_with(asked, "--no-deps", "--require-hashes", "-r requirements-extras.lock") == [0]
+    assert machine.set_up("extras") == (0, "", [])
+    assert machine.set_up() == (0, "", [])
+    (machine.project / "requirements-extras.lock").write_text("b==2\n")
+    assert len(machine.set_up("extras")[2]) == 1
 
 
 def test_a_moved_folder_is_set_up_anew(machine, tmp_path):

@@ -72,6 +72,7 @@ class Connection(ibis_pyspark.Backend):
         }
         for key, value in settings.items():
             builder = builder.config(key, value)
+        cls.register_options()
         connection = cls(builder.getOrCreate())
         connection.reconnect()
         connection.door, connection.folder = door, work / "handed-over"
