@@ -132,6 +132,16 @@ class ReferencePolicy(Section):
     scope: Literal["region", "level_group"] = Field("level_group", title="参照范围")
     leave_one_out: bool = Field(False, title="参照剔除本院")
     minimum_cases: int = Field(5, title="参照组最少例数", ge=1)
+    window: Literal["year", "cycle"] = Field("year", title="当期参照的时间窗")
+    means: YamlPath | None = Field(
+        None, title="外部均值表", description="CSV: drg,mean_cost,mean_los; stands in for the means of the records"
+    )
+
+    @model_validator(mode="after")
+    def _of_the_records_or_of_a_table(self) -> ReferencePolicy:
+        if self.means is not None and self.leave_one_out:
+            raise ValueError("means 与 leave_one_out 不能同时给出 (a published table leaves no hospital out)")
+        return self
 
 
 class TrimmingPolicy(Section):
@@ -166,7 +176,11 @@ class ExclusionPolicy(Section):
 class WeightPolicy(Section):
     """DRG 权重 (RW): from the reference, carried by the records, or from a published table."""
 
-    source: Literal["reference", "records", "file"] = Field("reference", title="权重来源")
+    source: Literal["reference", "records", "file", "five_class"] = Field(
+        "reference",
+        title="权重来源",
+        description="five_class: 医疗、护理、医技、药品、管理 at 20 % each, from fee items",
+    )
     file: YamlPath | None = Field(None, title="权重表", description="CSV: drg,weight")
     trimmed: bool = Field(False, title="权重用裁剪后费用")
 
@@ -183,6 +197,9 @@ class RiskPolicy(Section):
     minimum_cases: int = Field(30, title="分级最少例数", ge=1)
     minimum_deaths: int = Field(200, title="分级表最少死亡数", ge=0)
     minimum_deaths_low: int = Field(5, title="低与中低组最少死亡数", ge=0)
+    rates: Literal["raw", "empirical_bayes"] = Field("raw", title="分级所用死亡率")
+    weighting: Literal["none", "cases"] = Field("none", title="均值与标准差的权重")
+    zero_deaths: Literal["apart", "low"] = Field("apart", title="无死亡的 DRG")
     file: YamlPath | None = Field(None, title="外部分级表", description="CSV: drg,grade")
 
 
@@ -192,6 +209,36 @@ class IndicatorPolicy(Section):
     rarefied_at: int = Field(100, title="DRG 组数的共同例数", ge=1)
 
 
+class GroupingPolicy(Section):
+    """DRG 分组器版本: years grouped by different versions are compared over a bridge, or not at all."""
+
+    versions: dict[int, Text] = Field(
+        default={}, title="各年分组器版本", description="year -> version; empty = one version for all years"
+    )
+    bridge: YamlPath | None = Field(
+        None,
+        title="版本衔接表",
+        description="CSV: from,to,n — a bridge year grouped both ways, earlier code to later code",
+    )
+    bridge_share: float = Field(0.9, title="衔接所需病例占比", gt=0.5, le=1)
+
+
+class ComparisonPolicy(Section):
+    """对照单元: eligible units of the same specialty without a project."""
+
+    same_level: bool = Field(True, title="限同级别组")
+    minimum_units: int = Field(
+        2, title="最少对照单元数", ge=1, description="fewer: units of the specialty at every level, and a warning"
+    )
+    adjustment: Literal["baseline", "unadjusted"] = Field(
+        "baseline", title="对照校正", description="baseline: corrected for how far units fall back from a high or low baseline"
+    )
+    matching: Literal["unmatched", "baseline"] = Field(
+        "unmatched", title="对照匹配", description="baseline: only the units nearest in baseline level and trend"
+    )
+    neighbours: int = Field(5, title="匹配家数", ge=1)
+
+
 class ChangePolicy(Section):
     """建设前后变化 and its verdict."""
 
@@ -199,6 +246,29 @@ class ChangePolicy(Section):
     confidence: float = Field(0.95, title="置信水平", gt=0.5, lt=1)
     minimum_cases: int = Field(100, title="每周期最少例数", ge=1)
     minimum_important: float = Field(0.05, title="最小有意义变化", ge=0, lt=1)
+    methods: list[Text] = Field(
+        default=["two_period_ratio", "two_period_years", "did", "twfe", "event_study", "staggered", "synthetic_did", "segmented"],
+        title="变化方法",
+        description="ids of toolkit.models.METHODS; two_period_ratio is always run",
+    )
+    comparison: ComparisonPolicy = Field(ComparisonPolicy(), title="对照")
+
+
+class DisclosurePolicy(Section):
+    """披露控制 of the release edition (`edition: release`): what is hidden and how the rest is rounded."""
+
+    minimum_cases: int = Field(10, title="最少例数", ge=2, description="counts of cases from 1 to one below are hidden")
+    minimum_events: int = Field(
+        8, title="最少事件数", ge=2, description="deaths, operations …, and cases without: 1 to one below are hidden"
+    )
+    rounding: int = Field(5, title="计数取整", ge=2, description="other counts are rounded to the nearest multiple")
+    dominance: float = Field(
+        0.5,
+        title="单例占合计上限",
+        gt=0,
+        le=1,
+        description="a mean is hidden where one case may be a larger share of the sum",
+    )
 
 
 class Shock(Section):
@@ -229,6 +299,7 @@ class RunParams(Section):
     exclusions: ExclusionPolicy = Field(ExclusionPolicy(), title="排除")
     weights: WeightPolicy = Field(WeightPolicy(), title="权重")
     risk_grades: RiskPolicy = Field(RiskPolicy(), title="风险分级")
+    grouping: GroupingPolicy = Field(GroupingPolicy(), title="分组器版本")
     indicators: IndicatorPolicy = Field(IndicatorPolicy(), title="指标")
     price_index: dict[int, float] = Field(
         default={},
@@ -237,6 +308,12 @@ class RunParams(Section):
     )
     change: ChangePolicy = Field(ChangePolicy(), title="前后变化")
     shocks: list[Shock] = Field(default=[], title="外部事件")
+    edition: Literal["internal", "release"] = Field(
+        "internal",
+        title="版本",
+        description="internal: exact; release: small cells hidden, counts rounded (disclosure)",
+    )
+    disclosure: DisclosurePolicy = Field(DisclosurePolicy(), title="披露控制")
 
     @model_validator(mode="after")
     def _consistent(self) -> RunParams:
@@ -263,9 +340,26 @@ class RunParams(Section):
                 )
         if self.projects and not self.cycles:
             raise ValueError("projects 需要 cycles (projects are judged over cycles)")
+        self._one_version_or_a_bridge()
         if self.price_index and (missing := [y for y in self.all_years if y not in self.price_index]):
             raise ValueError(f"price_index 缺少 {missing} (price index lacks these years)")
         return self
+
+    def _one_version_or_a_bridge(self) -> None:
+        versions = self.grouping.versions
+        if versions and (missing := [y for y in self.all_years if y not in versions]):
+            raise ValueError(f"grouping.versions 缺少 {missing} (no grouper version for these years)")
+        if len({versions[y] for y in self.all_years if y in versions}) < 2:
+            return
+        if self.grouping.bridge is None:
+            raise ValueError(
+                "各年分组器版本不同，DRG 不可比：请用同一版本重新分组后不写 versions，或给出 grouping.bridge "
+                "(DRGs of different grouper versions do not compare: regroup, or declare a bridge)"
+            )
+        if len({versions[y] for y in range(self.baseline.first, self.baseline.last + 1)}) > 1:
+            raise ValueError("建设前各年须为同一分组器版本 (the years before must be of one version)")
+        if self.trimming.on("frozen") != "none":
+            raise ValueError("有 grouping.bridge 时 trimming.frozen 须为 none (no fixed trim limits over a bridge)")
 
     @property
     def periods(self) -> dict[str, Years]:
@@ -285,11 +379,13 @@ class RunParams(Section):
         return next(iter(self.periods.values()))
 
 
-POLICY_SECTIONS = ("reference", "trimming", "exclusions", "weights", "risk_grades", "indicators", "change")
+POLICY_SECTIONS = ("reference", "trimming", "exclusions", "weights", "risk_grades", "grouping", "indicators", "change")
 _WORDS = {
+    "unmatched": "不匹配", "baseline": "按建设前水平", "unadjusted": "不校正",
     True: "是", False: "否", None: "无", "region": "全区域", "level_group": "同级别组", "iqr": "四分位距法",
     "percentile": "百分位法", "sd": "标准差法", "none": "不裁剪", "same": "同上", "reference": "参照数据", "records": "病案自带",
-    "file": "外部表",
+    "file": "外部表", "year": "当年", "cycle": "所在周期", "five_class": "五类费用标准化", "raw": "实际死亡率",
+    "empirical_bayes": "经验贝叶斯收缩率", "cases": "按例数加权", "apart": "单列为 0 级", "low": "并入低风险",
 }  # fmt: skip
 
 
@@ -306,7 +402,14 @@ def policies(params: RunParams) -> tuple[tuple[str, str], ...]:
             value = getattr(section, name)
             if name in unused:
                 continue
-            if isinstance(value, list):
+            if isinstance(value, Section):
+                within = type(value).model_fields.items()
+                said = [(sub.title or "", getattr(value, n)) for n, sub in within]
+                rows += [(f"{field.title}：{title}", _WORDS.get(one, str(one))) for title, one in said]
+                continue
+            if isinstance(value, dict):
+                text = "、".join(f"{k} 年 {v}" for k, v in sorted(value.items())) or "未声明（视为同一版本）"
+            elif isinstance(value, list):
                 text = "、".join(map(str, value)) or "无"
             elif isinstance(value, Path):
                 text = value.name
@@ -344,9 +447,9 @@ def load_params(path: Path) -> RunParams:
 
 
 def _resolve_paths(params: RunParams, folder: Path, lines: dict[tuple, int], path: Path) -> RunParams:
-    def found(given: Path, loc: tuple) -> Path:
+    def found(given: Path, loc: tuple, may_be_absent: bool = False) -> Path:
         resolved = given if given.is_absolute() else (folder / given)
-        if not resolved.exists():
+        if not resolved.exists() and not may_be_absent:
             line = next((lines[loc[:k]] for k in range(len(loc), -1, -1) if loc[:k] in lines), 1)
             near = nearest(
                 resolved.name, [p.name for p in resolved.parent.iterdir()] if resolved.parent.is_dir() else []
@@ -376,20 +479,31 @@ def _resolve_paths(params: RunParams, folder: Path, lines: dict[tuple, int], pat
         else:
             files.append(str(found(pattern, ("data", "files", i))))
     changes: dict[str, Any] = {"files": files}
-    if data.hospitals:
-        changes["hospitals"] = found(data.hospitals, ("data", "hospitals"))
-    if data.drg_file:
-        changes["drg_file"] = data.drg_file.model_copy(
-            update={"file": found(data.drg_file.file, ("data", "drg_file", "file"))}
-        )
     if data.format.endswith((".yaml", ".yml")):
         changes["format"] = str(found(Path(data.format), ("data", "format")))
-    updates: dict[str, Any] = {"data": data.model_copy(update=changes)}
-    for section in ("weights", "risk_grades"):
-        table = getattr(params, section)
-        if table.file:
-            updates[section] = table.model_copy(update={"file": found(table.file, (section, "file"))})
-    return params.model_copy(update=updates)
+    params = params.model_copy(update={"data": data.model_copy(update=changes)})
+    return _with_paths(params, (), found)
+
+
+MAY_BE_ABSENT = "may_be_absent"  # in `json_schema_extra` of a path that the run itself may make
+
+
+def _with_paths(section: Any, loc: tuple, found: Any) -> Any:
+    """The section with every path in it, at any depth, made absolute; `found` refuses one that does not exist."""
+    updates: dict[str, Any] = {}
+    for name, field in type(section).model_fields.items():
+        value, here = getattr(section, name), (*loc, name)
+        if isinstance(value, Path):
+            extra = field.json_schema_extra
+            absent = isinstance(extra, dict) and bool(extra.get(MAY_BE_ABSENT))
+            updates[name] = found(value, here, absent)
+        elif isinstance(value, Section):
+            updates[name] = _with_paths(value, here, found)
+        elif isinstance(value, list) and value and isinstance(value[0], Section):
+            updates[name] = [_with_paths(one, (*here, i), found) for i, one in enumerate(value)]
+        elif isinstance(value, list) and value and isinstance(value[0], Path):
+            updates[name] = [found(one, (*here, i)) for i, one in enumerate(value)]
+    return section.model_copy(update=updates)
 
 
 def json_schema() -> str:

@@ -1,14 +1,13 @@
 """References from the cube: DRG means of cost and LOS, weights, risk grades; contemporaneous or frozen.
 
-Two families of numbers, never mixed: on the *contemporaneous* basis each year stands against its own
-reference (level, ranking); on the *frozen* basis reference means, trim limits, weights and risk grades are fixed at the
-period before (change).
+Two families of numbers, never mixed: on the *contemporaneous* basis each year (or cycle: `reference.window`) stands against
+its own reference (level, ranking); on the *frozen* basis reference means, trim limits, weights and risk grades are fixed at
+the period before (change).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -16,9 +15,14 @@ import pandas as pd
 from toolkit.cube import NONE, Basis
 from toolkit.errors import InputError
 from toolkit.key_codes import KeyCodes, categories
-from toolkit.params import RiskPolicy, RunParams
+from toolkit.params import RunParams
+from toolkit.reference.grades import GRADES, alternatives, probabilities, risk_grades, too_few_deaths
+from toolkit.reference.tables import bridge_table, grade_table, mean_table, weight_table
 
-GRADES = {0: "无死亡", 1: "低风险", 2: "中低风险", 3: "中高风险", 4: "高风险"}
+__all__ = ["GRADES", "Referenced", "alternatives", "attach", "probabilities", "risk_grades", "too_few_deaths"]
+
+UNBRIDGED = "（无对应）"  # of a DRG that the earlier grouper version does not have
+CLASSES = ("medical", "nursing", "technical", "drug", "management")  # of five-class standardisation, a fifth each
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -29,8 +33,9 @@ class Referenced:
     ----------
     frame
         One row per cube row: the key, `cycle`, `level_group`, `tier`, `surgical_specialty`, the measures (trimmed ones of
-        this basis; cost at constant prices on the frozen basis), `ref_cost` (fen), `ref_los` (days), `weight`,
-        `risk_grade` (0–4, missing = ungraded), `own_cost`, `own_los` (the unit's share of its reference cases).
+        this basis; cost at constant prices on the frozen basis), `ref_cost` (fen), `ref_los` (days), `ref_mortality` (deaths
+        per discharge), `weight`, `risk_grade` (0–4, missing = ungraded), `own_cost`, `own_los` (the unit's share of its
+        reference cases). On the frozen basis `drg` is the code of the bridge table, where the run declares one.
     grades
         One row per reference window and DRG: `window, drg, n, died, rate, ln_rate, z, grade`.
     insufficient
@@ -58,24 +63,26 @@ def attach(cube: pd.DataFrame, params: RunParams, hospitals: pd.DataFrame, basis
     inside = (frame["drg"] != NONE).to_numpy()  # of the reference: grouped, and on the frozen basis of the first period
     if basis == "frozen":
         inside = inside & frame["year"].between(params.baseline.first, params.baseline.last).to_numpy()
-    by_time = [] if basis == "frozen" else ["year"]
+    by_time: list[str] = [] if basis == "frozen" else [params.reference.window]
+    by_cycle: list[str] = [] if basis == "frozen" else ["cycle"]  # deaths are few: never by the year
     added: dict[str, np.ndarray] = {}
-    for name in ("cost", "los"):
-        added |= _reference_mean(frame, codes, inside, name, ["level_group", "drg", *by_time], params)
+    if params.reference.means is None:
+        for name in ("cost", "los"):
+            added |= _reference_mean(frame, codes, inside, name, by_time, params)
+    else:
+        table = mean_table(params.reference.means)
+        for name in ("cost", "los"):
+            added |= {f"ref_{name}": _looked_up(codes, table, ["drg"], name), f"own_{name}": np.zeros(len(frame))}
+    added["ref_mortality"] = _mortality(codes, inside, by_cycle, params)
     frame = frame.assign(**added)
     frame["weight"] = _looked_up(codes, _weights(codes, inside, params, by_time), ["drg", *by_time], "weight")
-    grades, insufficient = _grades(codes, inside, params, basis)
+    grades, insufficient = _grades(codes, inside, params, by_cycle)
     if params.risk_grades.file is None:
-        graded = grades[~grades["window"].isin(insufficient)]
-        if basis == "frozen":
-            frame["risk_grade"] = _looked_up(codes, graded, ["drg"], "grade")
-        else:
-            frame["risk_grade"] = _looked_up(
-                codes, graded.rename(columns={"window": "cycle"}), ["cycle", "drg"], "grade"
-            )
+        graded = grades[~grades["window"].isin(insufficient)].rename(columns={"window": "cycle"})
+        frame["risk_grade"] = _looked_up(codes, graded, [*by_cycle, "drg"], "grade")
     else:
         insufficient = {}  # deaths of this reference do not matter where the grades come from another
-        frame["risk_grade"] = _looked_up(codes, _table(params.risk_grades.file, "grade"), ["drg"], "grade")
+        frame["risk_grade"] = _looked_up(codes, grade_table(params.risk_grades.file), ["drg"], "grade")
     return Referenced(basis=basis, frame=frame, grades=grades, insufficient=insufficient)
 
 
@@ -93,6 +100,8 @@ def _on_basis(cube: pd.DataFrame, params: RunParams, hospitals: pd.DataFrame, ba
     cycle = {y: label for label, years in params.periods.items() for y in range(years.first, years.last + 1)}
     surgical = {s.id: s.surgical for s in params.specialties}
     keys = {name: categories(frame[name]) for name in ("hospital", "specialty", "drg")}
+    if basis == "frozen" and params.grouping.bridge is not None:
+        keys["drg"] = _bridged(keys["drg"], frame["year"], params)
     # looked up once for each hospital and specialty, not for each row
     hospital, specialty = keys["hospital"].cat, keys["specialty"].cat
     known = registry.reindex(hospital.categories).fillna("")
@@ -103,6 +112,21 @@ def _on_basis(cube: pd.DataFrame, params: RunParams, hospitals: pd.DataFrame, ba
         cycle=_spread(pd.Series(years := np.unique(frame["year"])).map(cycle), np.searchsorted(years, frame["year"])),
         surgical_specialty=is_surgical[specialty.codes.to_numpy()] if len(frame) else False,
     )
+
+
+def _bridged(drg: pd.Series, year: pd.Series, params: RunParams) -> pd.Series:
+    """Codes of a later grouper version as codes of the first; without one, the cases are of no reference."""
+    assert params.grouping.bridge is not None  # noqa: S101  the caller asked
+    old = bridge_table(params.grouping.bridge, params.grouping.bridge_share)
+    first = params.grouping.versions[params.baseline.first]
+    later = year.map({y: v != first for y, v in params.grouping.versions.items()}).to_numpy(dtype=bool)
+    known = pd.Index(drg.cat.categories).map(old)  # missing: no old code holds enough of its cases
+    text = np.asarray(drg.astype("str"), dtype=object)
+    moved = np.asarray(known, dtype=object)[drg.cat.codes.to_numpy()]
+    moved = np.where(
+        (text != NONE) & pd.isna(moved), [f"{t}{UNBRIDGED}" for t in text], np.where(text == NONE, NONE, moved)
+    )
+    return pd.Series(np.where(later, moved, text), index=drg.index).astype("category")
 
 
 def _spread(values: pd.Series, codes: np.ndarray) -> pd.Categorical:
@@ -131,19 +155,35 @@ def _sums(codes: KeyCodes, inside: np.ndarray, keys: list[str], columns: list[st
     return _keys(codes, keys).assign(**sums)[groups.any(inside)].reset_index(drop=True)
 
 
+def _spread_sums(codes: KeyCodes, inside: np.ndarray, names: list[str], values: np.ndarray) -> np.ndarray:
+    """Σ of the values over the rows inside, of each row's group."""
+    groups = codes.of(names)
+    sums = groups.sum(values, inside)
+    return sums if len(groups) == len(values) and groups.in_order else sums[groups.of_row]
+
+
+def _mortality(codes: KeyCodes, inside: np.ndarray, by_time: list[str], params: RunParams) -> np.ndarray:
+    """Deaths per discharge of the row's DRG in the region, missing below the minimum cases."""
+    died, n = (codes.frame[c].to_numpy(float) for c in ("died", "died_n"))
+    deaths, cases = (_spread_sums(codes, inside, ["drg", *by_time], v) for v in (died, n))
+    if params.reference.leave_one_out:
+        own = ["hospital", *by_time, "drg"]
+        deaths, cases = deaths - _spread_sums(codes, inside, own, died), cases - _spread_sums(codes, inside, own, n)
+    enough = cases >= params.reference.minimum_cases
+    return np.where(enough & (codes.frame["drg"] != NONE).to_numpy(), deaths / np.where(enough, cases, 1), np.nan)
+
+
 def _reference_mean(
-    frame: pd.DataFrame, codes: KeyCodes, inside: np.ndarray, name: str, keys: list[str], params: RunParams
+    frame: pd.DataFrame, codes: KeyCodes, inside: np.ndarray, name: str, by_time: list[str], params: RunParams
 ) -> dict[str, np.ndarray]:  # fmt: skip
     """`ref_<name>`, the mean over the reference, missing below the minimum cases, and `own_<name>`, by row."""
     total, count = frame[f"{name}_kept"].to_numpy(float), frame[f"{name}_kept_n"].to_numpy(float)
 
     def of_group(names: list[str], values: np.ndarray) -> np.ndarray:
-        groups = codes.of(names)
-        sums = groups.sum(values, inside)
-        return sums if len(groups) == len(values) and groups.in_order else sums[groups.of_row]
+        return _spread_sums(codes, inside, names, values)
 
+    keys = ["level_group", "drg", *by_time]
     summed, cases = of_group(keys, total), of_group(keys, count)
-    by_time = [k for k in keys if k == "year"]
     own = ["hospital", *by_time, "drg"]  # a hospital is in one level group
     unit = of_group(["hospital", "specialty", *by_time, "drg"], count)
     if params.reference.leave_one_out:
@@ -163,53 +203,49 @@ def _weights(codes: KeyCodes, inside: np.ndarray, params: RunParams, by_time: li
     policy = params.weights
     if policy.source == "file":
         assert policy.file is not None  # noqa: S101  WeightPolicy checks it
-        table = _table(policy.file, "weight")
+        table = weight_table(policy.file)
         return table.merge(_keys(codes, by_time), how="cross") if by_time else table
     if policy.source == "records":
         sums = _sums(codes, inside, ["drg", *by_time], ["carried_weight", "carried_weight_n"])
         weight = sums["carried_weight"] / sums["carried_weight_n"].where(sums["carried_weight_n"] > 0) / 10_000
         return sums.assign(weight=weight)[["drg", *by_time, "weight"]]
+    if policy.source == "five_class":
+        return _five_class_weights(codes, inside, by_time)
     cost = "cost_kept" if policy.trimmed else "cost"
-    sums = _sums(codes, inside, ["drg", *by_time], [cost, f"{cost}_n", "n"])
-    sums["mean"] = sums[cost] / sums[f"{cost}_n"].where(sums[f"{cost}_n"] > 0)
+    return _relative(_sums(codes, inside, ["drg", *by_time], [cost, f"{cost}_n", "n"]), cost, by_time)
+
+
+def _relative(sums: pd.DataFrame, cost: str, by_time: list[str]) -> pd.DataFrame:
+    """`drg` (and time), `weight`: the mean of the DRG over that of all cases."""
+    sums = sums.assign(mean=sums[cost] / sums[f"{cost}_n"].where(sums[f"{cost}_n"] > 0))
     # A grouped case without usable cost stands at the mean of its DRG, so that the reference's own CMI is exactly 1.
     known = sums[sums["mean"].notna()].assign(expected=lambda f: f["mean"] * f["n"])
     if by_time:
         all_cases = known.groupby(by_time)[["expected", "n"]].sum()
-        overall = sums["year"].map(all_cases["expected"] / all_cases["n"])
+        overall = sums[by_time[0]].map(all_cases["expected"] / all_cases["n"])
     else:
         overall = known["expected"].sum() / known["n"].sum() if len(known) else np.nan
     return sums.assign(weight=sums["mean"] / overall)[["drg", *by_time, "weight"]]
 
 
-def _table(path: Path, column: str) -> pd.DataFrame:
-    """A published table `drg,<column>`."""
-    try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-    except (UnicodeDecodeError, pd.errors.ParserError) as error:
-        raise InputError("表不可读", "the table cannot be read", where=str(path), remedy="另存为 UTF-8 的 CSV",
-                         remedy_english=f"save it as CSV in UTF-8: {type(error).__name__}") from error  # fmt: skip
-    if missing := [c for c in ("drg", column) if c not in table]:
+def _five_class_weights(codes: KeyCodes, inside: np.ndarray, by_time: list[str]) -> pd.DataFrame:
+    """The mean of five relative weights, one for each class of fees: each class counts a fifth, however large it is."""
+    columns = [c for name in CLASSES for c in (f"{name}_fee", f"{name}_fee_n")]
+    sums = _sums(codes, inside, ["drg", *by_time], ["n", *columns])
+    if not sums[[f"{name}_fee_n" for name in CLASSES]].to_numpy().any():
         raise InputError(
-            f"表缺少列 {'、'.join(missing)}", "columns missing", where=str(path), remedy=f"需要 drg,{column}"
-        )
-    values = pd.to_numeric(table[column], errors="coerce")
-    valid = values.isin(GRADES) if column == "grade" else np.isfinite(values) & (values > 0)
-    bad = ~valid | table["drg"].duplicated()
-    if bad.any():
-        line = int(np.flatnonzero(bad)[0]) + 2
-        raise InputError("数值无效或 DRG 重复", "bad number or repeated DRG", where=f"{path}:{line}", remedy="修正该行")
-    return pd.DataFrame({"drg": table["drg"], column: values})
-
-
-# --- risk grades --------------------------------------------------------------------------------------------------------
+            "五类费用权重需要分项费用", "five-class weights need fee items", where="weights.source",
+            remedy="来源须含医疗、护理、医技、药品、管理五类费用; 否则用 source: reference",
+            remedy_english="give the five fee classes, or use source: reference",
+        )  # fmt: skip
+    each = [_relative(sums, f"{name}_fee", by_time)["weight"] for name in CLASSES]
+    return sums.assign(weight=sum(each) / len(CLASSES))[["drg", *by_time, "weight"]]
 
 
 def _grades(
-    codes: KeyCodes, inside: np.ndarray, params: RunParams, basis: Basis
+    codes: KeyCodes, inside: np.ndarray, params: RunParams, by_time: list[str]
 ) -> tuple[pd.DataFrame, dict[str, str]]:  # fmt: skip
-    keys = ["cycle", "drg"] if basis == "contemporaneous" else ["drg"]
-    sums = _sums(codes, inside, keys, ["died_n", "died"]).astype({"died_n": "int64", "died": "int64"})
+    sums = _sums(codes, inside, [*by_time, "drg"], ["died_n", "died"]).astype({"died_n": "int64", "died": "int64"})
     sums = sums.rename(columns={"cycle": "window"}) if "cycle" in sums else sums.assign(window="frozen")
     tables, insufficient = [], {}
     for label, part in sums.groupby("window"):
@@ -218,42 +254,5 @@ def _grades(
         if reason := too_few_deaths(table, params.risk_grades):
             insufficient[str(label)] = reason
     columns = ["window", "drg", "n", "died", "rate", "ln_rate", "z", "grade"]
-    return (pd.concat(tables)[columns] if tables else pd.DataFrame(columns=columns)).reset_index(
-        drop=True
-    ), insufficient
-
-
-def risk_grades(drgs: pd.DataFrame, policy: RiskPolicy) -> pd.DataFrame:
-    """Risk grade of every DRG: ln mortality standardised over DRGs, unweighted, sample SD.
-
-    Parameters
-    ----------
-    drgs
-        One row per DRG: `drg, n, died`.
-
-    Returns
-    -------
-    pd.DataFrame
-        With `rate` (deaths per discharge), `ln_rate`, `z` and `grade`: 0 no death, 1 z < −1, 2 −1 ≤ z < 0, 3 0 ≤ z < 1,
-        4 z ≥ 1; missing below the minimum cases.
-    """
-    enough = drgs["n"] >= policy.minimum_cases
-    rate = (drgs["died"] / drgs["n"].where(drgs["n"] > 0)).astype(float)
-    with_death = enough & (drgs["died"] > 0)
-    ln_rate = pd.Series(np.log(rate.where(with_death)), index=drgs.index)
-    spread = ln_rate.std(ddof=1)
-    z = (ln_rate - ln_rate.mean()) / spread if spread > 0 else ln_rate * np.nan
-    grade = pd.Series(np.digitize(z.fillna(0), [-1.0, 0.0, 1.0]) + 1.0, index=drgs.index).where(z.notna())
-    grade = grade.mask(enough & (drgs["died"] == 0), 0.0)
-    return drgs.assign(rate=rate, ln_rate=ln_rate, z=z, grade=grade)
-
-
-def too_few_deaths(grades: pd.DataFrame, policy: RiskPolicy) -> str:
-    """Why this reference cannot grade risk, or an empty string."""
-    deaths = int(grades["died"].sum())
-    low = int(grades.loc[grades["grade"].isin([1, 2]), "died"].sum())
-    if deaths < policy.minimum_deaths:
-        return f"参照死亡 {deaths} 例，少于 {policy.minimum_deaths} 例"
-    if low < policy.minimum_deaths_low:
-        return f"低与中低风险组死亡 {low} 例，少于 {policy.minimum_deaths_low} 例"
-    return ""
+    graded = pd.concat(tables)[columns] if tables else pd.DataFrame(columns=columns)
+    return graded.reset_index(drop=True), insufficient
