@@ -21,7 +21,8 @@ OF_HOSPITAL = ("tier", "level_group")
 WORDS = {"T": "true", "F": "false"}
 FLAGS = ("cost_usable", "los_usable", "death_known", "grouped")
 ARROW = {
-    "string": pa.string(), "int8": pa.int8(), "int16": pa.int16(), "int32": pa.int32(), "int64": pa.int64(),
+    "string": pa.string(), "codes": pa.string(), "timestamp": pa.timestamp("us"),
+    "int8": pa.int8(), "int16": pa.int16(), "int32": pa.int32(), "int64": pa.int64(),
     "float64": pa.float64(), "boolean": pa.bool_(), "date": pa.date32(),
 }  # fmt: skip
 

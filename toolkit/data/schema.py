@@ -3,6 +3,10 @@
 A format map (`toolkit/data/formats/*.yaml`) says how a file's columns become these; rules (`toolkit/data/quality`) decide
 which rows are stored. Missing is NULL, never 0, "" or NaN. Money is integer fen (分), so that sums do not depend on the
 order in which threads add.
+
+A list of codes is one text, `|I10.x00|E11.900|`: a separator before the first and after the last, NULL where there is
+none. So `contains("|I10.x00|")` asks for a code and `contains("|E11")` for a beginning, as a plain search of text on every
+engine, several times faster than the same question to an array.
 """
 
 from __future__ import annotations
@@ -10,7 +14,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Type = Literal["string", "int8", "int16", "int32", "int64", "float64", "boolean", "date"]
+# "codes" is a list of codes in one text, as above
+Type = Literal["string", "codes", "int8", "int16", "int32", "int64", "float64", "boolean", "date", "timestamp"]
+SEPARATOR = "|"  # of codes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +31,10 @@ class Field:
         Plausible range, ends included. A value outside is a counted fate (rules), not an exception.
     front_page
         Field code of the 病案首页 A/B/C/D export.
+    stored
+        False: only rules or other fields need it, while reading.
+    identifying
+        Says who the patient is; never stored, in any form.
     """
 
     name: str
@@ -35,6 +45,27 @@ class Field:
     low: float | None = None
     high: float | None = None
     front_page: str = ""
+    stored: bool = True
+    identifying: bool = False
+
+
+def _money(name: str, name_zh: str, front_page: str, meaning: str, *, stored: bool = True) -> Field:
+    return Field(
+        name=name, type="int64", name_zh=f"{name_zh}（分）", front_page=front_page, meaning=meaning, stored=stored
+    )
+
+
+def _passing(name: str, type: Type, name_zh: str, front_page: str, meaning: str, *, identifying: bool = False) -> Field:
+    """A field of which nothing is stored."""
+    return Field(
+        name=name,
+        type=type,
+        name_zh=name_zh,
+        front_page=front_page,
+        meaning=meaning,
+        stored=False,
+        identifying=identifying,
+    )
 
 
 FIELDS: tuple[Field, ...] = (
@@ -52,6 +83,8 @@ FIELDS: tuple[Field, ...] = (
         name_zh="病案号",
         front_page="A48",
         meaning="record number; used for joins and duplicates while reading, never stored",
+        stored=False,
+        identifying=True,
     ),
     Field(
         name="visit",
@@ -59,7 +92,27 @@ FIELDS: tuple[Field, ...] = (
         name_zh="住院次数",
         front_page="A49",
         meaning="number of the stay of this patient; used while reading, never stored",
+        stored=False,
+        identifying=True,
     ),
+    _passing("identity", "string", "身份证号", "A20", "identity number: becomes `patient`", identifying=True),
+    _passing(
+        "health_card",
+        "string",
+        "健康卡号",
+        "A47",
+        "health card: becomes `patient` where no identity number is given",
+        identifying=True,
+    ),
+    _passing("birth_date", "date", "出生日期", "A13", "becomes the age in years and days", identifying=True),
+    Field(
+        name="patient",
+        type="int64",
+        name_zh="患者假名",
+        front_page="A20, A47, A48",
+        meaning="keyed hash of who the patient is: equal for two stays of one person in one run, meaningless outside it",
+    ),
+    _passing("hospital_name", "string", "医疗机构名称", "A02", "compared with the registry"),
     Field(
         name="year",
         type="int16",
@@ -121,17 +174,79 @@ FIELDS: tuple[Field, ...] = (
         name_zh="年龄（岁）",
         low=0,
         high=120,
-        front_page="A14",
-        meaning="completed years at admission",
+        front_page="A13, A14",
+        meaning="completed years at admission: from the birth date where the source has one, else as stated",
+    ),
+    Field(
+        name="age_days",
+        type="int16",
+        name_zh="年龄（天）",
+        low=0,
+        high=366,
+        front_page="A13, A16",
+        meaning="days since birth at admission, NULL from the first birthday on; newborns are those under 28",
+    ),
+    Field(
+        name="residence",
+        type="string",
+        name_zh="现住址行政区划代码",
+        front_page="A26",
+        meaning="division code of six digits (GB/T 2260) of the home; NULL where unresolved, which never means local",
     ),
     Field(name="department", type="string", name_zh="出院科别", front_page="B16C", meaning="discharge department code"),
     Field(name="principal_diagnosis", type="string", name_zh="主要诊断编码", front_page="C03C", meaning="ICD-10 code"),
+    Field(
+        name="other_diagnoses",
+        type="codes",
+        name_zh="其他诊断编码",
+        front_page="C06xNNC",
+        meaning="ICD-10 codes of all other discharge diagnoses, in the order of the page",
+    ),
+    Field(
+        name="acquired_diagnoses",
+        type="codes",
+        name_zh="入院后发生的诊断",
+        front_page="C06xNNC, C08xNNC",
+        meaning="the other diagnoses whose 入院病情 is 4 (无): they arose during the stay",
+    ),
+    _passing("admission_conditions", "codes", "入院病情", "C05C, C08xNNC", "RC027 of all diagnoses that have one"),
+    _passing("external_cause", "boolean", "损伤、中毒外部原因", "C12C", "an external cause is given"),
+    _passing("pathology", "boolean", "病理诊断", "C09C, C10N, C11", "a pathology code, name or number is given"),
+    _passing("autopsy", "boolean", "死亡患者尸检", "C34C", "the field is filled, with whatever answer"),
     Field(
         name="principal_procedure",
         type="string",
         name_zh="主要手术操作编码",
         front_page="C14x01C",
         meaning="ICD-9-CM-3 code",
+    ),
+    Field(
+        name="other_procedures",
+        type="codes",
+        name_zh="其他手术操作编码",
+        front_page="C35xNNC",
+        meaning="ICD-9-CM-3 codes of all further procedures, in the order of the page",
+    ),
+    _passing(
+        "procedure_levels",
+        "codes",
+        "各手术操作及其级别",
+        "C14x01C, C17x01, C35xNNC, C38xNN",
+        "code=level of every procedure; the level as entered, empty where none is",
+    ),
+    _passing(
+        "undated_procedures",
+        "codes",
+        "无日期的手术操作",
+        "C14x01C, C16x01, C35xNNC, C37xNN",
+        "the procedures without a date",
+    ),
+    _passing("first_procedure_date", "date", "首次手术操作日期", "C16x01, C37xNN", "earliest day of a procedure"),
+    _passing("last_procedure_date", "date", "末次手术操作日期", "C16x01, C37xNN", "latest day of a procedure"),
+    _passing("operation_start", "timestamp", "手术开始时间", "", "of the principal operation, where the source has it"),
+    _passing("operation_end", "timestamp", "手术结束时间", "", "of the principal operation, where the source has it"),
+    _passing(
+        "anaesthesia", "boolean", "麻醉方式", "C22x01C", "a kind of anaesthesia is given for the principal operation"
     ),
     Field(
         name="surgery_level",
@@ -163,6 +278,40 @@ FIELDS: tuple[Field, ...] = (
         high=1000,
         meaning="published weight carried by the record, where the source has one",
     ),
+    _passing("grouper_version", "string", "分组器版本", "", "version of the grouper that gave the DRG"),
+    Field(
+        name="readmission_planned",
+        type="boolean",
+        name_zh="有31日内再住院计划",
+        front_page="B36C",
+        meaning="a further stay within 31 days was planned at discharge",
+    ),
+    Field(
+        name="receiver",
+        type="boolean",
+        name_zh="有接收机构",
+        front_page="B35",
+        meaning="a receiving institution is named; its name is not stored",
+    ),
+    Field(name="rescues", type="int16", name_zh="抢救次数", low=0, high=1000, meaning="the A/B/C/D format has none"),
+    Field(name="successful_rescues", type="int16", name_zh="抢救成功次数", low=0, high=1000, meaning="as above"),
+    _passing("admission_weight", "int32", "新生儿入院体重（克）", "A17", "grams"),
+    _passing("lightest_birth_weight", "int32", "新生儿出生体重（克，最小）", "A18xNN", "grams; of several, the least"),
+    _passing(
+        "heaviest_birth_weight", "int32", "新生儿出生体重（克，最大）", "A18xNN", "grams; of several, the largest"
+    ),
+    # Five classes of the fee items, which of them holds what is declared by the format map; together they are the items
+    _money("medical_fen", "医疗类费用", "D11, D12, D19–D22, D26–D33", "sum of the items of this class"),
+    _money("nursing_fen", "护理类费用", "D13", "sum of the items of this class"),
+    _money("technical_fen", "医技类费用", "D15–D18", "sum of the items of this class"),
+    _money("drug_fen", "药品费", "D23–D25", "western and Chinese drugs"),
+    _money("management_fen", "管理类费用", "D14, D34", "sum of the items of this class"),
+    _money("material_fen", "医用材料费", "D31–D33", "consumables; in the five classes a part of 医疗"),
+    _money("items_fen", "分项费用合计", "D11–D34", "sum of all items without the four 其中 lines", stored=False),
+    _money("least_item_fen", "最小的分项费用", "D11–D34", "to find a negative item", stored=False),
+    _money("surgery_fee_fen", "手术治疗费", "D20", "as stated", stored=False),
+    _money("anaesthesia_fee_fen", "麻醉费", "D20x01", "as stated", stored=False),
+    _money("self_pay_fen", "自付金额", "D09", "as stated", stored=False),
     Field(
         name="specialty",
         type="string",
@@ -173,6 +322,6 @@ FIELDS: tuple[Field, ...] = (
 
 BY_NAME: dict[str, Field] = {field.name: field for field in FIELDS}
 
-# Needed to find duplicates and to join the DRG file; personal identifiers, so they never reach the store.
-IDENTIFYING = ("record", "visit")
-STORED: tuple[str, ...] = tuple(field.name for field in FIELDS if field.name not in IDENTIFYING)
+# Who the patient is: needed for joins, duplicates, ages and the patient's key while reading, and never stored.
+IDENTIFYING: tuple[str, ...] = tuple(field.name for field in FIELDS if field.identifying)
+STORED: tuple[str, ...] = tuple(field.name for field in FIELDS if field.stored)

@@ -229,7 +229,7 @@ def test_no_identity_number_name_or_telephone_could_be_real(rows):
         assert "合成" in row["A26"]
         assert set(row["A27"]) == {"0"}
         seen.add(number)
-    assert len(seen) > 0.98 * len(rows)  # repeats are the seeded ones: no patient stays twice by accident
+    assert 0.9 * len(rows) < len(seen) < 0.99 * len(rows)  # some patients come again
 
 
 def test_front_pages_and_parquet_hold_the_same_stays(rows, groups):

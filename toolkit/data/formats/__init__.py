@@ -5,14 +5,16 @@ A map is one YAML file in this folder (or of the user's own); adding a format is
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import ibis
 from pydantic import Field, model_validator
 
-from toolkit.data.schema import BY_NAME
+from toolkit.data.schema import BY_NAME, SEPARATOR
 from toolkit.data.schema import Field as CanonicalField
 from toolkit.errors import InputError, nearest
 from toolkit.strict_yaml import Section, read_yaml, validate
@@ -32,14 +34,23 @@ DATE_FORMATS: dict[str, tuple[str, tuple[int, int, int]]] = {
 
 
 class Source(Section):
-    """Where one canonical field comes from: exactly one of column, columns (or patterns) or concat."""
+    """Where one canonical field comes from: exactly one of column, columns (or patterns) or concat.
+
+    Of several columns a number or day is the largest (or as `combine` says), a flag is true where any column makes it so,
+    and a list of codes holds them all in order; `beside` names, in the same order, the columns that qualify each of them
+    (the admission condition of a diagnosis, the day of a procedure), matched by the number after the `x`.
+    """
 
     column: str = Field("", title="列名")
-    columns: list[str] = Field(
-        default=[],
-        title="多列",
-        description="names or patterns such as C38x*; the largest value, or true where any equals one of `true`",
+    columns: list[str] = Field(default=[], title="多列", description="names or patterns such as C38x*")
+    combine: Literal["largest", "smallest", "sum"] = Field("largest", title="多列取值")
+    present: bool = Field(False, title="有值即为真", description="a flag that is true where any column holds something")
+    beside: list[str] = Field(default=[], title="对应的列", description="as many as columns, e.g. C08x* beside C06x*")
+    beside_values: list[str] = Field(
+        default=[], title="对应列的取值", description='kept where it holds one; "" = empty'
     )
+    joined: str = Field("", title="与对应列的连接符", description="each code as code, this sign, value beside it")
+    match: str = Field("", title="须符合的格式", description="regular expression; other values are missing")
     concat: list[Source] = Field(default=[], title="拼接")
     separator: str = Field("", title="拼接分隔符")
     first: int | None = Field(None, title="取前几位", ge=1)
@@ -56,6 +67,8 @@ class Source(Section):
     def _one_origin(self) -> Source:
         if sum(map(bool, (self.column, self.columns, self.concat))) != 1:
             raise ValueError("column、columns、concat 三者必须且只能给出一个 (give exactly one)")
+        if len(self.beside) not in (0, len(self.columns)):
+            raise ValueError("beside 与 columns 的个数不同 (beside needs one entry for each of columns)")
         for name in self.dates:
             if name not in DATE_FORMATS:
                 raise ValueError(f"未知的日期格式 {name}, 可用: {', '.join(DATE_FORMATS)} (unknown date format)")
@@ -63,6 +76,14 @@ class Source(Section):
 
     def names(self) -> list[str]:
         return [self.column] * bool(self.column) + self.columns + [n for part in self.concat for n in part.names()]
+
+    def wanted(self) -> list[str]:
+        return self.names() + self.beside
+
+    def absent(self, columns: dict[str, list[str]]) -> bool:
+        """Whether a file lacks what the field is made of."""
+        lacking = not any(columns[name] for name in self.names())
+        return lacking or (bool(self.beside) and not any(columns[name] for name in self.beside))
 
 
 class Scope(Section):
@@ -94,8 +115,13 @@ class FormatMap(Section):
         return self
 
     def wanted(self) -> list[str]:
-        names = [n for source in self.fields.values() for n in source.names()]
+        names = [n for source in self.fields.values() for n in source.wanted()]
         return list(dict.fromkeys(names + ([self.scope.column] if self.scope else [])))
+
+    def required(self) -> set[str]:
+        """The columns without which a file is refused (rule F04); patterns may find nothing."""
+        names = {n for source in self.fields.values() if not source.optional for n in source.names() if "*" not in n}
+        return names | ({self.scope.column} if self.scope else set())
 
 
 def available() -> dict[str, Path]:
@@ -123,18 +149,24 @@ def resolve(wanted: str, present: list[str]) -> list[str]:
     return same or [name for name in present if fnmatchcase(name.strip().lower(), wanted.lower())]
 
 
+DAYS = ("admission_date", "discharge_date", "birth_date")  # rules name their faults
+
+
 def standardise(text: Any, columns: dict[str, list[str]], form: FormatMap) -> Any:
     """Text columns -> canonical columns, typed; a value that is not of the type becomes NULL and rules name it.
 
-    Beside the canonical columns stand `raw_<field>` for dates and cost, `stated_los_days`, `in_scope`, and what
-    `text` carries under `file`, `line` and `source_content` (hash of the row as received). Fields that the map does not have are NULL.
+    Beside the canonical columns stand `raw_<field>` and `unclear_<field>` (given, but in no accepted format, and more than
+    one day could be meant) for the three days, `stated_los_days`, `stated_age_years`, `unchecked_age_years` (before the
+    range of the field is applied), `in_scope`, and what `text` carries under `file`, `line` and `source_content` (hash of
+    the row as received). Fields that the map does not have are NULL.
     """
     typed: dict[str, Any] = {"file": text.file, "line": text.line, "content": text.source_content}
     for name, field in BY_NAME.items():
         source = form.fields.get(name)
-        typed[name] = _typed(text, columns, source, field) if source else ibis.null(field.type)
-        if name in ("admission_date", "discharge_date", "cost_fen"):
-            typed[f"raw_{name}"] = _text(text, columns, source) if source else ibis.null("string")
+        typed[name] = _typed(text, columns, source, field) if source else ibis.null(KINDS.get(field.type, field.type))
+        if name in DAYS:
+            typed[f"raw_{name}"] = raw = _text(text, columns, source) if source else ibis.null("string")
+            typed[f"unclear_{name}"] = _unclear(raw, typed[name], source) if source else ibis.literal(False)
     both = typed["discharge_date"].notnull() & typed["admission_date"].notnull()
     computed = typed["discharge_date"].delta(typed["admission_date"], unit="day")
     typed["stated_los_days"] = typed["los_days"]
@@ -145,6 +177,7 @@ def standardise(text: Any, columns: dict[str, list[str]], form: FormatMap) -> An
         typed["los_days"].notnull(), ibis.greatest(typed["los_days"], ibis.literal(1)), ibis.null("int32")
     )
     typed["los_days"] = ibis.ifelse(both, floor, stated).cast("int32")
+    typed |= _ages(typed)
     if "year" not in form.fields:
         typed["year"] = typed["discharge_date"].year().cast("int16")
     if "month" not in form.fields:
@@ -155,6 +188,25 @@ def standardise(text: Any, columns: dict[str, list[str]], form: FormatMap) -> An
         else ibis.literal(True)
     )
     return text.select(**typed)
+
+
+def _ages(typed: dict[str, Any]) -> dict[str, Any]:
+    """Age in completed years and, in the first year, in days: from the birth date where there is one, else as stated."""
+    birth, admission, stated = typed["birth_date"], typed["admission_date"], typed["age_years"]
+    known = birth.notnull() & admission.notnull() & (birth <= admission)
+    before_birthday = admission.month() * 100 + admission.day() < birth.month() * 100 + birth.day()
+    years = admission.year() - birth.year() - ibis.ifelse(before_birthday, 1, 0)
+    age = ibis.ifelse(known, years.cast("int32"), stated)
+    days = ibis.ifelse(
+        known, ibis.ifelse(years == 0, admission.delta(birth, unit="day"), ibis.null("int64")), typed["age_days"]
+    )
+    plausible = _plausible(age, BY_NAME["age_years"])
+    return {
+        "stated_age_years": stated,
+        "unchecked_age_years": age,
+        "age_years": ibis.ifelse(plausible, age, ibis.null("int32")).cast("int16"),
+        "age_days": days.cast("int16"),
+    }
 
 
 def _clean(column: Any, missing: tuple[str, ...] = MISSING) -> Any:
@@ -184,34 +236,149 @@ def _text(text: Any, columns: dict[str, list[str]], source: Source) -> Any:
     return value
 
 
+KINDS = {"codes": "string"}  # canonical types that the engine calls otherwise
+
+
 def _typed(text: Any, columns: dict[str, list[str]], source: Source, field: CanonicalField) -> Any:
-    kind = field.type
-    if not any(columns[name] for name in source.names()):
+    kind = KINDS.get(field.type, field.type)
+    if source.absent(columns):
         return ibis.null(kind)  # optional, and this file has none
     if source.columns:
-        present = [_clean(text[name]) for pattern in source.columns for name in columns[pattern]]
-        if kind == "boolean":
-            return ibis.or_(*[(p.isin(source.true)).fill_null(False) for p in present])
-        numbers = [_integer(p, kind, field) for p in present]
-        return ibis.greatest(*numbers) if len(numbers) > 1 else numbers[0]
+        return _of_several(text, columns, source, field)
     value = _text(text, columns, source)
+    if source.match:
+        value = ibis.ifelse(value.re_search(source.match), value, ibis.null("string"))
     if kind == "string":
         return value
     if kind == "boolean":
+        if source.present:
+            return value.notnull()
         known = value.isin(source.true + source.false) if source.false else value.notnull()
         return ibis.ifelse(known, value.isin(source.true), ibis.null("boolean"))
     if kind == "date":
         return _date(value, source.dates)
+    if kind == "timestamp":
+        return _moment(value, source.dates)
     if kind == "float64":
         number = value.try_cast("float64")
         known = (number.abs() < 1e15) & _plausible(number, field)  # "nan" and "inf" are words, not numbers
         return ibis.ifelse(known, number, ibis.null("float64"))
     if source.scale != 1:
-        # by way of DECIMAL: 0.29 × 100 is 28.999… in binary floating point
-        # and a wider one before the product: an amount that overflows is a fault of one record, not of the run
-        scaled = (value.try_cast("decimal(18, 4)").cast("decimal(28, 4)") * source.scale).round(0)
-        return ibis.ifelse(scaled.abs() < 10**15, scaled, ibis.null()).cast(kind)
+        return _amount(value, source.scale).cast(kind)
     return _integer(value, kind, field)
+
+
+def _of_several(text: Any, columns: dict[str, list[str]], source: Source, field: CanonicalField) -> Any:
+    if field.type == "codes":
+        return _codes(text, columns, source)
+    names = [name for pattern in source.columns for name in columns[pattern]]
+    repeats = [name for pattern in source.columns for name in columns[pattern] if "*" in pattern]
+    whole = _combined([_clean(text[name]) for name in names], source, field)
+    if len(repeats) < 2:
+        return whole
+    # Forty repeats are nearly always empty: one look at all of them together spares the work on each
+    first = [name for name in names if name not in repeats]
+    simple = _combined([_clean(text[name]) for name in first], source, field) if first else ibis.null(field.type)
+    return ibis.ifelse(_listed(text, repeats).isnull(), simple, whole)
+
+
+def _combined(values: list[Any], source: Source, field: CanonicalField) -> Any:
+    if field.type == "boolean":
+        if source.present:
+            return ibis.or_(*[v.notnull() for v in values])
+        return ibis.or_(*[(v.isin(source.true)).fill_null(False) for v in values])
+    values = [_element(v, source, field) for v in values]
+    if source.combine == "sum":
+        total = sum((v.fill_null(0) for v in values[1:]), start=values[0].fill_null(0))
+        known = ibis.or_(*[v.notnull() for v in values])
+        return ibis.ifelse(known, total, ibis.null(field.type)).cast(field.type)
+    if field.type == "string":
+        return ibis.coalesce(*values) if len(values) > 1 else values[0]
+    combine: Callable[..., Any] = ibis.least if source.combine == "smallest" else ibis.greatest
+    return combine(*values) if len(values) > 1 else values[0]
+
+
+def _element(value: Any, source: Source, field: CanonicalField) -> Any:
+    if field.type == "string":
+        return value
+    if field.type == "date":
+        return _date(value, source.dates)
+    return _amount(value, source.scale) if source.scale != 1 else _integer(value, field.type, field)
+
+
+def _codes(text: Any, columns: dict[str, list[str]], source: Source) -> Any:
+    """All codes of a list in one text (see `toolkit.data.schema`), NULL where there is none."""
+    none = ibis.null("string")
+    names = [name for pattern in source.columns for name in columns[pattern]]
+    if len(names) == 1 and not source.beside:
+        [name] = names
+        value = _clean(text[name])
+        return ibis.ifelse(value.startswith(SEPARATOR), value, SEPARATOR + value + SEPARATOR)
+    if not source.beside:
+        return _listed(text, names)
+    pairs: list[tuple[Any, Any, bool]] = []
+    qualifiers: list[str] = []
+    for pattern, beside in zip(source.columns, source.beside, strict=True):
+        of_number = {_repeat(name): name for name in columns[beside]}
+        qualifiers += of_number.values()
+        for name in columns[pattern]:
+            other = of_number.get(_repeat(name))
+            value = _clean(text[other]).fill_null("") if other else ibis.literal("")
+            pairs.append((_clean(text[name]), value, "*" in pattern))
+    if source.joined:
+        every = _wrapped([code + source.joined + value for code, value, _repeated in pairs])
+        few = [code + source.joined + value for code, value, repeated in pairs if not repeated]
+        repeats = [name for pattern in source.columns if "*" in pattern for name in columns[pattern]]
+        return ibis.ifelse(_listed(text, repeats).isnull(), _wrapped(few), every) if few and repeats else every
+    kept = _wrapped([ibis.ifelse(value.isin(source.beside_values), code, none) for code, value, _repeated in pairs])
+    given = _listed(text, qualifiers)
+    if "" in source.beside_values:
+        # as many qualifiers as codes: none is missing
+        possible = (
+            _listed(text, names).fill_null("").length()
+            - _listed(text, names).fill_null("").replace(SEPARATOR, "").length()
+        )
+        possible = possible > given.fill_null("").length() - given.fill_null("").replace(SEPARATOR, "").length()
+    else:
+        possible = ibis.or_(*[given.contains(SEPARATOR + value + SEPARATOR) for value in source.beside_values])
+    return ibis.ifelse(possible, kept, none)
+
+
+def _listed(text: Any, names: list[str]) -> Any:
+    """What the columns hold, in one text: put together first and cleaned once, not cleaned one by one."""
+    if len(names) == 1:
+        return _wrapped([_clean(text[names[0]])])
+    joined = SEPARATOR + ibis.literal(SEPARATOR).join([text[name] for name in names]) + SEPARATOR
+    blank = joined.re_search(r"\s")
+    joined = ibis.ifelse(blank, joined.re_replace(r"\s*\|\s*", SEPARATOR), joined)
+    for empty in MISSING[1:]:
+        joined = joined.replace(SEPARATOR + empty + SEPARATOR, SEPARATOR * 2).replace(
+            SEPARATOR + empty + SEPARATOR, SEPARATOR * 2
+        )
+    joined = ibis.ifelse(joined.contains(SEPARATOR * 2), joined.re_replace(r"\|{2,}", SEPARATOR), joined)
+    return joined.nullif(SEPARATOR)
+
+
+def _wrapped(parts: list[Any]) -> Any:
+    joined = ibis.literal(SEPARATOR).join(parts) if len(parts) > 1 else parts[0]
+    return ibis.ifelse(joined != "", SEPARATOR + joined + SEPARATOR, ibis.null("string"))
+
+
+def _repeat(name: str) -> str:
+    """The number of a repeated column: 03 of C06x03C; columns without one stand beside each other."""
+    found = re.search(r"x0*(\d+)[A-Z]?\s*$", name, re.IGNORECASE)
+    return found.group(1) if found else ""
+
+
+def _amount(value: Any, scale: int) -> Any:
+    """An amount times `scale` as an integer, by way of DECIMAL: 0.29 × 100 is 28.999… in binary floating point."""
+    if scale == 100:
+        # fen are the second decimal: the engine rounds as it reads. Below 10^15 a double holds them exactly
+        scaled = (value.try_cast("decimal(18, 2)").cast("float64") * 100).round()
+        return ibis.ifelse(scaled.abs() < 10**15, scaled, ibis.null("float64")).cast("int64")
+    # a wider one before the product: an amount that overflows is a fault of one record, not of the run
+    wide = (value.try_cast("decimal(18, 4)").cast("decimal(28, 4)") * scale).round(0)
+    return ibis.ifelse(wide.abs() < 10**15, wide, ibis.null(wide.type())).cast("int64")
 
 
 RULED = ("year", "los_days", "cost_fen")  # rules name their values outside the range
@@ -238,7 +405,19 @@ def day(column: Any, source: Source) -> Any:
     return _date(_clean(column), source.dates)
 
 
+# the shape that the standard asks for: nearly every value has it, and a cast of ten characters reads it
+_STANDARD = r"^\d{4}-\d{2}-\d{2}( ([01]\d|2[0-3]):[0-5]\d(:[0-5]\d)?)?$"
+
+
 def _date(value: Any, formats: list[str]) -> Any:
+    other = _any_shape(value, formats)
+    if "yyyy-MM-dd" not in formats:
+        return other.try_cast("date")  # NULL for 2023-02-30
+    return ibis.ifelse(value.re_search(_STANDARD), value[:10], other).try_cast("date")
+
+
+def _any_shape(value: Any, formats: list[str]) -> Any:
+    """The day of a value in any of the formats, as ISO text."""
     candidates = []
     for name in formats:
         pattern, (year, month, day) = DATE_FORMATS[name]
@@ -246,6 +425,23 @@ def _date(value: Any, formats: list[str]) -> Any:
             value.re_extract(pattern, year) + "-" + value.re_extract(pattern, month).lpad(2, "0")
             + "-" + value.re_extract(pattern, day).lpad(2, "0")
         )  # fmt: skip
-        candidates.append(ibis.ifelse(value.re_search(pattern), iso, ibis.null("string")))
-    joined = ibis.coalesce(*candidates) if len(candidates) > 1 else candidates[0]
-    return joined.try_cast("date")  # NULL for 2023-02-30
+        candidates.append((value.re_search(pattern), iso))
+    return ibis.cases(*candidates, else_=ibis.null("string"))
+
+
+def _moment(value: Any, formats: list[str]) -> Any:
+    """Day and clock time; NULL where there is no clock time."""
+    clock = value.re_extract(r"[ T](\d{1,2}:\d{2}(:\d{2})?)", 1)
+    shape = ibis.ifelse(value.re_search(_STANDARD), value[:10], _any_shape(value, formats))
+    return ibis.ifelse(clock != "", shape + " " + clock, ibis.null("string")).try_cast("timestamp")
+
+
+# a serial number is five digits and no more: 00000000 is no date at all
+AMBIGUOUS = r"^(\d{1,2}/\d{1,2}/\d{4}|\d{1,2}-\d{1,2}-\d{2}|\d{5}(\.\d+)?$)"
+
+
+def _unclear(raw: Any, day: Any, source: Source) -> Any:
+    """Given, no day, in none of the accepted formats, and of a shape that more than one day could be meant by."""
+    accepted = "|".join(DATE_FORMATS[name][0] for name in source.dates)
+    unclear = raw.re_search(AMBIGUOUS) & ~raw.re_search(accepted)
+    return ibis.ifelse(day.isnull() & raw.notnull(), unclear, ibis.literal(False))

@@ -9,14 +9,24 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from toolkit.data.schema import BY_NAME, STORED
-from toolkit.data.synthetic.records import Stays, block_count, draw_block
+from toolkit.data.schema import BY_NAME, SEPARATOR, STORED
+from toolkit.data.synthetic.details import (
+    FURTHER_PROCEDURES,
+    HOME_CODES,
+    MOST_PROCEDURES,
+    Details,
+    diagnosis_lists,
+    draw_details,
+    fees,
+)
+from toolkit.data.synthetic.records import BLOCK, Stays, block_count, draw_block
 from toolkit.data.synthetic.region import SyntheticRegion
 from toolkit.data.synthetic.specialties import SPECIALTIES
 from toolkit.data.synthetic.truth import write_registry
 
 _ARROW = {
     "string": pa.string(),
+    "codes": pa.string(),
     "int8": pa.int8(),
     "int16": pa.int16(),
     "int32": pa.int32(),
@@ -33,9 +43,10 @@ _DRAWN = pa.schema([field.with_type(_CODES) if field.type == pa.string() else fi
 def write_discharges(region: SyntheticRegion, folder: Path | str, *, workers: int = 1) -> Path:
     """Write `discharges/year=YYYY.parquet` (zstd), the registry tables and truth.json; returns the path of truth.json.
 
-    Grain: one row per discharge; columns `STORED` of `toolkit.data.schema`, with `drg_weight` all NULL; sorted by
-    hospital and specialty. One row group per drawn block, so memory does not grow with the size. Years go to `workers`
-    processes; bytes do not depend on how many.
+    Grain: one row per discharge; columns `STORED` of `toolkit.data.schema`, with `drg_weight` and `age_days` all NULL (no
+    newborns); sorted by hospital and specialty. `patient` is a serial number, not a hash: nobody stands behind it. One row
+    group per drawn block, so memory does not grow with the size. Years go to `workers` processes; bytes do not depend on
+    how many.
     """
     folder = Path(folder)
     store = folder / "discharges"  # Parquet alone, so that the folder can be opened as one data set
@@ -55,14 +66,26 @@ def write_discharges(region: SyntheticRegion, folder: Path | str, *, workers: in
 
 def discharges(region: SyntheticRegion, year: int, block: int = 0) -> pa.Table:
     """One block of a year's discharges as a canonical table (see `write_discharges`)."""
-    table = _table(region, year, draw_block(region, year, block))
+    stays = draw_block(region, year, block)
+    table = _table(region, year, stays, draw_details(region, year, block, stays, block * BLOCK))
     return table.cast(SCHEMA)  # text columns are drawn as dictionaries
 
 
 def _write_year(region: SyntheticRegion, year: int, folder: Path) -> None:
     cells = region.cells(year)
-    text = [name for name in STORED if BY_NAME[name].type == "string"]
-    coded = [*text, "year", "month", "age_years", "los_days", "surgery_level", "admission_date", "discharge_date"]
+    text = [name for name in STORED if BY_NAME[name].type in ("string", "codes")]
+    coded = [
+        *text,
+        "rescues",
+        "successful_rescues",
+        "year",
+        "month",
+        "age_years",
+        "los_days",
+        "surgery_level",
+        "admission_date",
+        "discharge_date",
+    ]
     # the Arrow schema is not stored: readers then see plain text columns, not dictionaries
     with pq.ParquetWriter(
         folder / f"year={year}.parquet",
@@ -73,11 +96,12 @@ def _write_year(region: SyntheticRegion, year: int, folder: Path) -> None:
         store_schema=False,
     ) as writer:
         for block in range(block_count(region, year)):
-            table = _table(region, year, draw_block(region, year, block, cells))
+            stays = draw_block(region, year, block, cells)
+            table = _table(region, year, stays, draw_details(region, year, block, stays, block * BLOCK))
             writer.write_table(table, row_group_size=len(table) or None)
 
 
-def _table(region: SyntheticRegion, year: int, stays: Stays) -> pa.Table:
+def _table(region: SyntheticRegion, year: int, stays: Stays, details: Details) -> pa.Table:
     unit_hospital = region.units.hospital.to_numpy()
     unit_specialty = region.units.specialty.to_numpy()
     specialty = unit_specialty[stays.unit]
@@ -86,6 +110,7 @@ def _table(region: SyntheticRegion, year: int, stays: Stays) -> pa.Table:
     departments = [code for s in SPECIALTIES for code, _ in s.departments]
     codes = {name: _categories(drgs[name]) for name in ("diagnosis", "operation")}
     columns = {
+        **_further(region, year, stays, details),
         "hospital": _text(unit_hospital[stays.unit], region.hospitals.code.tolist()),
         "year": pa.array(np.full(len(stays), year, np.int16)),
         "month": pa.array(stays.month),
@@ -108,6 +133,48 @@ def _table(region: SyntheticRegion, year: int, stays: Stays) -> pa.Table:
         "specialty": _text(specialty, [s.id for s in SPECIALTIES]),
     }
     return pa.table(columns, schema=_DRAWN)
+
+
+# which items make up a class, as in the front-page format map
+CLASSES = {
+    "medical_fen": ("D11", "D12", "D19", "D20", "D26", "D32", "D33"),
+    "nursing_fen": ("D13",),
+    "technical_fen": ("D15", "D16", "D17", "D18"),
+    "drug_fen": ("D23", "D24"),
+    "management_fen": ("D34",),
+    "material_fen": ("D32", "D33"),
+}
+
+
+def _further(region: SyntheticRegion, year: int, stays: Stays, details: Details) -> dict[str, pa.Array]:
+    n, amounts = len(stays), fees(stays, details)
+    before = sum(count for earlier, count in region.year_counts.items() if earlier < year)
+    lists = diagnosis_lists()
+    acquired = [[code for code, condition in entries if condition == "4"] for entries in lists]
+    procedures = [list(FURTHER_PROCEDURES[:number]) for number in range(MOST_PROCEDURES + 1)]
+    return {
+        "patient": pa.array(before + details.patient + 1),
+        "age_days": pa.nulls(n, pa.int16()),
+        "residence": _text(details.home, list(HOME_CODES), details.home < 0),
+        "other_diagnoses": _listed(details.diagnoses, [[code for code, _ in entries] for entries in lists]),
+        "acquired_diagnoses": _listed(details.diagnoses, acquired),
+        "other_procedures": _listed(details.procedures, procedures),
+        "readmission_planned": pa.array(details.planned),
+        "receiver": pa.array(np.isin(stays.exit_mode, (2, 3))),
+        "rescues": pa.array(details.rescues),
+        "successful_rescues": pa.array(details.successes),
+        **{name: pa.array(sum(amounts[code] for code in codes)) for name, codes in CLASSES.items()},
+    }
+
+
+def _listed(index: np.ndarray, lists: list[list[str]]) -> pa.DictionaryArray:
+    texts = [SEPARATOR + SEPARATOR.join(codes) + SEPARATOR if codes else "" for codes in lists]
+    # each text once: Parquet does not promise which of two equal entries it keeps
+    values = sorted(set(texts) - {""})
+    place = {text: number for number, text in enumerate(values)}
+    of_list = np.array([place.get(text, 0) for text in texts])
+    empty = np.array([not text for text in texts])
+    return _text(of_list[index], values, empty[index])
 
 
 def _text(index: np.ndarray, values: list[str], missing: np.ndarray | None = None) -> pa.DictionaryArray:

@@ -60,8 +60,8 @@ def _write_year(
     """Write a year's files, append to `files` and `defects`, and return the year's part of the grouper's table."""
     settings, position = region.settings, region.settings.years.index(year)
     rng = stream(settings, 22, position)
-    stays, minute = year_stays(region, year)
-    table = page_columns(region, year, stays, minute)
+    stays, details, minute = year_stays(region, year)
+    table = page_columns(region, year, stays, details, minute)
     hospital = region.units.hospital.to_numpy()[stays.unit]
     long = stays.los > LONG_STAY
     operated = pc.not_equal(table["C14x01C"], "-").to_numpy()

@@ -14,46 +14,43 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from toolkit.data.synthetic.records import Stays, draw_year
+from toolkit.data.synthetic.details import (
+    FURTHER_PROCEDURES,
+    HOME_CODES,
+    HOMES,
+    MOST_DIAGNOSES,
+    MOST_PROCEDURES,
+    Details,
+    diagnosis_lists,
+    draw_details,
+    fees,
+)
+from toolkit.data.synthetic.records import BLOCK, Stays, draw_year
 from toolkit.data.synthetic.region import SyntheticRegion, stream
 from toolkit.data.synthetic.specialties import SPECIALTIES
 
 EMPTY = "-"  # the standard writes "-" into a field that does not apply
-# Shares of the fee items, in ten-thousandths of the total, for stays without and with an operation; D34 takes the rest.
-_FEES = {
-    "D11": (1100, 700),
-    "D12": (600, 400),
-    "D13": (500, 300),
-    "D15": (0, 150),
-    "D16": (1700, 900),
-    "D17": (1200, 700),
-    "D18": (700, 350),
-    "D19": (500, 200),
-    "D20": (0, 2100),
-    "D23": (2500, 1200),
-    "D24": (400, 150),
-    "D26": (50, 150),
-    "D32": (500, 350),
-    "D33": (0, 2100),
-}
-_OPERATION_ONLY = 0.10  # stays without operation that hold a 操作: a code and a fee, but no level and no anaesthesia
-_SECOND_OPERATION = 0.08
 _WEIGHTS = np.array([7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2])  # GB 11643 check digit
 _CHECK = np.array([1, 0, 10, 9, 8, 7, 6, 5, 4, 3, 2])
 
 
-def year_stays(region: SyntheticRegion, year: int) -> tuple[Stays, np.ndarray]:
-    """All stays of a year in the order of the files (hospital, discharge), and each stay's minute of discharge."""
+def year_stays(region: SyntheticRegion, year: int) -> tuple[Stays, Details, np.ndarray]:
+    """All stays of a year in the order of the files (hospital, discharge), their details, and each one's minute of discharge."""
     blocks = list(draw_year(region, year))
+    more = [draw_details(region, year, number, block, number * BLOCK) for number, block in enumerate(blocks)]
     whole = Stays(**{f.name: np.concatenate([getattr(b, f.name) for b in blocks]) for f in fields(Stays)})
+    details = Details(**{f.name: np.concatenate([getattr(d, f.name) for d in more]) for f in fields(Details)})
     minute = stream(region.settings, 20, region.settings.years.index(year)).integers(480, 1080, len(whole))
     hospital = region.units.hospital.to_numpy()[whole.unit]
     order = np.lexsort((minute, whole.discharge, hospital))
-    return whole.take(order), minute[order]
+    return whole.take(order), details.take(order), minute[order]
 
 
-def page_columns(region: SyntheticRegion, year: int, stays: Stays, minute: np.ndarray) -> pa.Table:
-    """One row per stay, columns by field code in the standard's order, all text; DRG last (not part of a page)."""
+def page_columns(region: SyntheticRegion, year: int, stays: Stays, details: Details, minute: np.ndarray) -> pa.Table:
+    """One row per stay, columns by field code in the standard's order, all text; DRG last (not part of a page).
+
+    Before the DRG stands one column that hospitals add to the layout: 现住址行政区划代码, the division code of the home.
+    """
     position = region.settings.years.index(year)
     rng = stream(region.settings, 21, position)
     n = len(stays)
@@ -61,19 +58,19 @@ def page_columns(region: SyntheticRegion, year: int, stays: Stays, minute: np.nd
     specialty = region.units.specialty.to_numpy()[stays.unit]
     place = region.hospitals
     start = sum(count for before, count in region.year_counts.items() if before < year)
-    serial = start + np.arange(n)
+    serial = start + details.patient
     serial_text = _pad(serial, 8)
 
     admitted = np.where(stays.admission == stays.discharge, minute - 420, rng.integers(0, 1440, n))
     entry, leave = _moment(stays.admission, admitted, rng), _moment(stays.discharge, minute, rng)
-    # the birthday of the admission year lies 1 … 330 days back: completed years are then exactly the age drawn
-    birth = _years_before(stays.admission, stays.age) - rng.integers(1, 330, n)
+    # The birthday of the first admission's year lies 1 … 330 days back: completed years are then exactly the age drawn,
+    # at that admission and at every later one of the patient's
+    of_patient = np.full(int(details.patient.max()) + 1 if n else 1, np.iinfo(np.int64).max)
+    np.minimum.at(of_patient, details.patient, stays.admission)
+    birth = _years_before(of_patient[details.patient], stays.age) - details.birth_offset
     operation = _take(region.drgs.operation, stays.drg)
-    minor = ~stays.surgical & (rng.random(n) < _OPERATION_ONLY)
-    coded = stays.surgical | minor
-    second = stays.surgical & (stays.level > 1) & (rng.random(n) < _SECOND_OPERATION)
-    other_higher = second & (rng.random(n) < 0.5)  # the highest level may stand with the second operation
-    main_level = stays.level - other_higher
+    coded = details.coded
+    main_level = stays.level - details.other_higher  # the highest level may stand with the second operation
     # halfway through the stay: inside it by the clock too (rule D09)
     halfway = (
         stays.admission.astype(np.int64) * 1440 + admitted + stays.discharge.astype(np.int64) * 1440 + minute
@@ -84,10 +81,10 @@ def page_columns(region: SyntheticRegion, year: int, stays: Stays, minute: np.nd
     tumour = _flags(pc.or_(pc.equal(letter, "C"), pc.equal(letter, "D")))
     injury = _flags(pc.or_(pc.equal(letter, "S"), pc.equal(letter, "T")))
     transferred = np.isin(stays.exit_mode, (2, 3))
-    comorbid = rng.random(n) < 0.6
-    replan = rng.random(n) < 0.03
-    replan &= ~stays.died
-    homes = _addresses(region, hospital, rng)
+    homes = pc.binary_join_element_wise(
+        _code(details.address, [f"{name}合成街道" for name in HOMES]), _number(rng.integers(1, 200, n)), "号", ""
+    )
+    base = rng.choice(4, int(details.patient.max()) + 1 if n else 1, p=(0.7, 0.2, 0.07, 0.03))
     departments = pa.array([code for s in SPECIALTIES for code, _ in s.departments])
     first = np.cumsum([0, *(len(s.departments) for s in SPECIALTIES)])[:-1]
     department = departments.take(pa.array(first[specialty] + stays.department))
@@ -105,7 +102,7 @@ def page_columns(region: SyntheticRegion, year: int, stays: Stays, minute: np.nd
         "A01": _take(place.code, hospital),
         "A02": _take(place.name, hospital),
         "A48": pc.binary_join_element_wise("00", serial_text, ""),
-        "A49": _number(rng.choice(4, n, p=(0.7, 0.2, 0.07, 0.03)) + 1),
+        "A49": _number(base[details.patient] + details.visit),
         "B12": entry,
         "B15": leave,
         "A47": _constant(EMPTY, n),
@@ -114,6 +111,9 @@ def page_columns(region: SyntheticRegion, year: int, stays: Stays, minute: np.nd
         "A12C": _number(stays.sex),
         "A13": _day(birth),
         "A14": _number(stays.age),
+        "A16": _constant(EMPTY, n),
+        "A17": _constant(EMPTY, n),
+        "A18x01": _where(details.birth_weight > 0, _number(details.birth_weight)),
         "A15C": _constant("CHN", n),
         "A20": _identity(serial, birth),
         "A26": homes,
@@ -128,9 +128,7 @@ def page_columns(region: SyntheticRegion, year: int, stays: Stays, minute: np.nd
         "C03C": diagnosis,
         "C04N": pc.binary_join_element_wise("合成诊断", diagnosis, ""),
         "C05C": _constant("1", n),
-        "C06x01C": _where(comorbid, _constant("I10.x00x002", n)),
-        "C07x01N": _where(comorbid, _constant("合成其他诊断", n)),
-        "C08x01C": _where(comorbid, _constant("1", n)),
+        **_diagnoses(details),
         "C09C": _where(tumour, _constant("M80000/1", n)),
         "C10N": _where(tumour, _constant("合成病理诊断", n)),
         "C11": _where(tumour, pc.binary_join_element_wise("B", serial_text, "")),
@@ -141,38 +139,44 @@ def page_columns(region: SyntheticRegion, year: int, stays: Stays, minute: np.nd
         "C16x01": _where(coded, when),
         "C17x01": _where(stays.surgical, _number(main_level)),
         "C22x01C": _where(stays.surgical, _constant("1", n)),
-        "C35x01C": _where(second, _constant("99.9900", n)),
-        "C36x01N": _where(second, _constant("合成其他手术操作", n)),
-        "C37x01": _where(second, when),
-        "C38x01": _where(second, _number(np.where(other_higher, stays.level, 1))),
+        **_procedures(stays, details, when),
         "C34C": _where(stays.died, _constant("2", n)),
-        "B36C": _code(replan.astype(int), ("1", "2")),
-        "B37": _where(replan, _constant("复查", n)),
+        "B36C": _code(details.planned.astype(int), ("1", "2")),
+        "B37": _where(details.planned, _constant("复查", n)),
         "B34C": _number(stays.exit_mode),
         "B35": _where(transferred, _constant("合成社区卫生服务中心（合成数据）", n)),
     }
-    columns |= _fees(stays, coded, rng)
+    amounts = fees(stays, details)
+    columns |= {code: _money(amounts[code]) for code in sorted(amounts)}
+    columns["现住址行政区划代码"] = _code(details.home + 1, ("", *HOME_CODES))
     columns["DRG"] = pc.if_else(pa.array(stays.grouped), drg, no_group)
     return pa.table(columns)
 
 
-def _fees(stays: Stays, coded: np.ndarray, rng: np.random.Generator) -> dict[str, pa.Array]:
-    """D01, D09 and the items; items are cut from the total in fen, so their sum is the total to the last fen."""
-    wobble = rng.integers(85, 116, len(stays))
-    kind = stays.surgical.astype(int)
-    amounts = {code: stays.cost * np.array(shares)[kind] * wobble // 1_000_000 for code, shares in _FEES.items()}
-    amounts["D20"] = np.where(coded & ~stays.surgical, stays.cost // 50, amounts["D20"])
-    parts = {
-        "D20x01": amounts["D20"] * 3 // 10 * kind,
-        "D20x02": amounts["D20"] * 6 // 10 * kind,
-        "D23x01": amounts["D23"] // 5,
-    }
-    rest = stays.cost - sum(amounts.values())
-    amounts["D23"] = amounts["D23"] + np.minimum(rest, 0)  # a high wobble overshoots: drugs, the largest item, give way
-    parts["D23x01"] = np.minimum(parts["D23x01"], amounts["D23"])
-    fees = {"D01": stays.cost, "D09": stays.cost * rng.integers(15, 60, len(stays)) // 100, **amounts, **parts}
-    fees["D34"] = np.maximum(rest, 0)
-    return {code: _money(fees[code]) for code in sorted(fees)}
+def _diagnoses(details: Details) -> dict[str, pa.Array]:
+    """Other diagnoses with names and admission conditions, looked up in the table of lists."""
+    lists, columns = diagnosis_lists(), {}
+    for number in range(MOST_DIAGNOSES):
+        at = [entries[number] if number < len(entries) else (EMPTY, EMPTY) for entries in lists]
+        columns[f"C06x{number + 1:02d}C"] = _code(details.diagnoses, [code for code, _ in at])
+        columns[f"C07x{number + 1:02d}N"] = _code(
+            details.diagnoses, ["合成其他诊断" if code != EMPTY else EMPTY for code, _ in at]
+        )
+        columns[f"C08x{number + 1:02d}C"] = _code(details.diagnoses, [condition for _, condition in at])
+    return columns
+
+
+def _procedures(stays: Stays, details: Details, when: pa.Array) -> dict[str, pa.Array]:
+    """Further procedures with names, days and levels; of two operations the first further one may hold the highest level."""
+    n, columns = len(stays), {}
+    for number in range(MOST_PROCEDURES):
+        held = details.procedures > number
+        level = np.where(details.other_higher & (number == 0), stays.level, 1)
+        columns[f"C35x{number + 1:02d}C"] = _where(held, _constant(FURTHER_PROCEDURES[number], n))
+        columns[f"C36x{number + 1:02d}N"] = _where(held, _constant("合成其他手术操作", n))
+        columns[f"C37x{number + 1:02d}"] = _where(held, when)
+        columns[f"C38x{number + 1:02d}"] = _where(held, _number(level))
+    return columns
 
 
 def _identity(serial: np.ndarray, birth: np.ndarray) -> pa.Array:
@@ -186,19 +190,6 @@ def _identity(serial: np.ndarray, birth: np.ndarray) -> pa.Array:
     total = sum(weight * (body // 10 ** (16 - place) % 10) for place, weight in enumerate(_WEIGHTS))
     wrong = (_CHECK[total % 11] + 1) % 10
     return _number(body * 10 + wrong)
-
-
-def _addresses(region: SyntheticRegion, hospital: np.ndarray, rng: np.random.Generator) -> pa.Array:
-    """Homes: mostly the hospital's own county; city hospitals draw from the whole city and from outside it."""
-    counties = sorted(set(region.hospitals.county))
-    own = np.searchsorted(counties, region.hospitals.county.to_numpy(str))[hospital]
-    city = (region.hospitals.tier == "市").to_numpy()[hospital]
-    draw = rng.random(len(hospital))
-    other = rng.integers(0, len(counties), len(hospital))
-    elsewhere = np.where(draw < np.where(city, 0.90, 0.98), other, len(counties))
-    home = np.where(draw < np.where(city, 0.55, 0.88), own, elsewhere)
-    places = [*(f"合成市{county}合成街道" for county in counties), "外地合成市合成区合成街道"]
-    return pc.binary_join_element_wise(_code(home, places), _number(rng.integers(1, 200, len(hospital))), "号", "")
 
 
 def _years_before(day: np.ndarray, years: np.ndarray) -> np.ndarray:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from toolkit.data.synthetic.details import CITY, COUNTY_CODES, OUTSIDE, PROVINCE
 from toolkit.data.synthetic.region import SyntheticRegion
 from toolkit.data.synthetic.settings import MARK
 from toolkit.data.synthetic.specialties import SPECIALTIES
@@ -22,6 +23,7 @@ DRG 编码仅形似 CHS-DRG，末位 S 表示合成（synthetic），与任何�
 
 hospitals.csv    医疗机构名录        departments.csv  出院科别与专科对应
 projects.csv     建设项目            deflators.csv    费用价格指数（首年 = 1）
+divisions.csv    行政区划（虚构，98、99 开头）
 drg.csv          分组结果（仅随病案首页输出，键为 A01 + A48 + A49）
 truth.json       真值：种植的效应、各单元真实水平、逐行登记的缺陷
 """
@@ -76,12 +78,13 @@ def truth(region: SyntheticRegion, **pages: Any) -> dict[str, Any]:
 
 
 def write_registry(region: SyntheticRegion, folder: Path, **pages: Any) -> None:
-    """hospitals.csv, departments.csv, projects.csv, deflators.csv, README.txt (UTF-8) and truth.json into `folder`."""
+    """hospitals.csv, departments.csv, projects.csv, deflators.csv, divisions.csv, README.txt (UTF-8) and truth.json into `folder`."""
     tables = {
         "hospitals": hospitals_table(region),
         "departments": departments_table(),
         "projects": projects_table(region),
         "deflators": deflators(region),
+        "divisions": divisions_table(),
     }
     for name, table in tables.items():
         (folder / f"{name}.csv").write_text(table.to_csv(index=False, lineterminator="\n"), encoding="utf-8")
@@ -94,6 +97,12 @@ def hospitals_table(region: SyntheticRegion) -> pd.DataFrame:
     """One row per hospital: code (text), name, level, level_group, tier (市/县), county, urban (1 主城区, 0 not)."""
     columns = ["code", "name", "level", "level_group", "tier", "county", "urban"]
     return region.hospitals[columns].assign(urban=region.hospitals.urban.astype(int))
+
+
+def divisions_table() -> pd.DataFrame:
+    """One row per division: code (six digits, of no real place), name. The homes of the records lie in them."""
+    rows = [PROVINCE, CITY, *COUNTY_CODES.items(), *OUTSIDE.items(), ("外地合成区", "990202"), ("外省合成区", "980102")]
+    return pd.DataFrame(rows, columns=["name", "code"])[["code", "name"]].sort_values("code", ignore_index=True)
 
 
 def departments_table() -> pd.DataFrame:

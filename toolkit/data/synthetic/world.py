@@ -15,8 +15,8 @@ _KINDS = (
     (0.16, "县级三级", "三乙", "县", 1.3, 0.92, {"cost": -0.04, "los": 0.00, "case_mix": -0.05, "level4": -0.30}),
     (0.50, "县级二级", "二甲", "县", 0.55, 0.68, {"cost": -0.12, "los": -0.02, "case_mix": -0.30, "level4": -1.00}),
 )
-_COUNTIES = ("合成甲县", "合成乙县", "合成丙县", "合成丁县", "合成戊县")
-_URBAN = ("合成东区", "合成西区")
+COUNTIES = ("合成甲县", "合成乙县", "合成丙县", "合成丁县", "合成戊县")
+URBAN = ("合成东区", "合成西区")
 _NUMERALS = "一二三四五六七八九十"
 
 # SD of the log death rate of DRGs: chosen so that the risk grades hold the rates of a published hospital
@@ -47,7 +47,7 @@ def hospitals(settings: Settings) -> pd.DataFrame:
     for kind, count in zip(_KINDS, counts, strict=True):
         _, group, level, tier, size, chance, shifts = kind
         for position in range(count):
-            county = (_URBAN if tier == "市" else _COUNTIES)[position % (2 if tier == "市" else len(_COUNTIES))]
+            county = (URBAN if tier == "市" else COUNTIES)[position % (2 if tier == "市" else len(COUNTIES))]
             place = "合成市" if tier == "市" else county
             seen[place] = seen.get(place, 0) + 1
             rows.append(
