@@ -9,8 +9,10 @@ import ibis
 from ibis import _
 
 from toolkit.data import files as source_files
+from toolkit.data import text_rows
 from toolkit.data.formats import FormatMap, day, resolve
-from toolkit.data.text_rows import drop_text, load_text, read_schema
+from toolkit.data.text_rows import read_schema
+from toolkit.engine import handed_over, reader
 from toolkit.errors import InputError
 from toolkit.params import RunParams
 
@@ -38,29 +40,49 @@ def read_drgs(params: RunParams, form: FormatMap, connection: Any, work: Path) -
     wanted = {
         n: resolve(n, source.header) for n in (spec.hospital, spec.record, spec.visit, spec.discharge, spec.drg) if n
     }
+    if spec.hospital and not wanted[spec.hospital]:
+        raise InputError(
+            f"分组结果文件没有机构代码列 {spec.hospital}，不同机构的同一病案号会互相配上", "the DRG file has no hospital column: record "
+            "numbers of different hospitals would be taken for one", where=str(spec.file),
+            remedy="补上该列，或在 data.drg_file.hospital 写明列名；病案号在全部机构间确不重复时写 hospital: \"\"",
+            remedy_english='add or name the column; hospital: "" only where no two hospitals share a record number',
+        )  # fmt: skip
     if missing := [n for n in (spec.record, spec.visit, spec.drg, spec.discharge) if n and not wanted[n]]:
         raise InputError(
             f"分组结果文件缺少列 {'、'.join(missing)}", "the DRG file lacks columns", where=str(spec.file),
             remedy="在 data.drg_file 中写明列名", remedy_english="name the columns under data.drg_file",
         )  # fmt: skip
-    present = [found[0] for found in wanted.values() if found]
-    lost = load_text(source, present, connection)
-    if lost or source.unclosed:
-        raise InputError("分组结果文件有结构错误的行", "ragged lines in the DRG file", where=f"{spec.file}:{(lost + source.unclosed)[0]}",
-                         remedy="修正后重新提供", remedy_english="mend and give it again")  # fmt: skip
-    text = connection.table("text_rows")
-    key = {
-        "key_hospital": text[wanted[spec.hospital][0]].strip() if wanted.get(spec.hospital) else ibis.literal(""),
-        "key_record": text[wanted[spec.record][0]].strip(),
-        "key_visit": text[wanted[spec.visit][0]].strip(),
-        "key_day": day(text[wanted[spec.discharge][0]], form.fields["discharge_date"])
-        if spec.discharge
-        else ibis.literal(""),
-    }
-    drgs = text.select(**key, joined_drg=text[wanted[spec.drg][0]].strip()).distinct()
-    connection.create_table("drg_rows", drgs, overwrite=True)
-    drop_text(connection)
-    table = connection.table("drg_rows")
+    present = list(dict.fromkeys(found[0] for found in wanted.values()))
+    door = reader(connection)
+    door.drop_table("drg_rows", force=True)
+    for number, part in enumerate(text_rows.parts([source], present)):
+        text_rows.register(part, connection)
+        text = door.table(text_rows.NAME)
+        key = {
+            "key_hospital": text[wanted[spec.hospital][0]].strip() if spec.hospital else ibis.literal(""),
+            "key_record": text[wanted[spec.record][0]].strip(),
+            "key_visit": text[wanted[spec.visit][0]].strip(),
+            "key_day": day(text[wanted[spec.discharge][0]], form.fields["discharge_date"])
+            if spec.discharge
+            else ibis.null("date"),
+        }
+        drgs = text.select(**key, joined_drg=text[wanted[spec.drg][0]].strip()).distinct()
+        if number:
+            door.insert("drg_rows", drgs)
+        else:
+            door.create_table("drg_rows", drgs)
+        text_rows.close(connection)
+    source.close()
+    if source.rejected or source.refused:
+        raise InputError(
+            "分组结果文件不可读" if source.rejected else "分组结果文件有结构错误的行", "the DRG file cannot be read, or has ragged lines",
+            where=f"{spec.file}" + f":{min(source.unclosed)}" * bool(source.refused), remedy=source.rejected or "修正后重新提供",
+            remedy_english="mend and give it again",
+        )  # fmt: skip
+    # sorted, so that a file of one hospital meets that hospital's part of the table only
+    rows = door.table("drg_rows").distinct().order_by(["key_hospital", "key_record"])
+    table = door.create_table("drg_keys", rows, overwrite=True)
+    door.drop_table("drg_rows")
     repeated = table.group_by(list(key)).aggregate(n=_.count()).filter(_.n > 1).count().execute()
     if repeated:
         raise InputError(
@@ -68,8 +90,7 @@ def read_drgs(params: RunParams, form: FormatMap, connection: Any, work: Path) -
             remedy="每次住院保留一个 DRG; 若病案号会重复使用, 请在 data.drg_file.discharge 写明出院时间列",
             remedy_english="keep one DRG a stay, or name the discharge-time column",
         )  # fmt: skip
-    by_hospital, by_day = bool(wanted.get(spec.hospital)), bool(wanted.get(spec.discharge))
-    return table, by_hospital, by_day
+    return handed_over(connection, "drg_keys"), bool(spec.hospital), bool(spec.discharge)
 
 
 def join_drgs(text: Any, drgs: Any, form: FormatMap, columns: dict[str, list[str]]) -> Any:

@@ -17,6 +17,7 @@ import pandas as pd
 from ibis import _
 
 from toolkit.data import files as source_files
+from toolkit.data import text_rows
 from toolkit.data.drg_file import join_drgs, read_drgs
 from toolkit.data.fates import accounts_of, check_balance, judge, write_fates
 from toolkit.data.files import SourceFile
@@ -25,13 +26,13 @@ from toolkit.data.quality import BITS, CATALOGUE, RECORD_RULES, Rule
 from toolkit.data.quality.base import CASE_MIX, COST, LOS, MORTALITY
 from toolkit.data.schema import STORED
 from toolkit.data.specialties import attribute
-from toolkit.data.text_rows import columns_of, drop_text, load_text
-from toolkit.engine import write_parquet
+from toolkit.data.text_rows import columns_of
+from toolkit.engine import handed_over, write_parquet
 from toolkit.errors import InputError
 from toolkit.params import RunParams
 
 USABLE = {COST: "cost_usable", LOS: "los_usable", MORTALITY: "death_known", CASE_MIX: "grouped"}
-BATCH_ROWS = 1_000_000
+BATCH_FILES = 500  # workbooks among them keep a file open each
 FATES = "fates.parquet"  # every record that is not plainly accepted, by file and line
 SEPARATOR, NOTHING = "␟", "␀"  # printable: SQL text may not hold control characters
 
@@ -97,6 +98,7 @@ def take_in(
         sources.append(source)
         if not source.rejected and source.sha256 in by_hash:
             source.rejected = f"内容与 {by_hash[source.sha256]} 完全相同（规则F01）"
+            source.close()
         by_hash.setdefault(source.sha256, path.name)
         if not source.rejected:
             batch.add(source)
@@ -104,6 +106,8 @@ def take_in(
     _refuse_if_nothing(sources)
     progress("判定", 1.0)
     typed = connection.read_parquet(str(typed_folder / "*.parquet"))
+    if refused := [s.number for s in sources if s.rejected]:  # some were found unreadable after rows of them had been typed
+        typed = typed.filter(_.file.notin(refused))
     judged = judge(typed, applicable, hospitals, connection)
     accounts = accounts_of(judged, sources)
     check_balance(sources, accounts)
@@ -147,31 +151,33 @@ class _Batch:
         self.params, self.form, self.drgs, self.connection, self.folder = params, form, drgs, connection, folder
         self.rules = [rule for rule in RECORD_RULES if rule.id in applicable and rule.test]
         self.columns: dict[str, list[str]] = {}
-        self.rows = self.written = 0
+        self.present: list[str] = []
+        self.waiting: list[SourceFile] = []
+        self.written = 0
 
     def add(self, source: SourceFile) -> None:
         columns, present = columns_of(source, self.form, self.connection)
         if source.rejected:
+            source.close()
             return
-        if self.rows and (columns != self.columns or self.rows > BATCH_ROWS or source.kind == "parquet"):
+        if self.waiting and (columns != self.columns or source.kind == "parquet" or len(self.waiting) == BATCH_FILES):
             self.flush()
-        self.columns = columns
-        lost = load_text(source, present, self.connection, append=self.rows > 0)
-        if source.kind == "parquet" and not source.received:
-            source.rejected = "没有数据行（no record）"
-            drop_text(self.connection)
-            return
-        source.unclosed += lost
-        if source.readable and source.readable != source.path:
-            source.readable.unlink()
-        self.rows += source.received
+        self.columns, self.present = columns, present
+        self.waiting.append(source)
         if source.kind == "parquet":
             self.flush()
 
     def flush(self) -> None:
-        if not self.rows:
-            return
-        text = self.connection.table("text_rows")
+        """Type the files that wait. Only then is known how many records they hold, and whether all of each can be read."""
+        for part in text_rows.parts(self.waiting, self.present) if self.waiting else ():
+            text_rows.register(part, self.connection)
+            self._write(handed_over(self.connection, text_rows.NAME))
+            text_rows.close(self.connection)
+        for source in self.waiting:
+            source.close()
+        self.waiting = []
+
+    def _write(self, text: Any) -> None:
         present = [c for c in text.columns if c not in ("file", "line")]
         text = text.mutate(source_content=_content_hash(text, present))
         columns, form = self.columns, self.form
@@ -192,8 +198,7 @@ class _Batch:
         )  # fmt: skip
         keep = [*STORED, "file", "line", "rules", "record_key", "content"]
         write_parquet(self.connection, table.select(keep), self.folder / f"{self.written:05d}.parquet")
-        drop_text(self.connection)
-        self.rows, self.written = 0, self.written + 1
+        self.written += 1
 
 
 def _content_hash(text: Any, present: list[str]) -> Any:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from toolkit.data.files import open_source
+from toolkit.data.text_rows import frame
 from toolkit.errors import InputError
 
 COLUMNS = ("code", "name", "level", "level_group", "tier", "county")
@@ -24,19 +25,13 @@ def read_registry(path: Path, work: Path) -> pd.DataFrame:
     source = open_source(99_998, path, work)
     if source.kind == "parquet":
         source.rejected = "请用 CSV 或 xlsx"
-    if source.rejected or source.readable is None:
+    table = frame(source) if not source.rejected else pd.DataFrame()
+    if source.rejected:
         raise InputError("机构名录不可读", "the registry cannot be read", where=str(path), remedy=source.rejected)
-    try:
-        table = pd.read_csv(
-            source.readable, dtype=str, keep_default_na=False, encoding="utf-8-sig", sep=source.delimiter
-        )
-        broken = ""
-    except pd.errors.ParserError as error:
-        table, broken = pd.DataFrame(), str(error)
-    if broken or source.unclosed:
+    if source.refused:
         raise InputError(
-            "机构名录有结构错误的行", "ragged or unclosed lines in the registry", where=f"{path}:{next(iter(source.unclosed), '')}",
-            remedy="修正列数或引号", remedy_english=broken or "close the quotation mark",
+            "机构名录有结构错误的行", "ragged or unclosed lines in the registry", where=f"{path}:{source.refused[0].line}",
+            remedy="修正列数或引号", remedy_english="mend the number of cells or close the quotation mark",
         )  # fmt: skip
     table = table.rename(columns=str.strip).apply(lambda column: column.str.strip())
     if missing := [c for c in ("code", "name") if c not in table]:

@@ -1,21 +1,36 @@
-"""The wanted columns of a file as text rows in the engine, each with its file and physical line number."""
+"""The wanted columns of files as text rows in the engine, each with its file and physical line number, as a stream.
+
+A block of whole lines is parsed in one go where it is plain: as many rows as lines, each with as many cells as the header.
+Any other block is looked at line by line, so that every line becomes a row, a counted refusal (rule F05) or a blank.
+"""
 
 from __future__ import annotations
 
+import csv
+import hmac
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from glob import escape
+from hashlib import sha256
 from typing import Any
 
 import duckdb
+import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as arrow_csv
 
-from toolkit.data.files import SourceFile
-from toolkit.data.formats import FormatMap, resolve
+from toolkit.data.files import BlockFault, Refusal, RefusedLine, SourceFile, blocks, decoded, in_order
+from toolkit.data.formats import MISSING, FormatMap, resolve
 
-
-def drop_text(connection: Any) -> None:
-    """The text rows, a view over a Parquet file or a table."""
-    views = connection.con.execute("SELECT view_name FROM duckdb_views() WHERE NOT internal").fetchall()
-    connection.con.execute(f"DROP {'VIEW' if ('text_rows',) in views else 'TABLE'} text_rows")
+NAME = "text_rows"
+PART_BYTES = 192 << 20  # of text in memory at a time
+EMPTY = pa.array(MISSING)
+# Excel keeps 15 digits of a number (rule F07), and drops the zeros that end a code (rule F08)
+IDENTIFIERS, CODES = ("hospital", "record", "identity", "health_card"), ("principal_procedure", "other_procedures")
 
 
 def columns_of(source: SourceFile, form: FormatMap, connection: Any) -> tuple[dict[str, list[str]], list[str]]:
@@ -28,16 +43,31 @@ def columns_of(source: SourceFile, form: FormatMap, connection: Any) -> tuple[di
     doubled = [n for n, found in columns.items() if len(found) > 1 and "*" not in n]
     if missing or doubled:
         source.rejected = (
-            "缺少必需的列：" * bool(missing)
-            + "、".join(missing)
-            + "多列对应一个字段：" * bool(doubled)
-            + "、".join(doubled)
+            ("缺少必需的列：" + "、".join(missing)) * bool(missing)
+            + ("多列对应一个字段：" + "、".join(doubled)) * bool(doubled)
+            + "（规则F04）"
         )
+    rounded = [c for c in _of_fields(form, columns, CODES) if c in source.numeric]
+    if rounded and not source.rejected:
+        source.rejected = (
+            f"手术操作编码（{'、'.join(rounded)}）被存为数值，末尾的 0 已丢失，请以文本格式导出（规则F08）"
+        )
+    long = {
+        line
+        for c in _of_fields(form, columns, IDENTIFIERS)
+        if c in source.numeric
+        for line in source.numeric[c].too_long
+    }
+    source.rounded = frozenset(long)
     return columns, list(dict.fromkeys(n for found in columns.values() for n in found))
 
 
+def _of_fields(form: FormatMap, columns: dict[str, list[str]], fields: Sequence[str]) -> list[str]:
+    return [c for f in fields if f in form.fields for n in form.fields[f].names() for c in columns[n]]
+
+
 def read_schema(source: SourceFile, connection: Any) -> bool:
-    """Column names of a Parquet file; False where it is none."""
+    """Column names of a Parquet file; False where it is none, or holds more than plain columns."""
     try:
         rows = connection.con.execute(
             f"DESCRIBE SELECT * FROM read_parquet({_literal(escape(str(source.path)))})"
@@ -60,56 +90,254 @@ def _as_text(name: str, kind: str) -> str:
     )
 
 
-def load_text(source: SourceFile, present: list[str], connection: Any, *, append: bool = False) -> list[int]:
-    """The wanted columns as text, with file and physical line number, in `text_rows`; returns the refused lines."""
+@dataclass(frozen=True)
+class Part:
+    """Some rows of some files: `present` as text, `file`, `line`.
+
+    Attributes
+    ----------
+    rows
+        None for a Parquet file, which the engine itself reads in parts.
+    empty
+        Columns in which no row holds more than "" or "-": most repeats of a front page.
+    """
+
+    sources: tuple[SourceFile, ...]
+    present: tuple[str, ...]
+    rows: pa.Table | None
+    empty: frozenset[str]
+
+
+def parts(sources: Sequence[SourceFile], present: Sequence[str], *, key: bytes = b"") -> Iterator[Part]:
+    """The rows of text files with the same names of columns, or of one Parquet file, in parts that fit in memory.
+
+    Only when the last part was asked for do the sources have their `received`, `blank`, `refused` and, where a file breaks
+    off, `rejected`. Rows of a file that is rejected in the end may have been handed out before.
+
+    Parameters
+    ----------
+    key
+        Secret of the run: refused lines are told by their digest under it.
+    """
+    wanted = tuple(present)
+    if sources[0].kind == "parquet":
+        yield Part(tuple(sources), wanted, None, frozenset())
+        return
+    schema = pa.schema([*((n, pa.string()) for n in present), ("file", pa.int32()), ("line", pa.int64())])
+    gathered: list[pa.Table] = []
+    size = 0
+    for source in sources:
+        for rows in _rows_of(source, present, schema, key):
+            gathered.append(rows)
+            size += rows.nbytes
+            if size > PART_BYTES:
+                yield _part(sources, wanted, gathered)
+                gathered, size = [], 0
+    if gathered:
+        yield _part(sources, wanted, gathered)
+
+
+def _part(sources: Sequence[SourceFile], present: tuple[str, ...], gathered: list[pa.Table]) -> Part:
+    rows = pa.concat_tables(gathered)
+    return Part(tuple(sources), present, rows, frozenset(n for n in present if _is_empty(rows[n])))
+
+
+def _is_empty(column: pa.ChunkedArray) -> bool:
+    """Whether no cell holds more than "" or "-"."""
+    # by the number of bytes first: a column with longer cells is not looked at
+    return all(
+        pc.sum(pc.binary_length(c)).as_py() <= len(c) and pc.all(pc.is_in(c, EMPTY)).as_py() for c in column.chunks
+    )
+
+
+def register(part: Part, connection: Any) -> None:
+    """Make a part the table `text_rows` of the reader of files, until `close`."""
     raw = connection.con
-    quoted = ", ".join(_name(n) for n in present)
-    if source.kind == "parquet":
-        path = _literal(escape(str(source.path)))
-        kinds = {
-            name: kind for name, kind, *_rest in raw.execute(f"DESCRIBE SELECT * FROM read_parquet({path})").fetchall()
-        }  # noqa: S608
-        as_text = ", ".join(f"{_as_text(n, kinds[n])} AS {_name(n)}" for n in present)
-        # a view: a large Parquet file is streamed, not copied
-        raw.execute(
-            f"CREATE VIEW text_rows AS SELECT {as_text}, {source.number}::INTEGER AS file, "  # noqa: S608
-            f"file_row_number + 1 AS line FROM read_parquet({path}, file_row_number=true)"
-        )
-        [(source.received,)] = raw.execute("SELECT count(*) FROM text_rows").fetchall()
-        return []
-    # by position: a header cell may be empty or hold anything
-    names = "{" + ", ".join(f"c{i}: 'VARCHAR'" for i in range(len(source.header))) + "}"
-    chosen = ", ".join(f"c{source.header.index(n)} AS {_name(n)}" for n in present)
-    raw.execute("DROP TABLE IF EXISTS reject_scans; DROP TABLE IF EXISTS reject_errors")
+    if part.rows is not None:
+        raw.register(NAME, part.rows)
+        return
+    [source] = part.sources
+    path = _literal(escape(str(source.path)))
+    kinds = {
+        name: kind for name, kind, *_rest in raw.execute(f"DESCRIBE SELECT * FROM read_parquet({path})").fetchall()
+    }  # noqa: S608
+    as_text = "".join(f"{_as_text(n, kinds[n])} AS {_name(n)}, " for n in part.present)
+    # a view: a large Parquet file is streamed, not copied
     raw.execute(
-        f"CREATE OR REPLACE TABLE read_rows AS SELECT {chosen} FROM read_csv(?, delim=?, quote='\"', escape='\"', header=true, "  # noqa: S608
-        f"auto_detect=false, columns={names}, strict_mode=true, null_padding=false, store_rejects=true, rejects_limit=0)",
-        [str(source.readable), source.delimiter],
+        f"CREATE OR REPLACE TEMP VIEW {NAME} AS SELECT {as_text}{source.number}::INTEGER AS file, "  # noqa: S608
+        f"file_row_number + 1 AS line FROM read_parquet({path}, file_row_number=true)"
     )
-    refused = [line for (line,) in raw.execute("SELECT DISTINCT line FROM reject_errors ORDER BY line").fetchall()]
-    # The engine counts lines of the copy it read; blank and unclosed ones had been taken out of it.
-    lost = [_physical(line, source.lines_skipped) for line in refused]
-    out = sorted([*lost, *source.lines_skipped])
-    # k-th row read -> physical line: k + 2 + the lines before it that are no rows
-    steps = pd.DataFrame({"from_row": [line - 2 - i for i, line in enumerate(out)], "extra": range(1, len(out) + 1)})
-    steps = pd.concat([pd.DataFrame({"from_row": [-1], "extra": [0]}), steps]).groupby("from_row", as_index=False).max()
-    raw.register("line_steps", steps)
-    into = "INSERT INTO text_rows" if append else "CREATE OR REPLACE TABLE text_rows AS"
-    raw.execute(
-        f"{into} SELECT {quoted}, {source.number}::INTEGER AS file, "  # noqa: S608
-        "r.row_id + 2 + s.extra AS line FROM (SELECT *, rowid AS row_id FROM read_rows) r "
-        "ASOF JOIN line_steps s ON r.row_id >= s.from_row"
-    )
-    raw.unregister("line_steps")
-    raw.execute("DROP TABLE read_rows")
-    return lost
+    [(source.received,)] = raw.execute(f"SELECT count(*) FROM {NAME}").fetchall()
+    if not source.received:
+        source.rejected = "没有数据行（no record）"
 
 
-def _physical(line: int, skipped: list[int]) -> int:
-    for gone in sorted(skipped):
-        if gone <= line:
-            line += 1
-    return line
+def close(connection: Any) -> None:
+    """Let go of `text_rows`."""
+    connection.con.unregister(NAME)
+    connection.con.execute(f"DROP VIEW IF EXISTS {NAME}")
+
+
+def frame(source: SourceFile) -> pd.DataFrame:
+    """All columns of a small text file, all text; refused lines and a late refusal stand in `source` thereafter."""
+    schema = pa.schema([*((n, pa.string()) for n in source.header), ("file", pa.int32()), ("line", pa.int64())])
+    rows = pa.concat_tables([schema.empty_table(), *_rows_of(source, source.header, schema, b"")])
+    source.close()
+    return rows.drop_columns(["file", "line"]).to_pandas()
+
+
+# --- blocks ------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Shape:
+    """What a worker must know of the file."""
+
+    encoding: str
+    delimiter: str
+    columns: int
+    chosen: tuple[int, ...]
+    key: bytes
+
+
+@dataclass
+class _Parsed:
+    """A block's rows; `at` holds their lines within the block where they do not simply follow each other."""
+
+    rows: pa.Table
+    at: np.ndarray | None
+    lines: int
+    blank: int
+    refused: list[RefusedLine]
+
+
+def _rows_of(source: SourceFile, present: Sequence[str], schema: pa.Schema, key: bytes) -> Iterator[pa.Table]:
+    chosen = tuple(source.header.index(n) for n in present)
+    shape = _Shape(source.encoding, source.delimiter, len(source.header), chosen, key)
+    line = source.header_line
+    source.received = source.blank = 0
+    source.refused = []
+    try:
+        for parsed in in_order(partial(_parse, shape=shape), blocks(source, source.body)):
+            if isinstance(parsed, BlockFault):
+                raise parsed.refusal(line)
+            n = parsed.rows.num_rows
+            at = np.arange(line + 1, line + n + 1) if parsed.at is None else parsed.at + (line + 1)
+            rows = parsed.rows
+            source.refused += [replace(one, line=one.line + line + 1) for one in parsed.refused]
+            source.received += parsed.lines - parsed.blank
+            source.blank += parsed.blank
+            if source.rounded:
+                keep = ~np.isin(at, list(source.rounded))
+                gone = at[~keep]
+                source.refused += [
+                    RefusedLine(line=int(k), characters=0, cells=shape.columns, digest="", rule="F07") for k in gone
+                ]
+                rows, at = rows.filter(pa.array(keep)), at[keep]
+            line += parsed.lines
+            if len(at):
+                columns = [*rows.columns, pa.array(np.full(len(at), source.number, "int32")), pa.array(at, pa.int64())]
+                yield pa.table(columns, schema=schema).combine_chunks()
+    except Refusal as refusal:
+        source.rejected = str(refusal)
+    except (OSError, EOFError) as error:
+        source.rejected = f"读取中断（{type(error).__name__}）"
+    if not source.rejected and source.received == 0:
+        source.rejected = "没有数据行（only a header, no record）"
+
+
+def _parse(block: bytes, shape: _Shape) -> _Parsed | BlockFault:
+    try:
+        block = decoded(block, shape.encoding)
+    except BlockFault as fault:
+        return fault
+    if b"\r" in block:  # a carriage return inside a line would end it for the parser
+        block = block.replace(b"\r\n", b"\n")
+        if block.endswith(b"\r"):
+            block = block[:-1]
+        block = block.replace(b"\r", b" ")
+    lines = block.count(b"\n") + (not block.endswith(b"\n"))
+    if shape.columns > 1 and not (b'"' in block and _doubtful(block, shape)):
+        rows = _table(block, shape)
+        if rows is not None and rows.num_rows == lines:
+            return _Parsed(rows, None, lines, 0, [])
+    return _line_by_line(block, shape, lines)
+
+
+def _table(block: bytes, shape: _Shape) -> pa.Table | None:
+    """The chosen columns of a block, or None where a line has another number of cells."""
+    odd: list[int] = []
+
+    def note(row: Any) -> str:
+        odd.append(1)
+        return "skip"
+
+    names = [f"c{i}" for i in range(shape.columns)]
+    try:
+        table = arrow_csv.read_csv(
+            pa.BufferReader(block),
+            read_options=arrow_csv.ReadOptions(use_threads=False, block_size=1 << 20, column_names=names),
+            parse_options=arrow_csv.ParseOptions(delimiter=shape.delimiter, invalid_row_handler=note),
+            convert_options=arrow_csv.ConvertOptions(
+                column_types=dict.fromkeys(names, pa.string()), include_columns=[names[i] for i in shape.chosen],
+                strings_can_be_null=False, quoted_strings_can_be_null=False, check_utf8=False,
+            ),
+        )  # fmt: skip
+    except pa.ArrowInvalid:  # a line longer than the parser's block
+        return None
+    return None if odd else table
+
+
+def _doubtful(block: bytes, shape: _Shape) -> bool:
+    """Whether quotation marks may be misread: text after a closing one, or a cell that spans lines."""
+    cell = rb'(?:^|%s)"(?:[^"\n]|"")*(?:\n|\Z|"(?!%s|\n|\Z))' % ((re.escape(shape.delimiter.encode()),) * 2)
+    return re.search(cell, block, re.MULTILINE) is not None
+
+
+def _line_by_line(block: bytes, shape: _Shape, lines: int) -> _Parsed:
+    sound: list[bytes] = []
+    at: list[int] = []
+    refused: list[RefusedLine] = []
+    delimiter = shape.delimiter.encode()
+    blank = 0
+    for number, row in enumerate(block.split(b"\n")[:lines]):
+        # spaces make no record, but tabs do: cells may be divided by them
+        if not row.strip(b" "):
+            blank += 1
+            continue
+        cells = _cells(row, shape.delimiter) if b'"' in row else row.count(delimiter) + 1
+        if cells == shape.columns:
+            sound.append(row)
+            at.append(number)
+        else:
+            refused.append(_refused(row, number, cells, shape.key))
+    rows = _table(b"\n".join(sound) + b"\n", shape) if sound else None
+    if rows is None or rows.num_rows != len(sound):  # nothing the parser says otherwise may cost a line
+        rows = _slowly(sound, shape)
+    return _Parsed(rows, np.array(at, "int64"), lines, blank, refused)
+
+
+def _cells(row: bytes, delimiter: str) -> int:
+    """Number of cells; 0 where a quotation mark does not close, or something follows one that does."""
+    try:
+        return len(next(csv.reader([row.decode("utf-8")], delimiter=delimiter, strict=True), []))
+    except csv.Error:
+        return 0
+
+
+def _slowly(sound: list[bytes], shape: _Shape) -> pa.Table:
+    texts = [row.decode("utf-8") for row in sound]
+    cells = [
+        next(csv.reader([t], delimiter=shape.delimiter, strict=True)) if '"' in t else t.split(shape.delimiter)
+        for t in texts
+    ]
+    names = [f"c{i}" for i in shape.chosen]
+    return pa.table([pa.array([row[i] for row in cells], pa.string()) for i in shape.chosen], names=names)
+
+
+def _refused(row: bytes, number: int, cells: int, key: bytes) -> RefusedLine:
+    digest = hmac.new(key, row, sha256).hexdigest()[:16] if key else ""
+    return RefusedLine(line=number, characters=len(row.decode("utf-8")), cells=cells, digest=digest)
 
 
 def _name(column: str) -> str:

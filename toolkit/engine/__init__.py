@@ -83,6 +83,11 @@ def _duckdb(work: Path, readable: Sequence[Path], threads: int, memory: str) -> 
     return connection
 
 
+def reader(connection: Any) -> Any:
+    """The DuckDB that reads files: the engine itself, or the one beside Spark."""
+    return connection if connection.name == "duckdb" else connection.door
+
+
 _numbers = count()
 
 
