@@ -16,10 +16,10 @@ from toolkit.cube import NONE, Basis
 from toolkit.errors import InputError
 from toolkit.key_codes import KeyCodes, categories
 from toolkit.params import RunParams
-from toolkit.reference.grades import GRADES, alternatives, probabilities, risk_grades, too_few_deaths
+from toolkit.reference.grades import GRADES, OTHERWISE, described, risk_grades, too_few_deaths
 from toolkit.reference.tables import bridge_table, grade_table, mean_table, weight_table
 
-__all__ = ["GRADES", "Referenced", "alternatives", "attach", "probabilities", "risk_grades", "too_few_deaths"]
+__all__ = ["GRADES", "OTHERWISE", "Referenced", "attach", "described", "risk_grades", "too_few_deaths"]
 
 UNBRIDGED = "（无对应）"  # of a DRG that the earlier grouper version does not have
 CLASSES = ("medical", "nursing", "technical", "drug", "management")  # of five-class standardisation, a fifth each

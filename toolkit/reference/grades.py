@@ -14,6 +14,7 @@ from toolkit.params import RiskPolicy
 
 GRADES = {0: "无死亡", 1: "低风险", 2: "中低风险", 3: "中高风险", 4: "高风险"}
 BANDS = (-1.0, 0.0, 1.0)
+STRONG = 1e12  # cases that a prior counts for where DRGs do not differ
 
 
 def risk_grades(drgs: pd.DataFrame, policy: RiskPolicy) -> pd.DataFrame:
@@ -37,10 +38,15 @@ def risk_grades(drgs: pd.DataFrame, policy: RiskPolicy) -> pd.DataFrame:
     return drgs.assign(rate=rate, ln_rate=ln_rate, z=z, grade=grade)
 
 
-def _graded(n: np.ndarray, died: np.ndarray, policy: RiskPolicy) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Logarithm of the rate, z and grade; `died` may be two-dimensional, one row a replicate."""
+def _graded(
+    n: np.ndarray, died: np.ndarray, policy: RiskPolicy, prior: tuple[float, float] | None = None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Logarithm of the rate, z and grade; `died` may be two-dimensional, one row a replicate, with a given prior."""
     enough = n >= policy.minimum_cases
-    graded = _smoothed(n, died, enough) if policy.rates == "empirical_bayes" else died / np.where(n > 0, n, np.nan)
+    if policy.rates == "empirical_bayes":
+        graded = _shrunken(n, died, prior or _prior(n, died, policy))
+    else:
+        graded = died / np.where(n > 0, n, np.nan)
     with_rate = enough & (graded > 0)
     ln_rate = np.log(graded, out=np.full(graded.shape, np.nan), where=with_rate)
     weight = np.where(with_rate, n if policy.weighting == "cases" else 1.0, 0.0)
@@ -94,15 +100,18 @@ def gamma_poisson(died: np.ndarray, exposure: np.ndarray) -> tuple[float, float]
     return float(shape), float(rate)
 
 
-def _smoothed(n: np.ndarray, died: np.ndarray, enough: np.ndarray) -> np.ndarray:
-    """Shrunken rates, each replicate by itself; groups below the minimum do not shape the prior."""
-    if died.ndim == 2:
-        return np.stack([_smoothed(n, row, enough) for row in died])
-    if not (enough & (n > 0)).any() or died[enough].sum() == 0:
-        return np.full(n.shape, np.nan)
-    shape, rate = gamma_poisson(died[enough], n[enough])
-    if np.isinf(shape):
-        return np.full(n.shape, died[enough].sum() / n[enough].sum())
+def _prior(n: np.ndarray, died: np.ndarray, policy: RiskPolicy) -> tuple[float, float]:
+    """From the DRGs with enough cases; where there is none, from all."""
+    rows = n >= policy.minimum_cases
+    rows = rows if rows.any() else n > 0
+    shape, rate = gamma_poisson(died[rows], n[rows]) if rows.any() else (np.inf, np.inf)
+    common = died[rows].sum() / max(n[rows].sum(), 1)
+    # no more spread than chance: every DRG has the common rate, which a very strong prior says as well
+    return (shape, rate) if np.isfinite(shape) else (common * STRONG, STRONG)
+
+
+def _shrunken(n: np.ndarray, died: np.ndarray, prior: tuple[float, float]) -> np.ndarray:
+    shape, rate = prior
     return (died + shape) / (n + rate)
 
 
@@ -123,13 +132,12 @@ def probabilities(drgs: pd.DataFrame, policy: RiskPolicy, *, replicates: int = 1
         `drg`, `p_grade` (of the grade it has; missing where it has none), `p0` … `p4`.
     """
     n, died = drgs["n"].to_numpy(int), drgs["died"].to_numpy(float)
-    some = n > 0
     shares = np.full((len(GRADES), len(n)), np.nan)
     if died.sum() > 0:
-        shape, rate = gamma_poisson(died[some], n[some])
-        true = np.full(len(n), died.sum() / n.sum()) if np.isinf(shape) else (died + shape) / (n + rate)
-        drawn = np.random.default_rng(seed).binomial(n, np.clip(true, 0, 1), size=(replicates, len(n))).astype(float)
-        _ln_rate, _z, grade = _graded(n.astype(float), drawn, policy)
+        prior = _prior(n, died, policy)
+        true = np.clip(_shrunken(n, died, prior), 0, 1)
+        drawn = np.random.default_rng(seed).binomial(n, true, size=(replicates, len(n))).astype(float)
+        _ln_rate, _z, grade = _graded(n.astype(float), drawn, policy, prior)
         known = n >= policy.minimum_cases
         for number in GRADES:
             shares[number] = np.where(known, (grade == number).mean(axis=0), np.nan)
@@ -154,6 +162,17 @@ def alternatives(drgs: pd.DataFrame, policy: RiskPolicy) -> pd.DataFrame:
         other = policy.model_copy(update=change)
         columns[name] = _graded(drgs["n"].to_numpy(float), drgs["died"].to_numpy(float), other)[2]
     return pd.DataFrame(columns)
+
+
+def described(grades: pd.DataFrame, policy: RiskPolicy) -> pd.DataFrame:
+    """The grades of every window with `probabilities` and, numbered in the order of `OTHERWISE`, `alternatives`."""
+    parts = []
+    for _window, part in grades.groupby("window", sort=False):
+        drgs = part.reset_index(drop=True)
+        others = alternatives(drgs, policy).drop(columns="drg")
+        others.columns = pd.Index([f"otherwise{i}" for i in range(len(OTHERWISE))])
+        parts.append(pd.concat([drgs, probabilities(drgs, policy).drop(columns="drg"), others], axis=1))
+    return pd.concat(parts, ignore_index=True) if parts else grades
 
 
 def too_few_deaths(grades: pd.DataFrame, policy: RiskPolicy) -> str:
