@@ -181,7 +181,7 @@ class _Batch:
         present = [c for c in text.columns if c not in ("file", "line")]
         text = text.mutate(source_content=_content_hash(text, present))
         columns, form = self.columns, self.form
-        absent = {name for name, source in form.fields.items() if not any(columns[n] for n in source.names())}
+        absent = {name for name, source in form.fields.items() if source.absent(columns)}
         if self.drgs is not None:
             absent.discard("drg")
             text = join_drgs(text, self.drgs, form, columns)

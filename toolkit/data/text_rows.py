@@ -38,8 +38,8 @@ def columns_of(source: SourceFile, form: FormatMap, connection: Any) -> tuple[di
     if source.kind == "parquet" and not read_schema(source, connection):
         return {}, []
     columns = {name: resolve(name, source.header) for name in form.wanted()}
-    optional = {n for s in form.fields.values() if s.optional for n in s.names()} | {n for n in columns if "*" in n}
-    missing = [n for n, found in columns.items() if not found and n not in optional]
+    required = form.required()
+    missing = [n for n, found in columns.items() if not found and n in required]
     doubled = [n for n, found in columns.items() if len(found) > 1 and "*" not in n]
     if missing or doubled:
         source.rejected = (
