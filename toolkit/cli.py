@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,18 +33,19 @@ Reports = Annotated[Path, typer.Option("--reports", help="输出文件夹 folder
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="不显示进度 no progress")]
 Json = Annotated[bool, typer.Option("--json", help="结果以 JSON 输出 print JSON")]
 Workers = Annotated[int, typer.Option("--workers", "-j", min=1, help="同时生成的报告数 reports at a time")]
+Fresh = Annotated[bool, typer.Option("--fresh", help="全部重做，不用已有的表和报告 make everything anew")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="只列出将要做什么 only say what would be done")]
 
 
 @app.command()
 def run(
-    params: Params, reports: Reports = Path("reports"), workers: Workers = 2, dry_run: DryRun = False, quiet: Quiet = False,
-    as_json: Json = False,
+    params: Params, reports: Reports = Path("reports"), workers: Workers = 2, fresh: Fresh = False,
+    dry_run: DryRun = False, quiet: Quiet = False, as_json: Json = False,
 ) -> None:  # fmt: skip
-    """运行一次评估，生成全部报告。Run an evaluation to finished reports."""
+    """运行一次评估，生成全部报告；已完成且核对无误的不重做。Run an evaluation to finished reports; what verifies is kept."""
     from toolkit.params import load_params
 
-    _run(load_params(params), reports, workers, dry_run, quiet, as_json)
+    _run(load_params(params), reports, workers, dry_run, quiet, as_json, fresh)
 
 
 @app.command()
@@ -55,18 +57,22 @@ def demo(
     as_json: Json = False,
 ) -> None:
     """用合成数据运行演示评估。Run the demo on synthetic data."""
-    run(PROJECT / "params" / "demo.yaml", reports, workers, dry_run, quiet, as_json)
+    run(PROJECT / "params" / "demo.yaml", reports, workers, dry_run=dry_run, quiet=quiet, as_json=as_json)
 
 
-def _run(params: RunParams, reports: Path, workers: int, dry_run: bool, quiet: bool, as_json: bool) -> None:
+def _run(
+    params: RunParams, reports: Path, workers: int, dry_run: bool, quiet: bool, as_json: bool, fresh: bool = False
+) -> None:  # fmt: skip
     if dry_run:
         _say_plan(params, reports, as_json)
         return
     from toolkit import pipeline
     from toolkit.running import exit_code
 
+    # stopped from outside, a run still ends its processes and says so in its state
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     with _progress(quiet or as_json) as (step, report):
-        done = pipeline.run(params, reports, workers=workers, progress=step, on_report=report)
+        done = pipeline.run(params, reports, workers=workers, progress=step, on_report=report, fresh=fresh)
     failed = [o for o in done.outcomes if not o.exists]
     index = done.folder / "index.html"
     if as_json:
@@ -104,6 +110,54 @@ def _say_plan(params: RunParams, reports: Path, as_json: bool) -> None:
     typer.echo(f"项目 projects: {len(params.projects) or '随数据生成'}")
     for name, value in policies(params):
         typer.echo(f"  {name} = {value}")
+
+
+@app.command()
+def verify(
+    run: Annotated[Path, typer.Argument(help="运行或报告的文件夹 folder of a run or a report", show_default=False)],
+    rerun: Annotated[bool, typer.Option("--rerun", help="从原始数据重算并逐格比对 make it anew and compare")] = False,
+    params: Annotated[
+        Path | None, typer.Option("--params", help="核对是否由此参数文件所得 was it made with this file", show_default=False)
+    ] = None,
+    workers: Workers = 2, quiet: Quiet = False, as_json: Json = False,
+) -> None:  # fmt: skip
+    """核对一次运行：文件、参数、数据、程序与清单是否一致。Verify a run against its manifest.
+
+    退出码 exit code：0 一致 the same，5 有不同 something differs.
+    """
+    import tempfile
+
+    from toolkit.errors import RunError
+    from toolkit.params import load_params
+    from toolkit.running.verification import compare_runs, verify_run
+
+    loaded = load_params(params) if params else None
+    checked = verify_run(run, loaded)
+    differences = list(checked.differences)
+    if rerun:
+        from toolkit import pipeline
+
+        with tempfile.TemporaryDirectory(prefix="speceval-") as work, _progress(quiet or as_json) as (step, report):
+            again = pipeline.again(run, Path(work), params=loaded, workers=workers, progress=step, on_report=report)
+            differences += compare_runs(run, again.folder)
+    if as_json:
+        _print_json({
+            "run": run.name, "verified": not differences, "rerun": rerun, "files": checked.files,
+            "unchecked": checked.unchecked, "differences": [d.as_dict() for d in differences],
+        })  # fmt: skip
+    else:
+        for what in checked.unchecked:
+            typer.echo(f"未核对 unchecked: {what}")
+        for difference in differences[:20]:
+            typer.echo(f"不同 differs: {difference}")
+        if len(differences) > 20:
+            typer.echo(f"… 共 {len(differences)} 处 in all")
+        if not differences:
+            typer.echo(
+                f"一致 verified: {run.name}，{checked.files} 个文件 files" + ("，重算相同 reproduced" if rerun else "")
+            )
+    if differences:
+        raise typer.Exit(RunError.exit_code)
 
 
 @app.command()

@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from toolkit.running import Outcome
 
 Progress = Callable[[str, float], None]
-DATA, WORK = "data", "work"
+DATA = "data"
 PROJECT = Path(__file__).resolve().parents[1]
 
 
@@ -50,37 +51,55 @@ class Run:
 
 
 def evaluate(params: RunParams, folder: Path, progress: Progress = _quiet) -> Results:
-    """Records to results: everything but the reports. Writes `folder/results` and `folder/data`.
+    """Records to results: everything but the reports. Writes `folder/results` and `folder/data`, whole or not at all.
 
     Raises
     ------
     InputError, ParameterError, UnbalancedError
         Before any result is written.
     """
-    work = folder / WORK
-    shutil.rmtree(work, ignore_errors=True)
-    work.mkdir(parents=True)
+    from toolkit.running.evaluated import publish_tables, staging
+    from toolkit.running.manifest import software
+    from toolkit.running.publish import explained
+    from toolkit.running.sources import identity_of, portable
+
+    identity = identity_of(params, software())
+    work = staging(folder)
+    staged = work / "staged"
     try:
         resolved = params
         if params.data.synthetic:
             progress("生成合成数据", 0.0)
             resolved = with_synthetic(params, work / "synthetic")
         results = _evaluate(resolved, format_map(resolved.data.format), work, progress)
-        # the paths of a generated region are gone after the run; what was declared stays
-        results = replace(results, params=resolved.model_copy(update={"data": params.data}))
-        store, target = work / "discharges", folder / DATA
-        shutil.rmtree(target, ignore_errors=True)
-        target.mkdir(parents=True)
-        store.rename(target / "discharges")
-        (work / intakes.FATES).rename(target / intakes.FATES)
-        shutil.rmtree(folder / RESULTS, ignore_errors=True)
-        save(results, folder / RESULTS)
+        _unchanged(identity, results)
+        # the paths of a generated region are gone after the run; what was declared stays, by name
+        results = replace(results, params=portable(resolved.model_copy(update={"data": params.data})))
+        with explained(folder):
+            (staged / DATA).mkdir(parents=True)
+            (work / "discharges").rename(staged / DATA / "discharges")
+            (work / intakes.FATES).rename(staged / DATA / intakes.FATES)
+            save(results, staged / RESULTS)
+        publish_tables(staged, folder, identity)
         return results
     finally:
         shutil.rmtree(work, ignore_errors=True)
 
 
+def _unchanged(identity: dict[str, Any], results: Results) -> None:
+    """Refuse results of files that were not what they had been when the run began."""
+    known = {row["sha256"] for row in identity["raw"]}
+    changed = results.files.loc[~results.files["sha256"].isin(known), "name"]
+    if known and len(changed):
+        raise InputError(
+            f"文件 {changed.iloc[0]} 在运行中被改动", "a file changed during the run", where=str(changed.iloc[0]),
+            remedy="等文件不再改动后重新运行", remedy_english="run again once the file is at rest",
+        )  # fmt: skip
+
+
 def _evaluate(params: RunParams, form: FormatMap, work: Path, progress: Progress) -> Results:
+    from toolkit.running.sources import reference_hashes
+
     registry = read_registry(params.data.hospitals, work) if params.data.hospitals else None
     inputs = [Path(f) for f in params.data.files] + ([params.data.drg_file.file] if params.data.drg_file else [])
     connection = connect(work, inputs)
@@ -115,6 +134,7 @@ def _evaluate(params: RunParams, form: FormatMap, work: Path, progress: Progress
             for r in RULES.values()
         ],
         "data_hash": _hash(sorted(intake.files["sha256"])), "parameter_hash": parameter_hash(params),
+        "references": {basis: reference_hashes(r.frame) for basis, r in referenced.items()},
     }  # fmt: skip
     grades = pd.concat([r.grades.assign(basis=basis) for basis, r in referenced.items()], ignore_index=True)
     return Results(
@@ -270,7 +290,9 @@ def with_synthetic(params: RunParams, folder: Path) -> RunParams:
 
 def parameter_hash(params: RunParams) -> str:
     """Identity of the choices: every parameter but where the files lie."""
-    chosen = params.model_dump(mode="json")
+    from toolkit.running.sources import portable
+
+    chosen = portable(params).model_dump(mode="json")
     chosen["data"] = {k: v for k, v in chosen["data"].items() if k not in ("files", "hospitals", "drg_file")}
     return _hash(chosen)
 
@@ -283,8 +305,9 @@ def _hash(content: Any) -> str:
 
 
 def run(
-    params: RunParams, reports: Path, *, workers: int = 2, progress: Progress = _quiet, on_report: Any = None
-) -> Run:
+    params: RunParams, reports: Path, *, workers: int = 2, progress: Progress = _quiet, on_report: Any = None,
+    fresh: bool = False,
+) -> Run:  # fmt: skip
     """Evaluate, make every report, write the index page and the run's manifest.
 
     Parameters
@@ -293,22 +316,67 @@ def run(
         Folder under which the run gets its own, named by `params.run`.
     on_report
         Called with a `toolkit.running.pool.Progress` after each report.
+    fresh
+        Make everything anew. Else tables and reports that verify for the same inputs, choices and code are kept.
 
     Returns
     -------
     Run
         With one outcome a report; a failed report never stops the others.
+
+    Raises
+    ------
+    ReportFailed
+        Another process works in the folder, the disk is full, or the folder is closed.
     """
     from toolkit.running import run_reports
-    from toolkit.running.plan import jobs, write_index, write_manifest
+    from toolkit.running.plan import jobs, write_index
+    from toolkit.running.publish import run_task, write_state
+    from toolkit.running.run_manifest import finished, record_of, write_run_manifest
 
+    began = monotonic()
     folder = reports / params.run
-    folder.mkdir(parents=True, exist_ok=True)
-    results = evaluate(params, folder, progress)
-    outcomes = run_reports(jobs(results, folder), workers=workers, **({"progress": on_report} if on_report else {}))
-    write_index(results, folder, outcomes)
-    write_manifest(results, folder, outcomes)
+    with run_task(folder):
+        results = tables(params, folder, fresh=fresh, progress=progress)
+        seconds = {"tables": monotonic() - began}
+        made = [replace(job, fresh=fresh) for job in jobs(results, folder)]
+        outcomes = run_reports(made, workers=workers, **({"progress": on_report} if on_report else {}))
+        seconds["reports"] = monotonic() - began - seconds["tables"]
+        write_index(results, folder, outcomes)
+        write_run_manifest(results, folder, outcomes, record_of(params, seconds, workers))
+        write_state(folder, *finished(folder))
     return Run(folder=folder, results=results, outcomes=outcomes)
+
+
+def tables(params: RunParams, folder: Path, *, fresh: bool = False, progress: Progress = _quiet) -> Results:
+    """The results in `folder`, evaluated only where those that lie there do not verify for the same inputs and code."""
+    from toolkit.running.evaluated import is_evaluated
+    from toolkit.running.manifest import software
+    from toolkit.running.sources import identity_of
+
+    if not fresh and is_evaluated(folder, identity_of(params, software())):
+        return load(folder / RESULTS)
+    return evaluate(params, folder, progress)
+
+
+def again(
+    folder: Path, work: Path, *, params: RunParams | None = None, workers: int = 2, progress: Progress = _quiet,
+    on_report: Any = None,
+) -> Run:  # fmt: skip
+    """The run in `folder` made a second time from its sources, in a folder below `work`.
+
+    Parameters
+    ----------
+    params
+        The parameter file, where the sources do not lie where the run found them.
+    """
+    from toolkit.running.run_manifest import read_record
+    from toolkit.running.sources import moved
+
+    stored = load(folder / RESULTS).params
+    if params is None:
+        params = moved(stored, read_record(folder).get("places", {}))
+    return run(params, work, workers=workers, progress=progress, on_report=on_report)
 
 
 def check(params: RunParams, work: Path, progress: Progress = _quiet) -> intakes.Intake:

@@ -87,14 +87,18 @@ def input_names(paths: Iterable[Path]) -> dict[str, Path]:
     return {"/".join(path.parts[-length:]): path for path in paths}
 
 
-def code_hash(root: Path = PACKAGE) -> str:
-    """Hash of every file of the package, templates and declarations included; not of what Python compiles."""
-    parts = [
-        f"{file.relative_to(root).as_posix()} {file_hash(file)}"
+def code_files(root: Path = PACKAGE) -> dict[str, str]:
+    """Every file of the package with its hash: rules, code lists, format maps, templates; not what Python compiles."""
+    return {
+        file.relative_to(root).as_posix(): file_hash(file)
         for file in sorted(root.rglob("*"))
         if file.is_file() and "__pycache__" not in file.parts and not file.name.startswith(".")
-    ]
-    return digest("\n".join(parts).encode())
+    }
+
+
+def code_hash(root: Path = PACKAGE) -> str:
+    """One hash for all files of the package."""
+    return digest("\n".join(f"{name} {content}" for name, content in code_files(root).items()).encode())
 
 
 def installed(lock: Path) -> dict[str, str]:
@@ -121,24 +125,34 @@ def software(lock: Path = PACKAGE.parent / "requirements.lock") -> Software:
 
 def manifest_bytes(identity: Identity, files: Mapping[str, bytes]) -> bytes:
     """The manifest of a report with these files; its seal shows a change of the manifest itself."""
-    content = {
-        "format": FORMAT, "key": identity.key, "identity": identity.as_dict(),
+    return sealed({
+        "key": identity.key, "identity": identity.as_dict(),
         "files": {name: digest(content) for name, content in files.items()},
-    }  # fmt: skip
-    return canonical({**content, "seal": digest(canonical(content))})
+    })  # fmt: skip
+
+
+def sealed(content: Mapping[str, Any]) -> bytes:
+    """A manifest's bytes: its content with the format's number and a hash over both."""
+    whole = {"format": FORMAT, **content}
+    return canonical({**whole, "seal": digest(canonical(whole))})
+
+
+def unsealed(path: Path) -> dict[str, Any] | None:
+    """The content of a sealed file, or None if it is absent, cut, of another format or changed by as much as one byte."""
+    try:
+        raw = path.read_bytes()
+        content = json.loads(raw)
+        seal = content.pop("seal")
+        whole = raw == canonical({**content, "seal": seal}) and seal == digest(canonical(content))
+        known = content["format"] == FORMAT and content["key"] == digest(canonical(content["identity"]))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+    return content if whole and known else None
 
 
 def read_manifest(folder: Path) -> dict[str, Any] | None:
     """The report's manifest, or None if it is absent, cut, or changed by as much as one byte."""
-    try:
-        raw = (folder / MANIFEST).read_bytes()
-        content = json.loads(raw)
-        seal = content.pop("seal")
-        whole = raw == canonical({**content, "seal": seal}) and seal == digest(canonical(content))
-        keyed = content["format"] == FORMAT and content["key"] == digest(canonical(content["identity"]))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return None
-    return content if whole and keyed else None
+    return unsealed(folder / MANIFEST)
 
 
 def verify(folder: Path, identity: Identity | None = None) -> list[str]:

@@ -15,12 +15,10 @@ from toolkit.reporting.sections.front import provenance
 from toolkit.reporting.site import index
 from toolkit.reporting.tables import Column, text
 from toolkit.reporting.values import marked
-from toolkit.running.manifest import PACKAGE, software
-from toolkit.running.notebook import file_hash
-from toolkit.running.publish import canonical, write_atomically
+from toolkit.running.publish import write_atomically
 from toolkit.running.report import Outcome, ReportJob, report_folder
+from toolkit.running.run_manifest import NOTEBOOKS
 
-NOTEBOOKS = PACKAGE.parent / "notebooks"
 HTML = "report.html"
 RENDERERS = {HTML: "toolkit.reporting.rendering:html"}
 ABOVE = ".."  # a report's notebook runs, and lies, one folder below its run
@@ -91,20 +89,4 @@ def write_index(results: Results, folder: Path, outcomes: Sequence[Outcome]) -> 
     )  # fmt: skip
     path = folder / "index.html"
     write_atomically(path, page.encode("utf-8"))
-    return path
-
-
-def write_manifest(results: Results, folder: Path, outcomes: Sequence[Outcome]) -> Path:
-    """What the run was made from and what it made, by content; times and host are not in it."""
-    made_with = software()
-    content = {
-        "run": results.params.run, "parameters": results.facts["parameter_hash"], "data": results.facts["data_hash"],
-        "files": results.files[["name", "sha256", "size", "received"]].to_dict("records"),
-        "results": {p.name: file_hash(p) for p in sorted((folder / "results").iterdir())},
-        "index": file_hash(folder / "index.html"),
-        "reports": {o.id: file_hash(folder / o.id / "manifest.json") for o in outcomes if o.exists},
-        "code": made_with.code, "lock": made_with.lock,
-    }  # fmt: skip
-    path = folder / "manifest.json"
-    write_atomically(path, canonical(content))
     return path

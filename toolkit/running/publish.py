@@ -21,6 +21,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from toolkit.errors import EvaluationError
 from toolkit.running.limits import Reason, ReportFailed
 
 if TYPE_CHECKING:
@@ -46,6 +47,11 @@ def _nothing(step: str) -> None:
 
 
 fault_point: Callable[[str], None] = _nothing
+
+
+def fault_here(step: str) -> None:
+    """Pass a fault point from another module; which function that is, fault tests decide later."""
+    fault_point(step)
 
 
 @contextlib.contextmanager
@@ -164,6 +170,30 @@ def report_lock(folder: Path) -> Iterator[None]:
         os.close(handle)
 
 
+@contextlib.contextmanager
+def run_task(folder: Path) -> Iterator[None]:
+    """Hold a run's folder while its tables and reports are made, with `state.json` telling how far it is.
+
+    RUNNING until the caller writes DONE; FAILED with the reason where an error or a signal ends it. After a kill it stays
+    RUNNING, and the next start takes over: the lock tells whether anybody works, the manifest whether the work is whole.
+
+    Raises
+    ------
+    ReportFailed
+        Another process holds the run (正在运行), or its folder cannot be written.
+    """
+    with report_lock(folder):
+        write_state(folder, State.RUNNING)
+        try:
+            yield
+        except BaseException as error:
+            reason = getattr(error, "reason", "") or type(error).__name__
+            told = str(error) if isinstance(error, EvaluationError) else ""
+            with contextlib.suppress(EvaluationError, OSError):  # on a full disk the message alone tells
+                write_state(folder, State.FAILED, str(reason), told)
+            raise
+
+
 def beside(folder: Path, kind: str) -> Path:
     """A new name beside the report for something that lasts no longer than the run."""
     return folder.parent / f".{kind}-{folder.name}.{secrets.token_hex(6)}"
@@ -212,7 +242,7 @@ def publish(folder: Path, files: Mapping[str, bytes], manifest: bytes, record: b
             write_durably(staging / MANIFEST, manifest)
             sync_directory(staging)
             fault_point("before exchange")
-            _take_place(staging, folder)
+            exchange(staging, folder)
             fault_point("after exchange")
             sync_directory(folder.parent)
         except OSError:
@@ -221,8 +251,11 @@ def publish(folder: Path, files: Mapping[str, bytes], manifest: bytes, record: b
     shutil.rmtree(staging, ignore_errors=True)
 
 
-def _take_place(new: Path, folder: Path) -> None:
-    """Put `new` where `folder` is, in one step where the system can, else in two that `clear_leftovers` repairs."""
+def exchange(new: Path, folder: Path) -> None:
+    """Put `new` where `folder` is, in one step where the system can, else in two that `clear_leftovers` repairs.
+
+    What was there lies at `new` afterwards, or is gone.
+    """
     if not folder.exists():
         os.rename(new, folder)
     elif not _exchange(new, folder):

@@ -66,6 +66,8 @@ class ReportJob:
         What the run may use; no part of the cache key.
     extra
         Further key material: what the report depends on and the runner cannot see.
+    fresh
+        Make it although the one that is there verifies.
     """
 
     id: str
@@ -77,6 +79,7 @@ class ReportJob:
     renderers: Mapping[str, Renderer] = field(default_factory=dict)
     limits: Limits = field(default_factory=Limits)
     extra: Mapping[str, str] = field(default_factory=dict)
+    fresh: bool = False
 
     def __post_init__(self) -> None:
         if report_folder(self.folder.parent, self.id).name != self.folder.name:
@@ -185,7 +188,7 @@ def run_report(
         prepared(job.template, job.parameters)
         with report_lock(job.folder):
             made_from = _ready(job, software or manifests.software(), hashes or {})
-            if is_current(job.folder, made_from.key):
+            if not job.fresh and is_current(job.folder, made_from.key):
                 if read_state(job.folder).get("state") != State.DONE:
                     write_state(job.folder, State.DONE)
                 return outcome(OutcomeState.CACHED, made_from.key)
