@@ -27,7 +27,7 @@ from toolkit.indicators import CATALOGUE, Direction, Status
 from toolkit.indicators.table import collect
 from toolkit.models import inferential, two_period
 from toolkit.params import DrgFile, Project, RunParams, Specialty
-from toolkit.reference import Referenced, attach
+from toolkit.reference import Referenced, attach, described
 
 if TYPE_CHECKING:
     from toolkit.running import Outcome
@@ -137,6 +137,8 @@ def _evaluate(params: RunParams, form: FormatMap, work: Path, progress: Progress
         "references": {basis: reference_hashes(r.frame) for basis, r in referenced.items()},
     }  # fmt: skip
     grades = pd.concat([r.grades.assign(basis=basis) for basis, r in referenced.items()], ignore_index=True)
+    if params.risk_grades.file is None:
+        grades = described(grades, params.risk_grades)
     return Results(
         params=params, hospitals=registry, files=intake.files, accounts=intake.accounts, monthly=monthly, cube=cube,
         units=units, cells=cells, changes=changes, grades=grades, facts=facts,

@@ -41,7 +41,7 @@ class Results:
     changes
         `level` (unit, peers), `hospital, specialty, indicator`, the columns of `Change`, `before, after, verdict`.
     grades
-        As in `Referenced.grades`, with `basis`.
+        As in `Referenced.grades`, with `basis` and the columns of `toolkit.reference.described`.
     facts
         What is no table: format, grouping, rules, scopes, not_applicable, insufficient, data_hash, parameter_hash, synthetic.
     """

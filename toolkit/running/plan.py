@@ -25,7 +25,8 @@ ABOVE = ".."  # a report's notebook runs, and lies, one folder below its run
 
 # id -> notebook, title; those of the whole run, in the order of the index
 OF_RUN = {
-    "region_report": "区域评估报告", "data_quality": "数据质量报告", "indicators": "指标报告", "change": "建设前后变化报告",
+    "region_report": "区域评估报告", "data_quality": "数据质量报告", "indicators": "指标报告", "risk_grades": "死亡风险分级报告",
+    "change": "建设前后变化报告",
 }  # fmt: skip
 
 
