@@ -1,0 +1,151 @@
+"""XmR charts: does a series of months show more than the usual variation of the unit itself.
+
+Limits: mean ± 2.66 × mean moving range, within one phase; moving ranges at or above 3.267 times their mean are screened out
+once. Rules (NHS England's Making Data Count, as in NHSRplotthedots): a point outside the limits; 7 in a row on one side of
+the mean; 7 in a row rising or falling; 2 of 3 in a row beyond two thirds of the way to a limit, all three on one side. The
+chart is rebased at the start of the cycle: a new phase has its own mean and limits, and no rule looks across.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from toolkit.indicators import Direction
+
+LIMIT = 2.66  # 3 / 1.128, d2 for moving ranges of two
+SCREEN = 3.267  # upper limit of a moving range, in means of them
+RUN = 7
+ENOUGH_POINTS = 13
+FEWEST_POINTS = 3
+
+FEW_POINTS = f"某一阶段少于 {ENOUGH_POINTS} 个点，界限不稳"
+TOO_FEW_POINTS = f"某一阶段少于 {FEWEST_POINTS} 个点，不画界限"
+RULES_ZH = {"outside": "超出控制限", "shift": f"连续 {RUN} 点在均值同侧", "trend": f"连续 {RUN} 点同向升降",
+            "two_of_three": "3 点中 2 点接近控制限"}  # fmt: skip
+
+
+def xmr(frame: pd.DataFrame, by: Sequence[str], directions: dict[str, Direction] | None = None) -> pd.DataFrame:
+    """The chart of every series.
+
+    Parameters
+    ----------
+    frame
+        One row per point: `by` (the series), `point` (sortable, e.g. `2019-03`), `phase` (a new one rebases the chart), `value`.
+        A point without value is kept without judgement, and the points beside it count as neighbours.
+    directions
+        Indicator id -> which way is better, where `by` holds `indicator`.
+
+    Returns
+    -------
+    pd.DataFrame
+        Sorted by series and point, with `centre`, `lower`, `upper`, `moving_range`, `screened` (left out of the limits),
+        `outside` (−1, 0, 1), `shift`, `trend`, `two_of_three`, `signal` (变好, 变差, 异常升高, 异常降低, or empty), `points` (of the
+        phase) and `warnings`. Limits are missing below 3 points in a phase.
+    """
+    by = list(by)
+    rows = frame.sort_values([*by, "point"], kind="stable").reset_index(drop=True)
+    known = rows["value"].notna().to_numpy()
+    y = rows["value"].to_numpy(float)[known]
+    segment = rows[known].groupby([*by, "phase"], sort=False, dropna=False).ngroup().to_numpy()
+    size = int(segment.max(initial=-1)) + 1
+    counts = np.bincount(segment, minlength=size)
+    same = np.diff(segment, prepend=-1) == 0  # the point before is of this phase
+    moving = np.where(same, np.abs(np.diff(y, prepend=np.nan)), np.nan)
+
+    def mean(values: np.ndarray, kept: np.ndarray) -> np.ndarray:
+        total = np.bincount(segment[kept], values[kept], minlength=size)
+        return total / np.maximum(np.bincount(segment[kept], minlength=size), 1)
+
+    # a series without spread has no ranges to compare: what rounding leaves of them is none
+    moving = np.where(moving <= 1e-12 * np.abs(y), 0.0, moving)
+    average = mean(moving, same)
+    screened = same & (average[segment] > 0) & ~(moving < SCREEN * average[segment])
+    average = mean(moving, same & ~screened)
+    centre = mean(y, np.ones(len(y), dtype=bool))
+    width = np.where(counts >= FEWEST_POINTS, LIMIT * average, np.nan)[segment]
+    middle = centre[segment]
+    apart = y - middle
+    apart = np.where(np.abs(apart) <= 1e-12 * np.abs(middle), 0.0, apart)
+    found = _rules(y, apart, width, segment, same)
+    signal = _signals(rows.loc[known], found, apart, directions or {})
+    added = {"centre": middle, "lower": middle - width, "upper": middle + width, "moving_range": moving, "screened": screened,
+             **found, "signal": signal, "points": counts[segment]}  # fmt: skip
+    empty = {
+        "screened": False,
+        "outside": 0,
+        "shift": False,
+        "trend": False,
+        "two_of_three": False,
+        "signal": "",
+        "points": 0,
+    }
+    for name, values in added.items():
+        column = np.full(
+            len(rows), empty.get(name, np.nan), dtype=object if name == "signal" else np.asarray(values).dtype
+        )
+        column[known] = values
+        rows[name] = column
+    fewest = (
+        pd.Series(counts[segment], index=rows.index[known])
+        .groupby([rows.loc[known, c] for c in by], dropna=False)
+        .transform("min")
+    )
+    rows["warnings"] = [
+        TOO_FEW_POINTS if k < FEWEST_POINTS else FEW_POINTS if k < ENOUGH_POINTS else "" for k in fewest.reindex(rows.index).fillna(0)
+    ]  # fmt: skip
+    return rows
+
+
+def _rules(
+    y: np.ndarray, apart: np.ndarray, width: np.ndarray, segment: np.ndarray, same: np.ndarray
+) -> dict[str, np.ndarray]:  # fmt: skip
+    side = np.sign(apart)
+    outside = np.where(np.abs(apart) > width, side, 0).astype("int64")
+    close = (outside == 0) & (np.abs(apart) > 2 * width / 3)
+    shift = _in_long_run(side, same, RUN)
+    way = np.where(same, np.sign(np.diff(y, prepend=np.nan)), 0)
+    rising = _in_long_run(way, same & np.roll(same, 1), RUN - 1)  # six steps are seven points
+    trend = rising | np.roll(rising & same, -1)  # and the point before the first step
+    near = np.zeros(len(y), dtype=bool)
+    if len(y) >= 3:
+        three = np.arange(len(y) - 2)
+        alike = (segment[three] == segment[three + 2]) & (np.abs(side[three] + side[three + 1] + side[three + 2]) == 3)
+        hit = three[alike & (close[three].astype(int) + close[three + 1] + close[three + 2] >= 2)]
+        for step in range(3):
+            near[hit + step] = True
+    return {"outside": outside, "shift": shift, "trend": trend, "two_of_three": near & close}
+
+
+def _in_long_run(sign: np.ndarray, same: np.ndarray, least: int) -> np.ndarray:
+    """Points in a run of at least so many equal signs, none of them 0, within one phase."""
+    new = ~same | (np.diff(sign, prepend=np.nan) != 0)
+    run = np.cumsum(new) - 1
+    return (np.bincount(run, minlength=len(sign))[run] >= least) & (sign != 0) if len(sign) else sign.astype(bool)
+
+
+def _signals(
+    rows: pd.DataFrame, found: dict[str, np.ndarray], apart: np.ndarray, directions: dict[str, Direction]
+) -> np.ndarray:  # fmt: skip
+    """What the signal of a point means; the side of the mean decides, as in the published rules."""
+    special = (found["outside"] != 0) | found["shift"] | found["trend"] | found["two_of_three"]
+    better = np.zeros(len(rows))
+    if "indicator" in rows:
+        sign = {i: {Direction.HIGHER: 1, Direction.LOWER: -1}.get(d, 0) for i, d in directions.items()}
+        better = rows["indicator"].map(sign).fillna(0).to_numpy()
+    side = np.where(apart > 0, 1, -1)
+    return np.select(
+        [~special, (better == 0) & (side > 0), better == 0, side == better],
+        ["", "异常升高", "异常降低", "变好"], default="变差",
+    ).astype(object)  # fmt: skip
+
+
+def assurance(lower: float, upper: float, target: float, direction: Direction) -> str:
+    """Whether the process, as it runs now, can be expected to meet a target: the limits of the last phase against it."""
+    if direction is Direction.NEUTRAL or np.isnan(lower) or np.isnan(upper) or np.isnan(target):
+        return ""
+    if lower <= target <= upper:
+        return "时好时坏"
+    return "稳定达标" if (lower > target) == (direction is Direction.HIGHER) else "稳定不达标"
