@@ -1,0 +1,177 @@
+"""De-identification at the door: keyed hashes in the place of record numbers and of who the patient is.
+
+A keyed hash is SHA-256 of the run's secret key, a purpose and the text, cut to 64 of its 256 bits: without the key nobody
+can try out record or identity numbers, and what is cut off keeps a longer text from being computed from a shorter one's
+hash. The key is 64 hex characters, from `data.key_file` (then the same patient and stay have the same hash in the next
+run) or drawn at random for the run. It lies in the run's folder `.private`, readable by its owner only, and stands in no
+manifest, log or output; no number of a report depends on it.
+
+A pseudonym is still personal data: who holds the key can link it to a record number.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import ibis
+
+from toolkit.errors import ParameterError
+
+PRIVATE, KEY = ".private", "key"
+PARTS = "␟"  # between the parts of a key: printable, because SQL text may not hold control characters
+DIGITS = 16  # hex digits of a pseudonym
+
+
+@dataclass(frozen=True, repr=False)
+class Key:
+    """The secret of a run; it does not show itself."""
+
+    text: str
+
+    def __repr__(self) -> str:
+        return "Key(…)"
+
+    def __str__(self) -> str:
+        return "Key(…)"
+
+    @property
+    def secret(self) -> bytes:
+        return bytes.fromhex(self.text)
+
+    def __getstate__(self) -> Any:
+        raise TypeError("the key of a run is not to be stored")
+
+
+def random_key() -> Key:
+    """A key for one run."""
+    return Key(secrets.token_hex(32))
+
+
+def read_key(path: Path) -> Key:
+    """The key in a file of 64 hex characters.
+
+    Raises
+    ------
+    ParameterError
+        Anything else is in the file; what it is, is not told.
+    """
+    try:
+        text = path.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        text = ""
+    if not re.fullmatch(r"[0-9a-fA-F]{64}", text):
+        raise ParameterError(
+            "密钥文件须为 64 个十六进制字符", "the key file must hold 64 hex characters", where=f"{path} data.key_file",
+            remedy="生成: python -c \"import secrets; print(secrets.token_hex(32))\" > 密钥文件; chmod 600 密钥文件",
+            remedy_english="make one with the command shown, readable by you only, outside the run's folder",
+        )  # fmt: skip
+    return Key(text.lower())
+
+
+def run_key(given: Path | None, folder: Path) -> Key:
+    """The key of the run in `folder`: the given file's, else the one that an earlier run left there, else a new one.
+
+    It is kept in `folder/.private/key` (0600, in a folder 0700), so that a record number can be looked up afterwards.
+    """
+    kept = folder / PRIVATE / KEY
+    if given is not None:
+        key = read_key(given)
+    elif kept.is_file():
+        key = read_key(kept)
+    else:
+        key = random_key()
+    if not kept.is_file() or kept.read_text(encoding="ascii") != key.text:
+        kept.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        kept.parent.chmod(0o700)
+        kept.unlink(missing_ok=True)
+        with os.fdopen(os.open(kept, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as out:
+            out.write(key.text)
+    return key
+
+
+# --- stays --------------------------------------------------------------------------------------------------------------
+
+
+def pseudonym(hospital: Any, record: Any, visit: Any, key: Key) -> Any:
+    """16 hex characters for a stay, as text expressions of one table; NULL where the record number is missing.
+
+    The same as `pseudonym_of` for the same text: all three as read from the file, without blanks around.
+    """
+    stay = hospital.fill_null("") + PARTS + record + PARTS + visit.fill_null("")
+    return _keyed(stay, "stay", key)[:DIGITS]
+
+
+def pseudonym_of(hospital: str, record: str, visit: str, key: Key) -> str:
+    """The pseudonym of one stay, from its plain key as somebody types it."""
+    stay = PARTS.join((hospital.strip(), record.strip(), visit.strip()))
+    return sha256(_prefix("stay", key).encode() + stay.encode()).hexdigest()[:DIGITS]
+
+
+# --- patients -----------------------------------------------------------------------------------------------------------
+
+
+def patient(table: Any, key: Key) -> Any:
+    """Keyed hash of who the patient is, as int64: equal for two stays of one person in one run, meaningless outside it.
+
+    From the identity number (15 and 18 digits of one person are the same), else another document or the health card, else
+    the record number within its hospital; NULL where there is none. A constant such as 000000 is no number.
+
+    Parameters
+    ----------
+    table
+        With `identity, health_card, hospital, record`, text.
+    """
+    identity = table.identity.upper().replace(" ", "")
+    # the 15 digits of old lack the century, which was 19 for all of them, and the check digit
+    of_birth = ibis.ifelse(identity.length() == 15, identity[:6] + "19" + identity[6:], identity[:17])
+    who = ibis.cases(
+        (identity.re_search(r"^(\d{15}|\d{17}[\dX])$") & _varied(identity), "identity" + PARTS + of_birth),
+        (
+            identity.re_search(r"\d.{5}|.\d.{4}|..\d...|...\d..|....\d.|.{5}\d") & _varied(identity),
+            "document" + PARTS + identity,
+        ),
+        (_card(table.health_card), "card" + PARTS + table.health_card.upper()),
+        else_="record" + PARTS + table.hospital.fill_null("") + PARTS + table.record,
+    )
+    return ibis.ifelse(who.notnull(), _keyed(who, "patient", key).hash(), ibis.null("int64"))
+
+
+def _card(card: Any) -> Any:
+    return (card.length() >= 6) & card.re_search(r"\d") & _varied(card)
+
+
+def _varied(text: Any) -> Any:
+    """Whether the text is more than one character repeated."""
+    return text.replace(text[:1], "").length() > 0
+
+
+def _keyed(text: Any, purpose: str, key: Key) -> Any:
+    return (ibis.literal(_prefix(purpose, key)) + text).hexdigest("sha256")
+
+
+def _prefix(purpose: str, key: Key) -> str:
+    return key.text + purpose + PARTS
+
+
+# --- what is dropped at the door ------------------------------------------------------------------------------------------
+
+# Columns that say directly who the patient or another person is (rule F09), in all layouts; patterns, without case.
+DIRECT = (
+    # A/B/C/D: names, identity number, telephones, addresses
+    "A11", "A32", "A20", "A27", "A30", "A35", "A22", "A24", "A26", "A29", "A34",
+    "P13", "P801", "SFZH", "XZZ",
+    "*姓名*", "*身份证*", "*证件号*", "*电话*", "*手机*", "*住址*", "*地址*", "*联系人*",
+)  # fmt: skip
+
+
+def direct_identifiers(header: Iterable[str]) -> list[str]:
+    """Columns of a file that hold direct identifiers: they are dropped or reduced at the door (rule F09)."""
+    return [name for name in header if any(fnmatchcase(name.strip().upper(), pattern.upper()) for pattern in DIRECT)]
