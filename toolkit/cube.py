@@ -15,6 +15,7 @@ import pyarrow as pa
 from ibis import _
 
 from toolkit.data.measures import MEASURES, Measure, added, sums
+from toolkit.errors import InputError
 from toolkit.key_codes import KeyCodes
 from toolkit.params import RunParams
 
@@ -57,6 +58,55 @@ def build(
         years = sorted(int(y) for y in discharges.select("year").distinct().execute()["year"])
     parts = [_sums_by(table.filter(_.year == year), params, frozen, by, connection) for year in years]
     return _in_order(pa.concat_tables(parts or [_sums_by(table, params, frozen, by, connection)]), by)
+
+
+def from_sums(cells: pd.DataFrame, params: RunParams) -> pd.DataFrame:
+    """A cube from cells that were summed elsewhere, e.g. a published table, for the same way from there on.
+
+    Parameters
+    ----------
+    cells
+        Rows of the default key at any finer grain: `hospital, specialty, year, drg`, `n`, and for every measure that the
+        source has `<measure>` = Σx and `<measure>_n`, the discharges it is known for; `<measure>_sq` = Σx² where it has
+        that too. What stands in for the DRG may be any stratum; "" is ungrouped. Units as in `build`.
+
+    Returns
+    -------
+    pd.DataFrame
+        As of `build`. A measure that the source has not is known for no discharge. Without Σx² values have no interval.
+
+    Raises
+    ------
+    InputError
+        Columns are missing or unknown, or the run trims: single cases cannot be cut out of a sum.
+    """
+    if asked := [b for b in BASES if params.trimming.on(b) != "none"]:
+        raise InputError(
+            "已汇总的数据不能裁剪", f"cells that are summed already cannot be trimmed ({', '.join(asked)})",
+            where="trimming.method", remedy="改为 trimming: {method: none}", remedy_english="use method: none",
+        )  # fmt: skip
+    plain = {m.id: sums(m, m.id) for m in MEASURES if not m.trimmed}
+    given = [id_ for id_ in plain if id_ in cells]
+    known = {*KEY, "n", *(column for id_ in given for column in plain[id_])}
+    needed = [*KEY, "n", *(f"{id_}_n" for id_ in given)]
+    wrong = [c for c in needed if c not in cells] + [c for c in cells if c not in known]
+    wrong += [f"{c}（有空值）" for c in KEY if c in cells and cells[c].isna().any()]
+    if wrong:
+        raise InputError(
+            f"汇总数据的列缺少或不认识: {'、'.join(wrong)}", "columns missing or unknown", where="cube.from_sums",
+            remedy=f"需要 {'、'.join(needed)}", remedy_english="see the docstring",
+        )  # fmt: skip
+    summed = cells.groupby(list(KEY), as_index=False, observed=True).sum(skipna=False)  # unknown + known is unknown
+    columns: dict[str, Any] = {name: summed[name] for name in (*KEY, "n")}
+    for measure, basis in [(m, "") for m in MEASURES if not m.trimmed] + [
+        (m, f"@{b}") for b in BASES for m in _TRIMMED
+    ]:
+        source = measure.trimmed or measure.id
+        for column, name in zip(sums(measure, measure.id + basis), sums(measure, source), strict=True):
+            # of a measure that is not there the sum of nothing is 0; a Σx² that nobody added up is unknown
+            values = summed[name] if name in summed else pd.Series(np.nan if source in given else 0.0, summed.index)
+            columns[column] = values.where(summed["drg"] != NONE, 0) if measure.trimmed else values
+    return _in_order(pa.Table.from_pandas(pd.DataFrame(columns), preserve_index=False), KEY)
 
 
 def _in_order(cube: pa.Table, by: Sequence[str]) -> pd.DataFrame:
