@@ -22,6 +22,7 @@ ACCEPTED = "纳入"
 NO_VALUE = "—"  # in place of a rule: the value is missing, and no rule could be checked that would have said so
 COLUMNS = ["file", "hospital", "measure", "fate", "rule", "n"]
 _VALUES = {COST: "cost_fen", LOS: "los_days", MORTALITY: "died", CASE_MIX: "drg", SPECIALTY: "specialty"}
+COUNTED = {scope: title for scope, title in SCOPES.items() if scope in _VALUES or scope in USABLE}
 _KEY = ["file", "hospital"]
 
 
@@ -46,11 +47,12 @@ def balance(intake: Intake, connection: Any) -> pd.DataFrame:
 def in_store(stored: Any) -> pd.DataFrame:
     """What the numbers are made of: `file, hospital, n`, usable discharges by scope, and `<scope>_missing` without a value."""
     columns = {"n": _.count()}
-    for scope in SCOPES:
-        value = _[_VALUES[scope]]
-        usable = _[USABLE[scope]] if scope in USABLE else value.notnull()
+    for scope in COUNTED:
+        value = _[_VALUES[scope]] if scope in _VALUES else None
+        usable = _[USABLE[scope]] if scope in USABLE else _[_VALUES[scope]].notnull()
         columns[scope] = ibis.ifelse(usable, 1, 0).sum()
-        columns[f"{scope}_missing"] = ibis.ifelse(value.isnull(), 1, 0).sum()
+        missing = ibis.literal(False) if value is None else value.isnull()
+        columns[f"{scope}_missing"] = ibis.ifelse(missing, 1, 0).sum()
     return stored.group_by(_KEY).aggregate(**columns).execute()
 
 
@@ -70,7 +72,7 @@ def balanced(files: pd.DataFrame, accounts: pd.DataFrame, stored: pd.DataFrame) 
     judged = accepted.groupby(_KEY)["n"].sum()
     counted = stored.set_index(_KEY)
     _same(judged, counted["n"], names, "全部")
-    for scope, title in SCOPES.items():
+    for scope, title in COUNTED.items():
         left, out = accepted, []
         for rule in _of(scope):  # the first rule that hits is the reason, so that the counts add up
             hit = (left["rules"] & BITS[rule.id]) != 0
@@ -85,7 +87,7 @@ def balanced(files: pd.DataFrame, accounts: pd.DataFrame, stored: pd.DataFrame) 
         out.append(usable[usable > 0].rename("n").reset_index().assign(fate=ACCEPTED, rule=""))
         parts += [part.assign(measure=scope) for part in (whole, *out)]
     table = pd.concat([part[COLUMNS] for part in parts if len(part)], ignore_index=True)
-    order = {m: i for i, m in enumerate((ALL, *SCOPES))}
+    order = {m: i for i, m in enumerate((ALL, *COUNTED))}
     table = table.astype({"file": "int32", "n": "int64"}).assign(_order=table["measure"].map(order))
     return table.sort_values([*_KEY, "_order", "fate", "rule"], ignore_index=True).drop(columns="_order")
 
