@@ -5,66 +5,18 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parent)]
-
 import cardiac
 import facilities
 import pandas as pd
 
 from toolkit.evaluation.verdict import Position
 
+TEMPLATE = Path(__file__).with_name("published-results.md.txt")
 DOCUMENT = Path(__file__).parents[2] / "docs" / "published-results.md"
 WINDOWS = {1: "single year", 3: "3-year window"}
 NUMBERS = {"rate_inside": "observed rate", "adjusted_inside": "risk-adjusted rate", "low_inside": "lower limit",
            "high_inside": "upper limit"}  # fmt: skip
 METHODS = {"exact": "exact Poisson (`poisson_limits`, as the toolkit prints)", "byar": "Byar's approximation"}
-
-TEXT = """\
-# 公开结果的复现 Published results reproduced
-
-Written by `python tests/published/document.py FOLDER`; a test compares. The tables stand beside the repository; no row of them is shown here.
-
-## 1. New York: mortality after cardiac surgery and PCI, 2008–2019
-
-{rows:,} hospital rows ({single:,} single years, {three:,} 3-year windows; CABG, valve surgery, TAVR, three kinds of PCI), each with cases, deaths,
-expected rate to two decimals, risk-adjusted rate (O/E × statewide rate), 95 % limits and the official word. The toolkit's `poisson_limits` and
-`evaluation.verdict.position` on the same counts give:
-
-### Verdict
-{verdicts}
-
-*Decided by the table*: the printed expected rate e stands for any rate in e ± 0.005. A verdict is decided if both ends of that interval give
-the same one; where they differ, nobody can tell from the table.
-
-### Printed numbers
-Rows whose printed number is one that some expected rate inside the rounding gives, of {rows:,}:
-
-{numbers}
-
-### What the two disagreements are
-The official limits are not the exact ones: **Byar's approximation gives every printed lower limit, every upper limit but {capped} that were cut off
-at 100 %, and every verdict**; the exact limits give {exact_low:,} of the lower ones. Byar's limits lie closer to zero for few deaths (4 deaths:
-1.076 instead of 1.090; 6 deaths: 2.191 instead of 2.202; 0 deaths, upper: 3.668 instead of 3.689).
-
-- A row with {o0} deaths, whose E lies between {a0:.4f} and {b0:.4f}: the exact lower limit is {x0:.4f}, above all of it: **higher, whatever the rounding**.
-  Byar's is {y0:.4f}, at the lower end of it: by that limit nearly every expected rate inside the rounding gives the official "not different".
-- A row with {o1} deaths, whose E lies between {a1:.4f} and {b1:.4f}: the exact lower limit {x1:.4f} lies inside: **undecided by the rounding**.
-
-So of {rows:,} verdicts the exact limits give {agree:,} as published; of the other two one is a boundary case of the rounding and one a boundary case of
-Byar's approximation. None is explained by neither. {undecided} rows in all are undecided by the rounding.
-
-## 2. New York: all discharges 2009–2020, from sums
-
-{cells:,} published cells (facility × medical/surgical × payer × sex × age × dead/alive × year, with n and mean LOS) = {discharges:,} discharges,
-{deaths:,} deaths, fed as a cube (`cube.from_sums`) through the same references and indicators as records. In place of the DRG: medical or surgical ×
-age × sex × payer, which is all the case mix the file has, so the index compares length of stay, not quality. {unreadable:,} discharges in cells whose mean is
-printed as "120 +" have no LOS. No Σx² is published, so the index has no interval. Values agree with plain pandas to {difference} (relative) in all {values:,} facility
-values.
-
-{cycles}
-
-LOS index of the state: 1 by construction (an invariant that is tested). Facilities: those with at least 100 discharges in the cycle.
-"""
 
 
 def table(frame: pd.DataFrame) -> str:
@@ -101,8 +53,9 @@ def text(folder: Path) -> str:
     others = exact[exact["verdict"] != exact["official"]].sort_values("observed")
     for i, row in enumerate(others.itertuples()):
         count = pd.Series([float(row.observed)])
-        facts |= {f"o{i}": row.observed, f"a{i}": row.n * (row.expected_rate - cardiac.HALF) / 100, f"b{i}": row.n * (row.expected_rate + cardiac.HALF) / 100,
-                  f"x{i}": cardiac.METHODS["exact"](count)[0][0], f"y{i}": cardiac.byar_limits(count)[0][0]}  # fmt: skip
+        ends = [row.n * (row.expected_rate + end * cardiac.HALF) / 100 for end in (-1, 1)]
+        facts |= {f"o{i}": row.observed, f"a{i}": ends[0], f"b{i}": ends[1], f"x{i}": cardiac.METHODS["exact"](count)[0][0],
+                  f"y{i}": cardiac.byar_limits(count)[0][0]}  # fmt: skip
     given = facilities.cells(folder)
     lines, values, furthest = [], 0, 0.0
     for first, last in facilities.CYCLES:
@@ -125,7 +78,7 @@ def text(folder: Path) -> str:
              "LOS index P10 / median / P90": " / ".join(f"{q:.3f}" for q in index.quantile([0.1, 0.5, 0.9])),
              "mortality % P10 / median / P90": " / ".join(f"{q:.2f}" for q in died.quantile([0.1, 0.5, 0.9]))}
         )  # fmt: skip
-    return TEXT.format(
+    return TEMPLATE.read_text("utf-8").format(
         rows=len(rows), single=(rows["years"] == 1).sum(), three=(rows["years"] == 3).sum(), verdicts=verdicts(found),
         numbers=table(numbers), capped=(~byar["high_inside"]).sum(), exact_low=exact["low_inside"].sum(),
         agree=(exact["verdict"] == exact["official"]).sum(), undecided=exact["decided"].isna().sum(), cells=len(given),

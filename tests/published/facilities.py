@@ -8,7 +8,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pandas as pd
-from rows import PLAIN
 
 from toolkit import cube
 from toolkit.indicators import CATALOGUE
@@ -29,16 +28,19 @@ def cells(folder: Path) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "hospital": table["Facility ID"].astype("str"), "specialty": cube.NONE, "year": table["Discharge Year"],
-            "drg": table[STRATUM[0]].str.cat(table[STRATUM[1:]], sep="|"), "n": n, "los": (mean * n).fillna(0.0), "los_n": n.where(mean.notna(), 0),
-            "died": n.where(dead, 0), "died_n": n,
+            "drg": table[STRATUM[0]].str.cat(table[STRATUM[1:]], sep="|"), "n": n,
+            "los": (mean * n).fillna(0.0), "los_n": n.where(mean.notna(), 0), "died": n.where(dead, 0), "died_n": n,
         }
     )  # fmt: skip
 
 
 def params(first: int, last: int) -> RunParams:
     data = {"format": "canonical", "files": ["published-sums"]}
-    given = {**PLAIN, "data": data, "years": {"first": first, "last": last}, "reference": {"scope": "region"}}
-    return RunParams.model_validate(given)
+    specialties = [{"id": "none", "name_zh": "无", "departments": ["none"]}]
+    return RunParams.model_validate(
+        {"run": "published", "title": "published sums", "data": data, "years": {"first": first, "last": last},
+         "specialties": specialties, "reference": {"scope": "region"}, "trimming": {"method": "none"}}
+    )  # fmt: skip
 
 
 def by_toolkit(given: pd.DataFrame, first: int, last: int) -> pd.DataFrame:

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
-import pandas as pd
-import pytest
-from rows import params as plain_params
-
-sys.path.insert(0, str(Path(__file__).parent))
-
 import cardiac
 import document
 import facilities
+import pandas as pd
+import pytest
+from rows import params as plain_params
 
 from toolkit import cube
 from toolkit.errors import InputError
