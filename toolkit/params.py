@@ -254,6 +254,47 @@ class ChangePolicy(Section):
     comparison: ComparisonPolicy = Field(ComparisonPolicy(), title="对照")
 
 
+class Target(Section):
+    """目标值 of an indicator, for the assurance of its control chart."""
+
+    indicator: Text = Field(title="指标")
+    value: float = Field(title="目标值")
+
+    def __str__(self) -> str:
+        return f"{self.indicator} {self.value:g}"
+
+
+class MonitoringPolicy(Section):
+    """监测: expected deaths, funnels, control charts and power."""
+
+    covariates: list[Literal["age_band", "sex", "admission_route"]] = Field(
+        default=["age_band", "sex", "admission_route"], title="风险模型协变量（DRG 之外）"
+    )
+    age_bands: list[int] = Field(default=[1, 5, 15, 45, 55, 65, 75, 85], title="年龄组起始年龄（岁）")
+    model_minimum_deaths: int = Field(
+        5, title="风险模型中 DRG 的最少死亡数", ge=1, description="DRGs with fewer deaths share one effect"
+    )
+    overdispersion: Literal["corrected", "winsorised", "truncated"] = Field(
+        "corrected", title="漏斗图单元间差异的估计", description="the two published settings flag more than they state"
+    )
+    trimmed_share: float = Field(0.1, title="漏斗图两端处理的比例", gt=0, lt=0.5)
+    point_cases: int = Field(
+        10, title="按月作控制图的最少例数（月中位数）", ge=1, description="with fewer, the chart is by quarter"
+    )
+    targets: list[Target] = Field(
+        default=[Target(indicator="cost_index", value=1.0), Target(indicator="los_index", value=1.0)], title="控制图目标值"
+    )
+    cusum_odds: float = Field(2.0, title="CUSUM 所查的死亡优势比", gt=1)
+    cusum_months: float = Field(360.0, title="CUSUM 无变化时平均运行月数", ge=12)
+    power: float = Field(0.8, title="检验功效", gt=0.5, lt=1)
+
+    @model_validator(mode="after")
+    def _rising(self) -> MonitoringPolicy:
+        if self.age_bands != sorted(set(self.age_bands)) or min(self.age_bands, default=1) < 1:
+            raise ValueError("age_bands 须从小到大且大于 0 (age bands must rise and be above 0)")
+        return self
+
+
 class DisclosurePolicy(Section):
     """披露控制 of the release edition (`edition: release`): what is hidden and how the rest is rounded."""
 
@@ -307,6 +348,7 @@ class RunParams(Section):
         description="year -> index; divides cost in frozen indicators only; empty = nominal prices",
     )
     change: ChangePolicy = Field(ChangePolicy(), title="前后变化")
+    monitoring: MonitoringPolicy = Field(MonitoringPolicy(), title="监测")
     shocks: list[Shock] = Field(default=[], title="外部事件")
     edition: Literal["internal", "release"] = Field(
         "internal",
@@ -379,11 +421,12 @@ class RunParams(Section):
         return next(iter(self.periods.values()))
 
 
-POLICY_SECTIONS = ("reference", "trimming", "exclusions", "weights", "risk_grades", "grouping", "indicators", "change")
+POLICY_SECTIONS = ("reference", "trimming", "exclusions", "weights", "risk_grades", "grouping", "indicators", "change", "monitoring")
 _WORDS = {
     "unmatched": "不匹配", "baseline": "按建设前水平", "unadjusted": "不校正",
     True: "是", False: "否", None: "无", "region": "全区域", "level_group": "同级别组", "iqr": "四分位距法",
     "percentile": "百分位法", "sd": "标准差法", "none": "不裁剪", "same": "同上", "reference": "参照数据", "records": "病案自带",
+    "corrected": "两端截尾并校正（负二项限）", "winsorised": "两端截尾（CQC）", "truncated": "两端剔除（SHMI）",
     "file": "外部表", "year": "当年", "cycle": "所在周期", "five_class": "五类费用标准化", "raw": "实际死亡率",
     "empirical_bayes": "经验贝叶斯收缩率", "cases": "按例数加权", "apart": "单列为 0 级", "low": "并入低风险",
 }  # fmt: skip
