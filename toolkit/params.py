@@ -18,6 +18,7 @@ from toolkit.strict_yaml import Section, read_yaml, validate
 
 Id = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z_-]{1,64}$")]
 Text = Annotated[str, StringConstraints(min_length=1)]
+CodeRange = Annotated[str, StringConstraints(pattern=r"^[A-Z]?\d\d(-[A-Z]?\d\d)?$")]  # O00-O99, C61, 65-75
 # A path stands in YAML as text; strict mode would refuse it, so laxness is declared here and nowhere else.
 YamlPath = Annotated[Path, Field(strict=False)]
 
@@ -72,10 +73,12 @@ class Synthetic(Section):
 
 
 class DrgFile(Section):
-    """A second file that carries the DRG, joined on A48 + A49 (and the hospital and B15 where it has them)."""
+    """A second file that carries the DRG, joined on A01 + A48 + A49 (and B15 where it has that)."""
 
     file: YamlPath = Field(title="分组结果文件")
-    hospital: str = Field("A01", title="机构代码列")
+    hospital: str = Field(
+        "A01", title="机构代码列", description='"" only where no two hospitals share a record number: then joined without it'
+    )
     record: str = Field("A48", title="病案号列")
     visit: str = Field("A49", title="住院次数列")
     discharge: str = Field("", title="出院时间列; 空 = 不核对")
@@ -89,8 +92,20 @@ class Data(Section):
     files: list[Text] = Field(default=[], title="文件、通配符或文件夹")
     drg_file: DrgFile | None = Field(None, title="分组结果文件")
     hospitals: YamlPath | None = Field(None, title="机构名录 (CSV: code,name,level,level_group,tier,county)")
+    departments: YamlPath | None = Field(None, title="科别对照表 (CSV: department,specialty,hospital,from,to)")
+    crosswalk: YamlPath | None = Field(None, title="机构代码对照表 (CSV: old,new,from)")
+    divisions: YamlPath | None = Field(None, title="行政区划表 (CSV: code,name)")
+    diseases: YamlPath | None = Field(None, title="病种集 (YAML); 空 = 示例病种集")
     synthetic: Synthetic | None = Field(None, title="合成数据")
+    key_file: YamlPath | None = Field(
+        None, title="密钥文件", description="64 hex characters, readable by you only; gives pseudonyms that stay the same from run "
+        "to run. Without it each run draws its own. No number depends on it.",
+    )  # fmt: skip
     currency: str = Field("元", title="货币单位")
+    diagnosis_dictionary: YamlPath | None = Field(None, title="诊断编码字典", description="code,valid_from,valid_to (years)")
+    procedure_dictionary: YamlPath | None = Field(None, title="手术操作编码字典", description="code,valid_from,valid_to")
+    cover_sheet: YamlPath | None = Field(None, title="报送说明", description="file,month,discharges,total_cost; month may be empty")
+    drg_limits: YamlPath | None = Field(None, title="DRG 适用条件", description="drg,sex,youngest,oldest,diagnoses")
 
     @model_validator(mode="after")
     def _files_or_synthetic(self) -> Data:
@@ -99,8 +114,11 @@ class Data(Section):
         return self
 
 
+SPECIALTY_SEPARATOR = "+"  # between the ids of a discharge that counts in several specialties; no id holds it
+
+
 class Specialty(Section):
-    """专科: a named set of discharges, by department codes, principal-diagnosis prefixes or DRG prefixes."""
+    """专科: a named set of discharges, by departments, principal-diagnosis or DRG prefixes, or as a group of specialties."""
 
     id: Id = Field(title="专科编号")
     name_zh: Text = Field(title="专科名称")
@@ -108,13 +126,21 @@ class Specialty(Section):
     departments: list[Text] = Field(default=[], title="出院科别代码")
     diagnoses: list[Text] = Field(default=[], title="主要诊断编码前缀")
     drgs: list[Text] = Field(default=[], title="DRG 前缀")
+    members: list[Id] = Field(
+        default=[], title="1+N 专科群", description="ids of other specialties: the leading one first, then the related ones"
+    )
+    overlap: bool = Field(
+        False, title="允许重叠", description="its discharges count here and in the other specialties that claim them"
+    )
 
     @model_validator(mode="after")
     def _one_definition(self) -> Specialty:
-        if sum(map(bool, (self.departments, self.diagnoses, self.drgs))) != 1:
+        if sum(map(bool, (self.departments, self.diagnoses, self.drgs, self.members))) > 1:
             raise ValueError(
-                "departments、diagnoses、drgs 三者必须且只能给出一个 (define the specialty in exactly one way)"
+                "departments、diagnoses、drgs、members 只能给出一个 (define the specialty in one way only)"
             )
+        if self.members and not self.overlap:
+            raise ValueError("members 需要 overlap: true (a group shares its discharges with its members)")
         return self
 
 
@@ -173,6 +199,45 @@ class ExclusionPolicy(Section):
     cancelled_los_days: int = Field(2, title="取消手术类住院天数上限（天）", ge=0)
 
 
+class QualityPolicy(Section):
+    """数据质量规则的界限: thresholds of the rule catalogue that are not among the exclusions."""
+
+    first_year: int = Field(1990, title="入出院日期最早年份（规则D05）", ge=1900, le=2100)
+    oldest_age: int = Field(120, title="年龄上限（岁，规则D12）", ge=1)
+    age_gap_years: int = Field(1, title="填报年龄与计算年龄的允许差（岁，规则D11）", ge=0)
+    newborn_days: int = Field(28, title="新生儿：入院时不足天数（规则D13）", ge=1, le=366)
+    lightest_grams: int = Field(100, title="新生儿体重下限（克，规则D14）", ge=0)
+    heaviest_grams: int = Field(9999, title="新生儿体重上限（克，规则D14）", ge=1)
+    male_never_diagnoses: list[CodeRange] = Field(default=["O00-O99", "C51-C58", "N70-N98"], title="男性不应有的诊断（规则P02）")
+    female_never_diagnoses: list[CodeRange] = Field(default=["C60-C63", "N40-N51"], title="女性不应有的诊断（规则P02）")
+    male_never_procedures: list[CodeRange] = Field(default=["65-75"], title="男性不应有的手术操作（规则P03）")
+    female_never_procedures: list[CodeRange] = Field(default=["60-64"], title="女性不应有的手术操作（规则P03）")
+    obstetric_youngest: int = Field(10, title="产科主要诊断年龄下限（岁，规则P04）", ge=0)
+    obstetric_oldest: int = Field(60, title="产科主要诊断年龄上限（岁，规则P04）", ge=0)
+    perinatal_oldest: int = Field(1, title="围产期主要诊断年龄上限（岁，规则P04）", ge=0)
+    never_principal: list[CodeRange] = Field(
+        default=["V00-V99", "W00-W99", "X00-X99", "Y00-Y99"], title="不能作主要诊断的编码（规则P07，星号码之外）"
+    )
+    fees_gap_yuan: float = Field(0.05, title="分项合计与总费用的允许差（规则C02）", ge=0)
+    fees_gap_share: float = Field(0.01, title="分项合计与总费用相差超过总费用的比例则隔离于费用指标（规则C02）", gt=0)
+    fen_times: float = Field(100, title="本院费用中位数为同级的倍数，疑为以分为单位（规则C09）", gt=1)
+    ragged_share: float = Field(0.001, title="结构错误行占比，超过则拒收文件（规则F05）", ge=0, le=1)
+    lost_zero_share: float = Field(0.1, title="手术操作编码末尾缺 0 的占比，超过则拒收文件（规则F08）", gt=0, le=1)
+    month_low: float = Field(0.5, title="月出院例数与本院月中位数之比下限（规则D15）", ge=0)
+    month_high: float = Field(2.0, title="月出院例数与本院月中位数之比上限（规则D15）", gt=0)
+    diagnoses_low: float = Field(0.5, title="例均其他诊断与同级之比下限（规则P12）", ge=0)
+    diagnoses_high: float = Field(2.0, title="例均其他诊断与同级之比上限（规则P12）", gt=0)
+    against_advice_times: float = Field(3.0, title="非医嘱离院占比为同级的倍数上限（规则O07）", gt=1)
+    ungrouped_share: float = Field(0.1, title="未入组比例上限（规则G04）", gt=0, le=1)
+    missing_move: float = Field(0.1, title="关键字段缺失率较上年的变动上限（规则X02）", gt=0, le=1)
+    constant_cases: int = Field(50, title="字段全为同一值时提示的最少例数（规则X03）", ge=2)
+    round_cost_share: float = Field(0.5, title="总费用为整百元的占比上限（规则X03）", gt=0, le=1)
+    copied_share: float = Field(0.02, title="与他院内容相同的记录占比上限（规则X03）", gt=0, le=1)
+    quarantined_share: float = Field(0.02, title="隔离占比上限，超过则数据不足，不予评价（规则X04）", gt=0, le=1)
+    missing_share: float = Field(0.05, title="关键字段缺失率上限，超过则数据不足，不予评价（规则X04）", gt=0, le=1)
+    minimum_cases: int = Field(30, title="机构层面规则的最少例数", ge=1)
+
+
 class WeightPolicy(Section):
     """DRG 权重 (RW): from the reference, carried by the records, or from a published table."""
 
@@ -207,6 +272,19 @@ class IndicatorPolicy(Section):
     """指标计算中的政策选择."""
 
     rarefied_at: int = Field(100, title="DRG 组数的共同例数", ge=1)
+    surgery_levels: YamlPath | None = Field(
+        None, title="手术分级目录", description="CSV: code,level,valid_from,valid_to (years); without it the level as entered"
+    )
+    minimally_invasive: YamlPath | None = Field(None, title="微创手术目录", description="CSV: code,valid_from,valid_to")
+    complications: YamlPath | None = Field(
+        None, title="手术并发症诊断目录", description="CSV: code,valid_from,valid_to; a code means all that begin with it"
+    )
+    elective_routes: list[Text] = Field(default=["2"], title="择期手术的入院途径代码")
+    mergers: Literal["pro_forma", "as_reported"] = Field(
+        "pro_forma", title="合并或更名的机构",
+        description="pro_forma: old codes count for the new one in all years; as_reported: from the date on",
+    )
+    readmission_days: int = Field(31, title="再住院天数", ge=1, le=365)
 
 
 class GroupingPolicy(Section):
@@ -246,6 +324,9 @@ class ChangePolicy(Section):
     confidence: float = Field(0.95, title="置信水平", gt=0.5, lt=1)
     minimum_cases: int = Field(100, title="每周期最少例数", ge=1)
     minimum_important: float = Field(0.05, title="最小有意义变化", ge=0, lt=1)
+    verdict_rules: YamlPath | None = Field(
+        None, title="判定规则表", description="as params/verdict-rules.yaml, which holds where none is given"
+    )
     methods: list[Text] = Field(
         default=["two_period_ratio", "two_period_years", "did", "twfe", "event_study", "staggered", "synthetic_did", "segmented"],
         title="变化方法",
@@ -338,6 +419,7 @@ class RunParams(Section):
     reference: ReferencePolicy = Field(ReferencePolicy(), title="参照")
     trimming: TrimmingPolicy = Field(TrimmingPolicy(), title="裁剪")
     exclusions: ExclusionPolicy = Field(ExclusionPolicy(), title="排除")
+    quality: QualityPolicy = Field(QualityPolicy(), title="数据质量")
     weights: WeightPolicy = Field(WeightPolicy(), title="权重")
     risk_grades: RiskPolicy = Field(RiskPolicy(), title="风险分级")
     grouping: GroupingPolicy = Field(GroupingPolicy(), title="分组器版本")
@@ -368,7 +450,17 @@ class RunParams(Section):
             raise ValueError(f"专科编号 {repeated} 重复 (specialty id repeated)")
         owner: dict[str, str] = {}
         for specialty in self.specialties:
-            for code in specialty.departments:
+            for member in specialty.members:
+                if member not in ids or self.specialties[ids.index(member)].members:
+                    raise ValueError(
+                        f"专科群 {specialty.id} 的成员 {member} 未定义或也是专科群 (a member is undefined or itself a group)"
+                    )
+            if not (specialty.departments or specialty.diagnoses or specialty.drgs or specialty.members or self.data.departments):
+                raise ValueError(
+                    f"专科 {specialty.id} 没有定义: 给出 departments、diagnoses、drgs 或 members，或在 data.departments 给出科别对照表 "
+                    "(the specialty has no definition)"
+                )
+            for code in () if specialty.overlap else specialty.departments:
                 if code in owner:
                     raise ValueError(
                         f"科别 {code} 同时属于 {owner[code]} 和 {specialty.id} (two specialties claim one department)"
@@ -421,11 +513,11 @@ class RunParams(Section):
         return next(iter(self.periods.values()))
 
 
-POLICY_SECTIONS = ("reference", "trimming", "exclusions", "weights", "risk_grades", "grouping", "indicators", "change", "monitoring")
+POLICY_SECTIONS = ("reference", "trimming", "exclusions", "quality", "weights", "risk_grades", "grouping", "indicators", "change", "monitoring")
 _WORDS = {
     "unmatched": "不匹配", "baseline": "按建设前水平", "unadjusted": "不校正",
     True: "是", False: "否", None: "无", "region": "全区域", "level_group": "同级别组", "iqr": "四分位距法",
-    "percentile": "百分位法", "sd": "标准差法", "none": "不裁剪", "same": "同上", "reference": "参照数据", "records": "病案自带",
+    "pro_forma": "全部年份并入新机构", "as_reported": "自变更之日起并入新机构", "percentile": "百分位法", "sd": "标准差法", "none": "不裁剪", "same": "同上", "reference": "参照数据", "records": "病案自带",
     "corrected": "两端截尾并校正（负二项限）", "winsorised": "两端截尾（CQC）", "truncated": "两端剔除（SHMI）",
     "file": "外部表", "year": "当年", "cycle": "所在周期", "five_class": "五类费用标准化", "raw": "实际死亡率",
     "empirical_bayes": "经验贝叶斯收缩率", "cases": "按例数加权", "apart": "单列为 0 级", "low": "并入低风险",

@@ -39,7 +39,7 @@ class Results:
         `level` (region, specialty, hospital, unit, peers), `hospital, specialty, period` (a year or a cycle label), and the
         columns of `toolkit.indicators.table`. `peers` are the units of a specialty without a project.
     changes
-        `level` (unit, peers), `hospital, specialty, indicator`, the columns of `Change`, `before, after, verdict`.
+        `level` (unit, peers), `hospital, specialty, indicator`, the columns of `Change`, `before, after, verdict, reason`.
     grades
         As in `Referenced.grades`, with `basis` and the columns of `toolkit.reference.described`.
     facts

@@ -1,14 +1,22 @@
-"""From a change to a verdict, in one function."""
+"""From a change to a verdict: one function, and one table of rules that a commission can read and replace."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Literal
 
 import numpy as np
 import pandas as pd
+from pydantic import Field, model_validator
 
 from toolkit.indicators import Direction
 from toolkit.params import ChangePolicy
+from toolkit.strict_yaml import Section, read_yaml, validate
+
+RULES = Path(__file__).resolve().parents[2] / "params" / "verdict-rules.yaml"
 
 
 class Verdict(StrEnum):
@@ -29,55 +37,87 @@ MEANING: dict[Verdict, str] = {
     Verdict.NOT_JUDGED: "例数不足、缺少标杆，或指标不评优劣",
 }
 
+Condition = Literal["neutral", "few_cases", "no_interval", "includes_none", "wide", "small", "better", "worse"]
 
-def verdict(
-    estimate: float, low: float, high: float, n_before: int, n_after: int, direction: Direction, policy: ChangePolicy
-) -> Verdict:  # fmt: skip
-    """What a ratio after / before with its interval says.
+
+class VerdictRule(Section):
+    """One line of the table: a change of which all of `when` holds gets this verdict."""
+
+    verdict: Annotated[Verdict, Field(strict=False)]
+    when: list[Condition] = Field(min_length=1)
+    reason: str = Field(min_length=1)
+
+
+class VerdictRules(Section):
+    """The table, in its order. Together the rules must leave no change without a verdict."""
+
+    rules: list[VerdictRule] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _whole(self) -> VerdictRules:
+        # every combination that a change can show, by the definitions of the conditions
+        sides: list[set[Condition]] = [{"no_interval"}, {"includes_none"}, {"includes_none", "wide"}]
+        sides += [{side} for side in ("better", "worse")]
+        for side in sides:
+            for further in ({"small"}, set()):
+                shown = side | further
+                if not any(set(rule.when) <= shown for rule in self.rules):
+                    raise ValueError(
+                        f"有变化落不到任何规则: {'、'.join(sorted(shown))} (the rules leave a change without a verdict)"
+                    )
+        return self
+
+
+@cache
+def rules(path: Path | None = None) -> VerdictRules:
+    """The table in a file; the shipped one if none is given.
+
+    Raises
+    ------
+    ParameterError
+        With file, line and what was expected.
+    """
+    values, lines = read_yaml(path or RULES)
+    return validate(VerdictRules, values, lines, path or RULES)
+
+
+def verdicts(changes: pd.DataFrame, directions: Mapping[str, Direction], policy: ChangePolicy) -> pd.DataFrame:
+    """The verdict of every row of a table of changes, and why.
 
     Parameters
     ----------
-    estimate, low, high
-        Ratio and limits, 1 = no change; missing where the method could not give them.
-    n_before, n_after
-        Discharges behind the two values.
+    changes
+        `indicator, estimate, low, high, n_before, n_after`: ratio with limits, 1 = no change, missing where the method could
+        not give them.
+
+    Returns
+    -------
+    pd.DataFrame
+        `verdict, reason`, with the index of `changes`.
     """
-    if direction is Direction.NEUTRAL or min(n_before, n_after) < policy.minimum_cases:
-        return Verdict.NOT_JUDGED
-    if np.isnan(low) or np.isnan(high):
-        return Verdict.UNDECIDED
+    holds = _conditions(changes, changes["indicator"].map(dict(directions)), policy)
+    table = rules(policy.verdict_rules)
+    applies = np.column_stack([np.all([holds[c] for c in rule.when], axis=0) for rule in table.rules])
+    first = applies.argmax(axis=1)  # of the first True
+    return pd.DataFrame(
+        {"verdict": np.array([rule.verdict.value for rule in table.rules], dtype=object)[first],
+         "reason": np.array([rule.reason for rule in table.rules], dtype=object)[first]}, index=changes.index,
+    )  # fmt: skip
+
+
+def _conditions(changes: pd.DataFrame, direction: pd.Series, policy: ChangePolicy) -> dict[Condition, np.ndarray]:
+    estimate, low, high = (changes[c].to_numpy(float) for c in ("estimate", "low", "high"))
     margin = 1 + policy.minimum_important
-    if low <= 1 <= high:
-        wide = low < 1 / margin and high > margin
-        return Verdict.UNDECIDED if wide else Verdict.NO_CHANGE
-    rose = low > 1
-    if not np.isnan(estimate) and 1 / margin < estimate < margin:
-        return Verdict.NO_CHANGE
-    return Verdict.IMPROVED if rose == (direction is Direction.HIGHER) else Verdict.WORSE
-
-
-def verdicts(changes: pd.DataFrame, directions: dict[str, Direction], policy: ChangePolicy) -> pd.Series:
-    """The verdict of every row of a table of changes."""
-    judged = [
-        verdict(row.estimate, row.low, row.high, row.n_before, row.n_after, directions[row.indicator], policy).value
-        for row in changes.itertuples(index=False)
-    ]
-    return pd.Series(judged, index=changes.index, dtype=object)
-
-
-class Position(StrEnum):
-    """Where a rate lies against a reference, by its interval."""
-
-    HIGHER = "高于参照"
-    LOWER = "低于参照"
-    NOT_DIFFERENT = "与参照无差异"
-    UNKNOWN = "不能判定"
-
-
-def position(low: float, high: float, reference: float = 1.0) -> Position:
-    """Higher or lower only where the interval excludes the reference; an end on the reference excludes nothing."""
-    if np.isnan(low) or np.isnan(high) or np.isnan(reference):
-        return Position.UNKNOWN
-    if low > reference:
-        return Position.HIGHER
-    return Position.LOWER if high < reference else Position.NOT_DIFFERENT
+    known = ~np.isnan(low) & ~np.isnan(high)
+    rose, fell = known & (low > 1), known & (high < 1)
+    higher, lower = ((direction == d).to_numpy(bool) for d in (Direction.HIGHER, Direction.LOWER))
+    return {
+        "neutral": (direction == Direction.NEUTRAL).to_numpy(bool),
+        "few_cases": np.minimum(changes["n_before"], changes["n_after"]).to_numpy() < policy.minimum_cases,
+        "no_interval": ~known,
+        "includes_none": known & ~rose & ~fell,
+        "wide": known & (low < 1 / margin) & (high > margin),
+        "small": (1 / margin < estimate) & (estimate < margin),
+        "better": (rose & higher) | (fell & lower),
+        "worse": (rose & lower) | (fell & higher),
+    }

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from toolkit.evaluation.verdict import MEANING, Verdict, verdict, verdicts
+from toolkit.errors import ParameterError
+from toolkit.evaluation.verdict import MEANING, RULES, Verdict, rules, verdicts
 from toolkit.indicators import Direction
 from toolkit.params import ChangePolicy
 
@@ -15,6 +16,14 @@ NAN = float("nan")
 BETTER, WORSE, SAME, OPEN, NOT = (
     Verdict.IMPROVED, Verdict.WORSE, Verdict.NO_CHANGE, Verdict.UNDECIDED, Verdict.NOT_JUDGED,
 )  # fmt: skip
+
+
+def verdict(estimate, low, high, before, after, direction, policy):
+    changes = pd.DataFrame({"indicator": ["i"], "estimate": [estimate], "low": [low], "high": [high], "n_before": [before],
+                            "n_after": [after]})  # fmt: skip
+    [found] = verdicts(changes, {"i": direction}, policy)["verdict"]
+    return Verdict(found)
+
 
 # estimate, low, high, n before, n after → for an indicator of which lower is better
 TABLE = [
@@ -70,7 +79,43 @@ def test_every_row_of_a_table_gets_its_verdict_by_its_own_direction():
         "n_before": [100, 100, 100], "n_after": [100, 100, 99],
     }, index=[7, 3, 5])  # fmt: skip
     found = verdicts(changes, {"up": Direction.HIGHER, "down": Direction.LOWER}, POLICY)
-    assert found.to_dict() == {7: "改善", 3: "变差", 5: "不予评价"}
+    assert found["verdict"].to_dict() == {7: "改善", 3: "变差", 5: "不予评价"}
+
+
+def test_every_verdict_has_its_reason():
+    changes = pd.DataFrame({"indicator": ["i", "i"], "estimate": [1.0, 1.01], "low": [0.8, 1.001], "high": [1.2, 1.02],
+                            "n_before": [500, 500], "n_after": [500, 500]})  # fmt: skip
+    assert list(verdicts(changes, {"i": Direction.HIGHER}, POLICY)["reason"]) == [
+        "区间过宽，既不能排除有意义的改善，也不能排除有意义的变差", "变化小于最小有意义变化",
+    ]  # fmt: skip
+
+
+def test_no_change_gets_no_row():
+    empty = pd.DataFrame({c: [] for c in ("indicator", "estimate", "low", "high", "n_before", "n_after")})
+    assert verdicts(empty, {}, POLICY).empty
+
+
+def test_a_commission_may_give_its_own_table(tmp_path):
+    own = tmp_path / "rules.yaml"
+    own.write_text(
+        RULES.read_text(encoding="utf-8").replace("未见变化, when: [small]", "不能判定, when: [small]"), "utf-8"
+    )
+    policy = POLICY.model_copy(update={"verdict_rules": own})
+    assert verdict(1.01, 1.001, 1.02, 500, 500, Direction.HIGHER, policy) is OPEN
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "word"),
+    [("[neutral]", "[neutrall]", "rules.yaml:11"), ("变差, when", "很差, when", "rules.yaml:18"),
+     ("  - {verdict: 变差, when: [worse], reason: 区间完全落在差的一侧，且变化不小于最小有意义变化}\n", "", "without a verdict")],
+)  # fmt: skip
+def test_a_table_that_is_wrong_or_has_a_hole_is_refused(tmp_path, old, new, word):
+    text = RULES.read_text(encoding="utf-8")
+    assert old in text
+    own = tmp_path / "rules.yaml"
+    own.write_text(text.replace(old, new), encoding="utf-8")
+    with pytest.raises(ParameterError, match=word):
+        rules(own)
 
 
 def test_every_verdict_is_explained():
