@@ -14,6 +14,7 @@ import pandas as pd
 import pyarrow as pa
 from ibis import _
 
+from toolkit.data.covariates import units_condition
 from toolkit.data.measures import MEASURES, Measure, added, sums
 from toolkit.errors import InputError
 from toolkit.key_codes import KeyCodes
@@ -230,6 +231,22 @@ def _real(amount: Any, params: RunParams) -> Any:
     return amount.cast("float64") / _.year.cases(
         *[(y, float(p)) for y, p in sorted(params.price_index.items())], else_=1.0
     )
+
+
+def of_units(
+    discharges: Any, params: RunParams, groups: pd.DataFrame, units: pd.DataFrame, by: Sequence[str], *, connection: Any
+) -> pd.DataFrame:  # fmt: skip
+    """The cube of some units only (`hospital, specialty`), on a finer key such as the month, for the frozen basis.
+
+    As from `build`; trim limits of the frozen basis are those of all discharges. Nothing is trimmed on the contemporaneous
+    basis, whose columns are not to be used: its limits would be those of these units alone.
+    """
+    table = _with_group(discharges, groups, params)
+    frozen = None
+    if params.trimming.on("frozen") != "none":
+        frozen = _stored(trim_limits(table, params, "frozen"), "trim_limits_frozen", connection)
+    untrimmed = params.model_copy(update={"trimming": params.trimming.model_copy(update={"method": "none"})})
+    return _in_order(_sums_by(table.filter(units_condition(units)), untrimmed, frozen, by, connection), by)
 
 
 def monthly(discharges: Any) -> pd.DataFrame:

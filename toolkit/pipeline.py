@@ -15,12 +15,14 @@ import pandas as pd
 
 from toolkit import cube as cubes
 from toolkit.data import intake as intakes
+from toolkit.data.covariates import death_cells, one_row_a_specialty
 from toolkit.data.formats import FormatMap, format_map
 from toolkit.data.quality import BITS, SCOPES
 from toolkit.data.quality import CATALOGUE as RULES
 from toolkit.data.registry import from_codes, read_registry
 from toolkit.engine import connect
 from toolkit.errors import InputError, ParameterError
+from toolkit.evaluation.monitoring import at_months, monitor
 from toolkit.evaluation.results import RESULTS, Results, load, save
 from toolkit.evaluation.verdict import verdicts
 from toolkit.indicators import CATALOGUE, Direction, Status
@@ -113,6 +115,9 @@ def _evaluate(params: RunParams, form: FormatMap, work: Path, progress: Progress
         groups = registry.rename(columns={"code": "hospital"})[["hospital", "level_group"]]
         cube = cubes.build(discharges, params, groups, connection=connection)
         monthly = cubes.monthly(discharges)
+        progress("监测", 0.0)
+        deaths = death_cells(discharges, params.monitoring.age_bands, ("hospital", "specialty", "year"))
+        by_month = _by_month(discharges, params, groups, connection) if len(monthly) and params.projects else None
     finally:
         connection.disconnect()
     if cube.empty:
@@ -125,6 +130,8 @@ def _evaluate(params: RunParams, form: FormatMap, work: Path, progress: Progress
     units = _units(cube, params)
     cells = all_cells(referenced, units, params)
     changes = all_changes(cells, units, params) if params.cycles else _no_changes()
+    months = at_months(by_month[0], referenced["frozen"], params, registry) if by_month else None
+    monitoring = monitor(cells, units, deaths, params, monthly=months, monthly_deaths=by_month[1] if by_month else None)
     facts = {
         "format": form.title, "grouping": form.grouping, "not_applicable": dict(intake.not_applicable),
         "insufficient": {basis: dict(r.insufficient) for basis, r in referenced.items()},
@@ -142,7 +149,20 @@ def _evaluate(params: RunParams, form: FormatMap, work: Path, progress: Progress
     return Results(
         params=params, hospitals=registry, files=intake.files, accounts=intake.accounts, monthly=monthly, cube=cube,
         units=units, cells=cells, changes=changes, grades=grades, facts=facts,
+        **monitoring,
     )  # fmt: skip
+
+
+def _by_month(
+    discharges: Any, params: RunParams, groups: pd.DataFrame, connection: Any
+) -> tuple[pd.DataFrame, pd.DataFrame]:  # fmt: skip
+    """Of the projects only, for their charts: the cube by month, and deaths by month and covariate pattern."""
+    projects = pd.DataFrame([(p.hospital, p.specialty) for p in params.projects], columns=["hospital", "specialty"])
+    known = discharges.filter(discharges.month.notnull())
+    key = ("hospital", "specialty", "year", "month")
+    cube = one_row_a_specialty(cubes.of_units(known, params, groups, projects, (*key, "drg"), connection=connection))
+    deaths = one_row_a_specialty(death_cells(known, params.monitoring.age_bands, key, projects))
+    return cube.merge(projects, on=["hospital", "specialty"]), deaths.merge(projects, on=["hospital", "specialty"])
 
 
 def _check_projects(params: RunParams, registry: pd.DataFrame) -> None:

@@ -50,7 +50,7 @@ def death_cells(
     """
     table = discharges.filter(_.death_known.fill_null(False))
     if units is not None:
-        table = table.filter(of_units(units))
+        table = table.filter(units_condition(units))
     keys = [*by, "drg", *COVARIATES]
     band = sum(((_.age_years >= edge).ifelse(1, 0) for edge in age_bands), start=ibis.literal(0))
     columns = {k: ibis.coalesce(_[k], "") if k in ("specialty", "drg", "sex", "admission_route") else _[k] for k in by}
@@ -64,7 +64,7 @@ def death_cells(
     return found.astype({"n": "int64", "died": "int64"})
 
 
-def of_units(units: pd.DataFrame) -> Any:
+def units_condition(units: pd.DataFrame) -> Any:
     """Condition: the discharge is one of these units' (`hospital, specialty`), or may be, where it counts in several."""
     pairs = sorted(set(units["hospital"].astype(str) + SEPARATOR + units["specialty"].astype(str)))
     hospitals = sorted(set(units["hospital"].astype(str)))

@@ -11,9 +11,12 @@ from typing import Any
 import pandas as pd
 
 from toolkit.errors import RunError
+from toolkit.evaluation.monitoring import TABLES as MONITORING_TABLES
 from toolkit.params import RunParams
 
-TABLES = ("hospitals", "files", "accounts", "monthly", "cube", "units", "cells", "changes", "grades")
+TABLES = (
+    "hospitals", "files", "accounts", "monthly", "cube", "units", "cells", "changes", "grades", *MONITORING_TABLES,
+)  # fmt: skip
 RESULTS = "results"  # folder of a run that holds them
 FACTS, PARAMETERS = "facts.json", "parameters.json"
 
@@ -42,6 +45,8 @@ class Results:
         `level` (unit, peers), `hospital, specialty, indicator`, the columns of `Change`, `before, after, verdict, reason`.
     grades
         As in `Referenced.grades`, with `basis` and the columns of `toolkit.reference.described`.
+    risk_models, risk_terms, calibration, expected, funnels, charts, cusums, shrinkage, power
+        As in `toolkit.evaluation.monitoring.monitor`.
     facts
         What is no table: format, grouping, rules, scopes, not_applicable, insufficient, data_hash, parameter_hash, synthetic.
     """
@@ -56,6 +61,15 @@ class Results:
     cells: pd.DataFrame
     changes: pd.DataFrame
     grades: pd.DataFrame
+    risk_models: pd.DataFrame
+    risk_terms: pd.DataFrame
+    calibration: pd.DataFrame
+    expected: pd.DataFrame
+    funnels: pd.DataFrame
+    charts: pd.DataFrame
+    cusums: pd.DataFrame
+    shrinkage: pd.DataFrame
+    power: pd.DataFrame
     facts: Mapping[str, Any] = field(default_factory=dict)
 
     @property
