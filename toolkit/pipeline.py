@@ -17,6 +17,7 @@ from toolkit import cube as cubes
 from toolkit.data import intake as intakes
 from toolkit.data.covariates import death_cells, one_row_a_specialty
 from toolkit.data.formats import FormatMap, format_map
+from toolkit.data.identity import Key, run_key
 from toolkit.data.quality import BITS, SCOPES
 from toolkit.data.quality import CATALOGUE as RULES
 from toolkit.data.registry import from_codes, read_registry
@@ -73,7 +74,8 @@ def evaluate(params: RunParams, folder: Path, progress: Progress = _quiet) -> Re
         if params.data.synthetic:
             progress("生成合成数据", 0.0)
             resolved = with_synthetic(params, work / "synthetic")
-        results = _evaluate(resolved, format_map(resolved.data.format), work, progress)
+        key = run_key(params.data.key_file, folder)
+        results = _evaluate(resolved, format_map(resolved.data.format), work, key, progress)
         _unchanged(identity, results)
         # the paths of a generated region are gone after the run; what was declared stays, by name
         results = replace(results, params=portable(resolved.model_copy(update={"data": params.data})))
@@ -99,14 +101,14 @@ def _unchanged(identity: dict[str, Any], results: Results) -> None:
         )  # fmt: skip
 
 
-def _evaluate(params: RunParams, form: FormatMap, work: Path, progress: Progress) -> Results:
+def _evaluate(params: RunParams, form: FormatMap, work: Path, key: Key, progress: Progress) -> Results:
     from toolkit.running.sources import reference_hashes
 
     registry = read_registry(params.data.hospitals, work) if params.data.hospitals else None
     inputs = [Path(f) for f in params.data.files] + ([params.data.drg_file.file] if params.data.drg_file else [])
     connection = connect(work, inputs)
     try:
-        intake = intakes.take_in(params, form, registry, connection, work, progress)
+        intake = intakes.take_in(params, form, registry, connection, work, progress, key)
         progress("汇总", 0.0)
         discharges = intakes.discharges(connection, intake.store)
         if registry is None:
@@ -315,7 +317,7 @@ def parameter_hash(params: RunParams) -> str:
     from toolkit.running.sources import portable
 
     chosen = portable(params).model_dump(mode="json")
-    chosen["data"] = {k: v for k, v in chosen["data"].items() if k not in ("files", "hospitals", "drg_file")}
+    chosen["data"] = {k: v for k, v in chosen["data"].items() if k not in ("files", "hospitals", "drg_file", "key_file")}
     return _hash(chosen)
 
 

@@ -88,10 +88,10 @@ def check_balance(sources: list[SourceFile], accounts: pd.DataFrame) -> None:
 
 def write_fates(judged: Any, sources: list[SourceFile], connection: Any, path: Path) -> Path:
     """Write what became of every record that is not clean."""
-    columns = ["file", "line", "hospital", "year", "fate", "rule", "rules"]
+    columns = ["file", "line", "hospital", "year", "fate", "rule", "rules", "pseudonym"]
     lines = pd.DataFrame(
         [(s.number, line, UNKNOWN_HOSPITAL, 0, Fate.QUARANTINED.value, "F05", BITS["F05"])
-         for s in sources if not s.rejected for line in s.unclosed], columns=columns,
+         for s in sources if not s.rejected for line in s.unclosed], columns=columns[:-1],
     )  # fmt: skip
     kinds = {
         "file": "int32",
@@ -101,6 +101,7 @@ def write_fates(judged: Any, sources: list[SourceFile], connection: Any, path: P
         "fate": "string",
         "rule": "string",
         "rules": "int64",
+        "pseudonym": "string",
     }
     hit = judged.filter((_.rules & ~ibis.literal(BITS["S01"], "int64")) != 0)
     hit = (
@@ -109,6 +110,7 @@ def write_fates(judged: Any, sources: list[SourceFile], connection: Any, path: P
         .cast(kinds)
     )
     if len(lines):
-        hit = hit.union(connection.create_table("refused_lines", lines, overwrite=True).cast(kinds))
+        refused = connection.create_table("refused_lines", lines, overwrite=True)
+        hit = hit.union(refused.mutate(pseudonym=ibis.null("string")).cast(kinds))
     write_parquet(connection, hit, path, order_by=["file", "line"])
     return path

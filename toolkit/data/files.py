@@ -76,6 +76,8 @@ class SourceFile:
 
     Attributes
     ----------
+    sha256, content
+        Hash of the file, and of the text in it: the same records packed or not are the same content (rule F01).
     header, header_line, body
         Cells of the first line that is not blank, its physical number, and the byte of the (decompressed) file at which
         the line after it begins.
@@ -93,6 +95,7 @@ class SourceFile:
     number: int
     path: Path
     sha256: str = ""
+    content: str = ""
     size: int = 0
     encoding: str = ""
     header: list[str] = field(default_factory=list)
@@ -174,21 +177,24 @@ def open_source(number: int, path: Path, work: Path) -> SourceFile:
         source.sha256, source.rejected = hashlib.sha256(b"").hexdigest(), "空文件（empty file）"
         return source
     if source.kind == "parquet":
-        source.sha256, source.encoding = _sha256(path), "parquet"
+        source.sha256 = source.content = _sha256(path)
+        source.encoding = "parquet"
         return source
     try:
         if path.suffix.lower() == ".xlsx":
             source.sha256 = _sha256(path)
             _read_workbook(source, work)
-        digest = _decide_encoding(source)
-        source.sha256 = source.sha256 or digest
+        source.content = _decide_encoding(source)
+        if path.suffix.lower() not in (".xlsx", ".gz"):
+            source.sha256 = source.content
         _read_header(source)
     except Refusal as refusal:
         source.rejected = str(refusal)
     except (OSError, EOFError, zlib.error) as error:
         source.rejected = f"压缩文件损坏（{type(error).__name__}）"
+    source.sha256 = source.sha256 or _sha256(path)
+    source.content = source.content or source.sha256
     if source.rejected:
-        source.sha256 = source.sha256 or _sha256(path)
         source.close()
     return source
 

@@ -22,6 +22,7 @@ from toolkit.data.drg_file import join_drgs, read_drgs
 from toolkit.data.fates import accounts_of, check_balance, judge, write_fates
 from toolkit.data.files import SourceFile
 from toolkit.data.formats import FormatMap, Source, standardise
+from toolkit.data.identity import Key, direct_identifiers, patient, pseudonym, random_key
 from toolkit.data.quality import BITS, CATALOGUE, RECORD_RULES, Rule
 from toolkit.data.quality.base import CASE_MIX, COST, LOS, MORTALITY
 from toolkit.data.schema import STORED
@@ -44,7 +45,8 @@ class Intake:
     Attributes
     ----------
     files
-        One row per source file: number, name, sha256, size, encoding, received, rejected (reason or "").
+        One row per source file: number, name, sha256, size, encoding, received, rejected (reason or ""), dropped (columns
+        with direct identifiers, rule F09).
     accounts
         One row per file, hospital, year and set of rules: `file, hospital, year, fate, rule, rules, n`. `rule` is the
         primary reason ("" where accepted without any mark), `rules` the bits of all that hit.
@@ -66,7 +68,7 @@ class Intake:
 
 def take_in(
     params: RunParams, form: FormatMap, hospitals: pd.DataFrame | None, connection: Any, work: Path,
-    progress: Callable[[str, float], None] = lambda step, share: None,
+    progress: Callable[[str, float], None] = lambda step, share: None, key: Key | None = None,
 ) -> Intake:  # fmt: skip
     """Read all files of a run into the store.
 
@@ -76,6 +78,8 @@ def take_in(
         Registry with column `code`, or None where the run has none (rule K01 is then 不适用).
     work
         Folder for intermediate files and the store.
+    key
+        Secret of the run, for pseudonyms; a random one that nobody keeps, if none is given.
 
     Raises
     ------
@@ -88,7 +92,7 @@ def take_in(
     typed_folder.mkdir(parents=True, exist_ok=True)
     applicable, not_applicable = _applicable(params, form, hospitals)
     drgs = read_drgs(params, form, connection, work)
-    batch = _Batch(params, form, applicable, drgs, connection, typed_folder)
+    batch = _Batch(params, form, applicable, drgs, connection, typed_folder, key or random_key())
     sources: list[SourceFile] = []
     by_hash: dict[str, str] = {}
     paths = source_files.find(params.data.files)
@@ -96,10 +100,10 @@ def take_in(
         progress("读取", number / len(paths))
         source = source_files.open_source(number, path, work)
         sources.append(source)
-        if not source.rejected and source.sha256 in by_hash:
-            source.rejected = f"内容与 {by_hash[source.sha256]} 完全相同（规则F01）"
+        if not source.rejected and source.content in by_hash:
+            source.rejected = f"内容与 {by_hash[source.content]} 完全相同（规则F01）"
             source.close()
-        by_hash.setdefault(source.sha256, path.name)
+        by_hash.setdefault(source.content, path.name)
         if not source.rejected:
             batch.add(source)
     batch.flush()
@@ -146,9 +150,10 @@ class _Batch:
     """
 
     def __init__(
-        self, params: RunParams, form: FormatMap, applicable: set[str], drgs: Any, connection: Any, folder: Path
+        self, params: RunParams, form: FormatMap, applicable: set[str], drgs: Any, connection: Any, folder: Path, key: Key
     ) -> None:  # fmt: skip
         self.params, self.form, self.drgs, self.connection, self.folder = params, form, drgs, connection, folder
+        self.key = key
         self.rules = [rule for rule in RECORD_RULES if rule.id in applicable and rule.test]
         self.columns: dict[str, list[str]] = {}
         self.present: list[str] = []
@@ -169,7 +174,7 @@ class _Batch:
 
     def flush(self) -> None:
         """Type the files that wait. Only then is known how many records they hold, and whether all of each can be read."""
-        for part in text_rows.parts(self.waiting, self.present) if self.waiting else ():
+        for part in text_rows.parts(self.waiting, self.present, key=self.key.secret) if self.waiting else ():
             text_rows.register(part, self.connection)
             self._write(handed_over(self.connection, text_rows.NAME))
             text_rows.close(self.connection)
@@ -187,16 +192,17 @@ class _Batch:
             text = join_drgs(text, self.drgs, form, columns)
             columns = {**columns, "joined_drg": ["joined_drg"]}
             form = form.model_copy(update={"fields": {**form.fields, "drg": Source(column="joined_drg")}})
-        table = attribute(standardise(text, columns, form), self.params.specialties)
+        table = standardise(text, columns, form)
+        table = table.mutate(
+            patient=patient(table, self.key), pseudonym=pseudonym(table.hospital, table.record, table.visit, self.key)
+        )
+        table = attribute(table, self.params.specialties)
         table = table.mutate(
             # a rule cannot be checked in a file without its columns; no record fails for that
             rules=reduce(lambda a, b: a + b, [_bit(rule, self.params) for rule in self.rules if not absent & set(rule.needs)]),
-            record_key=ibis.ifelse(
-                _.record.notnull(),
-                (_.hospital.fill_null("") + SEPARATOR + _.record + SEPARATOR + _.visit.fill_null("")).hash(), ibis.null("int64"),
-            ),
+            record_key=ibis.ifelse(_.pseudonym.notnull(), _.pseudonym.hash(), ibis.null("int64")),
         )  # fmt: skip
-        keep = [*STORED, "file", "line", "rules", "record_key", "content"]
+        keep = [*STORED, "file", "line", "pseudonym", "rules", "record_key", "content"]
         write_parquet(self.connection, table.select(keep), self.folder / f"{self.written:05d}.parquet")
         self.written += 1
 
@@ -223,7 +229,8 @@ def _register(sources: list[SourceFile]) -> pd.DataFrame:
     return pd.DataFrame(
         [
             {"file": s.number, "name": s.path.name, "sha256": s.sha256, "size": s.size, "encoding": s.encoding,
-             "received": 0 if s.rejected else s.received, "rejected": s.rejected}
+             "received": 0 if s.rejected else s.received, "rejected": s.rejected,
+             "dropped": "、".join(direct_identifiers(s.header))}
             for s in sources
         ]
     )  # fmt: skip
@@ -248,7 +255,7 @@ def _store(judged: Any, params: RunParams, connection: Any, work: Path) -> Path:
     accepted = accepted.mutate(
         drg=ibis.ifelse(_.grouped, _.drg, ibis.null("string")),
     )  # fmt: skip
-    columns = [*STORED, *USABLE.values(), "file", "line"]
+    columns = [*STORED, *USABLE.values(), "file", "line", "pseudonym"]
     order = ["hospital", "specialty", "drg", "file", "line"]
     for year in params.all_years:
         write_parquet(
