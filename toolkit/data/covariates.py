@@ -7,6 +7,8 @@ route. A second table beside the cube, because all measures on this grain would 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
+from operator import add
 from typing import Any
 
 import ibis
@@ -52,10 +54,10 @@ def death_cells(
     if units is not None:
         table = table.filter(units_condition(units))
     keys = [*by, "drg", *COVARIATES]
-    band = sum(((_.age_years >= edge).ifelse(1, 0) for edge in age_bands), start=ibis.literal(0))
+    band = reduce(add, ((_.age_years >= edge).ifelse(1, 0) for edge in age_bands), _.n0)
     columns = {k: ibis.coalesce(_[k], "") if k in ("specialty", "drg", "sex", "admission_route") else _[k] for k in by}
     columns |= {k: ibis.coalesce(_[k], "") for k in ("drg", "sex", "admission_route")}
-    rows = table.select(**columns, age_band=_.age_years.isnull().ifelse(-1, band), died=_.died.cast("int64"))
+    rows = table.mutate(n0=ibis.literal(0)).select(**columns, age_band=_.age_years.isnull().ifelse(-1, band), died=_.died.cast("int64"))
     found = rows.group_by(keys).aggregate(n=_.count(), died=_.died.sum().cast("int64")).execute()
     names = dict(enumerate(band_names(age_bands))) | {-1: ""}
     sex = found["sex"].where(~found["sex"].isin(UNKNOWN_SEX), "")
