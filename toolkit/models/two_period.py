@@ -2,13 +2,14 @@
 
 Estimand: the ratio of the indicator's true value in the after period to that in the before period, for the kind of cases
 that the group had in each. It is not an effect of the project: regression to the mean and everything else that changed
-with time are in it. The error is that of drawing the discharges; drift between years is not.
+with time are in it. The error is that of drawing the discharges; drift between years is not (`two_period`), or that of
+drawing years, whatever makes them differ (`by_years`: errors clustered by year, t with G − 2).
 
 References
 ----------
 Ratio of Poisson rates: Przyborowski, Wilenski (1940), conditional on the total. Limits of its binomial share: Clopper,
 Pearson (1934), doi:10.1093/biomet/26.4.404. Ratio of two proportions on the log scale: Katz et al. (1978),
-doi:10.2307/2530610.
+doi:10.2307/2530610. Clusters: Liang, Zeger (1986), doi:10.1093/biomet/73.1.13.
 """
 
 from __future__ import annotations
@@ -19,11 +20,15 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from toolkit.indicators import Declared, Distribution, Indicator
-from toolkit.models.base import COLUMNS
+from toolkit.indicators import Declared, Distribution
+from toolkit.models.base import COLUMNS, Findings, Method, Study, completed, nothing
+from toolkit.models.inference import limits
+from toolkit.models.panel import Panel, panels
 
-METHOD = "two_period_ratio"
+ID = "two_period_ratio"
 NAME_ZH = "前后比值"
+BY_YEARS, BY_YEARS_ZH = "two_period_years", "前后比值（按年聚类误差）"
+LEAST_YEARS = 2  # on a side, for errors by year
 ALWAYS = "前后比值含向均值回归与同期趋势，须与同专科未立项单元比较"
 
 
@@ -54,16 +59,65 @@ def two_period(
     ]
     changes = pd.concat(parts).sort_index() if parts else wide.assign(estimate=[], low=[], high=[], p_value=[])
     changes = changes.assign(
-        method=METHOD, measure="ratio", n_clusters=1, before=changes["value0"], after=changes["value1"],
+        method=ID, before=changes["value0"], after=changes["value1"],
         n_before=changes["n0"].fillna(0).astype("int64"), n_after=changes["n1"].fillna(0).astype("int64"),
         warnings=[_warnings(a, b, e) for a, b, e in zip(changes["value0"], changes["value1"], changes["estimate"], strict=True)],
     )  # fmt: skip
-    return changes[[*by, "indicator", *COLUMNS, "before", "after"]].reset_index(drop=True)
+    return completed(changes, [*by, "indicator"])[[*by, "indicator", *COLUMNS, "before", "after"]]
 
 
-def inferential(indicator: Declared) -> bool:
-    """Whether a change of the indicator can be tested: totals and distinct counts are only described."""
-    return isinstance(indicator, Indicator) and indicator.distribution is not None
+def of_projects(cells: pd.DataFrame, study: Study) -> Findings:
+    """`two_period` of every project (level `unit`), for the indicators that can be tested."""
+    funded = study.units.loc[study.units["start"] > 0, ["hospital", "specialty"]]
+    cycles = cells[cells["period"].isin(["before", "after"]) & cells["indicator"].isin(study.inferential)]
+    rows = cycles.rename(columns={"period": "cycle"}).merge(funded, on=["hospital", "specialty"])
+    if rows.empty:
+        return Findings(changes=nothing())
+    changes = two_period(rows, study.indicators, ["hospital", "specialty"], confidence=study.confidence)
+    return Findings(changes=completed(changes.assign(level="unit")))
+
+
+def by_years(cells: pd.DataFrame, study: Study) -> Findings:
+    """The same ratio of every project, its errors clustered by year."""
+    parts = []
+    for panel in panels(cells, study).values():
+        for start in np.unique(study.units["start"][study.units["start"] > 0]):
+            parts.append(_by_years(panel, int(start)))
+    return Findings(changes=completed(pd.concat(parts, ignore_index=True)) if parts else nothing())
+
+
+def _by_years(panel: Panel, start: int) -> pd.DataFrame:
+    """Sandwich of a Poisson-type regression of x on the period with offset ln y: Σ over years of ((x − r y) / Σx)²."""
+    study, units = panel.study, panel.study.units
+    at = np.flatnonzero(units["start"].to_numpy() == start)
+    x, y, n = panel.x[at], panel.y[at], panel.n[at]
+    before = study.years < start
+    value, variance, years = [], np.zeros(len(at)), (y > 0).sum(axis=1)
+    for side in (before, ~before):
+        total, below = x[:, side].sum(axis=1), y[:, side].sum(axis=1)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            ratio = total / below
+            variance += (((x[:, side] - ratio[:, None] * y[:, side]) / total[:, None]) ** 2).sum(axis=1)
+        value.append(np.where(below > 0, ratio, np.nan))
+    apart = np.minimum((y[:, before] > 0).sum(axis=1), (y[:, ~before] > 0).sum(axis=1))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        estimate = value[1] / np.where(value[0] > 0, value[0], np.nan)
+        # G / (G − 1) × (N − 1) / (N − K) with N = G cells and K = 2
+        error = np.sqrt(variance * years / (years - 2))
+        error = np.where((apart >= LEAST_YEARS) & (error > 1e-12), error, np.nan)
+        low, high, p = limits(np.log(estimate), error, np.maximum(years - 2, 1), study.confidence)
+    scale = getattr(study.indicators[panel.indicator], "scale", 1.0)
+    few = np.isnan(error) & np.isfinite(estimate)
+    return pd.DataFrame({
+        "level": "unit", "hospital": units["hospital"].to_numpy()[at], "specialty": units["specialty"].to_numpy()[at],
+        "indicator": panel.indicator, "method": BY_YEARS, "estimate": estimate, "low": np.exp(low), "high": np.exp(high),
+        "p_value": p, "std_error": error, "n_before": n[:, before].sum(axis=1), "n_after": n[:, ~before].sum(axis=1),
+        "n_clusters": years, "inference": [f"按年聚类（{g} 年），t 分布自由度 {max(g - 2, 0)}" for g in years],
+        "warnings": [
+            _warnings(*pair) + (f"；一侧不足 {LEAST_YEARS} 年或各年全同，不给区间" if f else "")
+            for *pair, f in zip(scale * value[0], scale * value[1], estimate, few, strict=True)
+        ],
+    })  # fmt: skip
 
 
 def _warnings(before: float, after: float, estimate: float) -> str:
@@ -115,3 +169,10 @@ def _rates(part: pd.DataFrame, tail: float) -> pd.DataFrame:
         low=(low_share / (1 - low_share) * exposure).where(both), high=pd.Series(high, index=part.index).where(both),
         p_value=pd.Series(np.minimum(1.0, 2 * np.minimum(lower, upper)), index=part.index).where(both),
     )  # fmt: skip
+
+
+METHOD = Method(
+    id=ID, name_zh=NAME_ZH, estimate=of_projects,
+    estimand="项目建设周期的值与建设前的值之比；同期趋势与向均值回归都在其中",
+)  # fmt: skip
+METHOD_BY_YEARS = Method(id=BY_YEARS, name_zh=BY_YEARS_ZH, estimate=by_years, estimand=METHOD.estimand)

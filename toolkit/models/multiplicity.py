@@ -1,0 +1,51 @@
+"""Many indicators, one question each: adjusted p beside the raw one.
+
+Primary indicators were named before the data were seen and stand by themselves. The others of a domain are adjusted together,
+for each method and unit, by Benjamini and Hochberg: of those called changed at 5 %, at most 5 % are expected to be false.
+
+References
+----------
+Benjamini, Hochberg (1995), doi:10.1111/j.2517-6161.1995.tb02031.x; by statsmodels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+import numpy as np
+import pandas as pd
+from statsmodels.stats.multitest import multipletests
+
+from toolkit.indicators import Declared
+
+PRIMARY, SECONDARY = "主要", "次要"
+
+
+def adjusted(
+    changes: pd.DataFrame, indicators: Mapping[str, Declared], primary: Collection[str], method: str = "fdr_bh"
+) -> pd.DataFrame:  # fmt: skip
+    """`changes` with `role` (主要/次要) and `p_adjusted`.
+
+    Parameters
+    ----------
+    changes
+        `KEYS` and the columns of `Change`.
+    method
+        Of `statsmodels.stats.multitest.multipletests`.
+
+    Returns
+    -------
+    pd.DataFrame
+        `p_adjusted` is `p_value` for primary indicators; for others adjusted among those of the same domain, level, unit and
+        method that have a p; missing where there is none.
+    """
+    named = changes["indicator"].astype(str)
+    role = pd.Series(np.where(named.isin(list(primary)), PRIMARY, SECONDARY), index=changes.index, dtype=object)
+    p = changes["p_value"].astype(float).copy()
+    others = (role == SECONDARY) & p.notna()
+    domain = named.map({i: one.domain.value for i, one in indicators.items()})
+    keys = [changes[k] for k in ("level", "hospital", "specialty", "method")]
+    for rows in p[others].groupby([domain[others], *[k[others] for k in keys]], sort=False).groups.values():
+        if len(rows) > 1:
+            p.loc[rows] = multipletests(p.loc[rows].to_numpy(), method=method)[1]
+    return changes.assign(role=role, p_adjusted=p)
