@@ -376,6 +376,20 @@ class MonitoringPolicy(Section):
         return self
 
 
+class RobustnessPolicy(Section):
+    """稳健性: the policy choices that are tried in every combination, and how many must agree."""
+
+    scopes: list[Literal["region", "level_group"]] = Field(["level_group", "region"], title="参照范围", min_length=1)
+    leave_one_out: list[bool] = Field([False, True], title="参照剔除本院", min_length=1)
+    trimming: list[Literal["none", "iqr", "percentile", "sd"]] = Field(["none", "iqr"], title="定基裁剪", min_length=1)
+    risk_rates: list[Literal["raw", "empirical_bayes"]] = Field(
+        ["raw", "empirical_bayes"], title="分级死亡率", min_length=1
+    )
+    shocks: list[Literal["with", "without"]] = Field(["with", "without"], title="外部事件年份", min_length=1)
+    methods: list[Text] = Field(["two_period_ratio", "did"], title="变化方法", min_length=1)
+    agreement: float = Field(0.8, title="判定一致的最少占比", gt=0, le=1)
+
+
 class DisclosurePolicy(Section):
     """披露控制 of the release edition (`edition: release`): what is hidden and how the rest is rounded."""
 
@@ -430,6 +444,7 @@ class RunParams(Section):
         description="year -> index; divides cost in frozen indicators only; empty = nominal prices",
     )
     change: ChangePolicy = Field(ChangePolicy(), title="前后变化")
+    robustness: RobustnessPolicy = Field(RobustnessPolicy(), title="稳健性")
     monitoring: MonitoringPolicy = Field(MonitoringPolicy(), title="监测")
     shocks: list[Shock] = Field(default=[], title="外部事件")
     edition: Literal["internal", "release"] = Field(

@@ -248,7 +248,7 @@ def change_forest(frame: pd.DataFrame, *, id: str, caption: str, note: str = "")
             for r in frame.itertuples(index=False)
         ]
         axes.set_yticks(range(len(frame)), labels, fontsize=8, linespacing=1.25)
-        ticks = _ratio_ticks(left, right)
+        ticks = ratio_ticks(left, right)
         axes.xaxis.set(major_locator=FixedLocator(ticks), minor_locator=NullLocator())
         axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
         axes.set_xlabel(f"建设期 ÷ 建设前（对数刻度，横线为 95% 区间；1 为无变化{'；' + shared if shared else ''}）")
@@ -263,7 +263,7 @@ def change_forest(frame: pd.DataFrame, *, id: str, caption: str, note: str = "")
     return chart(draw, height=0.85 + 0.36 * len(frame), id=id, caption=caption, alt=alt, note=note)
 
 
-def _ratio_ticks(left: float, right: float) -> list[float]:
+def ratio_ticks(left: float, right: float) -> list[float]:
     """Round ratios inside the limits, each with its counterpart below 1, at most about nine."""
     for steps in ((1.05, 1.1, 1.15), (1.1, 1.2, 1.3), (1.25, 1.5, 2), (1.5, 2, 3, 4), (2, 4, 8)):
         if steps[-1] * 1.02 >= right:
