@@ -61,7 +61,7 @@ def smallest_changes(
     for id_, rows in wide.groupby("indicator", sort=False).indices.items():
         part, kind = wide.iloc[rows], tested[str(id_)].distribution
         assert kind is not None  # noqa: S101  tested ones have one
-        fall[rows], rise[rows] = _OF_KIND[kind](part, (1 - confidence) / 2, power)
+        fall[rows], rise[rows] = _OF_KIND.get(kind, _of_means)(part, (1 - confidence) / 2, power)
     rise[rise > WIDEST] = np.nan
     margin = 1 + minimum_important
     better = wide["indicator"].map({i: one.direction for i, one in tested.items()})
@@ -176,4 +176,5 @@ def _at_most(edge: np.ndarray, count: np.ndarray, share: np.ndarray) -> np.ndarr
     return np.where(edge < 0, 0.0, inside)
 
 
-_OF_KIND = {Distribution.MEAN: _of_means, Distribution.PROPORTION: _of_proportions, Distribution.RARE: _of_deaths}
+# all others have a standard error in each period: on the log scale
+_OF_KIND = {Distribution.PROPORTION: _of_proportions, Distribution.RARE: _of_deaths}

@@ -70,7 +70,7 @@ def no_effect(
         assert one.distribution is not None  # noqa: S101  and have one
         part = wide.iloc[rows]
         usable = (part["value0"].notna() & (part["y0"] > 0)).to_numpy()
-        found = _OF_KIND[one.distribution](part, usable, one.scale, confidence)
+        found = _OF_KIND.get(one.distribution, _means)(part, usable, one.scale, confidence)
         for name, values in found.items():
             out[name][rows] = values
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -187,4 +187,7 @@ def _predicted(
     return {"expected_after": scale * guess} | {name: np.where(known, v, np.nan) for name, v in limits.items()}
 
 
-_OF_KIND = {Distribution.MEAN: _means, Distribution.PROPORTION: _shares, Distribution.RARE: _deaths}
+_OF_KIND = {
+    Distribution.PROPORTION: _shares,
+    Distribution.RARE: _deaths,
+}  # all others have a standard error: on the log scale
