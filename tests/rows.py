@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from itertools import count
 from typing import Any
 
@@ -15,11 +16,11 @@ DEFAULTS = {
     "hospital": "A", "year": "2022", "month": "6", "los_days": "5", "cost_fen": "100000", "died": "false", "exit_mode": "1",
     "admission_route": "2", "sex": "1", "age_years": "50", "department": "D1", "principal_diagnosis": "I21.0",
     "principal_procedure": "", "surgery_level": "", "surgical": "false", "drg": "FA11", "drg_weight": "",
-    "tier": "市", "level_group": "三级",
+    "tier": "市", "level_group": "三级", "county": "",
 }  # fmt: skip
-OF_HOSPITAL = ("tier", "level_group")
+OF_HOSPITAL = ("tier", "level_group", "county")
 WORDS = {"T": "true", "F": "false"}
-FLAGS = ("cost_usable", "los_usable", "death_known", "grouped")
+FLAGS = ("cost_usable", "los_usable", "death_known", "grouped", "surgery_usable")
 ARROW = {
     "string": pa.string(), "codes": pa.string(), "timestamp": pa.timestamp("us"),
     "int8": pa.int8(), "int16": pa.int16(), "int32": pa.int32(), "int64": pa.int64(),
@@ -48,27 +49,64 @@ def csv_of(frame: pd.DataFrame) -> bytes:
 def registry_of(frame: pd.DataFrame) -> pd.DataFrame:
     """The hospitals of `received` rows, as `toolkit.data.registry.read_registry` gives them."""
     first = frame.groupby("hospital", sort=True)[list(OF_HOSPITAL)].first().reset_index()
-    return first.rename(columns={"hospital": "code"}).assign(name=first["hospital"], level="", county="")
+    return first.rename(columns={"hospital": "code"}).assign(name=first["hospital"], level="")
 
 
 def stored(frame: pd.DataFrame) -> pa.Table:
     """`received` rows as the store holds them, typed by hand: no rule of the toolkit is asked."""
     typed: dict[str, list[Any]] = {}
+    if "patient" in frame:  # any number will do for a person
+        frame = frame.assign(patient=[str(p + 1) if t else "" for p, t in zip(pd.factorize(frame["patient"])[0], frame["patient"], strict=True)])
     for name in STORED:
         kind = BY_NAME[name].type
         typed[name] = [_value(text, kind) for text in frame[name]] if name in frame else [None] * len(frame)
     typed["specialty"] = [{"D1": "s1", "D2": "s2"}.get(code) for code in frame["department"]]
-    typed["drg"] = [None if code in (None, "0000") else code for code in typed["drg"]]
+    typed["drg"] = [None if code is None or code == "0000" or code.endswith("QY") else code for code in typed["drg"]]
     costs, stays = typed["cost_fen"], typed["los_days"]
     short = [days is not None and days <= 60 for days in stays]
     typed["cost_usable"] = [c is not None and 500 <= c <= 200_000_000 and s for c, s in zip(costs, short, strict=True)]
     typed["los_usable"] = [d is not None and d <= 60 for d in stays]
     typed["death_known"] = [died is not None for died in typed["died"]]
     typed["grouped"] = [code is not None for code in typed["drg"]]
+    typed["surgery_usable"] = [flag is not None for flag in typed["surgical"]]
+    typed |= _derived(typed, frame)
     types = {name: ARROW[BY_NAME[name].type] for name in STORED} | dict.fromkeys(FLAGS, pa.bool_())
     columns = {name: pa.array(values, types[name]) for name, values in typed.items()}
     columns |= {"file": pa.array([0] * len(frame), pa.int32()), "line": pa.array(range(2, len(frame) + 2), pa.int64())}
     return pa.table(columns)
+
+
+def _derived(typed: dict[str, list[Any]], frame: pd.DataFrame) -> dict[str, list[Any]]:
+    """What intake derives without any list, row by row."""
+    homes, counties = typed["residence"], list(frame["county"]) if "county" in frame else [""] * len(frame)
+    asked = [
+        bool(operated) and route == "2" and not (code or "").startswith(("O", "P")) and (days is None or days >= 28)
+        for operated, route, code, days in zip(
+            typed["surgical"], typed["admission_route"], typed["principal_diagnosis"], typed["age_days"], strict=True
+        )
+    ]
+    complication = [c if a else None for c, a in zip(typed["complication"], asked, strict=True)]
+    pairs = list(zip(homes, counties, strict=True))
+    return {
+        "reported_hospital": typed["hospital"], "judged_level": typed["surgery_level"], "judged_level_frozen": typed["surgery_level"],
+        "minimally_invasive_frozen": typed["minimally_invasive"], "complication": complication, "complication_frozen": complication,
+        "residence_known": [home is not None for home in homes] if "residence" in frame else [None] * len(frame),
+        "outside_county": [home != county if home and county else None for home, county in pairs],
+        "outside_city": [home[:4] != county[:4] if home and county else None for home, county in pairs],
+        "readmitted": _readmitted(typed),
+    }  # fmt: skip
+
+
+def _readmitted(typed: dict[str, list[Any]]) -> list[bool | None]:
+    came = list(zip(typed["hospital"], typed["patient"], typed["admission_date"], strict=True))
+    found: list[bool | None] = []
+    for who, day, died, planned in zip(
+        came, typed["discharge_date"], typed["died"], typed["readmission_planned"], strict=True
+    ):
+        told = None not in (*who, day, died, planned) and not died and day <= dt.date(day.year, 11, 30)
+        waits = [(c[2] - day).days for c in came if c[:2] == who[:2] and c[2] > who[2]] if told else []
+        found.append(any(0 <= wait <= 31 for wait in waits) and not planned if told else None)
+    return found
 
 
 def _value(text: str, kind: str) -> Any:
@@ -76,6 +114,8 @@ def _value(text: str, kind: str) -> Any:
         return None
     if kind == "boolean":
         return text == "true"
+    if kind == "date":
+        return dt.date.fromisoformat(text)
     return float(text) if kind == "float64" else int(text) if kind.startswith("int") else text
 
 

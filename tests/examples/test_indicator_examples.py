@@ -19,7 +19,9 @@ AT_THE_CUBE = ("reference", "weights", "risk_grades", "indicators")  # policies 
 
 
 def key_of(indicator) -> str:
-    return repr(sorted((k, v) for k, v in indicator.example.policy.items() if k not in AT_THE_CUBE))
+    # a file with dates must have them in every row
+    dated = "discharge_date" in indicator.example.discharges
+    return repr([dated, *sorted((k, v) for k, v in indicator.example.policy.items() if k not in AT_THE_CUBE)])
 
 
 def frame_of(indicator) -> pd.DataFrame:
@@ -34,7 +36,7 @@ def taken_in(tmp_path_factory):
     made = {}
     for key in sorted({key_of(one) for one in CATALOGUE.values()}):
         members = [one for one in CATALOGUE.values() if key_of(one) == key]
-        frame = pd.concat([frame_of(one) for one in members], ignore_index=True)
+        frame = pd.concat([frame_of(one) for one in members], ignore_index=True).fillna("")
         work = tmp_path_factory.mktemp("examples")
         file = work / "合成.csv"
         file.write_bytes(rows.csv_of(frame))

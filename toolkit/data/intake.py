@@ -18,6 +18,7 @@ from ibis import _
 
 from toolkit.data import files as source_files
 from toolkit.data import text_rows
+from toolkit.data.derived import Lists, derive, read_lists
 from toolkit.data.drg_file import join_drgs, read_drgs
 from toolkit.data.fates import accounts_of, check_balance, judge, write_fates
 from toolkit.data.files import SourceFile
@@ -25,8 +26,8 @@ from toolkit.data.formats import FormatMap, Source, standardise
 from toolkit.data.identity import Key, direct_identifiers, patient, pseudonym, random_key
 from toolkit.data.quality import BITS, CATALOGUE, RECORD_RULES, Rule
 from toolkit.data.quality.base import CASE_MIX, COST, LOS, MORTALITY
+from toolkit.data.readmission import with_readmission
 from toolkit.data.schema import STORED
-from toolkit.data.specialties import attribute
 from toolkit.data.text_rows import columns_of
 from toolkit.engine import handed_over, write_parquet
 from toolkit.errors import InputError
@@ -91,8 +92,9 @@ def take_in(
     typed_folder = work / "typed"
     typed_folder.mkdir(parents=True, exist_ok=True)
     applicable, not_applicable = _applicable(params, form, hospitals)
+    lists = read_lists(params)
     drgs = read_drgs(params, form, connection, work)
-    batch = _Batch(params, form, applicable, drgs, connection, typed_folder, key or random_key())
+    batch = _Batch(params, form, applicable, drgs, connection, typed_folder, lists, hospitals, key or random_key())
     sources: list[SourceFile] = []
     by_hash: dict[str, str] = {}
     paths = source_files.find(params.data.files)
@@ -150,10 +152,11 @@ class _Batch:
     """
 
     def __init__(
-        self, params: RunParams, form: FormatMap, applicable: set[str], drgs: Any, connection: Any, folder: Path, key: Key
+        self, params: RunParams, form: FormatMap, applicable: set[str], drgs: Any, connection: Any, folder: Path,
+        lists: Lists, hospitals: pd.DataFrame | None, key: Key,
     ) -> None:  # fmt: skip
         self.params, self.form, self.drgs, self.connection, self.folder = params, form, drgs, connection, folder
-        self.key = key
+        self.lists, self.hospitals, self.key = lists, hospitals, key
         self.rules = [rule for rule in RECORD_RULES if rule.id in applicable and rule.test]
         self.columns: dict[str, list[str]] = {}
         self.present: list[str] = []
@@ -196,7 +199,8 @@ class _Batch:
         table = table.mutate(
             patient=patient(table, self.key), pseudonym=pseudonym(table.hospital, table.record, table.visit, self.key)
         )
-        table = attribute(table, self.params.specialties)
+        given = set(form.fields) - absent
+        table = derive(table, self.params, self.lists, self.hospitals, given)
         table = table.mutate(
             # a rule cannot be checked in a file without its columns; no record fails for that
             rules=reduce(lambda a, b: a + b, [_bit(rule, self.params) for rule in self.rules if not absent & set(rule.needs)]),
@@ -255,6 +259,7 @@ def _store(judged: Any, params: RunParams, connection: Any, work: Path) -> Path:
     accepted = accepted.mutate(
         drg=ibis.ifelse(_.grouped, _.drg, ibis.null("string")),
     )  # fmt: skip
+    accepted = with_readmission(accepted, params, connection)
     columns = [*STORED, *USABLE.values(), "file", "line", "pseudonym"]
     order = ["hospital", "specialty", "drg", "file", "line"]
     for year in params.all_years:

@@ -8,9 +8,7 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
-from toolkit.data.files import open_source
 from toolkit.errors import InputError, nearest
 
 
@@ -34,7 +32,7 @@ class Row:
 
 
 def read_listing(path: Path, what: str, needed: Sequence[str], optional: Sequence[str] = ()) -> list[Row]:
-    """The rows of a CSV or xlsx table, in their order.
+    """The rows of a CSV table (UTF-8 or GB18030), in their order.
 
     Parameters
     ----------
@@ -46,22 +44,12 @@ def read_listing(path: Path, what: str, needed: Sequence[str], optional: Sequenc
     Raises
     ------
     InputError
-        Unreadable, a column absent, unknown or twice, a ragged row, an empty needed cell, or no row at all.
+        No text, a column absent, unknown or twice, a ragged row, an empty needed cell, or no row at all.
     """
     may_be_empty = {c.removesuffix("?") for c in needed if c.endswith("?")} | set(optional)
     needed = [c.removesuffix("?") for c in needed]
-    with TemporaryDirectory() as work:
-        source = open_source(0, Path(path), Path(work))
-        if source.rejected or source.kind == "parquet":
-            raise InputError(
-                f"{what}不可读: {source.rejected or '请用 CSV 或 xlsx'}", "the table cannot be read", where=str(path),
-                remedy="另存为 UTF-8 的 CSV", remedy_english="save it as CSV in UTF-8",
-            )  # fmt: skip
-        with source.open() as handle:
-            text = handle.read().decode(source.encoding).removeprefix("\ufeff")
-        source.close()
-        reader = csv.reader(io.StringIO(text, newline=""), delimiter=source.delimiter)
-        lines = [(reader.line_num, [cell.strip() for cell in row]) for row in reader if any(map(str.strip, row))]
+    reader = csv.reader(io.StringIO(_text(Path(path), what), newline=""))
+    lines = [(reader.line_num, [cell.strip() for cell in row]) for row in reader if any(map(str.strip, row))]
     header = [name.lower() for name in lines[0][1]] if lines else []
     _check_header(header, path, what, needed, optional)
     rows = []
@@ -81,6 +69,21 @@ def read_listing(path: Path, what: str, needed: Sequence[str], optional: Sequenc
     if not rows:
         raise InputError(f"{what}没有数据行", "the table has no row", where=str(path), remedy="检查文件")
     return rows
+
+
+def _text(path: Path, what: str) -> str:
+    content = path.read_bytes()
+    for encoding in ("utf-8-sig", "gb18030"):
+        try:
+            text = content.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+        if "\0" not in text:  # a workbook is no text, whatever its bytes decode to
+            return text
+    raise InputError(
+        f"{what}不是 UTF-8 或 GB18030 的 CSV", "the table is no CSV in UTF-8 or GB18030", where=str(path), remedy="另存为 UTF-8 的 CSV",
+        remedy_english="save it as CSV in UTF-8",
+    )  # fmt: skip
 
 
 def _check_header(header: list[str], path: Path, what: str, needed: Sequence[str], optional: Sequence[str]) -> None:

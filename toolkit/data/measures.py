@@ -25,6 +25,8 @@ class Measure:
         2 where an interval needs Σx²; a flag is its own square.
     trimmed
         The amount is further limited to the trim limits of its DRG, one pair of limits for each basis.
+    product
+        The amount is a product of two: its sum may pass 64 bits, and becomes a float once it is finished.
     """
 
     id: str
@@ -33,9 +35,26 @@ class Measure:
     when: Any
     moments: Literal[1, 2] = 1
     trimmed: Literal["cost", "los"] | None = None
+    product: bool = False
 
 
 _surgery = _.surgical.fill_null(False)
+_emergency = _.admission_route == "1"
+# a part above the whole, or below nothing, is a fault of the record: it leaves both sums
+_itemised = _.cost_usable & _.drug_fen.between(0, _.cost_fen) & _.material_fen.between(0, _.cost_fen)
+_rescued = _.rescues.notnull() & _.successful_rescues.notnull()
+
+
+def _of_operations(basis: str, level: Any, minimal: Any, complication: Any) -> tuple[Measure, ...]:
+    """What depends on a code list: that of the discharge's year, or on the frozen basis that of the period before."""
+    operated = (_surgery | (level > 0)) & level.notnull()
+    return (
+        Measure(id=f"level4@{basis}", name_zh="四级手术病例", value=level == 4, when=operated),
+        Measure(id=f"level34@{basis}", name_zh="三四级手术病例", value=level >= 3, when=operated),
+        Measure(id=f"minimal@{basis}", name_zh="微创手术病例", value=minimal, when=_surgery & minimal.notnull()),
+        Measure(id=f"complication@{basis}", name_zh="手术并发症病例", value=complication, when=complication.notnull()),
+    )
+
 
 MEASURES: tuple[Measure, ...] = (
     Measure(id="cost", name_zh="费用（分）", value=_.cost_fen, when=_.cost_usable, moments=2),
@@ -44,11 +63,27 @@ MEASURES: tuple[Measure, ...] = (
             trimmed="cost"),
     Measure(id="los_kept", name_zh="裁剪后住院天数", value=_.los_days, when=_.los_usable & _.grouped, moments=2,
             trimmed="los"),
+    Measure(id="itemised", name_zh="有分项费用病例的费用（分）", value=_.cost_fen, when=_itemised, moments=2),
+    Measure(id="drug", name_zh="药品费（分）", value=_.drug_fen, when=_itemised, moments=2),
+    Measure(id="drug_by_cost", name_zh="药品费与费用之积", value=_.drug_fen * _.cost_fen, when=_itemised, product=True),
+    Measure(id="material", name_zh="医用材料费（分）", value=_.material_fen, when=_itemised, moments=2),
+    Measure(id="material_by_cost", name_zh="医用材料费与费用之积", value=_.material_fen * _.cost_fen, when=_itemised,
+            product=True),
     Measure(id="died", name_zh="死亡", value=_.died, when=_.death_known),
     Measure(id="surgical", name_zh="手术病例", value=_.surgical, when=_.surgical.notnull()),
-    Measure(id="level4", name_zh="四级手术病例", value=_.surgery_level == 4, when=_surgery & _.surgery_level.notnull()),
-    Measure(id="level34", name_zh="三四级手术病例", value=_.surgery_level >= 3,
-            when=_surgery & _.surgery_level.notnull()),
+    *_of_operations("contemporaneous", _.judged_level, _.minimally_invasive, _.complication),
+    *_of_operations("frozen", _.judged_level_frozen, _.minimally_invasive_frozen, _.complication_frozen),
+    Measure(id="against_advice", name_zh="非医嘱离院", value=_.exit_mode == "4", when=_.exit_mode.notnull()),
+    Measure(id="readmitted", name_zh="31 天内非计划再住院", value=_.readmitted, when=_.readmitted.notnull()),
+    Measure(id="rescued", name_zh="抢救成功次数", value=_.successful_rescues, when=_rescued),
+    Measure(id="rescue", name_zh="抢救次数", value=_.rescues, when=_rescued),
+    Measure(id="emergency_died", name_zh="急诊入院死亡", value=_.died, when=_.death_known & _emergency.fill_null(False)),
+    Measure(id="emergency", name_zh="急诊入院", value=_emergency, when=_.admission_route.notnull()),
+    Measure(id="outside_county", name_zh="县外患者", value=_.outside_county, when=_.outside_county.notnull()),
+    Measure(id="outside_city", name_zh="市外患者", value=_.outside_city, when=_.outside_city.notnull()),
+    Measure(id="residence", name_zh="现住址可定位", value=_.residence_known, when=_.residence_known.notnull()),
+    Measure(id="transferred_in", name_zh="转入", value=_.admission_route == "3", when=_.admission_route.notnull()),
+    Measure(id="transferred_out", name_zh="转出", value=_.exit_mode.isin(["2", "3"]), when=_.exit_mode.notnull()),
     # published weights have up to four decimals; as integers their sums are exact
     Measure(id="carried_weight", name_zh="病案自带权重（万分之一）", value=(_.drg_weight * 10_000).round(0).cast("int64"),
             when=_.drg_weight.notnull() & _.grouped, moments=2),
@@ -64,7 +99,8 @@ def added(measure: Measure, within: Any | None = None) -> Any:
 def sums(measure: Measure, column: str) -> dict[str, Any]:
     """The cube columns of a measure as aggregates of the `column` that holds its amounts: `<id>` or `<id>@<basis>`."""
     name, at, basis = column.partition("@")
-    total, counted = ibis.coalesce(_whole(_[column].sum()), 0), _[column].count()
+    total, counted = _[column].sum(), _[column].count()
+    total = ibis.coalesce(total.cast("float64"), 0.0) if measure.product else ibis.coalesce(_whole(total), 0)
     columns = {column: total, f"{name}_n{at}{basis}": counted}
     if measure.moments == 2:
         # the engine adds integers exactly and beyond 64 bits; only the finished sum becomes a float

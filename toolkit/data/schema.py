@@ -191,8 +191,10 @@ FIELDS: tuple[Field, ...] = (
         type="string",
         name_zh="现住址行政区划代码",
         front_page="A26",
-        meaning="division code of six digits (GB/T 2260) of the home; NULL where unresolved, which never means local",
+        meaning="division code of the home (GB/T 2260) as a prefix: province 2 digits, city 4, county 6; NULL where unresolved, "
+        "which never means local",
     ),
+    _passing("address", "string", "现住址", "A26", "becomes `residence` where no code is given", identifying=True),
     Field(name="department", type="string", name_zh="出院科别", front_page="B16C", meaning="discharge department code"),
     Field(name="principal_diagnosis", type="string", name_zh="主要诊断编码", front_page="C03C", meaning="ICD-10 code"),
     Field(
@@ -316,7 +318,71 @@ FIELDS: tuple[Field, ...] = (
         name="specialty",
         type="string",
         name_zh="专科",
-        meaning="specialty id from the declared definitions; NULL where the stay belongs to none",
+        meaning="specialty id from the declared definitions, several joined by +; NULL where the stay belongs to none",
+    ),
+    # From the lists and tables of the run (`toolkit.data.derived`, `toolkit.data.readmission`)
+    Field(
+        name="reported_hospital",
+        type="string",
+        name_zh="报送的机构代码",
+        front_page="A01",
+        meaning="hospital code as it stood in the file, before the crosswalk",
+    ),
+    Field(
+        name="judged_level",
+        type="int8",
+        name_zh="认定的手术级别",
+        low=0,
+        high=4,
+        meaning="highest level by the list of the year, 0 on no list; without a list as entered",
+    ),
+    Field(
+        name="judged_level_frozen",
+        type="int8",
+        name_zh="认定的手术级别（定基）",
+        low=0,
+        high=4,
+        meaning="likewise, by the list of the last year before",
+    ),
+    Field(
+        name="minimally_invasive",
+        type="boolean",
+        name_zh="微创手术",
+        meaning="by the list of the year; without a list as the source says",
+    ),
+    Field(
+        name="minimally_invasive_frozen",
+        type="boolean",
+        name_zh="微创手术（定基）",
+        meaning="likewise, by the list of the last year before",
+    ),
+    Field(
+        name="complication",
+        type="boolean",
+        name_zh="手术并发症",
+        meaning="of elective operations without pregnancy and newborns: a diagnosis of the list arose during the stay; else NULL",
+    ),
+    Field(
+        name="complication_frozen",
+        type="boolean",
+        name_zh="手术并发症（定基）",
+        meaning="likewise, by the list of the last year before",
+    ),
+    Field(
+        name="residence_known", type="boolean", name_zh="现住址可定位", meaning="NULL where the source has no residence"
+    ),
+    Field(
+        name="outside_county", type="boolean", name_zh="县外患者", meaning="lives outside the hospital's county; NULL where untold"
+    ),
+    Field(
+        name="outside_city", type="boolean", name_zh="市外患者", meaning="lives outside the hospital's city; NULL where untold"
+    ),
+    Field(name="diseases", type="codes", name_zh="病种", meaning="ids of the disease sets that the stay is in"),
+    Field(
+        name="readmitted",
+        type="boolean",
+        name_zh="31 天内非计划再住院",
+        meaning="came back to the same hospital unplanned within the days; NULL where untold (toolkit.data.readmission)",
     ),
 )
 

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from toolkit.indicators import capacity, efficiency, safety, technique
-from toolkit.indicators.base import Count, Declared, Direction, Distribution, Domain, Indicator, Status, catalogue
-
-CATALOGUE: dict[str, Declared] = catalogue(
-    *capacity.DECLARED, *technique.DECLARED, *efficiency.DECLARED, *safety.DECLARED
+from toolkit.indicators import capacity, efficiency, reach, safety, technique
+from toolkit.indicators.base import (
+    Count,
+    Declared,
+    Direction,
+    Distribution,
+    Domain,
+    Indicator,
+    Rarefied,
+    Status,
+    catalogue,
 )
 
-__all__ = ["CATALOGUE", "Count", "Declared", "Direction", "Distribution", "Domain", "Indicator", "Status"]
+CATALOGUE: dict[str, Declared] = catalogue(
+    *capacity.DECLARED, *technique.DECLARED, *efficiency.DECLARED, *safety.DECLARED, *reach.DECLARED
+)
+
+__all__ = ["CATALOGUE", "Count", "Declared", "Direction", "Distribution", "Domain", "Indicator", "Rarefied", "Status"]

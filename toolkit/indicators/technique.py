@@ -68,4 +68,4 @@ MINIMALLY_INVASIVE = Indicator(
         """, value=100 * 1 / 3, arithmetic="1/3；未认定的手术和无手术的出院不计"),
 )  # fmt: skip
 
-DECLARED = (LEVEL4, LEVEL34)
+DECLARED = (LEVEL4, LEVEL34, MINIMALLY_INVASIVE)

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from toolkit.data.schema import BY_NAME, SEPARATOR, STORED
 from toolkit.data.synthetic.details import (
+    COUNTY_CODES,
     FURTHER_PROCEDURES,
     HOME_CODES,
     MOST_PROCEDURES,
@@ -109,8 +110,10 @@ def _table(region: SyntheticRegion, year: int, stays: Stays, details: Details) -
     department_start = np.cumsum([0, *(len(s.departments) for s in SPECIALTIES)])[:-1]
     departments = [code for s in SPECIALTIES for code, _ in s.departments]
     codes = {name: _categories(drgs[name]) for name in ("diagnosis", "operation")}
+    level = pa.array(stays.level, mask=stays.level == 0)
     columns = {
         **_further(region, year, stays, details),
+        **_derived(region, stays, details, level),
         "hospital": _text(unit_hospital[stays.unit], region.hospitals.code.tolist()),
         "year": pa.array(np.full(len(stays), year, np.int16)),
         "month": pa.array(stays.month),
@@ -126,7 +129,7 @@ def _table(region: SyntheticRegion, year: int, stays: Stays, details: Details) -
         "department": _text(department_start[specialty] + stays.department, departments),
         "principal_diagnosis": _text(codes["diagnosis"][0][stays.drg], codes["diagnosis"][1]),
         "principal_procedure": _text(codes["operation"][0][stays.drg], codes["operation"][1], ~stays.surgical),
-        "surgery_level": pa.array(stays.level, mask=stays.level == 0),
+        "surgery_level": level,
         "surgical": pa.array(stays.surgical),
         "drg": _text(stays.drg, drgs.code.tolist(), ~stays.grouped),
         "drg_weight": pa.nulls(len(stays), pa.float64()),
@@ -164,6 +167,30 @@ def _further(region: SyntheticRegion, year: int, stays: Stays, details: Details)
         "rescues": pa.array(details.rescues),
         "successful_rescues": pa.array(details.successes),
         **{name: pa.array(sum(amounts[code] for code in codes)) for name, codes in CLASSES.items()},
+    }
+
+
+def _derived(region: SyntheticRegion, stays: Stays, details: Details, level: pa.Array) -> dict[str, pa.Array]:
+    """What intake would derive from a run without code lists; readmissions are found by intake alone."""
+    n = len(stays)
+    hospital = region.units.hospital.to_numpy()[stays.unit]
+    counties = np.array([COUNTY_CODES[name] for name in region.hospitals.county])
+    homes, unknown = np.array(HOME_CODES)[details.home], details.home < 0
+    cities = homes.astype("U4") != counties.astype("U4")[hospital]
+    flag = pa.nulls(n, pa.bool_())
+    return {
+        "reported_hospital": _text(hospital, region.hospitals.code.tolist()),
+        "judged_level": level,
+        "judged_level_frozen": level,
+        "minimally_invasive": flag,
+        "minimally_invasive_frozen": flag,
+        "complication": flag,
+        "complication_frozen": flag,
+        "residence_known": pa.array(~unknown),
+        "outside_county": pa.array(homes != counties[hospital], mask=unknown),
+        "outside_city": pa.array(cities, mask=unknown),
+        "diseases": pa.nulls(n, _CODES),
+        "readmitted": flag,
     }
 
 
