@@ -101,6 +101,13 @@ class Data(Section):
         None, title="密钥文件", description="64 hex characters, readable by you only; gives pseudonyms that stay the same from run "
         "to run. Without it each run draws its own. No number depends on it.",
     )  # fmt: skip
+    submissions: YamlPath | None = Field(
+        None, title="报送登记册", json_schema_extra={"may_be_absent": True},
+        description="JSON, kept by the runs: which file arrived when, and which replaced which",
+    )  # fmt: skip
+    arrived: str = Field(
+        "", title="新文件收到日期", pattern=r"^(\d{4}-\d{2}-\d{2})?$", description="of files that the register does not know: 2025-03-01"
+    )
     currency: str = Field("元", title="货币单位")
     diagnosis_dictionary: YamlPath | None = Field(None, title="诊断编码字典", description="code,valid_from,valid_to (years)")
     procedure_dictionary: YamlPath | None = Field(None, title="手术操作编码字典", description="code,valid_from,valid_to")
@@ -111,6 +118,8 @@ class Data(Section):
     def _files_or_synthetic(self) -> Data:
         if bool(self.files) == bool(self.synthetic):
             raise ValueError("files 与 synthetic 必须且只能给出一个 (give either files or synthetic)")
+        if self.submissions and not self.arrived:
+            raise ValueError("submissions 需要 arrived: 新文件收到的日期, 如 2025-03-01 (give the day of arrival)")
         return self
 
 

@@ -21,13 +21,14 @@ from toolkit.running.publish import canonical
 
 FILES, FORMAT = "data.files", "data.format"
 SECRET = "data.key_file"  # no number depends on it, and not even its name belongs in an output
+REGISTER = "data.submissions"  # kept by the runs themselves; what a run read in it follows from its files
 ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 Part = TypeVar("Part", bound=BaseModel)
 
 
 def places(params: RunParams) -> dict[str, Any]:
     """Where the parameters say that things lie: dotted name of the parameter -> path; `data.files` -> list of paths."""
-    found: dict[str, Any] = {name: str(path) for name, path in _paths(params, "") if name != SECRET}
+    found: dict[str, Any] = {name: str(path) for name, path in _paths(params, "") if name not in (SECRET, REGISTER)}
     if params.data.files:
         found[FILES] = list(params.data.files)
     if params.data.format.endswith((".yaml", ".yml")):
@@ -47,7 +48,7 @@ def portable(params: RunParams) -> RunParams:
     found = places(params)
     names: dict[str, Any] = {name: Path(path).name for name, path in found.items() if name != FILES}
     named = moved(params, {**names, FILES: sorted(Path(path).name for path in found.get(FILES, ()))})
-    return named.model_copy(update={"data": named.data.model_copy(update={"key_file": None})})
+    return named.model_copy(update={"data": named.data.model_copy(update={"key_file": None, "submissions": None})})
 
 
 def _paths(section: BaseModel, prefix: str) -> Iterator[tuple[str, Path]]:
