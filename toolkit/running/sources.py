@@ -28,7 +28,7 @@ Part = TypeVar("Part", bound=BaseModel)
 
 def places(params: RunParams) -> dict[str, Any]:
     """Where the parameters say that things lie: dotted name of the parameter -> path; `data.files` -> list of paths."""
-    found: dict[str, Any] = {name: str(path) for name, path in _paths(params, "") if name not in (SECRET, REGISTER)}
+    found: dict[str, Any] = {name: str(path) for name, path in _paths(params, "") if name != SECRET}
     if params.data.files:
         found[FILES] = list(params.data.files)
     if params.data.format.endswith((".yaml", ".yml")):
@@ -48,7 +48,7 @@ def portable(params: RunParams) -> RunParams:
     found = places(params)
     names: dict[str, Any] = {name: Path(path).name for name, path in found.items() if name != FILES}
     named = moved(params, {**names, FILES: sorted(Path(path).name for path in found.get(FILES, ()))})
-    return named.model_copy(update={"data": named.data.model_copy(update={"key_file": None, "submissions": None})})
+    return named.model_copy(update={"data": named.data.model_copy(update={"key_file": None})})
 
 
 def _paths(section: BaseModel, prefix: str) -> Iterator[tuple[str, Path]]:
@@ -96,7 +96,7 @@ def other_inputs(where: Mapping[str, Any]) -> dict[str, dict[str, str]]:
     return {
         name: {"name": Path(path).name, "sha256": file_hash(Path(path))}
         for name, path in sorted(where.items())
-        if name != FILES and Path(path).exists()
+        if name not in (FILES, REGISTER) and Path(path).exists()
     }
 
 
