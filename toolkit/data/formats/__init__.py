@@ -100,6 +100,9 @@ class FormatMap(Section):
     id: str = Field(title="格式编号")
     title: str = Field(title="名称")
     grouping: str = Field("", title="分组说明", description="what stands in for the DRG, printed on reports")
+    confirmed: bool = Field(
+        True, title="已核对", description="false in a proposed map (speceval map) until a person has checked it"
+    )
     fields: dict[str, Source] = Field(title="字段")
     scope: Scope | None = Field(None, title="范围")
 
@@ -140,7 +143,14 @@ def format_map(name: str) -> FormatMap:
             remedy=f"是否为 {near}? " * bool(near) + f"可用: {', '.join(available())}",
         )
     values, lines = read_yaml(path)
-    return validate(FormatMap, values, lines, path)
+    form = validate(FormatMap, values, lines, path)
+    if not form.confirmed:
+        raise InputError(
+            "格式映射是程序的建议，尚未经人核对", "the format map is a proposal that nobody has confirmed",
+            where=f"{path}:{lines.get(('confirmed',), 1)} confirmed", remedy="逐项核对各字段后改为 confirmed: true",
+            remedy_english="check every field, then set confirmed: true",
+        )  # fmt: skip
+    return form
 
 
 def resolve(wanted: str, present: list[str]) -> list[str]:
