@@ -58,11 +58,11 @@ def absorbed(
     -----
     After sweeping out the unit effects, cross-products add up over the units of a group, and the year effects of a group are
     a small system of its own. So leaving out one unit changes only its group's part, and the jackknife needs no new fit.
-    The parameters counted in K are slopes, group × year effects and, with units inside clusters, no unit effects
-    (as in fixest and pyfixest, `k_fixef="nonnested"`).
+    K counts slopes and group × year effects but no unit effects, which lie inside the clusters (fixest's "nonnested").
     """
     weight = np.where(np.isfinite(y), weight, 0.0)
-    present = (weight > 0).sum(axis=1) > 1  # a unit seen once says nothing about change
+    weight = _without_singletons(weight, group)
+    present = (weight > 0).any(axis=1)
     y, x, weight = np.where(weight > 0, y, 0.0)[present], x[:, present], weight[present]
     k, years = len(x), y.shape[1]
     if not present.any():
@@ -96,7 +96,7 @@ def absorbed(
     np.add.at(meat, cluster, np.einsum("kut,ut,ut->uk", swept[at], weight, np.nan_to_num(residual)))
     seen = np.zeros((len(groups), years), dtype=bool)
     np.logical_or.at(seen, group, weight > 0)
-    parameters = len(at) + int((seen.sum(axis=1) - 1).sum()) + 1
+    parameters = len(at) + int(seen.sum())
     small = g / max(g - 1, 1) * (n - 1) / max(n - parameters, 1)
     found = _none(k, len(present), years, g, n)
     found.beta[at], found.used[at], found.residual[present] = beta, True, residual
@@ -153,6 +153,18 @@ class _Sums:
     def net(self) -> np.ndarray:
         """Cross-products of the columns with the years swept out, (…, k+1, k+1)."""
         return np.asarray(self.products - np.einsum("gat,gbt->gab", self.effects(), self.slant))
+
+
+def _without_singletons(weight: np.ndarray, group: np.ndarray) -> np.ndarray:
+    """Weights, 0 where a cell is the only one of its unit, or of its group's year: such a cell is fitted exactly."""
+    while True:
+        seen = weight > 0
+        beside = np.zeros((group.max(initial=0) + 1, weight.shape[1]), dtype=int)
+        np.add.at(beside, group, seen)
+        alone = seen & ((seen.sum(axis=1, keepdims=True) == 1) | (beside[group] == 1))
+        if not alone.any():
+            return weight
+        weight = np.where(alone, 0.0, weight)
 
 
 def _none(k: int, units: int, years: int, clusters: int, observations: int) -> Absorbed:
