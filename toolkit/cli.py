@@ -34,18 +34,36 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="不显示进度 no p
 Json = Annotated[bool, typer.Option("--json", help="结果以 JSON 输出 print JSON")]
 Workers = Annotated[int, typer.Option("--workers", "-j", min=1, help="同时生成的报告数 reports at a time")]
 Fresh = Annotated[bool, typer.Option("--fresh", help="全部重做，不用已有的表和报告 make everything anew")]
+EditionOption = Annotated[
+    str,
+    typer.Option(
+        "--edition", help="internal 内部评估版（精确）或 release 发布版（隐去小数目）", show_default="internal"
+    ),
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="只列出将要做什么 only say what would be done")]
 
 
 @app.command()
 def run(
-    params: Params, reports: Reports = Path("reports"), workers: Workers = 2, fresh: Fresh = False,
-    dry_run: DryRun = False, quiet: Quiet = False, as_json: Json = False,
+    params: Params, reports: Reports = Path("reports"), workers: Workers = 2, edition: EditionOption = "",
+    fresh: Fresh = False, dry_run: DryRun = False, quiet: Quiet = False, as_json: Json = False,
 ) -> None:  # fmt: skip
     """运行一次评估，生成全部报告；已完成且核对无误的不重做。Run an evaluation to finished reports; what verifies is kept."""
     from toolkit.params import load_params
 
-    _run(load_params(params), reports, workers, dry_run, quiet, as_json, fresh)
+    _run(_of_edition(load_params(params), edition), reports, workers, dry_run, quiet, as_json, fresh)
+
+
+def _of_edition(params: RunParams, edition: str) -> RunParams:
+    from toolkit.errors import ParameterError, nearest
+
+    if edition not in ("", "internal", "release"):
+        near = nearest(edition, ("internal", "release"))
+        raise ParameterError(
+            f"没有版本 {edition}", "no such edition", where="--edition", remedy=f"是否为 {near}?" if near else "internal 或 release",
+            remedy_english="internal or release",
+        )  # fmt: skip
+    return params.model_copy(update={"edition": edition}) if edition else params
 
 
 @app.command()

@@ -406,6 +406,9 @@ class DisclosurePolicy(Section):
     minimum_events: int = Field(
         8, title="最少事件数", ge=2, description="deaths, operations …, and cases without: 1 to one below are hidden"
     )
+    minimum_rate_cases: int = Field(
+        50, title="比例最少例数", ge=10, description="rates on fewer cases are hidden: rounding would bend them"
+    )
     rounding: int = Field(5, title="计数取整", ge=2, description="other counts are rounded to the nearest multiple")
     dominance: float = Field(
         0.5,

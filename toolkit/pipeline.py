@@ -6,6 +6,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import monotonic
@@ -313,10 +314,10 @@ def with_synthetic(params: RunParams, folder: Path) -> RunParams:
 
 
 def parameter_hash(params: RunParams) -> str:
-    """Identity of the choices: every parameter but where the files lie."""
+    """Identity of the choices: every parameter but where the files lie and who may read the reports."""
     from toolkit.running.sources import portable
 
-    chosen = portable(params).model_dump(mode="json")
+    chosen = portable(params).model_dump(mode="json", exclude={"edition", "disclosure"})
     chosen["data"] = {k: v for k, v in chosen["data"].items() if k not in ("files", "hospitals", "drg_file", "key_file")}
     return _hash(chosen)
 
@@ -337,7 +338,7 @@ def run(
     Parameters
     ----------
     reports
-        Folder under which the run gets its own, named by `params.run`.
+        Folder under which the run gets its own, named by `params.run`; the release edition stands beside it.
     on_report
         Called with a `toolkit.running.pool.Progress` after each report.
     fresh
@@ -360,8 +361,14 @@ def run(
 
     began = monotonic()
     folder = reports / params.run
-    with run_task(folder):
+    with ExitStack() as held:
+        held.enter_context(run_task(folder))
         results = tables(params, folder, fresh=fresh, progress=progress)
+        if params.edition == "release":
+            write_state(folder, *finished(folder))
+            folder = release_folder(folder)
+            held.enter_context(run_task(folder))
+            results = release_tables(results, params, folder, fresh=fresh)
         seconds = {"tables": monotonic() - began}
         made = [replace(job, fresh=fresh) for job in jobs(results, folder)]
         outcomes = run_reports(made, workers=workers, **({"progress": on_report} if on_report else {}))
@@ -383,6 +390,34 @@ def tables(params: RunParams, folder: Path, *, fresh: bool = False, progress: Pr
     return evaluate(params, folder, progress)
 
 
+def release_folder(folder: Path) -> Path:
+    """Where the release edition of the run in `folder` lies: apart, for it is given to others as a whole."""
+    return folder.with_name(f"{folder.name}-release")
+
+
+def release_tables(exact: Results, params: RunParams, folder: Path, *, fresh: bool = False) -> Results:
+    """The controlled tables of the release edition, in a folder of their own: no record and no exact number goes there."""
+    from toolkit.reporting.disclosure import released
+    from toolkit.running.evaluated import is_evaluated, publish_tables, staging
+    from toolkit.running.manifest import software
+    from toolkit.running.publish import explained
+    from toolkit.running.sources import identity_of
+
+    choice = {"edition": "release", "disclosure": params.disclosure.model_dump(mode="json")}
+    identity = identity_of(params, software()) | choice
+    if not fresh and is_evaluated(folder, identity):
+        return load(folder / RESULTS)
+    controlled = released(exact, params.disclosure)
+    work = staging(folder)
+    try:
+        with explained(folder):
+            save(controlled, work / RESULTS)
+        publish_tables(work, folder, identity)
+        return controlled
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
 def again(
     folder: Path, work: Path, *, params: RunParams | None = None, workers: int = 2, progress: Progress = _quiet,
     on_report: Any = None,
@@ -400,6 +435,8 @@ def again(
     stored = load(folder / RESULTS).params
     if params is None:
         params = moved(stored, read_record(folder).get("places", {}))
+    if params.edition != stored.edition:
+        params = params.model_copy(update={"edition": stored.edition})
     return run(params, work, workers=workers, progress=progress, on_report=on_report)
 
 

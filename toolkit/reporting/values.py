@@ -7,6 +7,8 @@ import pandas as pd
 from toolkit.indicators import CATALOGUE, Declared, Status
 from toolkit.reporting.tables import MISSING, missing, rounded
 
+WITHHELD = "已隐去"  # of a cell or count that the release edition does not give
+POOLED = "合并"  # stands for hospitals, reasons, DRGs that the release edition counts together
 CURRENCY = "元"  # as declarations write it
 DIRECTION_KEYS = {"越高越好": "higher", "越低越好": "lower", "不评优劣": "neutral"}
 MARKS = {"改善": "▲", "变差": "▼", "未见变化": "●", "不能判定": "○", "不予评价": "—"}
@@ -22,6 +24,11 @@ def label(indicator: str, currency: str = CURRENCY) -> str:
 def number(value: float, one: Declared) -> str:
     """The value without its unit."""
     return MISSING if missing(value) else rounded(value, one.decimals)
+
+
+def cases(number: float) -> str:
+    """A count in a sentence; missing where the edition does not give it."""
+    return WITHHELD if missing(number) else f"{int(number):,}"
 
 
 def with_limits(row: pd.Series, value: str = "value", low: str = "low", high: str = "high") -> str:

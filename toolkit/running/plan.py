@@ -10,6 +10,7 @@ import pandas as pd
 from toolkit.errors import ParameterError
 from toolkit.evaluation.results import Results
 from toolkit.indicators import CATALOGUE
+from toolkit.reporting.disclosure import REPORTS as RELEASED
 from toolkit.reporting.sections.change import projects, unit_changes
 from toolkit.reporting.sections.front import provenance
 from toolkit.reporting.site import index
@@ -44,7 +45,7 @@ def jobs(results: Results, folder: Path) -> list[ReportJob]:
     for unit in projects(results).itertuples():
         title = results.unit_name(unit.hospital, unit.specialty)
         made.append(_job(unit.id, title, "project_report", {"run_folder": ABOVE, "project": unit.id}, folder, inputs))
-    return made
+    return [job for job in made if results.params.edition == "internal" or job.template.stem in RELEASED]
 
 
 def _has_cost(results: Results) -> bool:

@@ -49,8 +49,9 @@ def write_run_manifest(results: Results, folder: Path, outcomes: Sequence[Outcom
     identity = {
         **evaluation["identity"],
         # as used: with the specialties and projects that a synthetic region (合成数据) brings
-        "parameters": params.model_dump(mode="json"),
-        "run": params.run,
+        "parameters": params.model_dump(mode="json", exclude={"edition", "disclosure"}),
+        "run": params.run, "edition": params.edition,
+        "disclosure": params.disclosure.model_dump(mode="json") if params.edition == "release" else None,
         "read": _read_files(results),
         "declarations": {
             "rules": declaration_hashes(RULES.values(), params), "indicators": declaration_hashes(INDICATORS.values(), params),

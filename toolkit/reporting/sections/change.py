@@ -11,7 +11,7 @@ from toolkit.reporting.blocks import Block, Blocks, Note, Table
 from toolkit.reporting.figures import change_forest
 from toolkit.reporting.sections.front import chapter
 from toolkit.reporting.tables import Column, count, table, text
-from toolkit.reporting.values import DIRECTION_KEYS, label, marked, ratio_text
+from toolkit.reporting.values import DIRECTION_KEYS, cases, label, marked, ratio_text
 
 FROZEN = "定基：DRG 参照均值、权重和风险级别都固定在建设前，费用按声明的价格指数换算，只比较本单元自身的前后。"
 CAUTION = (
@@ -123,7 +123,7 @@ def change_rows(changes: pd.DataFrame, peers: pd.DataFrame) -> pd.DataFrame:
         after_text=[number(v, CATALOGUE[i]) for v, i in zip(changes["after"], changes["indicator"], strict=True)],
         ratio=[ratio_text(row) for _, row in changes.iterrows()],
         peers=[ratio_text(peers.loc[k]) if k in peers.index else "—" for k in changes[key]],
-        cases=[f"{a:,} / {b:,}" for a, b in zip(changes["n_before"], changes["n_after"], strict=True)],
+        cases=[f"{cases(a)} / {cases(b)}" for a, b in zip(changes["n_before"], changes["n_after"], strict=True)],
         judged=[marked(v) for v in changes["verdict"]],
     )
 

@@ -34,6 +34,7 @@ def provenance(results: Results) -> Stamp:
         data_hash=results.facts["data_hash"], parameter_hash=results.facts["parameter_hash"],
         lock_hash=hashlib.sha256(LOCK.read_bytes()).hexdigest() if LOCK.is_file() else "0" * 64,
         version=version("speceval"), data_date=f"{years[0]} 年至 {years[-1]} 年出院", policies=policies(results.params),
+        edition=results.params.edition,
     )  # fmt: skip
 
 

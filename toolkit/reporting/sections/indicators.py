@@ -10,7 +10,7 @@ from toolkit.reporting.blocks import Block, Blocks, Figure, Heading, Note, Table
 from toolkit.reporting.figures import grade_scatter, ranking
 from toolkit.reporting.sections.front import chapter
 from toolkit.reporting.tables import Column, count, decimal, table, text
-from toolkit.reporting.values import label, number, with_limits
+from toolkit.reporting.values import POOLED, label, number, with_limits
 
 LEVELS = "当期参照：每一年以本年的参照计算，用于看水平和排名，不用于前后比较。"
 
@@ -101,7 +101,7 @@ def grades(results: Results, basis: str = "frozen") -> Blocks:
     for window, why in results.facts["insufficient"][basis].items():
         blocks.append(Note(text=f"{_window(results, window)}：{why}，低风险类死亡率不予评价。", tone="warning"))
     for window, part in graded.groupby("window"):
-        known = part[part["grade"].notna()]
+        known = part[part["grade"].notna() & (part["drg"] != POOLED)]  # several DRGs together are no point
         frame = known.assign(deaths=known["died"], grade=known["grade"].astype(int))[["n", "deaths", "grade"]]
         blocks.append(
             grade_scatter(
@@ -122,7 +122,8 @@ def _grade_table(results: Results, part: pd.DataFrame, window: str) -> Table:
     from toolkit.reference import GRADES
 
     part = part.assign(name=part["grade"].map(GRADES).fillna("未分级（例数不足）"))
-    rows = part.groupby("name").agg(groups=("drg", "nunique"), n=("n", "sum"), died=("died", "sum")).reset_index()
+    part = part.assign(groups=part.get("groups", 1))  # one row a DRG, or several counted together
+    rows = part.groupby("name").agg(groups=("groups", "sum"), n=("n", "sum"), died=("died", "sum")).reset_index()
     rows["rate"] = 100 * rows["died"] / rows["n"].where(rows["n"] > 0)
     order = {name: i for i, name in enumerate([*GRADES.values(), "未分级（例数不足）"])}
     rows = rows.sort_values("name", key=lambda s: s.map(order))

@@ -23,7 +23,7 @@ from toolkit.reporting.sections.change import (
 from toolkit.reporting.sections.indicators import LEVELS, rank
 from toolkit.reporting.sections.quality import shocks
 from toolkit.reporting.tables import Column, count, percent, table, text
-from toolkit.reporting.values import label, with_limits
+from toolkit.reporting.values import cases, label, with_limits
 
 
 def unit_of(results: Results, project: str) -> pd.Series:
@@ -56,7 +56,7 @@ def cover(results: Results, project: str = "") -> Blocks:
     unit = unit_of(results, project)
     hospital, specialty = unit["hospital"], unit["specialty"]
     level = results.hospitals.set_index("code")["level"].get(hospital, "")
-    counts = "；".join(f"{name} {int(unit[f'n_{label_}']):,} 例" for label_, name in results.periods.items())
+    counts = "；".join(f"{name} {cases(unit[f'n_{label_}'])} 例" for label_, name in results.periods.items())
     pairs = (("医疗机构", results.hospital_name(hospital)), ("级别等次", level), ("专科", results.specialty_name(specialty)),
              ("项目级别", f"{unit['project']}级" if unit["project"] else "未立项"), ("出院病例", counts))  # fmt: skip
     title = (

@@ -20,6 +20,7 @@ def balance(results: Results, hospital: str = "") -> Blocks:
     accounts = _of(results.accounts, hospital)
     received, accepted = int(accounts["n"].sum()), int(accounts.loc[accounts["fate"] == ACCEPTED, "n"].sum())
     reasons = accounts[accounts["fate"] != ACCEPTED].groupby(["fate", "rule"], sort=False)["n"].sum().reset_index()
+    reasons = reasons[reasons["n"] > 0]
     rules = _rules(results)
     order = {id_: i for i, id_ in enumerate(rules)}
     reasons = reasons.assign(_o=reasons["rule"].map(order), _first=reasons["rule"] == "K04")
@@ -134,7 +135,11 @@ def _trimmed(results: Results, hospital: str) -> Block | None:
 def hospitals(results: Results) -> Blocks:
     """One row per hospital: received, accepted, excluded, quarantined."""
     wide = results.accounts.pivot_table(index="hospital", columns="fate", values="n", aggfunc="sum", fill_value=0)
-    wide = wide.reindex(columns=[ACCEPTED, EXCLUDED, QUARANTINED], fill_value=0).reset_index()
+    wide = wide.reindex(columns=[ACCEPTED, EXCLUDED, QUARANTINED], fill_value=0)
+    unsaid = results.accounts[results.accounts["n"].isna()]  # not given by this edition: not 0
+    for hospital, fate in zip(unsaid["hospital"], unsaid["fate"], strict=True):
+        wide.loc[hospital, fate] = float("nan")
+    wide = wide.reset_index()
     wide["received"] = wide[[ACCEPTED, EXCLUDED, QUARANTINED]].sum(axis=1)
     wide["share"] = wide[QUARANTINED] / wide["received"]
     wide["name"] = [results.hospital_name(c) if c else "（行不可读，机构未知）" for c in wide["hospital"]]
