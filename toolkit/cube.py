@@ -27,6 +27,7 @@ ROWS_AT_ONCE = 5_000_000  # of more discharges, each year is summed by itself
 EDGE = 1e-12
 NONE = ""  # specialty of a discharge that belongs to none, DRG of one that is not grouped
 
+BY_ID = {m.id: m for m in MEASURES}
 _TRIMMED = [m for m in MEASURES if m.trimmed]
 
 
@@ -137,23 +138,82 @@ def _categories(values: pa.ChunkedArray) -> pd.Series:
 
 
 def _sums_by(table: Any, params: RunParams, frozen: Any | None, by: Sequence[str], connection: Any) -> pa.Table:
+    rows = _amounts(table, params, frozen, by, connection)
+    columns: dict[str, Any] = {"n": _.count()}
+    for column in rows.columns:
+        if column not in by:
+            columns |= sums(_measure_of(column), column)
+    return rows.group_by(list(by)).aggregate(**columns).to_pyarrow()
+
+
+def _measure_of(column: str) -> Measure:
+    """The measure of a column of amounts; one that is declared for a basis carries it in its id."""
+    return BY_ID.get(column) or BY_ID[column.partition("@")[0]]
+
+
+def _amounts(table: Any, params: RunParams, frozen: Any | None, by: Sequence[str], connection: Any) -> Any:
+    """What each discharge adds to each measure, missing where it adds nothing, beside its key."""
     limits: dict[Basis, Any] = {} if frozen is None else {"frozen": frozen}
     if params.trimming.on("contemporaneous") != "none":
         of_year = trim_limits(table, params, "contemporaneous")
         limits["contemporaneous"] = _stored(of_year, "trim_limits_contemporaneous", connection)
     for basis, of_basis in limits.items():
         table = _with_limits(table, of_basis, basis)
-    amounts = {m.id: (m, added(m)) for m in MEASURES if not m.trimmed}
+    amounts = {m.id: added(m) for m in MEASURES if not m.trimmed}
     for basis in BASES:
         for measure in _TRIMMED:
             within = _within(measure, basis, params) if basis in limits else None
-            amounts[f"{measure.id}@{basis}"] = measure, added(measure, within)
+            amounts[f"{measure.id}@{basis}"] = added(measure, within)
     keys = {k: ibis.coalesce(_[k], NONE) if k in ("specialty", "drg") else _[k] for k in by}
-    columns: dict[str, Any] = {"n": _.count()}
-    for column, (measure, _one) in amounts.items():
-        columns |= sums(measure, column)
-    rows = table.select(**keys, **{column: one for column, (_measure, one) in amounts.items()})
-    return rows.group_by(list(by)).aggregate(**columns).to_pyarrow()
+    return table.select(**keys, **amounts)
+
+
+def resampled(
+    discharges: Any, params: RunParams, groups: pd.DataFrame, unit: tuple[str, str], *, replicates: int, seed: int = 0,
+    connection: Any,
+) -> pd.DataFrame:  # fmt: skip
+    """Cubes of one unit whose discharges are drawn anew, with replacement, within each year: a record bootstrap.
+
+    Trim limits are those of all discharges and stay: like the reference, they are not drawn again.
+
+    Parameters
+    ----------
+    discharges, params, groups
+        As for `build`.
+    unit
+        Hospital and specialty.
+
+    Returns
+    -------
+    pd.DataFrame
+        The cubes one under the other, as from `build` with the rows of the unit only, and `replicate`.
+    """
+    table = _with_group(discharges, groups, params)
+    frozen = None
+    if params.trimming.on("frozen") != "none":
+        frozen = _stored(trim_limits(table, params, "frozen"), "trim_limits_frozen", connection)
+    rows = _amounts(table, params, frozen, KEY, connection)
+    hospital, specialty = unit
+    drawn = rows.filter((_.hospital == hospital) & (_.specialty == specialty)).to_pandas()
+    drawn = drawn.sort_values(list(drawn.columns), ignore_index=True)  # the order of the engine is not the seed's
+    amounts = {c: drawn[c].to_numpy(float, na_value=np.nan) for c in drawn.columns if c not in KEY}
+    for column in list(amounts):
+        known = ~np.isnan(amounts[column])
+        name, at, basis = column.partition("@")
+        amounts[column] = np.where(known, amounts[column], 0.0)
+        amounts[f"{name}_n{at}{basis}"] = known.astype(float)
+        if _measure_of(column).moments == 2:
+            amounts[f"{name}_sq{at}{basis}"] = amounts[column] ** 2
+    first = KeyCodes(drawn).of(KEY).first  # rows are in the order of the key
+    generator = np.random.default_rng(seed)
+    times = np.zeros((len(drawn), replicates))
+    for year in sorted(drawn["year"].unique()):
+        rows_of = np.flatnonzero(drawn["year"] == year)
+        times[rows_of] = generator.multinomial(len(rows_of), np.full(len(rows_of), 1 / len(rows_of)), replicates).T
+    amounts["n"] = np.ones(len(drawn))
+    made = {name: np.add.reduceat(times * values[:, None], first, axis=0).T.ravel() for name, values in amounts.items()}
+    keys = drawn[list(KEY)].iloc[np.tile(first, replicates)].reset_index(drop=True)
+    return keys.assign(replicate=np.repeat(np.arange(replicates), len(first)), **made)
 
 
 def _within(measure: Measure, basis: Basis, params: RunParams) -> Any:

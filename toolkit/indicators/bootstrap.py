@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import pandas as pd
 
@@ -15,7 +15,7 @@ REFERENCED = ("ref_cost", "ref_los", "ref_mortality", "weight", "risk_grade", "o
 
 
 def bootstrap(
-    cubes: Iterable[pd.DataFrame], referenced: Referenced, indicators: Sequence[Declared], by: Sequence[str],
+    cubes: pd.DataFrame, referenced: Referenced, indicators: Sequence[Declared], by: Sequence[str],
     params: RunParams, hospitals: pd.DataFrame, *, confidence: float = 0.95,
 ) -> pd.DataFrame:  # fmt: skip
     """Standard error and percentile limits of every indicator over resampled cubes of one unit.
@@ -37,26 +37,17 @@ def bootstrap(
         `by`, `indicator`, `replicates` (with a value), `se`, `low`, `high`.
     """
     key = ["hospital", "specialty", "year", "drg"]
-    values: list[pd.DataFrame] = []
-    fixed: pd.DataFrame | None = None
-    for cube in cubes:
-        frame = on_basis(cube[cube["n"] > 0], params, hospitals, referenced.basis)
-        frame = frame.astype({k: "str" for k in key if k != "year"})
-        if fixed is None:
-            whole = referenced.frame
-            mine = (whole["hospital"] == frame["hospital"].iloc[0]) & (whole["specialty"] == frame["specialty"].iloc[0])
-            kept = whole.loc[mine, [*key, *REFERENCED]].astype({k: "str" for k in key if k != "year"})
-            fixed = kept.groupby(key, as_index=False).first()  # two codes that a bridge makes one share its values
-        drawn = Referenced(
-            basis=referenced.basis,
-            frame=frame.merge(fixed, on=key, how="left"),
-            grades=referenced.grades,
-            insufficient={},
-        )
-        cells = collect(drawn, indicators, by, confidence=confidence, policy=params.indicators)
-        values.append(cells[[*by, "indicator", "value"]])
-    every = pd.concat(values, ignore_index=True)
-    found, tail = every.groupby([*by, "indicator"], sort=False)["value"], (1 - confidence) / 2
+    text = dict.fromkeys(("hospital", "specialty", "drg"), "str")
+    frame = on_basis(cubes[cubes["n"] > 0].reset_index(drop=True), params, hospitals, referenced.basis).astype(text)
+    whole = referenced.frame
+    mine = (whole["hospital"] == frame["hospital"].iloc[0]) & (whole["specialty"] == frame["specialty"].iloc[0])
+    fixed = whole.loc[mine, [*key, *REFERENCED]].astype(text)
+    fixed = fixed.groupby(key, as_index=False).first()  # two codes that a bridge makes one share its values
+    drawn = Referenced(
+        basis=referenced.basis, frame=frame.merge(fixed, on=key, how="left"), grades=referenced.grades, insufficient={}
+    )
+    cells = collect(drawn, indicators, ["replicate", *by], confidence=confidence, policy=params.indicators)
+    found, tail = cells.groupby([*by, "indicator"], sort=False)["value"], (1 - confidence) / 2
     return pd.DataFrame(
         {
             "replicates": found.count(),

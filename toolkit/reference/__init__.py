@@ -19,7 +19,7 @@ from toolkit.params import RunParams
 from toolkit.reference.grades import GRADES, OTHERWISE, described, risk_grades, too_few_deaths
 from toolkit.reference.tables import bridge_table, grade_table, mean_table, weight_table
 
-__all__ = ["GRADES", "OTHERWISE", "Referenced", "attach", "described", "risk_grades", "too_few_deaths"]
+__all__ = ["GRADES", "OTHERWISE", "Referenced", "attach", "described", "on_basis", "risk_grades", "too_few_deaths"]
 
 UNBRIDGED = "（无对应）"  # of a DRG that the earlier grouper version does not have
 CLASSES = ("medical", "nursing", "technical", "drug", "management")  # of five-class standardisation, a fifth each
@@ -58,7 +58,7 @@ def attach(cube: pd.DataFrame, params: RunParams, hospitals: pd.DataFrame, basis
     hospitals
         `code, level_group, tier` for every hospital of the cube.
     """
-    frame = _on_basis(cube, params, hospitals, basis)
+    frame = on_basis(cube, params, hospitals, basis)
     codes = KeyCodes(frame)
     inside = (frame["drg"] != NONE).to_numpy()  # of the reference: grouped, and on the frozen basis of the first period
     if basis == "frozen":
@@ -86,7 +86,8 @@ def attach(cube: pd.DataFrame, params: RunParams, hospitals: pd.DataFrame, basis
     return Referenced(basis=basis, frame=frame, grades=grades, insufficient=insufficient)
 
 
-def _on_basis(cube: pd.DataFrame, params: RunParams, hospitals: pd.DataFrame, basis: Basis) -> pd.DataFrame:
+def on_basis(cube: pd.DataFrame, params: RunParams, hospitals: pd.DataFrame, basis: Basis) -> pd.DataFrame:
+    """The cube with the measures of one basis and what the registry and the parameters say of its rows; no reference yet."""
     other = {"frozen": "@contemporaneous", "contemporaneous": "@frozen"}[basis]
     frame = cube.drop(columns=[c for c in cube if c.endswith(other)])
     frame = frame.rename(columns={c: c.removesuffix(f"@{basis}") for c in frame})
