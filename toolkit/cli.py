@@ -231,6 +231,38 @@ def indicators(
             typer.echo(f"{one.id:32} {one.domain.value}  {one.name_zh}（{one.unit or '无量纲'}）")
 
 
+@app.command("map")
+def propose_map(
+    file: Annotated[Path, typer.Argument(help="数据文件 data file", show_default=False)],
+    out: Annotated[Path | None, typer.Option("--out", help="写到此文件 write the map here")] = None,
+    force: Annotated[bool, typer.Option("--force", help="覆盖已有文件 overwrite")] = False,
+    as_json: Json = False,
+) -> None:
+    """为未知格式的文件提出格式映射，由人核对。Propose a format map for a file; a person confirms it."""
+    from toolkit.data.mapping import propose, table
+    from toolkit.errors import ParameterError
+
+    if out and out.exists() and not force:
+        raise ParameterError(
+            f"文件已存在: {out}", "file exists", remedy="换一个名字, 或加 --force", remedy_english="or --force"
+        )
+    proposal = propose(file)
+    if as_json:
+        _print_json({
+            "layout": proposal.layout, "unresolved": [c.name for c in proposal.unresolved], "missing": proposal.missing,
+            "fields": [{"field": f, "columns": c, "confidence": s, "reason": r} for f, c, s, r in table(proposal)],
+        })  # fmt: skip
+    if not out:
+        if not as_json:
+            typer.echo(proposal.yaml(), nl=False)
+        return
+    out.write_text(proposal.yaml(), encoding="utf-8")
+    if not as_json:
+        for field, columns, sure, reason in table(proposal):
+            typer.echo(f"  {field:24} {sure}  {columns} — {reason}")
+        typer.echo(f"已写 written: {out}\n逐项核对后改为 check every line, then set: confirmed: true")
+
+
 @app.command()
 def init(
     path: Annotated[Path, typer.Argument(help="新参数文件 new parameter file")] = Path("params/my-evaluation.yaml"),
