@@ -364,6 +364,9 @@ class MonitoringPolicy(Section):
     model_minimum_deaths: int = Field(
         5, title="风险模型中 DRG 的最少死亡数", ge=1, description="DRGs with fewer deaths share one effect"
     )
+    model_pooling: list[int] = Field(
+        default=[3, 1], title="死亡少的 DRG 按编码前几位合并", description="ADRG, then MDC; then all that is left"
+    )
     overdispersion: Literal["corrected", "winsorised", "truncated"] = Field(
         "corrected", title="漏斗图单元间差异的估计", description="the two published settings flag more than they state"
     )

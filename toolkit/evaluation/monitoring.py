@@ -55,7 +55,8 @@ def monitor(
     Returns
     -------
     dict
-        `risk_models`: one row a fit, `basis, period, n, deaths, certain, pooled` (DRGs in 其余), `c_statistic, converged, warnings`.
+        `risk_models`: one row a fit, `basis, period, n, deaths, certain, pooled` (DRGs that share an effect), `c_statistic,
+        converged, warnings`.
         `risk_terms`: `basis, period, covariate, level, estimate, se, n, deaths`.
         `calibration`: `basis, period`, the columns of `risk_model.calibration`.
         `expected`: `hospital, specialty, period, basis, n, observed, expected, covered` (share of discharges with a prediction),
@@ -88,7 +89,12 @@ def risk_models(deaths: pd.DataFrame, params: RunParams) -> dict[tuple[str, str]
     cycle = _cycle_of(deaths["year"], params)
 
     def fitted(period: str) -> RiskModel:
-        return fit(deaths[cycle == period], policy.covariates, minimum_deaths=policy.model_minimum_deaths)
+        return fit(
+            deaths[cycle == period],
+            policy.covariates,
+            minimum_deaths=policy.model_minimum_deaths,
+            prefixes=policy.model_pooling,
+        )
 
     made = {("contemporaneous", period): fitted(period) for period in periods}
     return made | {("frozen", period): made["contemporaneous", periods[0]] for period in periods}

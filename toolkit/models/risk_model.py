@@ -11,7 +11,7 @@ cases is then no evidence of a good model, and both are called apparent (表观)
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,7 +37,10 @@ class RiskModel:
     effects
         `group, estimate, se, n, deaths`: log odds of a group at all reference levels.
     pooled
-        Groups with fewer deaths than asked for; they share the effect of `其余`.
+        Groups with fewer deaths than asked for -> the pooled group whose effect they share: those with the same first
+        characters (`FB1其余`, `F其余`), and at last all others (`其余`).
+    prefixes
+        How many first characters the pooled groups share.
     n, deaths
         Discharges and deaths of the fit.
     certain
@@ -49,7 +52,8 @@ class RiskModel:
     covariates: tuple[str, ...]
     coefficients: pd.DataFrame
     effects: pd.DataFrame
-    pooled: frozenset[str]
+    pooled: Mapping[str, str]
+    prefixes: tuple[int, ...]
     n: int
     deaths: int
     certain: int
@@ -60,13 +64,12 @@ class RiskModel:
 
     def probability(self, cells: pd.DataFrame) -> np.ndarray:
         """Of every row; missing where the model knows nothing of a level: unseen, or never with (or without) a death."""
-        groups = cells[self.group].astype("str")
-        if self.pooled:
-            groups = groups.where(~groups.isin(self.pooled), REST)
         effects = self.effects.set_index("group")["estimate"]
-        logit = groups.map(effects)
-        if REST in effects.index:  # a group first seen after the fit is as rare a kind as those pooled
-            logit = logit.fillna(effects[REST])
+        # a group first seen after the fit is as rare a kind as those pooled
+        placed = {
+            str(g): _placed(str(g), self.pooled, effects.index, self.prefixes) for g in pd.unique(cells[self.group])
+        }
+        logit = cells[self.group].astype("str").map(placed).map(effects)
         total = logit.to_numpy(float)
         for name, part in self.coefficients.groupby("covariate", sort=False):
             levels = part.set_index("level")["estimate"]
@@ -75,7 +78,7 @@ class RiskModel:
 
 
 def fit(
-    cells: pd.DataFrame, covariates: Sequence[str], *, group: str = "drg", minimum_deaths: int = 1
+    cells: pd.DataFrame, covariates: Sequence[str], *, group: str = "drg", minimum_deaths: int = 1, prefixes: Sequence[int] = ()
 ) -> RiskModel:  # fmt: skip
     """Fit the model to counts.
 
@@ -84,8 +87,11 @@ def fit(
     cells
         `group`, the covariates (text), `n` (discharges with known outcome), `died`. Patterns may occur in several rows.
     minimum_deaths
-        Groups with fewer deaths share one effect, so that a group without a death does not get a risk of 0. 1 pools
+        Groups with fewer deaths share an effect, so that a group without a death does not get a risk of 0. 1 pools
         nothing: groups without a death are then left out (`certain`).
+    prefixes
+        First characters that groups must share to be pooled, longest first, e.g. `(3, 1)`: the ADRG, then the MDC. What
+        still has too few deaths is pooled with all others.
 
     Returns
     -------
@@ -95,18 +101,17 @@ def fit(
     covariates = tuple(covariates)
     frame = cells.loc[cells["n"] > 0, [group, *covariates, "n", "died"]]
     frame = frame.assign(**{c: frame[c].astype("str") for c in (group, *covariates)})
-    pooled: frozenset[str] = frozenset()
-    if minimum_deaths > 1:
-        deaths = frame.groupby(group)["died"].sum()
-        pooled = frozenset(map(str, deaths.index[deaths < minimum_deaths]))
-        frame = frame.assign(**{group: frame[group].where(~frame[group].isin(pooled), REST)})
+    pooled = _pooling(frame.groupby(group)["died"].sum(), minimum_deaths, prefixes) if minimum_deaths > 1 else {}
+    if pooled:
+        frame = frame.assign(**{group: frame[group].map(lambda g: pooled.get(g, g))})
     frame = _collapsed(frame, [group, *covariates])
     total, frame = int(frame["n"].sum()), _both_outcomes(frame, [group, *covariates])
     certain = total - int(frame["n"].sum())
     warnings = [f"{certain:,} 例所在类别没有死亡（或全部死亡），模型不能估计其风险"] if certain else []
     if frame.empty:
         return RiskModel(
-            group=group, covariates=covariates, pooled=pooled, n=total, deaths=int(cells["died"].sum()), certain=certain,
+            group=group, covariates=covariates, pooled=pooled, prefixes=tuple(prefixes), n=total,
+            deaths=int(cells["died"].sum()), certain=certain,
             coefficients=pd.DataFrame(columns=["covariate", "level", "estimate", "se", "n", "deaths"]),
             effects=pd.DataFrame(columns=["group", "estimate", "se", "n", "deaths"]),
             log_likelihood=float("nan"), steps=0, converged=False, warnings=("没有死亡或全部死亡，不能拟合风险模型",),
@@ -120,7 +125,8 @@ def fit(
         warnings.append("某些协变量在 DRG 之内没有变化，不能分开估计")
     errors = np.sqrt(np.diag(covariance))
     return RiskModel(
-        group=group, covariates=covariates, pooled=pooled, n=total, deaths=int(cells["died"].sum()), certain=certain,
+        group=group, covariates=covariates, pooled=pooled, prefixes=tuple(prefixes), n=total,
+            deaths=int(cells["died"].sum()), certain=certain,
         coefficients=design.coefficient_table(beta, errors), log_likelihood=design.log_likelihood(beta, alpha),
         effects=pd.DataFrame({
             "group": design.groups, "estimate": alpha, "se": np.sqrt(effect_variance),
@@ -128,6 +134,29 @@ def fit(
             "deaths": np.bincount(design.of_group, design.died).astype("int64")}),
         steps=steps, converged=converged, warnings=tuple(warnings),
     )  # fmt: skip
+
+
+def _pooling(deaths: pd.Series, minimum: int, prefixes: Sequence[int]) -> dict[str, str]:
+    """Group -> its pooled group, for groups with fewer deaths than the minimum."""
+    small = {str(g): str(g) for g, d in deaths.items() if d < minimum}
+    counts = {str(g): float(d) for g, d in deaths.items()}
+    for length in (*prefixes, 0):
+        waiting = [g for g, at in small.items() if counts[at] < minimum]
+        for g in waiting:
+            small[g] = g[:length] + REST
+        together: dict[str, float] = {}
+        for g in waiting:
+            together[small[g]] = together.get(small[g], 0.0) + float(deaths[g])
+        counts |= together
+    return small
+
+
+def _placed(group: str, pooled: Mapping[str, str], known: pd.Index, prefixes: Sequence[int]) -> str:
+    if group in known:
+        return group
+    if group in pooled:
+        return pooled[group]
+    return next((group[:k] + REST for k in (*prefixes, 0) if group[:k] + REST in known), group)
 
 
 def _collapsed(frame: pd.DataFrame, keys: list[str]) -> pd.DataFrame:

@@ -14,7 +14,6 @@ with the τ² that they find where every unit has the binomial variance of the c
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -148,12 +147,19 @@ def _shares(part: pd.DataFrame, usable: np.ndarray, scale: float, confidence: fl
     size = max(size, SMALLEST_PRIOR)
     spread = np.isfinite(size)
     guess = np.where(usable, (size * mean + cases) / (size + n) if spread else mean, np.nan)
-    with np.errstate(invalid="ignore"):
-        whole = np.nan_to_num(exposed)
-        a, b = guess * (size + n), (1 - guess) * (size + n)
-        law = stats.betabinom(whole, a, b) if spread else stats.binom(whole, guess)
-    return _predicted(law, guess, usable, later, exposed, scale, confidence) | {
-        "reliability": np.where(usable, n / (n + size), np.nan), "mean": np.full(len(part), scale * mean), "units": units,
+    # the share after is beta–binomial: a beta distribution of the same mean and variance, half a case for its steps
+    worth = size + n if spread else np.full(len(part), np.inf)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        total = 1 / (1 / (worth + 1) + (1 - 1 / (worth + 1)) / exposed) - 1
+    law = stats.beta(guess * total, (1 - guess) * total)
+    half = 0.5 / np.where(exposed > 0, exposed, np.nan)
+    tail, known = (1 - confidence) / 2, usable & (exposed > 1)
+    share = later / np.where(exposed > 0, exposed, np.nan)
+    found = {"low": scale * law.ppf(tail), "high": scale * law.ppf(1 - tail),
+             "p_value": np.minimum(1.0, 2 * np.minimum(law.cdf(share + half), law.sf(share - half)))}  # fmt: skip
+    return {name: np.where(known, values, np.nan) for name, values in found.items()} | {
+        "expected_after": scale * guess, "reliability": np.where(usable, n / (n + size), np.nan),
+        "mean": np.full(len(part), scale * mean), "units": units,
     }  # fmt: skip
 
 
@@ -164,27 +170,20 @@ def _deaths(part: pd.DataFrame, usable: np.ndarray, scale: float, confidence: fl
     if usable.sum() < FEWEST_UNITS or not died[usable].sum() > 0:
         return {"units": units}
     prior = gamma_prior(died[usable], n[usable])
-    spread = prior.sd > 0
+    spread, tail = prior.sd > 0, (1 - confidence) / 2
     guess = np.where(usable, (prior.shape + died) / (prior.rate + n) if spread else prior.mean, np.nan)
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", divide="ignore"):
         # the deaths after, given those before: negative binomial
         share = (prior.rate + n) / (prior.rate + n + exposed) if spread else n
         law = stats.nbinom(prior.shape + died, share) if spread else stats.poisson(guess * exposed)
-    return _predicted(law, guess, usable, later, exposed, scale, confidence) | {
-        "reliability": np.where(usable, n / (n + prior.rate), np.nan), "mean": np.full(len(part), scale * prior.mean), "units": units,
-    }  # fmt: skip
-
-
-def _predicted(
-    law: Any, guess: np.ndarray, usable: np.ndarray, later: np.ndarray, exposed: np.ndarray, scale: float, confidence: float
-) -> dict[str, np.ndarray]:  # fmt: skip
-    """Limits and p-value of an after count from its predictive law; twice the smaller tail, at most 1."""
-    tail, known = (1 - confidence) / 2, usable & (exposed > 0)
-    with np.errstate(invalid="ignore", divide="ignore"):
         low, high = law.ppf(tail) / exposed, law.ppf(1 - tail) / exposed
         p = np.minimum(1.0, 2 * np.minimum(law.cdf(later), law.sf(later - 1)))
-    limits = {"low": scale * low, "high": scale * high, "p_value": p}
-    return {"expected_after": scale * guess} | {name: np.where(known, v, np.nan) for name, v in limits.items()}
+    known = usable & (exposed > 0)
+    return {
+        "expected_after": scale * guess, "low": np.where(known, scale * low, np.nan), "high": np.where(known, scale * high, np.nan),
+        "p_value": np.where(known, p, np.nan), "reliability": np.where(usable, n / (n + prior.rate), np.nan),
+        "mean": np.full(len(part), scale * prior.mean), "units": units,
+    }  # fmt: skip
 
 
 _OF_KIND = {

@@ -88,14 +88,11 @@ def xmr(frame: pd.DataFrame, by: Sequence[str], directions: dict[str, Direction]
         )
         column[known] = values
         rows[name] = column
-    fewest = (
-        pd.Series(counts[segment], index=rows.index[known])
-        .groupby([rows.loc[known, c] for c in by], dropna=False)
-        .transform("min")
-    )
-    rows["warnings"] = [
-        TOO_FEW_POINTS if k < FEWEST_POINTS else FEW_POINTS if k < ENOUGH_POINTS else "" for k in fewest.reindex(rows.index).fillna(0)
-    ]  # fmt: skip
+    series = rows.groupby(by, sort=False, dropna=False).ngroup().to_numpy()
+    fewest = np.full(int(series.max(initial=-1)) + 1, np.inf)
+    np.minimum.at(fewest, series[known], counts[segment])
+    words = np.where(fewest < FEWEST_POINTS, TOO_FEW_POINTS, np.where(fewest < ENOUGH_POINTS, FEW_POINTS, ""))
+    rows["warnings"] = np.where(np.isinf(fewest), TOO_FEW_POINTS, words)[series] if len(rows) else ""
     return rows
 
 

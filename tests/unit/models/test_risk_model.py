@@ -73,12 +73,26 @@ def test_a_drg_without_a_death_is_named_and_left_out(cells, model):
 def test_pooled_drgs_share_an_effect_and_serve_unseen_ones(cells):
     pooled = fit(cells, COVARIATES, minimum_deaths=20)
     deaths = cells.groupby("drg")["died"].sum()
-    assert pooled.pooled == set(deaths.index[deaths < 20])
+    assert pooled.pooled == dict.fromkeys(deaths.index[deaths < 20], REST)
     assert pooled.certain == 0
     new = cells.head(1).assign(drg="NEW")
     assert pooled.probability(new) == pytest.approx(pooled.probability(cells.head(1).assign(drg="D07")))
     rest = pooled.effects.set_index("group").loc[REST]
     assert rest["deaths"] == deaths[deaths < 20].sum()
+
+
+def test_small_drgs_are_pooled_with_their_kin_first(cells):
+    deaths = cells.groupby("drg")["died"].sum()
+    # D0x: by hand, every DRG alone where it has 30 deaths; the rest of D0 together where they have 30 together
+    found = fit(cells, COVARIATES, minimum_deaths=30, prefixes=(2,))
+    small = deaths[deaths < 30]
+    by_kin = small.groupby(small.index.str[:2]).sum()
+    for drg in small.index:
+        assert found.pooled[drg] == (f"{drg[:2]}{REST}" if by_kin[drg[:2]] >= 30 else REST)
+    assert (found.effects["deaths"] >= 30).sum() >= len(found.effects) - 1  # but for what is left at last
+    kin = f"{small.index[0][:2]}"
+    unseen = cells.head(1).assign(drg=f"{kin}ZZ")
+    assert found.probability(unseen) == pytest.approx(found.probability(cells.head(1).assign(drg=small.index[0])))
 
 
 def test_expected_deaths_are_the_observed_ones_in_every_drg_and_level(cells, model):

@@ -104,6 +104,7 @@ def test_a_gap_is_kept_and_not_judged():
     assert np.isnan(found["upper"].iloc[2])
     assert found["signal"].iloc[2] == ""
     assert found["points"].iloc[3] == 5
+    assert found["warnings"].eq(FEW_POINTS).all()
 
 
 def test_false_signals_of_independent_points_are_as_rare_as_the_rules_make_them():
