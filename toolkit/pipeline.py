@@ -19,7 +19,7 @@ from toolkit.data import intake as intakes
 from toolkit.data.covariates import death_cells, one_row_a_specialty
 from toolkit.data.formats import FormatMap, format_map
 from toolkit.data.identity import Key, run_key
-from toolkit.data.quality import BITS, SCOPES
+from toolkit.data.quality import SCOPES
 from toolkit.data.quality import CATALOGUE as RULES
 from toolkit.data.registry import from_codes, read_registry
 from toolkit.engine import connect
@@ -140,7 +140,7 @@ def _evaluate(params: RunParams, form: FormatMap, work: Path, key: Key, progress
         "insufficient": {basis: dict(r.insufficient) for basis, r in referenced.items()},
         "synthetic": params.data.synthetic is not None, "scopes": list(SCOPES.items()),
         "rules": [
-            {"id": r.id, "name": r.name_zh, "message": r.message_zh, "fate": r.fate.value, "scopes": list(r.scopes), "bit": BITS[r.id]}
+            {"id": r.id, "name": r.name_zh, "message": r.message_zh, "fate": r.fate.value, "scopes": list(r.scopes), "level": r.level.value}
             for r in RULES.values()
         ],
         "data_hash": _hash(sorted(intake.files["sha256"])), "parameter_hash": parameter_hash(params),

@@ -12,16 +12,18 @@ import ibis
 import pandas as pd
 from ibis import _
 
-from toolkit.data.intake import USABLE, Intake, discharges
-from toolkit.data.quality import BITS, CATALOGUE, SCOPES, Fate, Rule
-from toolkit.data.quality.base import CASE_MIX, COST, LOS, MORTALITY, SPECIALTY
+from toolkit.data.fates import USABLE
+from toolkit.data.intake import Intake, discharges
+from toolkit.data.quality import CATALOGUE, SCOPES, Fate, Rule
+from toolkit.data.quality.base import CASE_MIX, COST, LOS, MORTALITY, SPECIALTY, SURGERY
+from toolkit.data.quality.marks import marked
 from toolkit.errors import UnbalancedError
 
 ALL = "all"  # the balance of the record itself, before any group of measures
 ACCEPTED = "纳入"
 NO_VALUE = "—"  # in place of a rule: the value is missing, and no rule could be checked that would have said so
 COLUMNS = ["file", "hospital", "measure", "fate", "rule", "n"]
-_VALUES = {COST: "cost_fen", LOS: "los_days", MORTALITY: "died", CASE_MIX: "drg", SPECIALTY: "specialty"}
+_VALUES = {COST: "cost_fen", LOS: "los_days", MORTALITY: "died", CASE_MIX: "drg", SURGERY: "surgical", SPECIALTY: "specialty"}
 COUNTED = {scope: title for scope, title in SCOPES.items() if scope in _VALUES or scope in USABLE}
 _KEY = ["file", "hospital"]
 
@@ -75,7 +77,7 @@ def balanced(files: pd.DataFrame, accounts: pd.DataFrame, stored: pd.DataFrame) 
     for scope, title in COUNTED.items():
         left, out = accepted, []
         for rule in _of(scope):  # the first rule that hits is the reason, so that the counts add up
-            hit = (left["rules"] & BITS[rule.id]) != 0
+            hit = left["rules"].str.contains(marked([rule.id]), regex=False)
             out.append(left[hit].groupby(_KEY, as_index=False)["n"].sum().assign(fate=rule.fate.value, rule=rule.id))
             left = left[~hit]
         remaining = left.groupby(_KEY)["n"].sum().reindex(judged.index, fill_value=0)

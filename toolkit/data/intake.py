@@ -1,7 +1,8 @@
 """From files to stored discharges: read, standardise, apply the rules, account for every record, store.
 
-Files become typed Parquet, in batches, with the rules' bits; then one pass over all of them finds duplicates,
-gives every record one fate, and writes the store. 收到 = 纳入 + 排除 + 隔离 is checked per file and stops the run if broken.
+Files become typed Parquet, in batches, with the marks of the rules over one record; then those over codes and over several
+records are added, every record gets one fate, and the accepted ones are stored. Rules over files and hospitals come last.
+ 收到 = 纳入 + 排除 + 隔离 is checked per file and stops the run if broken.
 """
 
 from __future__ import annotations
@@ -20,12 +21,14 @@ from toolkit.data import files as source_files
 from toolkit.data import text_rows
 from toolkit.data.derived import Lists, derive, read_lists
 from toolkit.data.drg_file import join_drgs, read_drgs
-from toolkit.data.fates import accounts_of, check_balance, judge, write_fates
+from toolkit.data.fates import USABLE, accounts_of, check_balance, judge, refuse_ragged, write_fates
+from toolkit.data.file_checks import check_files, warnings_of
 from toolkit.data.files import SourceFile
 from toolkit.data.formats import FormatMap, Source, standardise
+from toolkit.data.hospital_facts import hospital_warnings
 from toolkit.data.identity import Key, direct_identifiers, patient, pseudonym, random_key
-from toolkit.data.quality import BITS, CATALOGUE, RECORD_RULES, Rule
-from toolkit.data.quality.base import CASE_MIX, COST, LOS, MORTALITY
+from toolkit.data.quality import CATALOGUE, MARKS, RECORD_RULES, read_given
+from toolkit.data.quality.base import title_of, value_of
 from toolkit.data.readmission import with_readmission
 from toolkit.data.schema import STORED
 from toolkit.data.text_rows import columns_of
@@ -33,9 +36,10 @@ from toolkit.engine import handed_over, write_parquet
 from toolkit.errors import InputError
 from toolkit.params import RunParams
 
-USABLE = {COST: "cost_usable", LOS: "los_usable", MORTALITY: "death_known", CASE_MIX: "grouped"}
 BATCH_FILES = 500  # workbooks among them keep a file open each
 FATES = "fates.parquet"  # every record that is not plainly accepted, by file and line
+# what rules over codes, several records and files look at, beside what is stored
+FOR_JUDGING = ("hospital_name", "visit_number", "procedure_levels", "grouper_version")
 SEPARATOR, NOTHING = "␟", "␀"  # printable: SQL text may not hold control characters
 
 
@@ -45,12 +49,14 @@ class Intake:
 
     Attributes
     ----------
+    hospital_warnings
+        One row per finding of a rule over a hospital's year: `hospital, year, rule, value, limit, message`.
     files
         One row per source file: number, name, sha256, size, encoding, received, rejected (reason or ""), dropped (columns
-        with direct identifiers, rule F09).
+        with direct identifiers, rule F09), warnings (of rules over the file, or "").
     accounts
         One row per file, hospital, year and set of rules: `file, hospital, year, fate, rule, rules, n`. `rule` is the
-        primary reason ("" where accepted without any mark), `rules` the bits of all that hit.
+        primary reason ("" where accepted without any mark), `rules` all that hit, as `|D07|D08|`.
     not_applicable
         Rule id -> why it could not be checked.
     store
@@ -62,6 +68,7 @@ class Intake:
 
     files: pd.DataFrame
     accounts: pd.DataFrame
+    hospital_warnings: pd.DataFrame
     not_applicable: dict[str, str]
     store: Path
     fates: Path
@@ -91,6 +98,7 @@ def take_in(
     """
     typed_folder = work / "typed"
     typed_folder.mkdir(parents=True, exist_ok=True)
+    given = read_given(params, hospitals)
     applicable, not_applicable = _applicable(params, form, hospitals)
     lists = read_lists(params)
     drgs = read_drgs(params, form, connection, work)
@@ -109,16 +117,24 @@ def take_in(
         if not source.rejected:
             batch.add(source)
     batch.flush()
+    refuse_ragged(sources, params.quality.ragged_share)
     _refuse_if_nothing(sources)
     progress("判定", 1.0)
     typed = connection.read_parquet(str(typed_folder / "*.parquet"))
     if refused := [s.number for s in sources if s.rejected]:  # some were found unreadable after rows of them had been typed
         typed = typed.filter(_.file.notin(refused))
-    judged = judge(typed, applicable, hospitals, connection)
+    if refused := check_files(typed, sources, applicable, given, params):
+        _refuse_if_nothing(sources)
+        typed = typed.filter(_.file.notin(refused))
+    judged = judge(typed, applicable, given, connection)
     accounts = accounts_of(judged, sources)
     check_balance(sources, accounts)
     store, fates = _store(judged, params, connection, work), write_fates(judged, sources, connection, work / FATES)
-    return Intake(files=_register(sources), accounts=accounts, not_applicable=not_applicable, store=store, fates=fates)
+    findings = hospital_warnings(judged, accounts, applicable, given, params, set(form.fields))
+    return Intake(
+        files=_register(sources), accounts=accounts, hospital_warnings=findings, not_applicable=not_applicable, store=store,
+        fates=fates,
+    )  # fmt: skip
 
 
 def _applicable(
@@ -127,14 +143,28 @@ def _applicable(
     has = {*form.fields, "specialty", "year"}
     if {"admission_date", "discharge_date"} <= has:
         has.add("los_days")
+    if {"record", "identity", "health_card"} & has:
+        has.add("patient")
+    if {"admission_date", "birth_date"} <= has:
+        has |= {"age_years", "age_days"}
+    if "discharge_date" in has:
+        has.add("month")
     if params.data.drg_file:
         has.add("drg")
     reasons: dict[str, str] = {}
     for id_, rule in CATALOGUE.items():
         if missing := [f for f in rule.needs if f not in has]:
             reasons[id_] = f"来源格式没有字段 {'、'.join(missing)}"
-    if hospitals is None:
-        reasons["K01"] = "未提供机构名录"
+        elif rule.needs_any and not has & set(rule.needs_any):
+            reasons[id_] = f"来源格式没有字段 {'、'.join(rule.needs_any)} 中的任何一个"
+        elif missing := [name for name in rule.inputs if not value_of(params, name)]:
+            reasons[id_] = f"未提供{'、'.join(title_of(params, name) for name in missing)}"
+    if hospitals is not None:
+        for id_ in [i for i, rule in CATALOGUE.items() if "data.hospitals" in rule.inputs and i in reasons]:
+            del reasons[id_]
+        reasons["K00"] = "有机构名录，见规则K01"
+    if hospitals is not None and "hospital_name" not in has:
+        reasons["K02"] = "来源格式没有字段 hospital_name"
     if form.scope is None:
         reasons["SCOPE"] = "来源格式未声明范围"
     if "year" not in form.fields:
@@ -157,7 +187,7 @@ class _Batch:
     ) -> None:  # fmt: skip
         self.params, self.form, self.drgs, self.connection, self.folder = params, form, drgs, connection, folder
         self.lists, self.hospitals, self.key = lists, hospitals, key
-        self.rules = [rule for rule in RECORD_RULES if rule.id in applicable and rule.test]
+        self.rules = [rule for rule in RECORD_RULES if rule.id in applicable]
         self.columns: dict[str, list[str]] = {}
         self.present: list[str] = []
         self.waiting: list[SourceFile] = []
@@ -195,29 +225,27 @@ class _Batch:
             text = join_drgs(text, self.drgs, form, columns)
             columns = {**columns, "joined_drg": ["joined_drg"]}
             form = form.model_copy(update={"fields": {**form.fields, "drg": Source(column="joined_drg")}})
-        table = standardise(text, columns, form)
+        given = set(form.fields) - absent
+        # views: else every rule would hold the whole expression of every field it looks at, and planning outlast the work
+        table = self.connection.create_view("standard_rows", standardise(text, columns, form), overwrite=True)
         table = table.mutate(
             patient=patient(table, self.key), pseudonym=pseudonym(table.hospital, table.record, table.visit, self.key)
         )
-        given = set(form.fields) - absent
         table = derive(table, self.params, self.lists, self.hospitals, given)
+        table = self.connection.create_view("derived_rows", table, overwrite=True)
         table = table.mutate(
             # a rule cannot be checked in a file without its columns; no record fails for that
-            rules=reduce(lambda a, b: a + b, [_bit(rule, self.params) for rule in self.rules if not absent & set(rule.needs)]),
+            **MARKS.of({rule.id: rule.test(self.params) for rule in self.rules if rule.test and not absent & set(rule.needs)}),
+            visit_number=_.visit.try_cast("int64"),
             record_key=ibis.ifelse(_.pseudonym.notnull(), _.pseudonym.hash(), ibis.null("int64")),
         )  # fmt: skip
-        keep = [*STORED, "file", "line", "pseudonym", "rules", "record_key", "content"]
+        keep = [*STORED, *FOR_JUDGING, *MARKS.columns, "file", "line", "pseudonym", "record_key", "content"]
         write_parquet(self.connection, table.select(keep), self.folder / f"{self.written:05d}.parquet")
         self.written += 1
 
 
 def _content_hash(text: Any, present: list[str]) -> Any:
     return reduce(lambda a, b: a + SEPARATOR + b, [text[name].fill_null(NOTHING) for name in present]).hash()
-
-
-def _bit(rule: Rule, params: RunParams) -> Any:
-    assert rule.test is not None  # noqa: S101  filtered by the caller
-    return ibis.ifelse(rule.test(params).fill_null(False), BITS[rule.id], 0).cast("int64")
 
 
 def _refuse_if_nothing(sources: list[SourceFile]) -> None:
@@ -234,7 +262,7 @@ def _register(sources: list[SourceFile]) -> pd.DataFrame:
         [
             {"file": s.number, "name": s.path.name, "sha256": s.sha256, "size": s.size, "encoding": s.encoding,
              "received": 0 if s.rejected else s.received, "rejected": s.rejected,
-             "dropped": "、".join(direct_identifiers(s.header))}
+             "dropped": "、".join(direct_identifiers(s.header)), "warnings": warnings_of(s)}
             for s in sources
         ]
     )  # fmt: skip
@@ -244,17 +272,14 @@ def _store(judged: Any, params: RunParams, connection: Any, work: Path) -> Path:
     """Accepted discharges with what each may be used for, one sorted file a year."""
     folder = work / "discharges"
     folder.mkdir(exist_ok=True)
-    usable = {
-        column: ibis.and_(*[(_.rules & BITS[r.id]) == 0 for r in CATALOGUE.values() if scope in r.scopes])
-        for scope, column in USABLE.items()
-    }
-    accepted = judged.filter(_.fate == "纳入").mutate(**usable)
+    accepted = judged.filter(_.fate == "纳入")
     # a rule that could not be checked found nothing, and still a missing value is none
     accepted = accepted.mutate(
         cost_usable=_.cost_usable & _.cost_fen.notnull(),
         los_usable=_.los_usable & _.los_days.notnull(),
         death_known=_.death_known & _.died.notnull(),
         grouped=_.grouped & _.drg.notnull(),
+        surgery_usable=_.surgery_usable & _.surgical.notnull(),
     )
     accepted = accepted.mutate(
         drg=ibis.ifelse(_.grouped, _.drg, ibis.null("string")),

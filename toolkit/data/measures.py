@@ -38,7 +38,7 @@ class Measure:
     product: bool = False
 
 
-_surgery = _.surgical.fill_null(False)
+_surgery = _.surgical.fill_null(False) & _.surgery_usable
 _emergency = _.admission_route == "1"
 # a part above the whole, or below nothing, is a fault of the record: it leaves both sums
 _itemised = _.cost_usable & _.drug_fen.between(0, _.cost_fen) & _.material_fen.between(0, _.cost_fen)
@@ -47,7 +47,7 @@ _rescued = _.rescues.notnull() & _.successful_rescues.notnull()
 
 def _of_operations(basis: str, level: Any, minimal: Any, complication: Any) -> tuple[Measure, ...]:
     """What depends on a code list: that of the discharge's year, or on the frozen basis that of the period before."""
-    operated = (_surgery | (level > 0)) & level.notnull()
+    operated = (_surgery | (level > 0)) & level.notnull() & _.surgery_usable
     return (
         Measure(id=f"level4@{basis}", name_zh="四级手术病例", value=level == 4, when=operated),
         Measure(id=f"level34@{basis}", name_zh="三四级手术病例", value=level >= 3, when=operated),
@@ -70,7 +70,7 @@ MEASURES: tuple[Measure, ...] = (
     Measure(id="material_by_cost", name_zh="医用材料费与费用之积", value=_.material_fen * _.cost_fen, when=_itemised,
             product=True),
     Measure(id="died", name_zh="死亡", value=_.died, when=_.death_known),
-    Measure(id="surgical", name_zh="手术病例", value=_.surgical, when=_.surgical.notnull()),
+    Measure(id="surgical", name_zh="手术病例", value=_.surgical, when=_.surgery_usable),
     *_of_operations("contemporaneous", _.judged_level, _.minimally_invasive, _.complication),
     *_of_operations("frozen", _.judged_level_frozen, _.minimally_invasive_frozen, _.complication_frozen),
     Measure(id="against_advice", name_zh="非医嘱离院", value=_.exit_mode == "4", when=_.exit_mode.notnull()),

@@ -99,6 +99,7 @@ def take(
     source.mkdir(exist_ok=True)
     for name, content in files.items():
         (source / name).write_bytes(content)
+    more.setdefault("quality", {"ragged_share": 1.0})  # of a handful of lines each is more than any share
     params = rows.params(files=tuple(str(source / name) for name in files), **more)
     readable = [source] + ([params.data.drg_file.file] if params.data.drg_file else [])
     connection = connect(folder / "work", readable, threads=2)

@@ -51,11 +51,12 @@ def counts(store: pd.DataFrame) -> pd.DataFrame:
     """`in_store` by pandas."""
     made = store.assign(
         cost=store["cost_usable"], los=store["los_usable"], mortality=store["death_known"], case_mix=store["grouped"],
+        surgery=store["surgery_usable"], surgery_missing=store["surgical"].isna(),
         specialty=store["specialty"].notna(), cost_missing=store["cost_fen"].isna(), los_missing=store["los_days"].isna(),
         mortality_missing=store["died"].isna(), case_mix_missing=store["drg"].isna(),
         specialty_missing=store["specialty"].isna(), n=1,
     )  # fmt: skip
-    keep = ["n", *[f"{m}{s}" for m in ("cost", "los", "mortality", "case_mix", "specialty") for s in ("", "_missing")]]
+    keep = ["n", *[f"{m}{s}" for m in ("cost", "los", "mortality", "case_mix", "surgery", "specialty") for s in ("", "_missing")]]
     return made.groupby(["file", "hospital"])[keep].sum().astype("int64").reset_index()
 
 

@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import reduce
 from typing import Any
 
+import pandas as pd
+
+from toolkit.data.quality.given import Given
 from toolkit.params import RunParams
 
 
@@ -19,10 +23,24 @@ class Fate(StrEnum):
     WARNED = "提示"
 
 
+class Level(StrEnum):
+    """What a rule judges, and so what its example shows."""
+
+    FILE = "文件"
+    LINE = "行"  # of a file, before it is a record
+    RECORD = "记录"
+    CODES = "编码"  # a record, by its codes against a list that the run was given
+    RECORDS = "多条记录"
+    HOSPITAL = "机构"
+    MEASURE = "指标"
+    RUN = "运行"
+
+
 # Groups of measures that a rule can take a record out of while it stays in the others.
-COST, LOS, MORTALITY, CASE_MIX, SPECIALTY = "cost", "los", "mortality", "case_mix", "specialty"
+COST, LOS, MORTALITY, CASE_MIX, SURGERY, SPECIALTY = "cost", "los", "mortality", "case_mix", "surgery", "specialty"
 SCOPES: dict[str, str] = {
-    COST: "费用类指标", LOS: "时间类指标", MORTALITY: "死亡类指标", CASE_MIX: "病例组合类指标", SPECIALTY: "专科归属",
+    COST: "费用类指标", LOS: "时间类指标", MORTALITY: "死亡类指标", CASE_MIX: "病例组合类指标", SURGERY: "手术类指标",
+    SPECIALTY: "专科归属",
 }  # fmt: skip
 
 
@@ -33,27 +51,82 @@ class Rule:
     Attributes
     ----------
     id
-        As in the rule catalogue. In text always 规则D01, never a bare D01, which is also a field code.
+        As in the rule catalogue. In text always 规则D01, never a bare D01, which is also a field code. A letter after the
+        number is a part of that rule with a fate or a premise of its own.
     fate
-        What becomes of a record that the rule hits.
+        What becomes of a record that the rule hits (of the file or hospital, where `level` says so).
+    message_zh
+        For reports: what is wrong, without any value of a record.
+    worklist_zh
+        For the hospital's own list: the same with its values, `{field}` for a canonical field, `{section.name}` for a
+        parameter; empty where `message_zh` says it all. Filled by `said`.
     scopes
         Empty: the whole record. Else the fate holds for these groups of measures and the record stays in the others.
-    needs
-        Canonical fields; where the source format lacks one, the rule is 不适用 (never "passed").
+    needs, needs_any
+        Canonical fields; where the source format lacks one (all of `needs_any`), the rule is 不适用, never "passed".
+    inputs
+        Parameters that must be given for the rule to be checked, e.g. `data.diagnosis_dictionary`.
+    thresholds
+        Parameters that decide it, as `section.name`; their values are printed with the policy choices.
+    fields
+        Canonical fields whose value a worklist shows; by default `needs`. Who the patient is, is never shown.
+    over, check
+        CODES: the columns whose distinct values are looked at, and a function from them and the run's lists to True on a hit:
+        codes are few, records many.
+    given
+        CODES: the lists of the example.
+    judge, tables
+        HOSPITAL: a function of these tables (`hospitals.py`) and the parameters, to a row for each hit.
+    applied
+        What applies the rule, where that is none of these.
     test
-        From the run's parameters to an expression over the typed row that is True on a hit. None for rules that the
-        reader itself applies (files, lines) or that need several records.
+        RECORD: from the run's parameters to an expression over the typed row that is True on a hit.
     passes, fails
-        A row each, as field values: the rule's own example, boundary included, run as a test on every engine.
+        The rule's own example, run as a test on every engine. RECORD and CODES: a row each, as field values, the boundary
+        where there is one. RECORDS: rows that differ from a sound one in these values; of `fails` the last is hit. HOSPITAL:
+        rows of the table of `hospitals.py`; of `fails` the last is hit. FILE: file name → its text.
     """
 
     id: str
     name_zh: str
     fate: Fate
     message_zh: str
-    source: str
+    source: str = "数据质量规则目录"
+    level: Level = Level.RECORD
+    worklist_zh: str = ""
     scopes: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
+    needs_any: tuple[str, ...] = ()
+    inputs: tuple[str, ...] = ()
+    thresholds: tuple[str, ...] = ()
+    fields: tuple[str, ...] = ()
+    over: tuple[str, ...] = ()
+    check: Callable[[pd.DataFrame, Given], pd.Series] | None = None
+    given: Given | None = None
+    judge: Callable[..., pd.DataFrame] | None = None
+    tables: tuple[str, ...] = ()
+    applied: str = ""
     test: Callable[[RunParams], Any] | None = None
-    passes: Mapping[str, Any] | None = None
-    fails: Mapping[str, Any] | None = None
+    passes: Any = None
+    fails: Any = None
+
+    def said(self, values: Mapping[str, Any], params: RunParams) -> str:
+        """The message for one record's worklist line."""
+        text = self.worklist_zh or self.message_zh
+        for name in self.thresholds:
+            text = text.replace("{" + name + "}", f"{value_of(params, name)}")
+        for name, value in values.items():
+            text = text.replace("{" + name + "}", "空" if value is None else f"{value}")
+        return text
+
+
+def value_of(params: RunParams, name: str) -> Any:
+    """The parameter `section.name`."""
+    return reduce(getattr, name.split("."), params)
+
+
+def title_of(params: RunParams, name: str) -> str:
+    """Its Chinese title, without what stands in brackets."""
+    *sections, last = name.split(".")
+    section = type(reduce(getattr, sections, params))
+    return str(section.model_fields[last].title or name).split(" (")[0].split("（规则")[0]

@@ -12,8 +12,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pcsv
 
-from toolkit.data.synthetic.dirt import Assigned, assign
+from toolkit.data.synthetic.details import Details
+from toolkit.data.synthetic.dirt import ELSEWHERE, Assigned, assign
 from toolkit.data.synthetic.pages import page_columns, year_stays
+from toolkit.data.synthetic.records import Stays
 from toolkit.data.synthetic.region import SyntheticRegion, stream
 from toolkit.data.synthetic.truth import write_registry
 
@@ -33,7 +35,8 @@ def write_front_pages(region: SyntheticRegion, folder: Path | str) -> Path:
     - `files`: file, hospital, year, encoding, quoted, rows (data lines), and the balance of the record-level fates:
       quarantined + excluded + included = rows (all 0 but rows for a file that is rejected: `rejected` holds the rule);
     - `defects`: file, line (physical, header = 1), rule, kind, fate, scope, natural (drawn so, not seeded), also (further
-      rules the same edit breaks), pair (line of the other row of a repeat); a key that does not apply is absent. Hospital-level rules
+      rules the same edit breaks), pair (line of the other row of a repeat), both (the other
+      row is at fault too); a key that does not apply is absent. Hospital-level rules
       (D15, O07, P12, G04, X02, X03), trimming (C05) and small reference cells (G07) are judgements on aggregates and are
       not listed; F09 holds for every file.
     """
@@ -64,19 +67,22 @@ def _write_year(
     table = page_columns(region, year, stays, details, minute)
     hospital = region.units.hospital.to_numpy()[stays.unit]
     long = stays.los > LONG_STAY
-    operated = pc.not_equal(table["C14x01C"], "-").to_numpy()
+    # a patient with several stays is the business of the rules over patients
+    alone = np.bincount(details.patient)[details.patient] == 1 if len(stays) else np.zeros(0, bool)
     given = assign(
         rate=settings.dirt_rate,
-        eligible=stays.grouped & ~long,
+        eligible=stays.grouped & ~long & alone,
         hospital=hospital,
-        operated=operated,
-        died=stays.died,
+        fits=_fits(stays, details, table),
         ragged_limit=settings.ragged_limit,
         first=7 * position,
         rng=rng,
     )
-    table, appended = _apply(table, given, rng)
-    grouper = table.select(_GROUPER).filter(pa.array(~np.isin(table["A48"].to_numpy(zero_copy_only=False), ("", "-"))))
+    table, appended = _apply(table, given, rng, region)
+    # a further stay is grouped like any other; a repeat of the same stay has its group
+    new = pa.array([item.defect.rule in ("K06", "O03", "K07") for item in given if item.defect.appended], pa.bool_())
+    grouper = pa.concat_tables([table.select(_GROUPER), appended.select(_GROUPER).filter(new)])
+    grouper = grouper.filter(pa.array(~np.isin(grouper["A48"].to_numpy(zero_copy_only=False), ("", "-"))))
     table, appended = table.drop_columns(["DRG"]), appended.drop_columns(["DRG"])
 
     natural = {int(row): ["D08"] for row in np.flatnonzero(long)}
@@ -129,6 +135,8 @@ def _entry(item: Assigned, start: int, lines: dict[int, int]) -> dict[str, Any]:
     entry: dict[str, Any] = {"line": line, "rule": defect.rule, "kind": defect.kind, "fate": defect.fate}
     if defect.appended:  # a repeat is named by the later line, which is the one excluded; of two versions both are out
         entry |= {"line": int(lines[item.row]), "pair": line}
+        if defect.both:
+            entry["both"] = True
     if defect.scope:
         entry["scope"] = defect.scope
     if defect.also:
@@ -136,13 +144,33 @@ def _entry(item: Assigned, start: int, lines: dict[int, int]) -> dict[str, Any]:
     return entry
 
 
-def _apply(table: pa.Table, given: list[Assigned], rng: np.random.Generator) -> tuple[pa.Table, pa.Table]:
+def _fits(stays: Stays, details: Details, table: pa.Table) -> dict[str, np.ndarray]:
+    """Which rows each need of a defect is met by; deaths are few, and kept for what needs them."""
+    letter = pc.utf8_slice_codeunits(table["C03C"], 0, 1).to_numpy(zero_copy_only=False)
+    alive = ~stays.died
+    return {
+        "any": alive,
+        "no_operation": alive & ~details.coded,
+        "operation": alive & stays.surgical,
+        "death": stays.died,
+        "injury": alive & (letter == "S"),
+        "tumour": alive & (letter == "C"),
+        "transfer": alive & np.isin(stays.exit_mode, (2, 3)),
+    }
+
+
+def _apply(
+    table: pa.Table, given: list[Assigned], rng: np.random.Generator, region: SyntheticRegion
+) -> tuple[pa.Table, pa.Table]:  # fmt: skip
     """Edit the given rows; the second table holds the rows to append, in the order of `given`."""
     edited, added = {}, []
     originals = table.take(pa.array([item.row for item in given], pa.int64())).to_pylist()
     for item, row in zip(given, originals, strict=True):
         changed = dict(row)
         item.defect.edit(changed, rng)
+        if changed["A01"] == ELSEWHERE:
+            next_one = (int(region.hospitals.index[region.hospitals.code == row["A01"]][0]) + 1) % len(region.hospitals)
+            changed["A01"], changed["A02"] = region.hospitals.loc[next_one, ["code", "name"]]
         if item.defect.appended:
             added.append(changed)
         else:
@@ -195,7 +223,7 @@ def _balance(files: list[dict[str, Any]], defects: list[dict[str, Any]]) -> None
     for entry in defects:
         if entry["fate"] in "QX" and not entry.get("scope"):
             target = quarantined if entry["fate"] == "Q" else excluded
-            lines = {entry["line"], entry["pair"]} if entry["rule"] == "K05" else {entry["line"]}
+            lines = {entry["line"], entry["pair"]} if entry.get("both") else {entry["line"]}
             target.setdefault(entry["file"], set()).update(lines)
     for entry in files:
         counts = {

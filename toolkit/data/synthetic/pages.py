@@ -49,7 +49,7 @@ def year_stays(region: SyntheticRegion, year: int) -> tuple[Stays, Details, np.n
 def page_columns(region: SyntheticRegion, year: int, stays: Stays, details: Details, minute: np.ndarray) -> pa.Table:
     """One row per stay, columns by field code in the standard's order, all text; DRG last (not part of a page).
 
-    Before the DRG stands one column that hospitals add to the layout: 现住址行政区划代码, the division code of the home.
+    Before the DRG stands one column that hospitals add to the layout: 居住地行政区划代码, the division code of the home.
     """
     position = region.settings.years.index(year)
     rng = stream(region.settings, 21, position)
@@ -148,7 +148,7 @@ def page_columns(region: SyntheticRegion, year: int, stays: Stays, details: Deta
     }
     amounts = fees(stays, details)
     columns |= {code: _money(amounts[code]) for code in sorted(amounts)}
-    columns["现住址行政区划代码"] = _code(details.home + 1, ("", *HOME_CODES))
+    columns["居住地行政区划代码"] = _code(details.home + 1, ("", *HOME_CODES))
     columns["DRG"] = pc.if_else(pa.array(stays.grouped), drg, no_group)
     return pa.table(columns)
 

@@ -92,7 +92,7 @@ def by_measure(results: Results, hospital: str = "") -> Blocks:
         ]
         left = accepted
         for rule in rules:  # the first rule that hits is the reason, so that the counts add up
-            hit = (left["rules"] & rule["bit"]) != 0
+            hit = left["rules"].str.contains(f"|{rule['id']}|", regex=False)
             if n := int(left.loc[hit, "n"].sum()):
                 rows.append(
                     {

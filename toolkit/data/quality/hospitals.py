@@ -1,0 +1,150 @@
+"""Rules over a hospital's year: pure functions of small tables, their declarations stand with the rules of their group.
+
+Tables, by name
+---------------
+months
+    `hospital, year, month, n`: accepted discharges.
+years
+    `hospital, year, level_group`, `received, quarantined` (records), `n` (accepted), `diagnoses` (other diagnoses a
+    discharge), `against_advice`, `ungrouped`, `round_cost`, `copied` (shares of the accepted), `constant` (names of fields
+    with one value throughout). A share that the source cannot have is missing.
+missing
+    `hospital, year, field, n, share`: share of the records with a missing value.
+
+Every function returns `hospital, year, value, limit, message`: one row for each hit, and none for a hospital with fewer cases
+than the declared minimum. A hospital of which there is only one has no peers, and no such finding.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from toolkit.params import RunParams
+
+COLUMNS = ["hospital", "year", "value", "limit", "message"]
+
+
+def _findings(
+    table: pd.DataFrame, hit: pd.Series, value: pd.Series, limit: pd.Series | float, said: list[str]
+) -> pd.DataFrame:
+    found = table[["hospital", "year"]].assign(value=value, limit=limit, message=said)
+    return found[hit.fillna(False).astype(bool)][COLUMNS].reset_index(drop=True)
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f}%"
+
+
+def _peers(table: pd.DataFrame, column: str) -> pd.Series:
+    """Median over the other hospitals of the same level group and year."""
+    medians = pd.Series(np.nan, index=table.index)
+    for _key, part in table.groupby(["level_group", "year"], sort=False, dropna=False):
+        values = part[column]
+        for place in part.index:
+            medians[place] = values.drop(place).median()
+    return medians
+
+
+def months_out_of_line(months: pd.DataFrame, params: RunParams) -> pd.DataFrame:
+    """规则D15: a month with far fewer or more discharges than the hospital's own median month of the year."""
+    quality = params.quality
+    if months.empty:
+        return pd.DataFrame(columns=COLUMNS)
+    # a month without any discharge has no row of its own, and is the very thing that is looked for
+    full = months.set_index(["hospital", "year", "month"])["n"].unstack("month").reindex(columns=range(1, 13)).fillna(0)
+    table = full.stack().rename("n").reset_index()
+    median = table.groupby(["hospital", "year"])["n"].transform("median")
+    total = table.groupby(["hospital", "year"])["n"].transform("sum")
+    ratio = table["n"] / median.where(median > 0)
+    hit = ((ratio < quality.month_low) | (ratio > quality.month_high)) & (total >= quality.minimum_cases)
+    limit = pd.Series(np.where(ratio > quality.month_high, quality.month_high, quality.month_low), index=table.index)
+    said = [
+        f"{y}年{m}月出院 {n:.0f} 例，为本院月中位数的 {100 * r:.0f}%，请核实是否漏报"
+        for y, m, n, r in zip(table["year"], table["month"], table["n"], ratio.fillna(0), strict=True)
+    ]
+    return _findings(table, hit, ratio, limit, said)
+
+
+def few_or_many_diagnoses(years: pd.DataFrame, params: RunParams) -> pd.DataFrame:
+    """规则P12: other diagnoses a discharge, against the peers of the same level."""
+    quality, peers = params.quality, _peers(years, "diagnoses")
+    ratio = years["diagnoses"] / peers.where(peers > 0)
+    hit = ((ratio < quality.diagnoses_low) | (ratio > quality.diagnoses_high)) & (years["n"] >= quality.minimum_cases)
+    said = [
+        f"本院例均其他诊断 {a:.2f} 个，同级 {b:.2f} 个，差异明显，影响风险校正"
+        for a, b in zip(years["diagnoses"], peers, strict=True)
+    ]
+    limit = peers * pd.Series(
+        np.where(ratio > quality.diagnoses_high, quality.diagnoses_high, quality.diagnoses_low), years.index
+    )
+    return _findings(years, hit, years["diagnoses"], limit, said)
+
+
+def much_against_advice(years: pd.DataFrame, params: RunParams) -> pd.DataFrame:
+    """规则O07: share that left against advice, against the peers of the same level."""
+    peers = _peers(years, "against_advice")
+    limit = peers * params.quality.against_advice_times
+    hit = (peers > 0) & (years["against_advice"] > limit) & (years["n"] >= params.quality.minimum_cases)
+    said = [
+        f"非医嘱离院占 {_percent(a)}，同级 {_percent(b)}，死亡率须结合该比例解读"
+        for a, b in zip(years["against_advice"], peers, strict=True)
+    ]
+    return _findings(years, hit, years["against_advice"], limit, said)
+
+
+def much_ungrouped(years: pd.DataFrame, params: RunParams) -> pd.DataFrame:
+    """规则G04: share of discharges without a DRG."""
+    limit = params.quality.ungrouped_share
+    hit = (years["ungrouped"] > limit) & (years["n"] >= params.quality.minimum_cases)
+    said = [f"未入组比例 {_percent(p)}，高于 {_percent(limit)}" for p in years["ungrouped"]]
+    return _findings(years, hit, years["ungrouped"], limit, said)
+
+
+def moved_missing(missing: pd.DataFrame, params: RunParams) -> pd.DataFrame:
+    """规则X02: the missing share of a key field against the year before."""
+    before = missing.assign(year=missing["year"] + 1).rename(columns={"share": "before", "n": "n_before"})
+    table = missing.merge(before, on=["hospital", "year", "field"], how="inner")
+    enough = table[["n", "n_before"]].min(axis=1) >= params.quality.minimum_cases
+    move = (table["share"] - table["before"]).abs()
+    said = [
+        f"{f} 的缺失率由 {_percent(a)} 变为 {_percent(b)}，请核实"
+        for f, a, b in zip(table["field"], table["before"], table["share"], strict=True)
+    ]
+    return _findings(table, (move > params.quality.missing_move) & enough, move, params.quality.missing_move, said)
+
+
+def copied_or_filled(years: pd.DataFrame, params: RunParams) -> pd.DataFrame:
+    """规则X03: one constant in a field, totals that are mostly round, records that another hospital has too."""
+    quality = params.quality
+    constant = years["constant"].fillna("").astype(str)
+    parts = [
+        _findings(
+            years, (constant != "") & (years["n"] >= quality.constant_cases), years["n"].astype(float), float(quality.constant_cases),
+            [f"疑似默认填充：{names} 在全部 {n} 例中为同一值" for names, n in zip(constant, years["n"], strict=True)],
+        ),
+        _findings(
+            years, (years["round_cost"] > quality.round_cost_share) & (years["n"] >= quality.minimum_cases), years["round_cost"],
+            quality.round_cost_share, [f"疑似复制或估填：{_percent(p)} 的总费用为整百元" for p in years["round_cost"].fillna(0)],
+        ),
+        _findings(
+            years, (years["copied"] > quality.copied_share) & (years["n"] >= quality.minimum_cases), years["copied"],
+            quality.copied_share, [f"疑似复制：{_percent(p)} 的记录与他院记录内容相同" for p in years["copied"].fillna(0)],
+        ),
+    ]  # fmt: skip
+    return pd.concat([p for p in parts if len(p)] or parts[:1], ignore_index=True)
+
+
+def too_poor(years: pd.DataFrame, missing: pd.DataFrame, params: RunParams) -> pd.DataFrame:
+    """规则X04: too many records in quarantine, or a key field too often missing, to evaluate the hospital's year."""
+    quality = params.quality
+    share = years["quarantined"] / years["received"].where(years["received"] > 0)
+    said = [f"隔离 {_percent(p)}，数据不足，不予评价" for p in share.fillna(0)]
+    many = _findings(years, share > quality.quarantined_share, share, quality.quarantined_share, said)
+    said = [
+        f"{f} 缺失 {_percent(p)}，数据不足，不予评价" for f, p in zip(missing["field"], missing["share"], strict=True)
+    ]
+    lacking = _findings(
+        missing, missing["share"] > quality.missing_share, missing["share"], quality.missing_share, said
+    )
+    return pd.concat([t for t in (many, lacking) if len(t)] or [many], ignore_index=True)
