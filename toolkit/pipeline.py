@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +17,8 @@ import pandas as pd
 from toolkit import cube as cubes
 from toolkit.data import intake as intakes
 from toolkit.data.covariates import death_cells, one_row_a_specialty
+from toolkit.data.derived import facts_of, read_lists
+from toolkit.data.diseases import disease_sums, read_diseases
 from toolkit.data.formats import FormatMap, format_map
 from toolkit.data.identity import Key, run_key
 from toolkit.data.quality import SCOPES
@@ -27,8 +29,10 @@ from toolkit.errors import InputError, ParameterError
 from toolkit.evaluation.monitoring import at_months, monitor
 from toolkit.evaluation.results import RESULTS, Results, load, save
 from toolkit.evaluation.verdict import verdicts
-from toolkit.indicators import CATALOGUE, Direction, Status
-from toolkit.indicators.table import collect
+from toolkit.indicators import CATALOGUE, Declared, Direction, Status
+from toolkit.indicators.diseases import DISEASES, attach_diseases
+from toolkit.indicators.members import by_specialty
+from toolkit.indicators.table import COLUMNS, collect
 from toolkit.models import inferential, two_period
 from toolkit.params import DrgFile, Project, RunParams, Specialty
 from toolkit.reference import Referenced, attach, described
@@ -118,6 +122,7 @@ def _evaluate(params: RunParams, form: FormatMap, work: Path, key: Key, progress
         groups = registry.rename(columns={"code": "hospital"})[["hospital", "level_group"]]
         cube = cubes.build(discharges, params, groups, connection=connection)
         monthly = cubes.monthly(discharges)
+        disease_cube = disease_sums(discharges)
         progress("监测", 0.0)
         deaths = death_cells(discharges, params.monitoring.age_bands, ("hospital", "specialty", "year"))
         by_month = _by_month(discharges, params, groups, connection) if len(monthly) and params.projects else None
@@ -132,6 +137,7 @@ def _evaluate(params: RunParams, form: FormatMap, work: Path, key: Key, progress
     referenced = {basis: attach(cube, params, registry, basis) for basis in cubes.BASES}
     units = _units(cube, params)
     cells = all_cells(referenced, units, params)
+    diseases = disease_cells(disease_cube, registry, params)
     changes = all_changes(cells, units, params) if params.cycles else _no_changes()
     months = at_months(by_month[0], referenced["frozen"], params, registry) if by_month else None
     monitoring = monitor(cells, units, deaths, params, monthly=months, monthly_deaths=by_month[1] if by_month else None)
@@ -144,6 +150,8 @@ def _evaluate(params: RunParams, form: FormatMap, work: Path, key: Key, progress
             for r in RULES.values()
         ],
         "data_hash": _hash(sorted(intake.files["sha256"])), "parameter_hash": parameter_hash(params),
+        "lists": facts_of(read_lists(params), params),
+        "diseases": [[d.id, d.name_zh] for d in read_diseases(params.data.diseases).diseases],
         "references": {basis: reference_hashes(r.frame) for basis, r in referenced.items()},
     }  # fmt: skip
     grades = pd.concat([r.grades.assign(basis=basis) for basis, r in referenced.items()], ignore_index=True)
@@ -151,7 +159,7 @@ def _evaluate(params: RunParams, form: FormatMap, work: Path, key: Key, progress
         grades = described(grades, params.risk_grades)
     return Results(
         params=params, hospitals=registry, files=intake.files, accounts=intake.accounts, monthly=monthly, cube=cube,
-        units=units, cells=cells, changes=changes, grades=grades, facts=facts,
+        units=units, cells=cells, changes=changes, grades=grades, diseases=diseases, facts=facts,
         **monitoring,
     )  # fmt: skip
 
@@ -183,7 +191,8 @@ def _check_projects(params: RunParams, registry: pd.DataFrame) -> None:
 
 def _units(cube: pd.DataFrame, params: RunParams) -> pd.DataFrame:
     cycle = {y: label for label, years in params.periods.items() for y in range(years.first, years.last + 1)}
-    named = cube[cube["specialty"] != cubes.NONE]
+    named = one_row_a_specialty(cube.loc[cube["specialty"] != cubes.NONE, ["hospital", "specialty", "year", "n"]])
+    named = named.astype({"hospital": "str", "specialty": "str"})
     counts = named.assign(cycle=named["year"].map(cycle)).pivot_table(
         index=["hospital", "specialty"], columns="cycle", values="n", aggfunc="sum", fill_value=0
     )
@@ -219,10 +228,14 @@ def all_cells(referenced: dict[Any, Referenced], units: pd.DataFrame, params: Ru
     parts = []
     with_project = units.loc[units["project"] != "", ["hospital", "specialty"]].assign(funded=True)
     for reference in referenced.values():
-        frame = reference.frame.assign(region="")
-        funded = frame.merge(with_project, on=["hospital", "specialty"], how="left")["funded"].notna().to_numpy()
+        whole = reference.frame.assign(region="")
+        # of a discharge that counts in several specialties, each has all; the region and the hospital have it once
+        spread = by_specialty(replace(reference, frame=whole), params.specialties).frame
+        funded = spread.merge(with_project, on=["hospital", "specialty"], how="left")["funded"].notna().to_numpy()
         for level, keys in (*LEVELS.items(), ("peers", ("specialty",))):
-            rows = frame[~funded] if level == "peers" else frame
+            rows = spread if "specialty" in keys else whole
+            if level == "peers":
+                rows = rows[~funded]
             if "specialty" in keys:
                 rows = rows[rows["specialty"] != cubes.NONE]
             if rows.empty:
@@ -243,9 +256,34 @@ def all_cells(referenced: dict[Any, Referenced], units: pd.DataFrame, params: Ru
     return cells[[*first, *[c for c in cells if c not in (*first, "region")]]]
 
 
-def _too_few(cells: pd.DataFrame, params: RunParams) -> pd.DataFrame:
+def disease_cells(sums: pd.DataFrame, hospitals: pd.DataFrame, params: RunParams) -> pd.DataFrame:
+    """Cells of every disease on every level, by year and by cycle, on both bases."""
+    parts = []
+    for basis in cubes.BASES:
+        whole = attach_diseases(sums, params, hospitals, basis)
+        whole = replace(whole, frame=whole.frame.assign(region=""))
+        for level, keys in LEVELS.items():
+            frame = whole.frame
+            if "specialty" in keys:
+                frame = one_row_a_specialty(frame[frame["specialty"] != cubes.NONE])
+            for time in ("year", "cycle") if len(frame) else ():
+                by = [*(keys or ("region",)), "disease", time]
+                cells = collect(replace(whole, frame=frame), DISEASES.values(), by, confidence=params.change.confidence)
+                parts.append(
+                    cells.rename(columns={time: "period"}).assign(level=level, period=lambda f: f["period"].astype(str))
+                )
+    first = ["level", "hospital", "specialty", "disease", "period"]
+    if not parts:
+        return pd.DataFrame(columns=[*first, "indicator", "basis", *COLUMNS])
+    cells = _too_few(pd.concat(parts, ignore_index=True), params, DISEASES)
+    for key in ("hospital", "specialty"):
+        cells[key] = cells[key].fillna("") if key in cells else ""
+    return cells[[*first, *[c for c in cells if c not in (*first, "region")]]]
+
+
+def _too_few(cells: pd.DataFrame, params: RunParams, declared: Mapping[str, Declared] = CATALOGUE) -> pd.DataFrame:
     """A unit's value on very few cases is not shown: it says more of chance, and of single patients, than of the unit."""
-    ratios = [i for i, one in CATALOGUE.items() if inferential(one)]
+    ratios = [i for i, one in declared.items() if inferential(one)]
     few = (cells["level"] == "unit") & cells["indicator"].isin(ratios) & (cells["status"] == Status.VALUE.value)
     few &= cells["n"] < params.minimum_value_cases
     cells.loc[few, ["value", "se", "low", "high"]] = float("nan")
@@ -281,6 +319,7 @@ def _no_changes() -> pd.DataFrame:
 def with_synthetic(params: RunParams, folder: Path) -> RunParams:
     """`params` with a generated region as its files, registry, specialties, projects and price index (合成数据)."""
     from toolkit.data import synthetic
+    from toolkit.data.synthetic.lists import write_lists
 
     spec, periods = params.data.synthetic, params.periods
     assert spec is not None  # noqa: S101  the caller asked
@@ -289,6 +328,7 @@ def with_synthetic(params: RunParams, folder: Path) -> RunParams:
         selection=spec.selection, dirt_rate=spec.dirt, hospitals=spec.hospitals,
     )  # fmt: skip
     synthetic.write_front_pages(synthetic.generate(settings), folder)
+    given = {n: path for n, path in write_lists(folder, settings.first_year).items() if getattr(params.indicators, n) is None}
     departments = pd.read_csv(folder / "departments.csv", dtype=str)
     specialties = [
         Specialty(id=id_, name_zh=part["specialty_name"].iloc[0], surgical=part["surgical"].iloc[0] == "1",
@@ -300,12 +340,14 @@ def with_synthetic(params: RunParams, folder: Path) -> RunParams:
     data = params.data.model_copy(
         update={
             "format": "front-page", "files": [str(folder / "front_pages")], "hospitals": folder / "hospitals.csv",
+            "divisions": folder / "divisions.csv",
             "drg_file": DrgFile(file=folder / "drg.csv", discharge="B15"),
         }
     )  # fmt: skip
     return params.model_copy(
         update={
             "data": data, "specialties": params.specialties or specialties,
+            "indicators": params.indicators.model_copy(update=given),
             "projects": params.projects
             or [Project(hospital=r.hospital, specialty=r.specialty, level=r.level) for r in projects.itertuples()],
             "price_index": params.price_index or dict(zip(deflators["year"].astype(int), deflators["factor"], strict=True)),

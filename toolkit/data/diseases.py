@@ -8,8 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import ibis
+import pandas as pd
+from ibis import _
 from pydantic import Field, model_validator
 
+from toolkit.data.measures import MEASURES, added, sums
 from toolkit.data.schema import SEPARATOR
 from toolkit.params import Id, Text
 from toolkit.strict_yaml import Section, read_yaml, validate
@@ -92,3 +95,27 @@ def diseases_of(table: Any, diseases: Sequence[Disease]) -> Any:
         hit = ibis.or_(*[column.startswith(prefix) for prefix in disease.prefixes])
         text = text + ibis.ifelse(hit.fill_null(False), SEPARATOR + disease.id, "")
     return ibis.ifelse(text != "", text + SEPARATOR, ibis.null("string"))
+
+
+MEASURED = ("cost", "los", "died")
+
+
+def disease_sums(discharges: Any) -> pd.DataFrame:
+    """Cases, costs, days and deaths of every disease, in one aggregate over the discharges that have one.
+
+    Returns
+    -------
+    pd.DataFrame
+        One row per hospital, specialty, year and disease: the key, `n`, and the sums of the measures as in the cube. A
+        discharge in two sets counts in both. Sorted by the key; the specialty is "" where there is none.
+    """
+    key = ["hospital", "specialty", "year", "disease"]
+    found = discharges.filter(_.diseases.notnull())
+    found = found.mutate(specialty=ibis.coalesce(_.specialty, ""), disease=_.diseases.strip().split(SEPARATOR).unnest())
+    chosen = [m for m in MEASURES if m.id in MEASURED]
+    rows = found.filter(_.disease != "").select(*key, **{m.id: added(m) for m in chosen})
+    columns = {"n": _.count()}
+    for measure in chosen:
+        columns |= sums(measure, measure.id)
+    table = rows.group_by(key).aggregate(**columns).to_pandas()
+    return table.sort_values(key, ignore_index=True)

@@ -15,7 +15,8 @@ from toolkit.evaluation.monitoring import TABLES as MONITORING_TABLES
 from toolkit.params import RunParams
 
 TABLES = (
-    "hospitals", "files", "accounts", "monthly", "cube", "units", "cells", "changes", "grades", *MONITORING_TABLES,
+    "hospitals", "files", "accounts", "monthly", "cube", "units", "cells", "changes", "grades", "diseases",
+    *MONITORING_TABLES,
 )  # fmt: skip
 RESULTS = "results"  # folder of a run that holds them
 FACTS, PARAMETERS = "facts.json", "parameters.json"
@@ -45,6 +46,9 @@ class Results:
         `level` (unit, peers), `hospital, specialty, indicator`, the columns of `Change`, `before, after, verdict, reason`.
     grades
         As in `Referenced.grades`, with `basis` and the columns of `toolkit.reference.described`.
+    diseases
+        `level` (region, specialty, hospital, unit), `hospital, specialty, disease, period`, and the columns of
+        `toolkit.indicators.table`, for the indicators of `toolkit.indicators.diseases`.
     risk_models, risk_terms, calibration, expected, funnels, charts, cusums, shrinkage, power
         As in `toolkit.evaluation.monitoring.monitor`.
     facts
@@ -61,6 +65,7 @@ class Results:
     cells: pd.DataFrame
     changes: pd.DataFrame
     grades: pd.DataFrame
+    diseases: pd.DataFrame
     risk_models: pd.DataFrame
     risk_terms: pd.DataFrame
     calibration: pd.DataFrame

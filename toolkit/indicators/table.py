@@ -137,8 +137,10 @@ def _sums(frame: pd.DataFrame, one: Indicator, groups: Groups) -> dict[str, np.n
         shared = known & ~np.isnan(share)
         own = np.where(groups.any(shared), groups.sum(share * below, shared), np.nan)
     applicable = groups.any(counted)
-    every = np.where(applicable, groups.sum(below, among & divided), np.nan)
-    return {"cases": y if one.cases is None else of(one.cases), "x": total(above, known), "y": y, "xx": of(one.squares),
+    # of the cases that would count if their row had a reference, `cases` did
+    behind = below if one.cases is None else evaluate(frame, one.cases).to_numpy(float)
+    every = np.where(applicable, groups.sum(behind, among & ~np.isnan(behind)), np.nan)
+    return {"cases": total(behind, known), "x": total(above, known), "y": y, "xx": of(one.squares),
             "xy": of(one.cross), "yy": of(one.squares_below), "all_y": every, "own_y": own,
             "rows": np.where(applicable, groups.sum(counted), np.nan)}  # fmt: skip
 
@@ -165,7 +167,7 @@ def _kinds(
     nothing = np.full(len(groups), np.nan)
     y = np.where(counted, cases, np.where(present, 0.0, np.nan))
     return {"cases": y, "x": np.where(counted, value, np.nan), "y": y, "xx": nothing, "xy": nothing, "yy": nothing,
-            "all_y": np.where(present, cases, np.nan), "own_y": nothing, "rows": np.where(present, 1.0, np.nan)}  # fmt: skip
+            "all_y": np.where(counted, cases, np.nan), "own_y": nothing, "rows": np.where(present, 1.0, np.nan)}  # fmt: skip
 
 
 def _drawn(cases: np.ndarray, of_kind: np.ndarray, drawn: float) -> np.ndarray:
@@ -197,7 +199,7 @@ def finish(cells: pd.DataFrame, one: Declared, confidence: float) -> pd.DataFram
         se, low, high = scale * se, scale * low, scale * high
     why = np.select([value.notna(), cells["rows"].fillna(0) == 0, y == 0], [0, 1, 2], default=3)
     status = pd.Categorical.from_codes(why, dtype=STATUS_TYPE, validate=False)
-    covered = y.fillna(0) / cells["all_y"].where(cells["all_y"] > 0)
+    covered = cases.fillna(0) / cells["all_y"].where(cells["all_y"] > 0)
     return cells.assign(
         n=cases.fillna(0).round().astype("int64"), value=_rounded(value), se=_rounded(se), low=_rounded(low), high=_rounded(high),
         covered=_rounded(covered), own_share=_rounded(cells["own_y"] / y.where(y > 0)), status=status,

@@ -1,32 +1,47 @@
-"""指标手册: generated from the declarations. `python -m toolkit.reporting.handbook --check` fails where it is stale."""
+"""指标手册: generated from the declarations, as a document and as a page of each run.
+
+`python -m toolkit.reporting.handbook --check` fails where the document is stale.
+"""
 
 from __future__ import annotations
 
 import sys
 import textwrap
+from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from toolkit.data.quality import CATALOGUE as RULES
 from toolkit.data.quality import SCOPES
-from toolkit.indicators import CATALOGUE, Count, Declared, Domain
-from toolkit.params import POLICY_SECTIONS, RunParams, json_schema
-from toolkit.reporting.tables import rounded
+from toolkit.evaluation.results import Results
+from toolkit.indicators import CATALOGUE, Declared, Domain
+from toolkit.indicators.diseases import DISEASES
+from toolkit.params import POLICY_SECTIONS, RunParams, json_schema, policies
+from toolkit.reporting.blocks import Block, Heading, Meta, Note, Paragraph, Title
+from toolkit.reporting.html import render
+from toolkit.reporting.sections.front import provenance
+from toolkit.reporting.tables import Column, rounded, table, text
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
+# what a declaration computes, of whatever kind it is
+EXECUTED = (
+    "numerator", "denominator", "cases", "squares", "cross", "squares_below", "of", "at", "among", "applies_to", "own_share",
+)  # fmt: skip
+
+
+def _executed(value: Any) -> str:
+    return value if isinstance(value, str) else repr(value)
+
+
 def facts(one: Declared) -> dict[str, Any]:
     """A declaration as plain data; expressions as they are executed."""
-    executed = (
-        {"distinct": one.of, "among": repr(one.among)}
-        if isinstance(one, Count)
-        else {
-            name: repr(value)
-            for name in ("numerator", "denominator", "squares", "among", "applies_to")
-            if (value := getattr(one, name)) is not None
-        }
-    )
+    given = {f.name: getattr(one, f.name) for f in fields(one)}
+    executed = {name: _executed(given[name]) for name in EXECUTED if given.get(name) is not None}
     source = one.source.title + (f"，{one.source.clause}" if one.source.clause else "")
     return {
         "id": one.id, "name_zh": one.name_zh, "name_en": one.name_en, "domain": one.domain.value, "formula": one.formula,
@@ -55,13 +70,55 @@ def _value(one: Declared) -> str:
     return rounded(one.example.value, max(one.decimals, 3 if one.unit != "组" else 0)) + (one.unit and f" {one.unit}")
 
 
+def chapters() -> Iterator[tuple[str, list[Declared]]]:
+    """Titles with the declarations under them: the domains, then the diseases."""
+    for domain in Domain:
+        if declared := [one for one in CATALOGUE.values() if one.domain is domain]:
+            yield domain.value, declared
+    yield "单病种", list(DISEASES.values())
+
+
+def page(results: Results) -> bytes:
+    """The handbook of one run as HTML: every definition as executed, and the choices under which it was."""
+    blocks: list[Block] = [
+        Title(text="指标手册", subtitle=results.params.title),
+        Paragraph(text="由声明自动生成；表达式是实际执行的表达式，算例同时是程序的检验。"),
+    ]
+    for number, (title, declared) in enumerate(chapters()):
+        blocks.append(Heading(text=title))
+        for place, one in enumerate(declared):
+            blocks += _explained(one, f"example-{number}-{place}")
+    blocks += [Heading(text="本次运行的政策选择"), _pairs(policies(results.params), "policies", "政策选择", "参数", "取值")]
+    if lists := results.facts.get("lists"):
+        blocks += [Heading(text="本次运行所用的目录"), _pairs(tuple(lists.items()), "lists", "目录与对照表", "项目", "所用")]
+    return render(blocks, title="指标手册", provenance=provenance(results)).encode("utf-8")
+
+
+def _explained(one: Declared, id: str) -> list[Block]:
+    f = facts(one)
+    pairs = [("编号", f["id"]), ("计算", f["formula"]), ("来源", f"{f['source']}（{f['standing']}）"), ("方向", f["direction"]),
+             ("单位", f["unit"] or "无"), ("区间", f["interval"])]  # fmt: skip
+    pairs += [("执行", "；".join(f"{k} = {v}" for k, v in f["executed"].items()))]
+    header, *rows = [[cell.strip() for cell in line.split("|")] for line in f["example"]["discharges"].splitlines()]
+    frame = pd.DataFrame(rows, columns=[f"c{i}" for i in range(len(header))])
+    columns = [Column(name=f"c{i}", label=name, format=text) for i, name in enumerate(header)]
+    answer = f"A 院 = {_value(one)}：{f['example']['arithmetic']}"
+    shown = table(frame, columns, id=id, caption=f"算例：{f['name_zh']}", wide=False, note=answer)
+    note: list[Block] = [Note(text=f["note"])] if f["note"] else []
+    return [Heading(text=f"{f['name_zh']}（{f['name_en']}）", level=2), Meta(pairs=tuple(pairs)), *note, shown]
+
+
+def _pairs(pairs: tuple[tuple[str, str], ...], id: str, caption: str, *labels: str) -> Block:
+    frame = pd.DataFrame([dict(zip(("a", "b"), pair, strict=True)) for pair in pairs])
+    columns = [Column(name=n, label=label, format=text) for n, label in zip(("a", "b"), labels, strict=True)]
+    return table(frame, columns, id=id, caption=caption, wide=False)
+
+
 def markdown() -> str:
     """The whole handbook."""
     out = ["# 指标手册", "", "由声明自动生成（`make handbook`），勿手改。表达式是实际执行的表达式。", ""]
-    for domain in Domain:
-        declared = [one for one in CATALOGUE.values() if one.domain is domain]
-        if declared:
-            out += [f"## {domain.value}", ""]
+    for title, declared in chapters():
+        out += [f"## {title}", ""]
         for one in declared:
             f = facts(one)
             out += [f"### {f['name_zh']}（{f['name_en']}，`{f['id']}`）", ""]

@@ -10,6 +10,7 @@ import pandas as pd
 from toolkit.errors import ParameterError
 from toolkit.evaluation.results import Results
 from toolkit.indicators import CATALOGUE
+from toolkit.reporting import handbook
 from toolkit.reporting.disclosure import REPORTS as RELEASED
 from toolkit.reporting.sections.change import projects, unit_changes
 from toolkit.reporting.sections.front import provenance
@@ -21,6 +22,7 @@ from toolkit.running.report import Outcome, ReportJob, report_folder
 from toolkit.running.run_manifest import NOTEBOOKS
 
 HTML = "report.html"
+HANDBOOK = "handbook.html"
 RENDERERS = {HTML: "toolkit.reporting.rendering:html"}
 ABOVE = ".."  # a report's notebook runs, and lies, one folder below its run
 
@@ -68,7 +70,7 @@ def _job(
 
 
 def write_index(results: Results, folder: Path, outcomes: Sequence[Outcome]) -> Path:
-    """The page that links every report of the run; failed ones are named with their reason."""
+    """The page that links every report of the run, and the handbook; failed ones are named with their reason."""
     exists = {o.id for o in outcomes if o.exists}
     primary = results.params.change.primary if results.params.cycles else []
     rows = []
@@ -87,8 +89,9 @@ def write_index(results: Results, folder: Path, outcomes: Sequence[Outcome]) -> 
     )
     page = index(
         frame, provenance=provenance(results), columns=columns, filters=("specialty", "level"), failed=failed,
-        links=[(title, f"{id_}/{HTML}") for id_, title in OF_RUN.items() if id_ in exists],
+        links=[*[(title, f"{id_}/{HTML}") for id_, title in OF_RUN.items() if id_ in exists], ("指标手册", HANDBOOK)],
     )  # fmt: skip
+    write_atomically(folder / HANDBOOK, handbook.page(results))
     path = folder / "index.html"
     write_atomically(path, page.encode("utf-8"))
     return path

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from toolkit.params import RunParams
     from toolkit.running.report import Outcome
 
-INDEX = "index.html"
+INDEX, HANDBOOK = "index.html", "handbook.html"
 NOTEBOOKS = PACKAGE.parent / "notebooks"
 
 
@@ -64,7 +64,7 @@ def write_run_manifest(results: Results, folder: Path, outcomes: Sequence[Outcom
         "key": digest(canonical(identity)), "identity": identity,
         "evaluation": evaluation["key"], "tables": evaluation["tables"],
         "references": results.facts.get("references", {}),
-        "pages": {INDEX: file_hash(folder / INDEX)},
+        "pages": {name: file_hash(folder / name) for name in (INDEX, HANDBOOK)},
         "reports": {o.id: _report(folder / o.id) for o in outcomes if o.exists},
         "unfinished": {o.id: o.reason for o in outcomes if not o.exists},
     }  # fmt: skip

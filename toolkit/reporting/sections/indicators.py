@@ -12,6 +12,7 @@ from toolkit.reporting.sections.front import chapter
 from toolkit.reporting.tables import Column, count, decimal, table, text
 from toolkit.reporting.values import POOLED, label, number, with_limits
 
+ACROSS = 6  # indicators beside each other
 LEVELS = "当期参照：每一年以本年的参照计算，用于看水平和排名，不用于前后比较。"
 
 
@@ -41,19 +42,22 @@ def by_specialty(results: Results) -> Blocks:
     blocks: list[Block] = chapter("各专科", f"{results.periods[period]}，全区域各机构合并。{LEVELS}")
     for domain in Domain:
         of_domain = [i for i, one in CATALOGUE.items() if one.domain is domain and _any(cells[cells["indicator"] == i])]
-        if of_domain:
+        for part in range(0, len(of_domain), ACROSS):
+            shown = of_domain[part : part + ACROSS]
             rows = [
-                {"name": s.name_zh, **{i: _value(cells[cells["specialty"] == s.id], i, period) for i in of_domain}}
+                {"name": s.name_zh, **{i: _value(cells[cells["specialty"] == s.id], i, period) for i in shown}}
                 for s in results.params.specialties
             ]
             columns = [Column(name="name", label="专科", format=text)]
-            columns += [Column(name=i, label=label(i, results.currency), format=text, align="right") for i in of_domain]
+            columns += [Column(name=i, label=label(i, results.currency), format=text, align="right") for i in shown]
+            id_ = f"specialty-{domain.name.lower()}"
+            more = f"（{part // ACROSS + 1}）" if len(of_domain) > ACROSS else ""
             blocks.append(
                 table(
                     pd.DataFrame(rows),
                     columns,
-                    id=f"specialty-{domain.name.lower()}",
-                    caption=f"各专科：{domain.value}",
+                    id=f"{id_}-{part // ACROSS + 1}" if part else id_,
+                    caption=f"各专科：{domain.value}{more}",
                 )
             )
     return Blocks(*blocks)
@@ -153,7 +157,16 @@ def definitions(results: Results, ids: list[str] | None = None) -> Blocks:
     )
     columns = [Column(name="name", label="指标", format=text), Column(name="formula", label="计算", format=text),
                Column(name="direction", label="方向", format=text), Column(name="note", label="说明", format=text)]  # fmt: skip
-    return Blocks(Heading(text="指标说明"), table(rows, columns, id="definitions", caption="指标的计算与方向"))
+    return Blocks(
+        Heading(text="指标说明"), table(rows, columns, id="definitions", caption="指标的计算与方向"), *lists(results)
+    )
+
+
+def lists(results: Results) -> list[Block]:
+    """Which code lists and tables the numbers rest on, and what stands in where the run has none."""
+    rows = pd.DataFrame([{"what": what, "used": used} for what, used in results.facts["lists"].items()])
+    columns = [Column(name="what", label="项目", format=text), Column(name="used", label="本次运行所用", format=text)]
+    return [table(rows, columns, id="lists", caption="目录与对照表")]
 
 
 def _cells(results: Results, level: str, basis: str = "contemporaneous") -> pd.DataFrame:
