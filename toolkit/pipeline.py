@@ -21,8 +21,8 @@ from toolkit.data.derived import facts_of, read_lists
 from toolkit.data.diseases import disease_sums, read_diseases
 from toolkit.data.formats import FormatMap, format_map
 from toolkit.data.identity import Key, run_key
-from toolkit.data.quality import SCOPES
 from toolkit.data.quality import CATALOGUE as RULES
+from toolkit.data.quality import SCOPES
 from toolkit.data.registry import from_codes, read_registry
 from toolkit.engine import connect
 from toolkit.errors import InputError, ParameterError
@@ -305,7 +305,7 @@ def all_changes(cells: pd.DataFrame, units: pd.DataFrame, params: RunParams) -> 
     changes = pd.concat(parts, ignore_index=True)
     # what cannot be tested (totals, distinct counts) is described, never judged
     directions = {i: one.direction if inferential(one) else Direction.NEUTRAL for i, one in CATALOGUE.items()}
-    changes["verdict"] = verdicts(changes, directions, params.change)
+    changes[["verdict", "reason"]] = verdicts(changes, directions, params.change)
     first = ["level", "hospital", "specialty", "indicator"]
     return changes[[*first, *[c for c in changes if c not in first]]].sort_values(first, ignore_index=True)
 
@@ -313,7 +313,7 @@ def all_changes(cells: pd.DataFrame, units: pd.DataFrame, params: RunParams) -> 
 def _no_changes() -> pd.DataFrame:
     from toolkit.models.base import COLUMNS
 
-    return pd.DataFrame(columns=["level", "hospital", "specialty", "indicator", *COLUMNS, "before", "after", "verdict"])
+    return pd.DataFrame(columns=["level", "hospital", "specialty", "indicator", *COLUMNS, "before", "after", "verdict", "reason"])
 
 
 def with_synthetic(params: RunParams, folder: Path) -> RunParams:
