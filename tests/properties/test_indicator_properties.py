@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from toolkit import cube as cubes
-from toolkit.indicators import CATALOGUE, Count, Distribution, Indicator
+from toolkit.indicators import CATALOGUE, Count, Distribution, Indicator, Rarefied
 from toolkit.indicators.table import collect, roll_up
 from toolkit.reference import attach
 
@@ -26,7 +27,11 @@ discharge = st.fixed_dictionaries({
     "cost_fen": st.one_of(st.integers(500, 10**7).map(str), st.sampled_from(EXTREME)),
     "los_days": st.one_of(st.integers(1, 62).map(str), st.just("")), "died": st.sampled_from(["true", "false", "false", ""]),
     "surgical": st.sampled_from(["true", "false", ""]), "surgery_level": st.sampled_from(["1", "2", "3", "4", ""]),
-    "drg_weight": st.sampled_from(["0.5", "1.25", ""]),
+    "drg_weight": st.sampled_from(["0.5", "1.25", ""]), "exit_mode": st.sampled_from(["1", "2", "3", "4", "5", ""]),
+    "admission_route": st.sampled_from(["1", "2", "3", ""]), "minimally_invasive": st.sampled_from(["true", "false", ""]),
+    "complication": st.sampled_from(["true", "false", ""]), "rescues": st.sampled_from(["0", "3", ""]),
+    "successful_rescues": st.sampled_from(["0", "2", ""]), "drug_fen": st.sampled_from(["0", "300", "10000000", ""]),
+    "material_fen": st.sampled_from(["0", "200", ""]), "residence": st.sampled_from(["990102", "990103", "980101", ""]),
 })  # fmt: skip
 many = st.lists(discharge, min_size=5, max_size=40)
 
@@ -34,11 +39,13 @@ many = st.lists(discharge, min_size=5, max_size=40)
 def frame_of(given_rows: list[dict]) -> pd.DataFrame:
     frame = pd.DataFrame([{**rows.DEFAULTS, **row} for row in given_rows])
     return frame.assign(tier=frame["hospital"].map({"A": "市", "B": "市", "C": "县"}),
-                        level_group=frame["hospital"].map({"A": "三级", "B": "二级", "C": "二级"}))  # fmt: skip
+                        level_group=frame["hospital"].map({"A": "三级", "B": "二级", "C": "二级"}),
+                        county=frame["hospital"].map({"A": "990102", "B": "990103", "C": ""}))  # fmt: skip
 
 
 def params(trim: str = "iqr"):
-    return rows.params(cycles=rows.CYCLES, trimming={"method": trim, "frozen": "same"})
+    few = {"rarefied_at": 3}
+    return rows.params(cycles=rows.CYCLES, trimming={"method": trim, "frozen": "same"}, indicators=few)
 
 
 def cells_of(
@@ -47,7 +54,7 @@ def cells_of(
     hospitals = pd.DataFrame({"code": list("ABC"), "level_group": ["三级", "二级", "二级"], "tier": ["市", "市", "县"]})
     referenced = attach(cube, params(trim), hospitals, basis)
     referenced.frame["region"] = ""
-    return collect(referenced, CATALOGUE.values(), by)
+    return collect(referenced, CATALOGUE.values(), by, policy=params(trim).indicators)
 
 
 def same(
@@ -91,7 +98,8 @@ def test_every_discharge_twice_doubles_both_sums_and_leaves_the_value(engine, gi
     two = cells_of(engine.cube(frame_of(given_rows * 2), params("none")), ["hospital"], trim="none")
     ratios = one["indicator"].isin([i for i, d in INDICATORS.items() if d.denominator is not None])
     same(one[ratios].assign(x=one["x"] * 2, y=one["y"] * 2), two[ratios], ("x", "y", "value"))
-    totals = one["indicator"] == "volume"
+    # 2 N cases of every kind hold as many kinds; a draw of as many cases as before finds more of them
+    totals = one["indicator"].isin([i for i, d in INDICATORS.items() if d.denominator is None])
     same(one[totals].assign(value=one["value"] * 2), two[totals], ("value",))
 
 
@@ -103,7 +111,15 @@ def test_costs_k_times_as_high_leave_index_and_case_mix(engine, given_rows, k):
         return
     more = [{**row, "cost_fen": str(k * int(row["cost_fen"]))} for row in given_rows]
     one, two = (cells_of(engine.cube(frame_of(r), params()), ["hospital"]) for r in (given_rows, more))
-    for id_, factor in (("cost_index", 1), ("cmi", 1), ("los_index", 1), ("mean_cost", k)):
+    kept = (
+        ("cost_index", 1),
+        ("cmi", 1),
+        ("los_index", 1),
+        ("mean_cost", k),
+        ("cost_ratio", 1),
+        ("cost_per_weight", k),
+    )
+    for id_, factor in kept:
         a, b = (cells[cells["indicator"] == id_] for cells in (one, two))
         same(a.assign(value=a["value"] * factor), b, ("value",))
 
@@ -112,7 +128,10 @@ LACKING = [
     ({"cost_fen": ""}, ("cost_index", "mean_cost")), ({"los_days": ""}, ("los_index", "mean_los")), ({"died": ""}, ("mortality",)),
     ({"drg": ""}, ("cost_index", "los_index", "cmi", "drg_count")), ({"surgical": "true", "surgery_level": ""},
      ("level4_share", "level34_share")),
-    ({"surgical": ""}, ("level4_share", "level34_share")),
+    ({"surgical": "", "surgery_level": ""}, ("level4_share", "level34_share", "complication_share")),
+    ({"exit_mode": ""}, ("against_advice_share", "transfers_out")), ({"admission_route": ""}, ("transfers_in",)),
+    ({"residence": ""}, ("outside_county_share", "outside_city_share")), ({"rescues": ""}, ("rescue_success",)),
+    ({"drug_fen": ""}, ("drug_share", "material_share")), ({"cost_fen": ""}, ("cost_ratio", "cost_per_weight", "drug_share")),
 ]  # fmt: skip
 
 
@@ -124,6 +143,8 @@ def test_a_discharge_that_lacks_a_needed_field_changes_neither_sum(engine, given
     one, two = (
         cells_of(engine.cube(frame_of(r), params("none")), ["hospital"], trim="none") for r in (given_rows, more)
     )
+    if "cost_fen" in values:
+        ids = tuple(i for i in ids if i != "cost_per_weight")  # the case still counts in the mean cost of all
     if "cost_fen" not in values:  # weights and references come from costs: an extra cost may move the case mix
         ids = tuple(i for i in ids if i != "cmi" or values.get("drg") == "")
     for id_ in ids:
@@ -152,7 +173,16 @@ def test_a_value_is_finite_or_missing_with_its_status(engine, given_rows, basis)
 
 def typed(frame: pd.DataFrame) -> pd.DataFrame:
     t = frame.copy()
-    for name in ("cost_fen", "los_days", "surgery_level", "year"):
+    for name in (
+        "cost_fen",
+        "los_days",
+        "surgery_level",
+        "year",
+        "drug_fen",
+        "material_fen",
+        "rescues",
+        "successful_rescues",
+    ):
         t[name] = pd.to_numeric(t[name])
     t["drg"] = t["drg"].where(~t["drg"].isin(["", "0000"]))
     t["cycle"] = np.where(t["year"] <= 2021, "before", "after")
@@ -184,7 +214,9 @@ def second_way(t: pd.DataFrame, basis: str) -> dict[str, pd.Series]:
     found["mean_cost"] = t.groupby("hospital")["cost"].mean() / 100
     found["mean_los"] = t.groupby("hospital")["los"].mean()
     found["mortality"] = 100 * t.groupby("hospital")["dead"].mean()
-    operated = t[(t["department"] == "D1") & (t["surgical"] == "true") & t["surgery_level"].notna()]
+    # a level says that there was an operation, also where the flag denies it
+    levelled = (t["surgical"] == "true") | ((t["surgical"] == "false") & (t["surgery_level"] > 0))
+    operated = t[(t["department"] == "D1") & levelled & t["surgery_level"].notna()]
     city = operated[operated["tier"] == "市"]
     county = operated[operated["tier"] == "县"]
     found["level4_share"] = 100 * (city["surgery_level"] == 4).groupby(city["hospital"]).mean()
@@ -199,6 +231,9 @@ def second_way(t: pd.DataFrame, basis: str) -> dict[str, pd.Series]:
         grade = z.map(lambda v: math.nan if math.isnan(v) else 1 + (v >= -1) + (v >= 0) + (v >= 1))
         rows_of = t["cycle"] == cycle if basis == "contemporaneous" else slice(None)
         t.loc[rows_of, "grade"] = t.loc[rows_of, "drg"].map(grade)
+    found |= further(t, base, weight, time)
+    high = t[t["grade"] == 4]
+    found["high_risk_survival"] = 100 * (1 - high.groupby("hospital")["dead"].mean())
     for id_, grades in (
         ("low_risk_mortality", [1]),
         ("mid_low_risk_mortality", [2]),
@@ -207,6 +242,85 @@ def second_way(t: pd.DataFrame, basis: str) -> dict[str, pd.Series]:
         mine = t[t["grade"].isin(grades)]
         found[id_] = 100 * mine.groupby("hospital")["dead"].mean()
     return found
+
+
+def further(t: pd.DataFrame, base: pd.DataFrame, weight: pd.DataFrame, time: list[str]) -> dict[str, pd.Series]:
+    """What is neither a mean against a reference nor a risk grade."""
+    found: dict[str, pd.Series] = {}
+    t = t.merge(weight[["drg", *time, "weight"]], on=["drg", *time], how="left")
+    mean = {
+        name: base.dropna(subset="drg").groupby(["drg", *time])[name].mean().rename(f"ref_{name}").reset_index()
+        for name in ("cost", "los")
+    }
+    # the reference of deaths is the whole cycle: a year holds too few
+    window = ["cycle"] if time else []
+    deaths = base.dropna(subset="drg").groupby(["drg", *window])["dead"].mean().rename("ref_dead").reset_index()
+    for table, keys in ((mean["cost"], time), (mean["los"], time), (deaths, window)):
+        t = t.merge(table, on=["drg", *keys], how="left")
+    hospital, grouped = t["hospital"], t["drg"].notna()
+
+    def share(flag: pd.Series, of: pd.Series) -> pd.Series:
+        return 100 * flag[of].astype(float).groupby(hospital[of]).mean()
+
+    def total(values: pd.Series, of: pd.Series) -> pd.Series:
+        return values[of].groupby(hospital[of]).sum()
+
+    found["grouped_share"] = share(grouped, grouped | True)
+    weighted = grouped & t["weight"].notna()
+    found["total_weight"] = total(t["weight"], weighted)
+    found["heavy_share"] = share(t["weight"] >= 2, weighted)
+    found["drg_count_rarefied"] = pd.Series(
+        {
+            h: rarefied(part["drg"].value_counts().tolist(), 3)
+            for h, part in t[grouped].groupby("hospital")
+            if len(part) >= 3
+        }
+    )
+    for name in ("cost", "los"):
+        known = grouped & t[name].notna() & t[f"ref_{name}"].notna()
+        found[f"{name}_ratio"] = total(t[name], known) / total(t[f"ref_{name}"], known)
+        known = weighted & t[name].notna()
+        found[f"{name}_per_weight"] = total(t[name], known) / total(t["weight"], known) / (100 if name == "cost" else 1)
+    parts = t["cost"].notna()
+    for name in ("drug_fen", "material_fen"):
+        parts &= t[name].between(0, t["cost"])
+    for id_, name in (("drug_share", "drug_fen"), ("material_share", "material_fen")):
+        found[id_] = 100 * total(t[name], parts) / total(t["cost"], parts)
+    surgical = (t["department"] == "D1") & (t["surgical"] == "true")
+    named = surgical & (t["minimally_invasive"] != "")
+    found["minimally_invasive_share"] = share(t["minimally_invasive"] == "true", named)
+    asked = surgical & (t["admission_route"] == "2") & (t["complication"] != "")
+    found["complication_share"] = share(t["complication"] == "true", asked)
+    known = grouped & t["dead"].notna() & t["ref_dead"].notna()
+    expected = total(t["ref_dead"], known)
+    found["mortality_ratio"] = total(t["dead"], known) / expected.where(expected > 0)
+    left = t["exit_mode"] != ""
+    found["against_advice_share"] = share(t["exit_mode"] == "4", left)
+    found["transfers_out"] = total(t["exit_mode"].isin(["2", "3"]).astype(float), left)
+    came = t["admission_route"] != ""
+    found["transfers_in"] = total((t["admission_route"] == "3").astype(float), came)
+    rescued = (t["successful_rescues"] <= t["rescues"]) & (t["rescues"] > 0)
+    found["rescue_success"] = 100 * total(t["successful_rescues"], rescued) / total(t["rescues"], rescued)
+    heavy = t["weight"] >= 2
+    found["emergency_heavy"] = total((t["admission_route"] == "1").astype(float), heavy)
+    found["emergency_heavy_survival"] = share(1 - t["dead"], heavy & (t["admission_route"] == "1") & t["dead"].notna())
+    home = t["residence"] != ""
+    found["residence_resolved_share"] = share(home, home | True)
+    placed = home & (t["county"] != "")
+    found["outside_county_share"] = share(t["residence"] != t["county"], placed)
+    found["outside_city_share"] = share(t["residence"].str[:4] != t["county"].str[:4], placed)
+    found["readmission_share"] = pd.Series(dtype=float)  # these rows have no dates: tests/unit/data/test_readmission.py
+    return found
+
+
+def rarefied(counts: list[int], drawn: int) -> float:
+    """Kinds in a draw, averaged over all draws: every set of cases is looked at."""
+    cases = [kind for kind, n in enumerate(counts) for _ in range(n)]
+    if len(cases) > 12:  # too many sets: by counting those without the kind
+        whole = math.comb(len(cases), drawn)
+        return sum(1 - math.comb(len(cases) - n, drawn) / whole for n in counts)
+    sets = list(combinations(cases, drawn))
+    return sum(len(set(one)) for one in sets) / len(sets)
 
 
 @pytest.mark.parametrize("basis", cubes.BASES)
@@ -220,6 +334,11 @@ def test_every_indicator_equals_its_second_way(engine, basis, seed):
         "cost_fen": rng.choice(["", "499", *map(str, rng.integers(500, 10**6, 8))]),
         "los_days": rng.choice(["", "61", *map(str, rng.integers(1, 60, 8))]), "died": rng.choice(["true", "", *["false"] * 8]),
         "surgical": rng.choice(["true", "true", "false", ""]), "surgery_level": rng.choice(["1", "2", "3", "4", ""]),
+        "exit_mode": rng.choice(["1", "1", "2", "3", "4", ""]), "admission_route": rng.choice(["1", "2", "2", "3", ""]),
+        "minimally_invasive": rng.choice(["true", "false", ""]), "complication": rng.choice(["true", "false", "false", ""]),
+        "rescues": rng.choice(["0", "2", "5", ""]), "successful_rescues": rng.choice(["0", "1", "2", ""]),
+        "drug_fen": rng.choice(["", "0", "400", "90000"]), "material_fen": rng.choice(["", "10", "300"]),
+        "residence": rng.choice(["990102", "990103", "980101", ""]),
     } for _ in range(n)])  # fmt: skip
     cells = cells_of(engine.cube(frame, params("none")), ["hospital"], basis, trim="none")
     wanted = second_way(typed(frame), basis)
@@ -238,5 +357,8 @@ def test_the_catalogue_is_whole():
     kinds = {one.distribution for one in INDICATORS.values()}
     assert kinds == {None, *Distribution}
     for one in INDICATORS.values():
-        assert (one.squares is not None) == (one.distribution is Distribution.MEAN), one.id
-    assert all(isinstance(one, (Indicator, Count)) for one in CATALOGUE.values())
+        several = one.distribution in (Distribution.MEAN, Distribution.RATIO)
+        assert (one.squares is not None) == several, one.id
+        ratio = one.distribution is Distribution.RATIO
+        assert (one.cross is not None) == (one.squares_below is not None) == ratio, one.id
+    assert all(isinstance(one, (Indicator, Count, Rarefied)) for one in CATALOGUE.values())

@@ -42,7 +42,7 @@ _surgery = _.surgical.fill_null(False) & _.surgery_usable
 _emergency = _.admission_route == "1"
 # a part above the whole, or below nothing, is a fault of the record: it leaves both sums
 _itemised = _.cost_usable & _.drug_fen.between(0, _.cost_fen) & _.material_fen.between(0, _.cost_fen)
-_rescued = _.rescues.notnull() & _.successful_rescues.notnull()
+_rescued = _.successful_rescues.between(0, _.rescues)
 
 
 def _of_operations(basis: str, level: Any, minimal: Any, complication: Any) -> tuple[Measure, ...]:
