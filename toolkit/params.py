@@ -159,6 +159,7 @@ class Project(Section):
     hospital: Text = Field(title="医疗机构代码")
     specialty: Id = Field(title="专科编号")
     level: Literal["国家", "省", "市", "县"] = Field("市", title="项目级别")
+    start: int | None = Field(None, title="起始年", ge=1990, le=2100, description="where it is not the first year of the cycle")
 
 
 class ReferencePolicy(Section):

@@ -26,6 +26,7 @@ from toolkit.data.quality import SCOPES
 from toolkit.data.registry import from_codes, read_registry
 from toolkit.engine import connect
 from toolkit.errors import InputError, ParameterError
+from toolkit.evaluation.effects import change_effects
 from toolkit.evaluation.monitoring import at_months, monitor
 from toolkit.evaluation.results import RESULTS, Results, load, save
 from toolkit.evaluation.verdict import verdicts
@@ -140,6 +141,7 @@ def _evaluate(params: RunParams, form: FormatMap, work: Path, key: Key, progress
     diseases = disease_cells(disease_cube, registry, params)
     changes = all_changes(cells, units, params) if params.cycles else _no_changes()
     months = at_months(by_month[0], referenced["frozen"], params, registry) if by_month else None
+    effects = change_effects(cells, units, params, registry, months)
     monitoring = monitor(cells, units, deaths, params, monthly=months, monthly_deaths=by_month[1] if by_month else None)
     facts = {
         "format": form.title, "grouping": form.grouping, "not_applicable": dict(intake.not_applicable),
@@ -160,7 +162,7 @@ def _evaluate(params: RunParams, form: FormatMap, work: Path, key: Key, progress
     return Results(
         params=params, hospitals=registry, files=intake.files, accounts=intake.accounts, monthly=monthly, cube=cube,
         units=units, cells=cells, changes=changes, grades=grades, diseases=diseases, facts=facts,
-        **monitoring,
+        **monitoring, **effects,
     )  # fmt: skip
 
 

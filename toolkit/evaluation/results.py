@@ -11,12 +11,13 @@ from typing import Any
 import pandas as pd
 
 from toolkit.errors import RunError
+from toolkit.evaluation.effects import TABLES as EFFECT_TABLES
 from toolkit.evaluation.monitoring import TABLES as MONITORING_TABLES
 from toolkit.params import RunParams
 
 TABLES = (
     "hospitals", "files", "accounts", "monthly", "cube", "units", "cells", "changes", "grades", "diseases",
-    *MONITORING_TABLES,
+    *MONITORING_TABLES, *EFFECT_TABLES,
 )  # fmt: skip
 RESULTS = "results"  # folder of a run that holds them
 FACTS, PARAMETERS = "facts.json", "parameters.json"
@@ -51,6 +52,8 @@ class Results:
         `toolkit.indicators.table`, for the indicators of `toolkit.indicators.diseases`.
     risk_models, risk_terms, calibration, expected, funnels, charts, cusums, shrinkage, power
         As in `toolkit.evaluation.monitoring.monitor`.
+    effects, event_study, comparison_units, regression_to_mean, synthetic_weights, segments
+        As in `toolkit.evaluation.effects.change_effects`.
     facts
         What is no table: format, grouping, rules, scopes, not_applicable, insufficient, data_hash, parameter_hash, synthetic.
     """
@@ -75,6 +78,12 @@ class Results:
     cusums: pd.DataFrame
     shrinkage: pd.DataFrame
     power: pd.DataFrame
+    effects: pd.DataFrame
+    event_study: pd.DataFrame
+    comparison_units: pd.DataFrame
+    regression_to_mean: pd.DataFrame
+    synthetic_weights: pd.DataFrame
+    segments: pd.DataFrame
     facts: Mapping[str, Any] = field(default_factory=dict)
 
     @property

@@ -183,9 +183,8 @@ def _rare(study: Study, projects: np.ndarray, compared: Comparisons, before: Sid
         error = np.sqrt(dispersion * spare / (above * below))
         own = np.log(d1 / n1) - np.log(d0 / n0)
     a, b = d1[projects] / dispersion + 0.5, d0[projects] / dispersion + 0.5
-    exposure = np.log(
-        n0[projects] / n1[projects], out=np.full(len(projects), np.nan), where=(n0 > 0)[projects] & (n1 > 0)[projects]
-    )
+    with np.errstate(all="ignore"):
+        exposure = np.log(n0[projects] / n1[projects])
     known = np.isfinite(common) & np.isfinite(exposure) & (d0 + d1 > 0)[projects]
 
     def ends(tail: np.ndarray | float) -> tuple[np.ndarray, np.ndarray]:

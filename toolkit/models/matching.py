@@ -20,6 +20,9 @@ from scipy import stats
 from toolkit.models.base import Study
 from toolkit.models.panel import Comparisons, Panel, Side
 
+EXPECTED = ["hospital", "specialty", "indicator", "observed", "deviation", "common", "expected", "expected_low", "expected_high",
+            "matched", "n_matched", "n_regression", "warnings"]  # fmt: skip
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Baseline:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -46,6 +46,7 @@ class Panel:
     xy: np.ndarray
     yy: np.ndarray
     n: np.ndarray
+    _overs: dict[bytes, Side] = field(default_factory=dict, init=False, repr=False)
 
     @cached_property
     def yearly(self) -> Side:
@@ -54,7 +55,10 @@ class Panel:
 
     def over(self, years: np.ndarray) -> Side:
         """Every unit over the years that are true in `years`, sums added first; shape (units,)."""
-        return self._side({c: getattr(self, c)[:, years].sum(axis=1) for c in SUMS})
+        key = years.tobytes()
+        if key not in self._overs:  # asked for once a project
+            self._overs[key] = self._side({c: getattr(self, c)[:, years].sum(axis=1) for c in SUMS})
+        return self._overs[key]
 
     def _side(self, of: Mapping[str, np.ndarray]) -> Side:
         kind, x, y, n = self.study.distribution(self.indicator), of["x"], of["y"], of["n"]

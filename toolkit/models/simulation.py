@@ -17,8 +17,7 @@ import pandas as pd
 from toolkit.data.synthetic import Settings, world
 from toolkit.data.synthetic.region import activity
 from toolkit.data.synthetic.specialties import SPECIALTIES
-from toolkit.indicators import CATALOGUE
-from toolkit.indicators.table import finish
+from toolkit.indicators import CATALOGUE, Distribution
 
 # SD of the log of a stay's value against its DRG's mean, as in cells of generated regions (the spread of DRGs in it)
 COST_SD, LOS_SD, WEIGHT_SD = 0.50, 0.505, 0.62
@@ -205,18 +204,26 @@ def _cells(
 ) -> pd.DataFrame:
     periods = [*map(str, years), "before", "after"]
     parts = []
-    for name, (x, xx, y) in sums.items():
-        columns = {}
-        for column, values in (("x", x), ("xx", xx), ("y", y)):
+    for name, sums_of in sums.items():
+        one, columns = CATALOGUE[name], {}
+        for column, values in zip(("x", "xx", "y"), sums_of, strict=True):
             cycles = [values[:, ~after].sum(axis=1), values[:, after].sum(axis=1)]
             columns[column] = np.column_stack([values, *cycles]).ravel()
-        frame = pd.DataFrame(columns)
-        frame = frame.where(frame["y"] > 0).assign(all_y=frame["y"], own_y=np.nan, rows=1.0)
-        parts.append(finish(frame, CATALOGUE[name], 0.95).assign(indicator=name))
-    cells = pd.concat(parts, ignore_index=True)
+        x, xx, y = columns.values()
+        # as `toolkit.indicators.table.finish`, without the limits, which no method reads and which take the longest
+        with np.errstate(invalid="ignore", divide="ignore"):
+            ratio = np.where(y > 0, x / y, np.nan)
+            variance = {
+                Distribution.MEAN: np.where(y > 1, (xx - x * ratio) / (y - 1) / y, np.nan),
+                Distribution.PROPORTION: ratio * (1 - ratio) / y, Distribution.RARE: x / y**2,
+            }[one.distribution]  # fmt: skip
+            se = np.sqrt(np.maximum(variance, 0))
+        missing = np.where(y > 0, 1.0, np.nan)
+        parts.append({
+            "indicator": np.full(len(x), name, dtype=object), "n": y.astype("int64"), "x": x * missing, "y": y * missing,
+            "xx": xx * missing, "value": one.scale * ratio, "se": one.scale * se,
+        })  # fmt: skip
+    cells = pd.DataFrame({c: np.concatenate([part[c] for part in parts]) for c in parts[0]})
     row = np.tile(np.repeat(np.arange(len(units)), len(periods)), len(parts))
-    cells["period"] = np.tile(periods, len(units) * len(parts))
-    for name in ("hospital", "specialty"):
-        cells[name] = units[name].to_numpy()[row]
-    keys = ["hospital", "specialty", "period", "indicator"]
-    return cells[[*keys, "n", "x", "y", "xx", "value", "se", "low", "high", "status"]]
+    keys = {name: units[name].to_numpy(object)[row] for name in ("hospital", "specialty")}
+    return cells.assign(**keys, period=np.tile(np.array(periods, dtype=object), len(units) * len(parts)))

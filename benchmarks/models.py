@@ -1,0 +1,100 @@
+"""Models of change: size, coverage and power over simulated regions, and time on a province (合成数据)."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.measuring import RESULTS, commit, facts
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+REPLICATIONS, FEWER = 1000, 200  # regions: of the first world, with 12 projects each; of the others
+NAIVE = ("two_period_ratio", "two_period_years")
+PROJECTS, HOSPITALS, DISCHARGES = 1000, 300, 6_000_000
+# ids that copies of the simulated indicators stand under, so that a province has ten
+COPIES = {"cost_index": "mean_cost", "los_index": "mean_los", "cmi": "cost_per_weight", "level4_share": "level34_share",
+          "mortality": "low_risk_mortality"}  # fmt: skip
+
+
+def worlds() -> dict[str, Any]:
+    """What is varied: size of the units, persistence of their shocks, selection."""
+    from toolkit.data.synthetic import Settings
+    from toolkit.models.simulation import World
+
+    return {
+        "150,000 discharges, merit": World(),
+        "600,000 discharges, merit": World(settings=Settings(discharges=600_000)),
+        "600,000 discharges, merit, persistent shocks (0.5)": World(
+            settings=Settings(discharges=600_000), persistence=0.5
+        ),
+        "150,000 discharges, by lot": World(settings=Settings(selection="random")),
+    }
+
+
+def run(_size: int, _runs: int) -> None:
+    """Everything; about a quarter of an hour on two cores."""
+    import numpy as np
+    import pandas as pd
+
+    from toolkit.models import METHODS, RECOMMENDED
+    from toolkit.models.bench import bench
+
+    jobs = os.cpu_count() or 1
+    tables: dict[str, pd.DataFrame] = {}
+    for number, (name, world) in enumerate(worlds().items()):
+        tables[name] = bench(world, [*NAIVE, RECOMMENDED], FEWER if number else REPLICATIONS, jobs=jobs)
+        _print(name, tables[name])
+    others = [m for m in METHODS if m not in (*NAIVE, RECOMMENDED)]
+    name = next(iter(worlds()))
+    tables[f"{name}: other methods"] = bench(worlds()[name], others, FEWER, jobs=jobs)
+    _print("other methods", tables[f"{name}: other methods"])
+    seconds = speed()
+    rounded = {
+        k: json.loads(t.replace([np.inf, -np.inf], np.nan).round(5).to_json(orient="records"))
+        for k, t in tables.items()
+    }
+    _store({"simulation": rounded, "province": seconds})
+    print(pd.Series(seconds))
+
+
+def _print(name: str, table: pd.DataFrame) -> None:
+    print(f"\n{name}\n{table.round(4).to_string(index=False)}", flush=True)
+
+
+def speed() -> dict[str, Any]:
+    """Seconds of every method for 1,000 projects × 10 indicators, one process."""
+    import pandas as pd
+
+    from toolkit.data.synthetic import Settings
+    from toolkit.indicators import CATALOGUE
+    from toolkit.models import METHODS, Study
+    from toolkit.models.simulation import World, simulate
+    from toolkit.params import Years
+
+    region = simulate(World(settings=Settings(hospitals=HOSPITALS, discharges=DISCHARGES, projects=PROJECTS)), 1)
+    copies = region.cells.assign(indicator=region.cells["indicator"].map(COPIES))
+    cells = pd.concat([region.cells, copies], ignore_index=True)
+    study = Study(
+        indicators={i: CATALOGUE[i] for i in CATALOGUE if i in {*COPIES, *COPIES.values()}}, units=region.units,
+        before=Years(first=2019, last=2021), after=Years(first=2022, last=2024),
+    )  # fmt: skip
+    found: dict[str, Any] = {
+        "units": len(region.units), "projects": int((region.units["start"] > 0).sum()), "indicators": len(study.indicators),
+        "cells": len(cells), "seconds": {},
+    }  # fmt: skip
+    for name, method in METHODS.items():
+        begun = time.perf_counter()
+        method.estimate(cells, study)
+        found["seconds"][name] = round(time.perf_counter() - begun, 2)
+    found["total"] = round(sum(found["seconds"].values()), 2)
+    return found
+
+
+def _store(content: dict[str, Any]) -> None:
+    RESULTS.mkdir(exist_ok=True)
+    content = {"benchmark": "models", "commit": commit(), "machine": facts(), **content}
+    (RESULTS / "models.json").write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")

@@ -1,0 +1,130 @@
+"""The declared methods of change on one run: estimates side by side, adjusted for their number, and what explains them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import pandas as pd
+
+from toolkit.errors import ParameterError, nearest
+from toolkit.indicators import CATALOGUE
+from toolkit.indicators.table import collect
+from toolkit.models import METHODS, Study, inferential
+from toolkit.models.base import COLUMNS, KEYS, nothing
+from toolkit.models.event_study import PATH
+from toolkit.models.matching import EXPECTED
+from toolkit.models.multiplicity import adjusted
+from toolkit.models.segmented import TERMS
+from toolkit.models.synthetic_control import WEIGHTS
+from toolkit.params import RunParams
+from toolkit.reference import Referenced
+
+PRETREND = ["pretrend_f", "pretrend_df", "pretrend_p"]
+EFFECTS = [*KEYS, *COLUMNS, "role", "p_adjusted", *PRETREND]
+EMPTY: dict[str, list[str]] = {
+    "effects": EFFECTS, "event_study": PATH, "comparison_units": ["hospital", "specialty", "indicator", "comparison"],
+    "regression_to_mean": EXPECTED, "synthetic_weights": WEIGHTS, "segments": TERMS,
+}  # fmt: skip
+TABLES = tuple(EMPTY)
+
+
+def change_effects(
+    cells: pd.DataFrame,
+    units: pd.DataFrame,
+    params: RunParams,
+    hospitals: pd.DataFrame,
+    monthly: Referenced | None = None,
+) -> dict[str, pd.DataFrame]:
+    """Every table of the methods of change, by name; empty for a run of one span.
+
+    Parameters
+    ----------
+    cells, units, hospitals
+        As in `Results`.
+    monthly
+        The cube by month of the units that have a project, on the frozen basis; None where the source has no months.
+
+    Returns
+    -------
+    dict
+        `effects`: one row per level (`unit`: a project by itself; `region`: all projects together), hospital, specialty, indicator
+        and method: the columns of `Change`, `role` (主要/次要), `p_adjusted`, and for the event study `pretrend_f, pretrend_df,
+        pretrend_p`.
+        `event_study`, `comparison_units`, `regression_to_mean`, `synthetic_weights`, `segments`: as the methods of
+        `toolkit.models.COMPANIONS` describe them.
+
+    Raises
+    ------
+    ParameterError
+        A method that does not exist.
+    """
+    check_methods(params.change.methods)
+    tables: dict[str, list[pd.DataFrame]] = {name: [] for name in TABLES}
+    if params.cycles and params.projects:
+        study = study_of(units, params, hospitals)
+        frozen = cells[(cells["basis"] == "frozen") & (cells["level"] == "unit")]
+        frozen = pd.concat([frozen, months(monthly)], ignore_index=True) if monthly is not None else frozen
+        for id_ in params.change.methods:
+            # where all begin together there is nothing staggered: the two-way estimator is right, and quicker
+            if id_ == "staggered" and study.units.loc[study.units["start"] > 0, "start"].nunique() < 2:
+                continue
+            found = METHODS[id_].estimate(frozen, study)
+            tables["effects"].append(found.changes)
+            for name, table in found.tables.items():
+                tables[name].append(table)
+    whole = {name: _together(parts, EMPTY[name]) for name, parts in tables.items()}
+    whole["effects"] = adjusted(whole["effects"], CATALOGUE, params.change.primary)[EFFECTS]
+    return whole
+
+
+def check_methods(ids: Collection[str]) -> None:
+    """Refuse a method that does not exist, and name the nearest.
+
+    Raises
+    ------
+    ParameterError
+        With the ids there are.
+    """
+    for id_ in ids:
+        if id_ not in METHODS:
+            raise ParameterError(
+                f"没有变化方法 {id_}", "no such method of change", where="change.methods",
+                remedy=f"是否为 {nearest(id_, METHODS) or next(iter(METHODS))}? 可用: {'、'.join(METHODS)}",
+                remedy_english="see toolkit.models.METHODS",
+            )  # fmt: skip
+
+
+def study_of(units: pd.DataFrame, params: RunParams, hospitals: pd.DataFrame) -> Study:
+    """What the methods are asked, from the tables of a run."""
+    assert params.cycles is not None  # noqa: S101  the caller looked
+    default = params.cycles.after.first
+    starts = {(p.hospital, p.specialty): p.start or default for p in params.projects}
+    level = dict(zip(hospitals["code"], hospitals["level_group"], strict=True))
+    described = pd.DataFrame({
+        "hospital": units["hospital"].astype(str), "specialty": units["specialty"].astype(str),
+        "level_group": [level.get(h, "") for h in units["hospital"]],
+        "start": [starts.get(pair, 0) for pair in zip(units["hospital"], units["specialty"], strict=True)],
+        "eligible": units["eligible"].to_numpy(bool),
+    })  # fmt: skip
+    return Study(
+        indicators=CATALOGUE, units=described, before=params.cycles.before, after=params.cycles.after,
+        comparison=params.change.comparison, shocks=params.shocks, confidence=params.change.confidence,
+    )  # fmt: skip
+
+
+def months(monthly: Referenced) -> pd.DataFrame:
+    """Cells of projects by month, `period` as 2022-07, for the indicators that can be tested."""
+    chosen = [one for one in CATALOGUE.values() if inferential(one)]
+    cells = collect(monthly, chosen, ["hospital", "specialty", "year", "month"])
+    period = cells["year"].astype(int).astype(str) + "-" + cells["month"].astype(int).astype(str).str.zfill(2)
+    return cells.assign(period=period, level="unit").drop(columns=["year", "month"])
+
+
+def _together(parts: list[pd.DataFrame], columns: list[str]) -> pd.DataFrame:
+    found = [part for part in parts if len(part)]
+    if not found:
+        return (nothing() if columns is EFFECTS else pd.DataFrame()).reindex(
+            columns=[c for c in columns if c not in ("role", "p_adjusted")]
+        )
+    whole = pd.concat(found, ignore_index=True)
+    return whole.reindex(columns=[c for c in columns if c not in ("role", "p_adjusted")])
