@@ -148,10 +148,10 @@ def _lost_zeros(typed: Any, given: Given, params: RunParams) -> list[tuple[int, 
         .aggregate(n=_.count())
         .execute()
     )
-    codes = lost = None
+    in_force = {int(year): given.procedures.in_force(int(year)) for year in set(counted["year"])}
     rows = []
     for row in counted.itertuples():
-        known = given.procedures.in_force(int(row.year))
+        known = in_force[int(row.year)]
         held = [code.upper() for code, _level in split_pairs(row.procedure_levels)]
         codes = row.n * len(held)
         lost = row.n * sum(code not in known and any(code + zeros in known for zeros in ("0", "00")) for code in held)

@@ -84,7 +84,7 @@ class Rule:
     passes, fails
         The rule's own example, run as a test on every engine. RECORD and CODES: a row each, as field values, the boundary
         where there is one. RECORDS: rows that differ from a sound one in these values; of `fails` the last is hit. HOSPITAL:
-        rows of the table of `hospitals.py`; of `fails` the last is hit. FILE: file name → its text.
+        table → rows that differ from a plain year in these values; of `fails` the last row is hit. FILE: file name → its text.
     """
 
     id: str

@@ -30,7 +30,8 @@ COST_RULES = (
     Rule(
         id="C01", name_zh="总费用缺失或不大于 0", fate=Fate.EXCLUDED, scopes=(COST,),
         message_zh="住院总费用缺失、非数值或不大于 0，不计入费用指标", needs=("cost_fen",),
-        test=lambda params: _.cost_fen.isnull() | (_.cost_fen <= 0), passes={"cost_fen": 500}, fails={"cost_fen": 0},
+        test=lambda params: _.cost_fen.isnull() | (_.cost_fen <= 0),
+        passes={"cost_fen": 1, "items_fen": 1}, fails={"cost_fen": 0, "items_fen": 0},
     ),
     Rule(
         id="C02", name_zh="分项合计与总费用不符", fate=Fate.WARNED, message_zh="分项费用合计与总费用不符",
@@ -58,7 +59,7 @@ COST_RULES = (
         needs=("cost_fen",), thresholds=("exclusions.cost_under_yuan", "exclusions.cost_over_yuan"),
         test=lambda params: (_.cost_fen > 0)
         & ~_.cost_fen.between(_fen(params.exclusions.cost_under_yuan), _fen(params.exclusions.cost_over_yuan)),
-        passes={"cost_fen": 500}, fails={"cost_fen": 499},
+        passes={"cost_fen": 500, "items_fen": 500}, fails={"cost_fen": 499, "items_fen": 499},
     ),
     Rule(
         id="C05", name_zh="本 DRG 组极端费用", fate=Fate.EXCLUDED, scopes=(COST,), level=Level.MEASURE, applied="toolkit.cube.trim_limits",

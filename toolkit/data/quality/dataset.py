@@ -36,16 +36,21 @@ DATASET_RULES = (
     Rule(
         id="X02", name_zh="关键字段缺失率变动", fate=Fate.WARNED, level=Level.HOSPITAL, judge=hospitals.moved_missing, tables=("missing",),
         message_zh="关键字段的缺失率较上年变动过大，请核实", thresholds=("quality.missing_move",),
+        passes={"missing": [{"year": 2021, "share": 0.0}, {"share": 0.10}]},
+        fails={"missing": [{"year": 2021, "share": 0.0}, {"share": 0.11}]},
     ),
     Rule(
         id="X03", name_zh="疑似复制或默认填充", fate=Fate.WARNED, level=Level.HOSPITAL, judge=hospitals.copied_or_filled, tables=("years",),
         message_zh="疑似复制或默认填充：字段全为同一值、总费用多为整百元，或与他院记录内容相同",
         thresholds=("quality.constant_cases", "quality.round_cost_share", "quality.copied_share"),
+        passes={"years": [{"copied": 0.02, "round_cost": 0.5}]}, fails={"years": [{"copied": 0.021, "round_cost": 0.5}]},
     ),
     Rule(
         id="X04", name_zh="数据不足，不予评价", fate=Fate.REJECTED, level=Level.HOSPITAL, judge=hospitals.too_poor,
         tables=("years", "missing"),
         message_zh="隔离占比或关键字段缺失率超过界限，数据不足，不予评价",
         thresholds=("quality.quarantined_share", "quality.missing_share"),
+        passes={"years": [{"quarantined": 2}], "missing": [{"share": 0.05}]},
+        fails={"years": [{"quarantined": 3}], "missing": [{"share": 0.05}]},
     ),
 )  # fmt: skip

@@ -63,6 +63,7 @@ GROUP_RULES = (
     Rule(
         id="G04", name_zh="未入组比例高", fate=Fate.WARNED, level=Level.HOSPITAL, judge=hospitals.much_ungrouped, tables=("years",),
         message_zh="未入组比例高于界限", needs=("drg",), thresholds=("quality.ungrouped_share",),
+        passes={"years": [{"ungrouped": 0.10}]}, fails={"years": [{"ungrouped": 0.11}]},
     ),
     Rule(
         id="G05", name_zh="DRG 与病例不符", fate=Fate.WARNED, level=Level.CODES, message_zh="DRG 与性别、年龄或主要诊断不符",

@@ -59,5 +59,7 @@ OUTCOME_RULES = (
         tables=("years",),
         message_zh="非医嘱离院占比远高于同级机构，死亡率须结合该比例解读", needs=("exit_mode",),
         thresholds=("quality.against_advice_times",),
+        passes={"years": [{"hospital": "0002", "against_advice": 0.25}, {"against_advice": 0.75}]},
+        fails={"years": [{"hospital": "0002", "against_advice": 0.25}, {"against_advice": 0.76}]},
     ),
 )  # fmt: skip

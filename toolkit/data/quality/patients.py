@@ -52,9 +52,9 @@ def _repeated(params: RunParams) -> Any:
     )
 
 
-def _absent(codes: list[str], listed: CodeList, year: int) -> bool:
-    known = listed.in_force(year)
-    return any(code.upper() not in known for code in codes)
+def _in_force(listed: CodeList, years: pd.Series) -> dict[int, dict[str, str]]:
+    """Code → value by year, for the years that occur: a dictionary holds tens of thousands of codes."""
+    return {int(year): listed.in_force(int(year)) for year in set(years)}
 
 
 def _split(text: Any) -> list[str]:
@@ -68,26 +68,37 @@ def split_pairs(text: Any) -> list[tuple[str, str]]:
 
 def _unknown_diagnosis(found: pd.DataFrame, given: Given) -> pd.Series:
     assert given.diagnoses is not None  # noqa: S101  the rule needs it
+    known = _in_force(given.diagnoses, found["year"])
     rows = zip(found["principal_diagnosis"], found["year"], strict=True)
-    return pd.Series(
-        [bool(d) and _absent([d], given.diagnoses, int(y)) for d, y in rows], index=found.index, dtype=bool
-    )
+    return _flags(found, [isinstance(code, str) and code.upper() not in known[int(year)] for code, year in rows])
 
 
 def _unknown_procedure(found: pd.DataFrame, given: Given) -> pd.Series:
     assert given.procedures is not None  # noqa: S101  the rule needs it
+    known = _in_force(given.procedures, found["year"])
     rows = zip(found["procedure_levels"], found["year"], strict=True)
-    codes = [([code for code, _level in split_pairs(text)], int(y)) for text, y in rows]
-    return pd.Series([_absent(each, given.procedures, year) for each, year in codes], index=found.index, dtype=bool)
+    return _flags(
+        found, [any(code.upper() not in known[int(year)] for code, _level in split_pairs(text)) for text, year in rows]
+    )
 
 
 def _other_level(found: pd.DataFrame, given: Given) -> pd.Series:
     assert given.levels is not None  # noqa: S101  the rule needs it
-    hits = []
-    for text, year in zip(found["procedure_levels"], found["year"], strict=True):
-        listed = given.levels.in_force(int(year))
-        pairs = split_pairs(text)
-        hits.append(any(level in SURGERY_LEVELS and listed.get(code.upper(), level) != level for code, level in pairs))
+    listed = _in_force(given.levels, found["year"])
+    rows = zip(found["procedure_levels"], found["year"], strict=True)
+    return _flags(
+        found,
+        [
+            any(
+                level in SURGERY_LEVELS and listed[int(year)].get(code.upper(), level) != level
+                for code, level in split_pairs(text)
+            )
+            for text, year in rows
+        ],
+    )
+
+
+def _flags(found: pd.DataFrame, hits: list[bool]) -> pd.Series:
     return pd.Series(hits, index=found.index, dtype=bool)
 
 
@@ -180,6 +191,8 @@ PATIENT_RULES = (
         id="P12", name_zh="例均其他诊断与同级差异大", fate=Fate.WARNED, level=Level.HOSPITAL,
         judge=hospitals.few_or_many_diagnoses, tables=("years",), message_zh="例均其他诊断个数与同级机构差异明显，影响风险校正",
         needs=("other_diagnoses",), thresholds=("quality.diagnoses_low", "quality.diagnoses_high"),
+        passes={"years": [{"hospital": "0002", "diagnoses": 1.0}, {"diagnoses": 2.0}]},
+        fails={"years": [{"hospital": "0002", "diagnoses": 1.0}, {"diagnoses": 2.01}]},
     ),
     Rule(
         id="P13", name_zh="手术操作编码不在字典内", fate=Fate.QUARANTINED, scopes=(SURGERY,), level=Level.CODES,

@@ -13,7 +13,12 @@ from toolkit.data.quality.base import COST, LOS, SURGERY, Fate, Level, Rule
 DAY, BIRTH = dt.date(2023, 5, 10), dt.date(1973, 1, 1)
 GOOD = {"raw_admission_date": "2023-05-01", "admission_date": dt.date(2023, 5, 1), "raw_discharge_date": "2023-05-10",
         "discharge_date": DAY, "year": 2023, "birth_date": BIRTH, "raw_birth_date": "1973-01-01"}  # fmt: skip
-NEWBORN = {"age_days": 27, "age_years": 0, "unchecked_age_years": 0}
+NEWBORN = {"age_days": 27, "age_years": 0, "unchecked_age_years": 0, "stated_age_years": 0}
+
+
+def _months(number: int) -> list[dict[str, int]]:
+    return [{"month": month, "n": 10} for month in range(1, number + 1)]
+
 
 TIME_RULES = (
     Rule(
@@ -117,7 +122,8 @@ TIME_RULES = (
         id="D12", name_zh="年龄超出合理范围", fate=Fate.QUARANTINED, message_zh="年龄超出合理范围",
         needs=("age_years",), thresholds=("quality.oldest_age",),
         test=lambda params: (_.unchecked_age_years < 0) | (_.unchecked_age_years > params.quality.oldest_age),
-        passes={"unchecked_age_years": 120}, fails={"unchecked_age_years": 121},
+        passes={"unchecked_age_years": 120, "stated_age_years": 120},
+        fails={"unchecked_age_years": 121, "stated_age_years": 121},
     ),
     Rule(
         id="D13", name_zh="新生儿缺体重", fate=Fate.WARNED, message_zh="新生儿病例缺出生体重或入院体重",
@@ -140,6 +146,7 @@ TIME_RULES = (
     Rule(
         id="D15", name_zh="月出院例数异常", fate=Fate.WARNED, level=Level.HOSPITAL, judge=hospitals.months_out_of_line, tables=("months",),
         message_zh="某月出院例数远低于或高于本院月中位数，请核实是否漏报", needs=("month",),
-        thresholds=("quality.month_low", "quality.month_high"),
+        thresholds=("quality.month_low", "quality.month_high", "quality.minimum_cases"),
+        passes={"months": [*_months(11), {"month": 12, "n": 5}]}, fails={"months": [*_months(11), {"month": 12, "n": 4}]},
     ),
 )  # fmt: skip
