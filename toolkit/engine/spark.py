@@ -15,7 +15,9 @@ import ibis.expr.datatypes as dt
 import ibis.expr.operations as ops
 import pandas as pd
 import pyarrow as pa
+import sqlglot.expressions as sge
 from ibis.backends.duckdb.converter import DuckDBPandasData
+from ibis.backends.sql.compilers.base import NULL
 from ibis.backends.sql.compilers.pyspark import PySparkCompiler
 from ibis.formats.pyarrow import PyArrowData, PyArrowSchema
 from pyspark.sql import SparkSession
@@ -39,8 +41,12 @@ CONFIGURATION = {
 }
 
 
+# What DuckDB reads as a number, but for "1_000", which the formats refuse; Spark also takes "5d", "5f" and digits of any script.
+NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
+
+
 class Dialect(PySparkCompiler):
-    """Ibis' Spark SQL with two meanings mended."""
+    """Ibis' Spark SQL where it would mean something else than its DuckDB SQL, without an error."""
 
     # Spark's own `hash` has 32 bits: among 72 million records it takes thousands of different stays for one
     SIMPLE_OPS = {ops.Hash: "xxhash64"}  # noqa: RUF012  as Ibis declares it
@@ -50,6 +56,16 @@ class Dialect(PySparkCompiler):
         if op.arg.dtype.is_integer():
             arg = self.cast(arg, dt.Decimal(38, 0))
         return super().visit_Sum(op, arg=arg, where=where)
+
+    def visit_Strip(self, op: Any, *, arg: Any) -> Any:
+        # Ibis writes \\v and \\f, which Spark takes for the letters v and f, and strips these from every code
+        white = self.f.concat(sge.convert(" \t\n\r"), self.f.anon.char(11), self.f.anon.char(12))
+        return sge.Trim(this=arg, expression=white)
+
+    def visit_TryCast(self, op: Any, *, arg: Any, to: Any) -> Any:
+        if op.arg.dtype.is_string() and to.is_numeric():
+            arg = self.if_(self.f.rlike(arg, sge.convert(NUMBER)), arg, NULL)
+        return super().visit_TryCast(op, arg=arg, to=to)
 
 
 class Connection(ibis_pyspark.Backend):
@@ -76,7 +92,12 @@ class Connection(ibis_pyspark.Backend):
         connection = cls(builder.getOrCreate())
         connection.reconnect()
         connection.door, connection.folder = door, work / "handed-over"
-        connection._session.sparkContext.setLogLevel("ERROR")
+        context = connection._session.sparkContext
+        context.setLogLevel("ERROR")
+        # an expression too wide to be compiled is interpreted: no error, but Spark prints the whole of it as one
+        log4j = context._jvm.org.apache.logging.log4j
+        generator = "org.apache.spark.sql.catalyst.expressions.codegen.CodeGenerator"
+        log4j.core.config.Configurator.setLevel(generator, log4j.Level.OFF)
         return connection
 
     @property
