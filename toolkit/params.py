@@ -85,12 +85,34 @@ class DrgFile(Section):
     drg: str = Field("DRG", title="DRG 列")
 
 
+class GrouperSpec(Section):
+    """分组器: a plug-in that gives every record its DRG (docs/plugging-in-a-grouper.md)."""
+
+    plugin: Text = Field(
+        title="分组器", description="name of an installed plug-in: ms-drg, command, or of a package of your own"
+    )
+    version: Text = Field(title="分组器版本", description="in quotation marks; printed on reports")
+    command: list[Text] = Field(
+        default=[], title="分组命令", description="for command: program and arguments, {input} and {output}"
+    )
+    seconds: int = Field(600, title="分组命令时限（秒）", ge=1)
+
+    @model_validator(mode="after")
+    def _command_where_it_is_one(self) -> GrouperSpec:
+        if (self.plugin == "command") != bool(self.command):
+            raise ValueError("plugin: command 与 command 必须同时给出 (plugin: command needs command, and only then)")
+        return self
+
+
 class Data(Section):
     """Where the records are and what format they have."""
 
     format: Text = Field(title="格式", description="id of a shipped format map, or the path of a YAML map of your own")
     files: list[Text] = Field(default=[], title="文件、通配符或文件夹")
     drg_file: DrgFile | None = Field(None, title="分组结果文件")
+    grouper: GrouperSpec | None = Field(
+        None, title="分组器", description="in place of a DRG in the file or of drg_file"
+    )
     hospitals: YamlPath | None = Field(None, title="机构名录 (CSV: code,name,level,level_group,tier,county)")
     departments: YamlPath | None = Field(None, title="科别对照表 (CSV: department,specialty,hospital,from,to)")
     crosswalk: YamlPath | None = Field(None, title="机构代码对照表 (CSV: old,new,from)")
@@ -118,6 +140,8 @@ class Data(Section):
     def _files_or_synthetic(self) -> Data:
         if bool(self.files) == bool(self.synthetic):
             raise ValueError("files 与 synthetic 必须且只能给出一个 (give either files or synthetic)")
+        if self.grouper and (self.drg_file or self.synthetic):
+            raise ValueError("grouper 与 drg_file、synthetic 不能同时给出 (a grouper stands in place of drg_file)")
         if self.submissions and not self.arrived:
             raise ValueError("submissions 需要 arrived: 新文件收到的日期, 如 2025-03-01 (give the day of arrival)")
         return self
@@ -438,6 +462,9 @@ class RunParams(Section):
     title: Text = Field(title="标题")
     notes: list[Text] = Field(default=[], title="须说明的局限", description="printed on the first page of every report")
     data: Data = Field(title="数据")
+    engine: Literal["duckdb", "spark"] = Field(
+        "duckdb", title="计算引擎", description="spark needs the extra and Java 17"
+    )
     cycles: Cycles | None = Field(None, title="周期", description="for a before/after evaluation")
     years: Years | None = Field(None, title="年份", description="for an evaluation of one span without before/after")
     specialties: list[Specialty] = Field(default=[], title="专科")

@@ -112,7 +112,7 @@ def _evaluate(params: RunParams, form: FormatMap, work: Path, key: Key, progress
 
     registry = read_registry(params.data.hospitals, work) if params.data.hospitals else None
     inputs = [Path(f) for f in params.data.files] + ([params.data.drg_file.file] if params.data.drg_file else [])
-    connection = connect(work, inputs)
+    connection = connect(work, inputs, engine=params.engine)
     try:
         intake = intakes.take_in(params, form, registry, connection, work, progress, key)
         progress("汇总", 0.0)
@@ -145,6 +145,8 @@ def _evaluate(params: RunParams, form: FormatMap, work: Path, key: Key, progress
     monitoring = monitor(cells, units, deaths, params, monthly=months, monthly_deaths=by_month[1] if by_month else None)
     facts = {
         "format": form.title, "grouping": form.grouping, "not_applicable": dict(intake.not_applicable),
+        "engine": params.engine, "grouper": params.data.grouper.model_dump() if params.data.grouper else None,
+        "ungrouped": intake.ungrouped,
         "insufficient": {basis: dict(r.insufficient) for basis, r in referenced.items()},
         "synthetic": params.data.synthetic is not None, "scopes": list(SCOPES.items()),
         "rules": [
@@ -358,10 +360,10 @@ def with_synthetic(params: RunParams, folder: Path) -> RunParams:
 
 
 def parameter_hash(params: RunParams) -> str:
-    """Identity of the choices: every parameter but where the files lie and who may read the reports."""
+    """Identity of the choices: every parameter but where the files lie, who may read the reports and what computes."""
     from toolkit.running.sources import portable
 
-    chosen = portable(params).model_dump(mode="json", exclude={"edition", "disclosure"})
+    chosen = portable(params).model_dump(mode="json", exclude={"edition", "disclosure", "engine"})
     chosen["data"] = {k: v for k, v in chosen["data"].items() if k not in ("files", "hospitals", "drg_file", "key_file")}
     return _hash(chosen)
 
@@ -490,7 +492,7 @@ def check(params: RunParams, work: Path, progress: Progress = _quiet) -> intakes
         params = with_synthetic(params, work / "synthetic")
     registry = read_registry(params.data.hospitals, work) if params.data.hospitals else None
     inputs = [Path(f) for f in params.data.files] + ([params.data.drg_file.file] if params.data.drg_file else [])
-    connection = connect(work, inputs)
+    connection = connect(work, inputs, engine=params.engine)
     try:
         return intakes.take_in(params, format_map(params.data.format), registry, connection, work, progress)
     finally:

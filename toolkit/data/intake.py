@@ -7,6 +7,7 @@ records are added, every record gets one fate, and the accepted ones are stored.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import reduce
@@ -25,6 +26,7 @@ from toolkit.data.fates import USABLE, accounts_of, check_balance, judge, refuse
 from toolkit.data.file_checks import check_files, warnings_of
 from toolkit.data.files import SourceFile
 from toolkit.data.formats import FormatMap, Source, standardise
+from toolkit.data.grouping import Grouper, opened, with_drgs
 from toolkit.data.hospital_facts import hospital_warnings
 from toolkit.data.identity import Key, direct_identifiers, patient, pseudonym, random_key
 from toolkit.data.quality import CATALOGUE, MARKS, RECORD_RULES, read_given
@@ -59,6 +61,8 @@ class Intake:
         primary reason ("" where accepted without any mark), `rules` all that hit, as `|D07|D08|`.
     not_applicable
         Rule id -> why it could not be checked.
+    ungrouped
+        Why the run's grouper (`data.grouper`) gave no DRG -> records, of all that were read; empty where it has none.
     store
         Folder of the accepted discharges: one Parquet file a year. `file` and `line` lead back to the source.
     fates
@@ -70,6 +74,7 @@ class Intake:
     accounts: pd.DataFrame
     hospital_warnings: pd.DataFrame
     not_applicable: dict[str, str]
+    ungrouped: dict[str, int]
     store: Path
     fates: Path
 
@@ -102,21 +107,22 @@ def take_in(
     applicable, not_applicable = _applicable(params, form, hospitals)
     lists = read_lists(params)
     drgs = read_drgs(params, form, connection, work)
-    batch = _Batch(params, form, applicable, drgs, connection, typed_folder, lists, hospitals, key or random_key())
-    sources: list[SourceFile] = []
-    by_hash: dict[str, str] = {}
-    paths = source_files.find(params.data.files)
-    for number, path in enumerate(paths):
-        progress("读取", number / len(paths))
-        source = source_files.open_source(number, path, work)
-        sources.append(source)
-        if not source.rejected and source.content in by_hash:
-            source.rejected = f"内容与 {by_hash[source.content]} 完全相同（规则F01）"
-            source.close()
-        by_hash.setdefault(source.content, path.name)
-        if not source.rejected:
-            batch.add(source)
-    batch.flush()
+    with opened(params.data.grouper, work / "grouping") as grouper:
+        batch = _Batch(params, form, applicable, drgs, connection, typed_folder, lists, hospitals, key or random_key(), grouper)
+        sources: list[SourceFile] = []
+        by_hash: dict[str, str] = {}
+        paths = source_files.find(params.data.files)
+        for number, path in enumerate(paths):
+            progress("读取", number / len(paths))
+            source = source_files.open_source(number, path, work)
+            sources.append(source)
+            if not source.rejected and source.content in by_hash:
+                source.rejected = f"内容与 {by_hash[source.content]} 完全相同（规则F01）"
+                source.close()
+            by_hash.setdefault(source.content, path.name)
+            if not source.rejected:
+                batch.add(source)
+        batch.flush()
     refuse_ragged(sources, params.quality.ragged_share)
     _refuse_if_nothing(sources)
     progress("判定", 1.0)
@@ -132,8 +138,8 @@ def take_in(
     store, fates = _store(judged, params, connection, work), write_fates(judged, sources, connection, work / FATES)
     findings = hospital_warnings(judged, accounts, applicable, given, params, set(form.fields))
     return Intake(
-        files=_register(sources), accounts=accounts, hospital_warnings=findings, not_applicable=not_applicable, store=store,
-        fates=fates,
+        files=_register(sources), accounts=accounts, hospital_warnings=findings, not_applicable=not_applicable,
+        ungrouped=dict(batch.ungrouped), store=store, fates=fates,
     )  # fmt: skip
 
 
@@ -149,7 +155,7 @@ def _applicable(
         has |= {"age_years", "age_days"}
     if "discharge_date" in has:
         has.add("month")
-    if params.data.drg_file:
+    if params.data.drg_file or params.data.grouper:
         has.add("drg")
     reasons: dict[str, str] = {}
     for id_, rule in CATALOGUE.items():
@@ -184,9 +190,11 @@ class _Batch:
     def __init__(
         self, params: RunParams, form: FormatMap, applicable: set[str], drgs: Any, connection: Any, folder: Path,
         lists: Lists, hospitals: pd.DataFrame | None, key: Key,
+        grouper: Grouper | None,
     ) -> None:  # fmt: skip
         self.params, self.form, self.drgs, self.connection, self.folder = params, form, drgs, connection, folder
-        self.lists, self.hospitals, self.key = lists, hospitals, key
+        self.lists, self.hospitals, self.key, self.grouper = lists, hospitals, key, grouper
+        self.ungrouped: Counter[str] = Counter()
         self.rules = [rule for rule in RECORD_RULES if rule.id in applicable]
         self.columns: dict[str, list[str]] = {}
         self.present: list[str] = []
@@ -225,9 +233,13 @@ class _Batch:
             text = join_drgs(text, self.drgs, form, columns)
             columns = {**columns, "joined_drg": ["joined_drg"]}
             form = form.model_copy(update={"fields": {**form.fields, "drg": Source(column="joined_drg")}})
+        if self.grouper is not None:
+            absent.discard("drg")
         given = set(form.fields) - absent
         # views: else every rule would hold the whole expression of every field it looks at, and planning outlast the work
         table = self.connection.create_view("standard_rows", standardise(text, columns, form), overwrite=True)
+        if self.grouper is not None:
+            table = with_drgs(table, self.grouper, self.connection, self.ungrouped)
         table = table.mutate(
             patient=patient(table, self.key), pseudonym=pseudonym(table.hospital, table.record, table.visit, self.key)
         )
