@@ -133,7 +133,11 @@ def _edge_labels(
     for level, name in ((0.95, "95%"), (0.998, "99.8%")):
         ends += [(scale * float(edge[-1]), name) for edge in edges[level] if 0 < scale * edge[-1] < top]
     for (_, name), y in zip(ends, apart([e[0] for e in ends], 0.055 * top), strict=True):
-        side(axes, 4, y, name, ha="left", fontsize=7.2, color=SOFT)
+        # a line from a unit to its name may pass: the word stands on white
+        side(
+            axes, 4, y, name, ha="left", fontsize=7.2, color=SOFT, zorder=6,
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6},
+        )  # fmt: skip
 
 
 def _names_beside(axes: Axes, names: pd.DataFrame, scale: float, top: float, right: float, places: int) -> None:
