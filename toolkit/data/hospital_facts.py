@@ -38,7 +38,7 @@ def hospital_warnings(
 ) -> pd.DataFrame:  # fmt: skip
     """`hospital, year, rule, value, limit, message`: every finding of a rule over a hospital's year, in a fixed order."""
     accepted = judged.filter((_.fate == ACCEPTED) & _.hospital.notnull() & _.year.notnull())
-    present = [f for f in dict.fromkeys((*KEY_FIELDS, *VARYING)) if f in fields or f in ("los_days", "age_years")]
+    present = [f for f in dict.fromkeys((*KEY_FIELDS, *VARYING)) if f in fields]
     counted = _counted(accepted, present, fields)
     tables = {
         "months": _months(accepted),

@@ -136,16 +136,15 @@ def take_in(
     accounts = accounts_of(judged, sources)
     check_balance(sources, accounts)
     store, fates = _store(judged, params, connection, work), write_fates(judged, sources, connection, work / FATES)
-    findings = hospital_warnings(judged, accounts, applicable, given, params, set(form.fields))
+    findings = hospital_warnings(judged, accounts, applicable, given, params, _fields(params, form))
     return Intake(
         files=_register(sources), accounts=accounts, hospital_warnings=findings, not_applicable=not_applicable,
         ungrouped=dict(batch.ungrouped), store=store, fates=fates,
     )  # fmt: skip
 
 
-def _applicable(
-    params: RunParams, form: FormatMap, hospitals: pd.DataFrame | None
-) -> tuple[set[str], dict[str, str]]:  # fmt: skip
+def _fields(params: RunParams, form: FormatMap) -> set[str]:
+    """The canonical fields that records of the format can have: those of the map, and what follows from them."""
     has = {*form.fields, "specialty", "year"}
     if {"admission_date", "discharge_date"} <= has:
         has.add("los_days")
@@ -157,6 +156,13 @@ def _applicable(
         has.add("month")
     if params.data.drg_file or params.data.grouper:
         has.add("drg")
+    return has
+
+
+def _applicable(
+    params: RunParams, form: FormatMap, hospitals: pd.DataFrame | None
+) -> tuple[set[str], dict[str, str]]:  # fmt: skip
+    has = _fields(params, form)
     reasons: dict[str, str] = {}
     for id_, rule in CATALOGUE.items():
         if missing := [f for f in rule.needs if f not in has]:
