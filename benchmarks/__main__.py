@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 
-from benchmarks import cube, indicators, intake, reports
+from benchmarks import cube, indicators, intake, models, reports
 
 ALL: dict[str, Callable[[int, int], None]] = {
     "help": reports.run_help, "cube": cube.run, "indicators": indicators.run, "intake": intake.run, "reports": reports.run,
-    "demo": reports.run_demo,
+    "demo": reports.run_demo, "models": models.run,
 }  # fmt: skip
 
 

@@ -185,6 +185,7 @@ def _rare(study: Study, projects: np.ndarray, compared: Comparisons, before: Sid
     a, b = d1[projects] / dispersion + 0.5, d0[projects] / dispersion + 0.5
     with np.errstate(all="ignore"):
         exposure = np.log(n0[projects] / n1[projects])
+        exposure[~np.isfinite(exposure)] = np.nan
     known = np.isfinite(common) & np.isfinite(exposure) & (d0 + d1 > 0)[projects]
 
     def ends(tail: np.ndarray | float) -> tuple[np.ndarray, np.ndarray]:
@@ -195,7 +196,8 @@ def _rare(study: Study, projects: np.ndarray, compared: Comparisons, before: Sid
             for quantile, tail_ in ((stats.beta.ppf, 0.5), (stats.beta.ppf, tail), (stats.beta.isf, tail))
         )
         effect = middle - np.where(known, common, np.nan)
-        return effect - np.hypot(middle - low, z * error), effect + np.hypot(high - middle, z * error)
+        spare = z * np.where(known, error, np.nan)
+        return effect - np.hypot(middle - low, spare), effect + np.hypot(high - middle, spare)
 
     low, high = ends((1 - study.confidence) / 2)
     # the p at which a limit touches no change, by halving the log of the tail
