@@ -21,6 +21,8 @@ from toolkit.reporting.tables import missing, rounded
 from toolkit.reporting.time_figures import Shock
 
 MOST_NAMES = 7
+MOST_CENTRES = 12  # the value axis ends there
+EDGE = 0.985  # of the axis, where a value beyond it is drawn
 DASHED, DOTTED = (0, (5, 2)), (0, (1, 1.5))
 # position: (mark, filled); colour is not the only sign
 OUTSIDE = {
@@ -78,7 +80,7 @@ def funnel_chart(
             marker, filled = OUTSIDE.get(row.position_od, ("o", True))
             colour = UNIT if row.highlight else WORSE if row.position_od in OUTSIDE else PEER
             axes.plot(
-                row.exposure, scale * row.value, "D" if row.highlight and marker == "o" else marker, color=colour,
+                row.exposure, min(scale * row.value, EDGE * top), "D" if row.highlight and marker == "o" else marker, color=colour,
                 markersize=7 if row.highlight else 5 if row.position_od in OUTSIDE else 4,
                 markerfacecolor=colour if filled else "white", zorder=4 if row.highlight else 3, clip_on=False,
             )  # fmt: skip
@@ -94,6 +96,8 @@ def funnel_chart(
         f"实线 99.8%、虚线 95%：{rows['limits'].iloc[0]}（单元太少，不能估计单元间差异）。"
     )  # fmt: skip
     left_out = len(frame) - len(rows)
+    beyond = int((scale * rows["value"] > EDGE * top).sum())
+    kinds += f"{beyond} 个单元超出图的上端，画在上缘。" if beyond else ""
     said = note + kinds + (f"另有 {left_out} 个单元没有病例或期望为 0，未画。" if left_out else "")
     alt = f"{y_label}，{len(rows)} 个单元，中心 {rounded(centre, places, _whole(scale))}。" + "；".join(
         f"{printable(str(r.label))} {rounded(r.value, places, _whole(scale))}，{r.position_od}"
@@ -115,7 +119,8 @@ def _top(rows: pd.DataFrame, centre: float, grid: np.ndarray, edges: dict[float,
     top = 1.1 * max(
         float(rows["value"].max()), centre * 1.5, min(max(reach), 4 * max(centre, float(rows["value"].max())))
     )
-    return min(top, 1.02) if kind == "proportion" else top
+    # one death where a hundredth was expected must not squeeze all others: what goes beyond is drawn at the edge
+    return min(top, 1.02) if kind == "proportion" else min(top, MOST_CENTRES * centre)
 
 
 def _named(rows: pd.DataFrame) -> pd.DataFrame:
@@ -143,7 +148,7 @@ def _edge_labels(
 def _names_beside(axes: Axes, names: pd.DataFrame, scale: float, top: float, right: float, places: int) -> None:
     if names.empty:
         return
-    wanted = [scale * float(v) for v in names["value"]]
+    wanted = [min(scale * float(v), EDGE * top) for v in names["value"]]
     room = 0.115 * top
     heights = apart(wanted, room)
     lift = min(0.0, top - 0.02 * top - max(heights)) or max(0.0, room / 2 - min(heights))
@@ -152,7 +157,7 @@ def _names_beside(axes: Axes, names: pd.DataFrame, scale: float, top: float, rig
         colour = UNIT if row.highlight else WORSE
         where = blended_transform_factory(axes.transAxes, axes.transData)
         axes.annotate(
-            "", (row.exposure, scale * row.value), xycoords="data", xytext=(1.105, y), textcoords=where,
+            "", (row.exposure, min(scale * row.value, EDGE * top)), xycoords="data", xytext=(1.105, y), textcoords=where,
             arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 0.5, "shrinkA": 0, "shrinkB": 4}, annotation_clip=False,
         )  # fmt: skip
         words = f"{fold(row.label, 20)}\n{rounded(row.value, places, _whole(scale))}"

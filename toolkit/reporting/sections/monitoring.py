@@ -193,7 +193,7 @@ def _oe_table(results: Results, found: pd.DataFrame) -> Table:
         "收缩 O/E：按同专科各单元的差异向共同比值收缩，小单元收缩更多，会掩盖小单元的真问题，因此只与未收缩值并列。"
         + "".join(f"{'、'.join(names)}：{words}。" for words, names in said.items())
     )  # fmt: skip
-    return table(rows, columns, id="oe", caption="死亡、期望死亡与 O/E", note=note, wide=False)
+    return table(rows, columns, id="oe", caption="死亡、期望死亡与 O/E", note=note, wide=True)
 
 
 def _ratio(value: float, low: float, high: float) -> str:
