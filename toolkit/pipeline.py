@@ -16,19 +16,27 @@ import pandas as pd
 
 from toolkit import cube as cubes
 from toolkit.data import intake as intakes
+from toolkit.data import lookup
+from toolkit.data.balance import balance
 from toolkit.data.covariates import death_cells, one_row_a_specialty
 from toolkit.data.derived import facts_of, read_lists
 from toolkit.data.diseases import disease_sums, read_diseases
 from toolkit.data.formats import FormatMap, format_map
-from toolkit.data.identity import Key, run_key
+from toolkit.data.identity import Key, random_key, read_key, run_key
+from toolkit.data.profile import effect, profile
 from toolkit.data.quality import CATALOGUE as RULES
 from toolkit.data.quality import SCOPES
+from toolkit.data.register import Register, write_register
+from toolkit.data.register import tables as tables_of
 from toolkit.data.registry import from_codes, read_registry
+from toolkit.data.submitted import SUBMITTED
+from toolkit.data.worklist import Facts, field_codes, write_worklists
 from toolkit.engine import connect
 from toolkit.errors import InputError, ParameterError
 from toolkit.evaluation.effects import change_effects
 from toolkit.evaluation.monitoring import at_months, monitor
 from toolkit.evaluation.results import RESULTS, Results, load, save
+from toolkit.evaluation.trace import Trace
 from toolkit.evaluation.verdict import verdicts
 from toolkit.indicators import CATALOGUE, Declared, Direction, Status
 from toolkit.indicators.diseases import DISEASES, attach_diseases
@@ -81,7 +89,7 @@ def evaluate(params: RunParams, folder: Path, progress: Progress = _quiet) -> Re
             progress("生成合成数据", 0.0)
             resolved = with_synthetic(params, work / "synthetic")
         key = run_key(params.data.key_file, folder)
-        results = _evaluate(resolved, format_map(resolved.data.format), work, key, progress)
+        results, register = _evaluate(resolved, format_map(resolved.data.format), work, key, progress)
         _unchanged(identity, results)
         # the paths of a generated region are gone after the run; what was declared stays, by name
         results = replace(results, params=portable(resolved.model_copy(update={"data": params.data})))
@@ -89,8 +97,12 @@ def evaluate(params: RunParams, folder: Path, progress: Progress = _quiet) -> Re
             (staged / DATA).mkdir(parents=True)
             (work / "discharges").rename(staged / DATA / "discharges")
             (work / intakes.FATES).rename(staged / DATA / intakes.FATES)
+            (work / SUBMITTED).rename(staged / DATA / SUBMITTED)
             save(results, staged / RESULTS)
         publish_tables(staged, folder, identity)
+        if register:
+            write_register(register)
+        worklists(folder)
         return results
     finally:
         shutil.rmtree(work, ignore_errors=True)
@@ -107,7 +119,7 @@ def _unchanged(identity: dict[str, Any], results: Results) -> None:
         )  # fmt: skip
 
 
-def _evaluate(params: RunParams, form: FormatMap, work: Path, key: Key, progress: Progress) -> Results:
+def _evaluate(params: RunParams, form: FormatMap, work: Path, key: Key, progress: Progress) -> tuple[Results, Register | None]:
     from toolkit.running.sources import reference_hashes
 
     registry = read_registry(params.data.hospitals, work) if params.data.hospitals else None
@@ -117,6 +129,13 @@ def _evaluate(params: RunParams, form: FormatMap, work: Path, key: Key, progress
         intake = intakes.take_in(params, form, registry, connection, work, progress, key)
         progress("汇总", 0.0)
         discharges = intakes.discharges(connection, intake.store)
+        register = intake.entry.made(intake.files, intake.accounts) if intake.entry else None
+        submissions, submitted_rules = tables_of(register, intake.entry.notes(intake.files) if intake.entry else None)
+        accounted = {
+            "hospital_warnings": intake.hospital_warnings, "balance": balance(intake, connection),
+            "profile": profile(intake, form, connection, work), "effect": effect(intake, connection, work),
+            "submissions": submissions, "submitted_rules": submitted_rules,
+        }  # fmt: skip
         if registry is None:
             registry = from_codes(sorted(c for c in intake.accounts["hospital"].unique() if c))
         _check_projects(params, registry)
@@ -148,11 +167,8 @@ def _evaluate(params: RunParams, form: FormatMap, work: Path, key: Key, progress
         "engine": params.engine, "grouper": params.data.grouper.model_dump() if params.data.grouper else None,
         "ungrouped": intake.ungrouped,
         "insufficient": {basis: dict(r.insufficient) for basis, r in referenced.items()},
-        "synthetic": params.data.synthetic is not None, "scopes": list(SCOPES.items()),
-        "rules": [
-            {"id": r.id, "name": r.name_zh, "message": r.message_zh, "fate": r.fate.value, "scopes": list(r.scopes), "level": r.level.value}
-            for r in RULES.values()
-        ],
+        "synthetic": params.data.synthetic is not None, "scopes": list(SCOPES.items()), "codes": field_codes(form),
+        "rules": _rule_facts(params),
         "data_hash": _hash(sorted(intake.files["sha256"])), "parameter_hash": parameter_hash(params),
         "lists": facts_of(read_lists(params), params),
         "diseases": [[d.id, d.name_zh] for d in read_diseases(params.data.diseases).diseases],
@@ -161,11 +177,12 @@ def _evaluate(params: RunParams, form: FormatMap, work: Path, key: Key, progress
     grades = pd.concat([r.grades.assign(basis=basis) for basis, r in referenced.items()], ignore_index=True)
     if params.risk_grades.file is None:
         grades = described(grades, params.risk_grades)
-    return Results(
+    made = Results(
         params=params, hospitals=registry, files=intake.files, accounts=intake.accounts, monthly=monthly, cube=cube,
         units=units, cells=cells, changes=changes, grades=grades, diseases=diseases, facts=facts,
-        **monitoring, **effects,
+        **monitoring, **effects, **accounted,
     )  # fmt: skip
+    return made, register
 
 
 def _by_month(
@@ -178,6 +195,15 @@ def _by_month(
     cube = one_row_a_specialty(cubes.of_units(known, params, groups, projects, (*key, "drg"), connection=connection))
     deaths = one_row_a_specialty(death_cells(known, params.monitoring.age_bands, key, projects))
     return cube.merge(projects, on=["hospital", "specialty"]), deaths.merge(projects, on=["hospital", "specialty"])
+
+
+def _rule_facts(params: RunParams) -> list[dict[str, Any]]:
+    """The rules as they are in this run, for its reports and lists."""
+    return [
+        {"id": r.id, "name": r.name_zh, "message": r.message_zh, "fate": r.fate.value, "scopes": list(r.scopes),
+         "level": r.level.value, "fields": list(r.fields or r.needs), "said": r.said({}, params)}
+        for r in RULES.values()
+    ]  # fmt: skip
 
 
 def _check_projects(params: RunParams, registry: pd.DataFrame) -> None:
@@ -486,17 +512,121 @@ def again(
     return run(params, work, workers=workers, progress=progress, on_report=on_report)
 
 
-def check(params: RunParams, work: Path, progress: Progress = _quiet) -> intakes.Intake:
-    """Read and judge the records, nothing more. The caller removes `work`."""
+@dataclass(frozen=True, kw_only=True)
+class Checked:
+    """What `check` found: the intake and its balance."""
+
+    intake: intakes.Intake
+    balance: pd.DataFrame
+
+
+def check(params: RunParams, work: Path, progress: Progress = _quiet, *, lists: Path | None = None) -> Checked:
+    """Read and judge the records, nothing more. The caller removes `work`.
+
+    Parameters
+    ----------
+    lists
+        Folder for the worklists, replaced as a whole.
+
+    Raises
+    ------
+    UnbalancedError
+        Records do not add up.
+    """
     if params.data.synthetic:
         params = with_synthetic(params, work / "synthetic")
     registry = read_registry(params.data.hospitals, work) if params.data.hospitals else None
     inputs = [Path(f) for f in params.data.files] + ([params.data.drg_file.file] if params.data.drg_file else [])
     connection = connect(work, inputs, engine=params.engine)
+    form = format_map(params.data.format)
+    key = read_key(params.data.key_file) if params.data.key_file else random_key()
     try:
-        return intakes.take_in(params, format_map(params.data.format), registry, connection, work, progress)
+        intake = intakes.take_in(params, form, registry, connection, work, progress, key)
+        balanced = balance(intake, connection)
+        if lists:
+            facts = Facts(rules=_rule_facts(params), scopes=SCOPES, codes=field_codes(form))
+            names = {} if registry is None else dict(zip(registry["code"], registry["name"], strict=True))
+            marked, held = (connection.read_parquet(str(path)) for path in (intake.fates, intake.submitted))
+            write_worklists(marked, held, intake.files, balanced, names, facts, lists, connection, work)
     finally:
         connection.disconnect()
+    if intake.entry:
+        write_register(intake.entry.made(intake.files, intake.accounts))
+    return Checked(intake=intake, balance=balanced)
+
+
+WORKLISTS = "worklists"  # folder of a run, one list a hospital
+
+
+def worklists(folder: Path, to: Path | None = None) -> pd.DataFrame:
+    """The worklists of the run in `folder`, written to `to` or to its own folder of them; returns their summary."""
+    from tempfile import TemporaryDirectory
+
+    results, data = load(folder / RESULTS), folder / DATA
+    facts = Facts(rules=results.facts["rules"], scopes=dict(results.facts["scopes"]), codes=results.facts["codes"])
+    names = dict(zip(results.hospitals["code"], results.hospitals["name"], strict=True))
+    with TemporaryDirectory(prefix="speceval-") as work:
+        connection = connect(Path(work), [data])
+        try:
+            marked, held = (connection.read_parquet(str(data / name)) for name in (intakes.FATES, SUBMITTED))
+            return write_worklists(
+                marked, held, results.files, results.balance, names, facts, to or folder / WORKLISTS, connection, Path(work)
+            )  # fmt: skip
+        finally:
+            connection.disconnect()
+
+
+def trace(
+    folder: Path, *, hospital: str = "", record: str = "", visit: str = "", file: str = "", line: int = 0
+) -> list[Trace]:  # fmt: skip
+    """What became of a record of a finished run: of one line of a file, or of every stay under a record number.
+
+    Raises
+    ------
+    RunError
+        The folder holds no finished run, or its key is gone.
+    ParameterError
+        The run knows no such hospital, file or record.
+    """
+    from tempfile import TemporaryDirectory
+
+    from toolkit.evaluation import trace as tracing
+
+    results, data = load(folder / RESULTS), folder / DATA
+    number = tracing.file_number(results, file) if file else None
+    if number is not None and (refused := tracing.refused_file(results, number, line)):
+        return [refused]
+    pseudonyms = [] if file else tracing.pseudonyms(results, folder, hospital, record, visit)
+    with TemporaryDirectory(prefix="speceval-") as work:
+        connection = connect(Path(work), [data, data / lookup.STORE])
+        try:
+            if number is not None:
+                marked, stored = lookup.records_at(connection, data, number, line)
+            else:
+                marked, stored = lookup.records_of(connection, data, pseudonyms)
+            if marked.empty and stored.empty:
+                raise tracing.not_found(results, number, line, hospital)
+            return tracing.traces(results, marked, stored, lambda row: _entered(results, connection, data, row))
+        finally:
+            connection.disconnect()
+
+
+def _entered(
+    results: Results, connection: Any, data: Path, row: pd.Series
+) -> tuple[dict[tuple[str, str], bool], pd.DataFrame]:
+    """Whether a stored record was trimmed, and the cells it entered."""
+    from toolkit.evaluation.trace import entered, one_record, trimmed
+
+    groups = results.hospitals.rename(columns={"code": "hospital"})[["hospital", "level_group"]]
+    key = [*cubes.KEY, "file", "line"]
+    cube = cubes.build(lookup.drg_of(connection, data, row), results.params, groups, by=key, connection=connection)
+    own = cube[(cube["file"] == row["file"]) & (cube["line"] == row["line"])].drop(columns=["file", "line"])
+    own = own.reset_index(drop=True)
+    alone = {}
+    for basis in cubes.BASES:
+        whole = attach(results.cube, results.params, results.hospitals, basis)
+        alone[basis] = one_record(whole, attach(own, results.params, results.hospitals, basis))
+    return trimmed(own.iloc[0]), entered(all_cells(alone, results.units, results.params), results)
 
 
 def golden() -> Results:

@@ -32,7 +32,9 @@ from toolkit.data.identity import Key, direct_identifiers, patient, pseudonym, r
 from toolkit.data.quality import CATALOGUE, MARKS, RECORD_RULES, read_given
 from toolkit.data.quality.base import title_of, value_of
 from toolkit.data.readmission import with_readmission
+from toolkit.data.register import Entry, settle_typed
 from toolkit.data.schema import STORED
+from toolkit.data.submitted import SUBMITTED, complete, keep_part
 from toolkit.data.text_rows import columns_of
 from toolkit.engine import handed_over, write_parquet
 from toolkit.errors import InputError
@@ -42,6 +44,7 @@ BATCH_FILES = 500  # workbooks among them keep a file open each
 FATES = "fates.parquet"  # every record that is not plainly accepted, by file and line
 # what rules over codes, several records and files look at, beside what is stored
 FOR_JUDGING = ("hospital_name", "visit_number", "procedure_levels", "grouper_version")
+HELD_PARTS = "held"  # folder beside the typed rows: what hit records held, part by part
 SEPARATOR, NOTHING = "␟", "␀"  # printable: SQL text may not hold control characters
 
 
@@ -68,6 +71,10 @@ class Intake:
     fates
         Parquet file with one row for every record that any rule but S01 has hit: `file, line, hospital, year, fate, rule,
         rules` (year 0 and hospital "" where unknown). A record that is in neither stood in a refused file.
+    submitted
+        Parquet file of what the hit records held in the fields that rules name (`toolkit.data.submitted`).
+    entry
+        What the register of submissions will hold after the run, None where the run keeps none.
     """
 
     files: pd.DataFrame
@@ -77,6 +84,8 @@ class Intake:
     ungrouped: dict[str, int]
     store: Path
     fates: Path
+    submitted: Path
+    entry: Entry | None = None
 
 
 def take_in(
@@ -132,14 +141,20 @@ def take_in(
     if refused := check_files(typed, sources, applicable, given, params):
         _refuse_if_nothing(sources)
         typed = typed.filter(_.file.notin(refused))
+    entry = None
+    if params.data.submissions:
+        typed, entry = settle_typed(params.data.submissions, sources, typed, params.data.arrived)
+        _refuse_if_nothing(sources)
     judged = judge(typed, applicable, given, connection)
     accounts = accounts_of(judged, sources)
     check_balance(sources, accounts)
     store, fates = _store(judged, params, connection, work), write_fates(judged, sources, connection, work / FATES)
+    submitted = complete(typed, fates, typed_folder.with_name(HELD_PARTS), applicable, connection, work / SUBMITTED)
     findings = hospital_warnings(judged, accounts, applicable, given, params, _fields(params, form))
     return Intake(
         files=_register(sources), accounts=accounts, hospital_warnings=findings, not_applicable=not_applicable,
         ungrouped=dict(batch.ungrouped), store=store, fates=fates,
+        submitted=submitted, entry=entry,
     )  # fmt: skip
 
 
@@ -203,6 +218,9 @@ class _Batch:
         self.ungrouped: Counter[str] = Counter()
         self.rules = [rule for rule in RECORD_RULES if rule.id in applicable]
         self.columns: dict[str, list[str]] = {}
+        self.applicable = applicable
+        self.held = folder.with_name(HELD_PARTS)
+        self.held.mkdir(exist_ok=True)
         self.present: list[str] = []
         self.waiting: list[SourceFile] = []
         self.written = 0
@@ -258,7 +276,10 @@ class _Batch:
             record_key=ibis.ifelse(_.pseudonym.notnull(), _.pseudonym.hash(), ibis.null("int64")),
         )  # fmt: skip
         keep = [*STORED, *FOR_JUDGING, *MARKS.columns, "file", "line", "pseudonym", "record_key", "content"]
-        write_parquet(self.connection, table.select(keep), self.folder / f"{self.written:05d}.parquet")
+        part = f"{self.written:05d}.parquet"
+        write_parquet(self.connection, table.select(keep), self.folder / part)
+        typed = self.connection.read_parquet(str(self.folder / part))
+        keep_part(text, typed, self.applicable, columns, form, self.connection, self.held / part)
         self.written += 1
 
 

@@ -11,14 +11,17 @@ import fcntl
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import ibis
 import pandas as pd
+from ibis import _
 
 from toolkit.data.files import SourceFile
+from toolkit.data.quality.marks import ids_in
 from toolkit.errors import InputError
 
 VERSION = 1
@@ -152,6 +155,106 @@ class Settled:
     replaced: dict[tuple[str, str], str]
     files: dict[int, str]
     notes: dict[int, str]
+
+
+def settle_typed(path: Path, sources: Sequence[SourceFile], typed: Any, arrived: str) -> tuple[Any, Entry]:
+    """The typed rows of the files that stand, and what the register will hold; other files are marked as rejected.
+
+    Parameters
+    ----------
+    typed
+        One row per record: `file, hospital, year, month`.
+    """
+    register = read_register(path)
+    dated = ibis.ifelse(
+        _.month.notnull(), _.year.cast("string") + "-" + _.month.cast("string").lpad(2, "0"), _.year.cast("string")
+    )
+    counted = typed.group_by(file=_.file, hospital=_.hospital.fill_null(""), period=dated.fill_null("")).aggregate(
+        n=_.count()
+    )
+    periods = counted.execute().sort_values(["file", "hospital", "period"], ignore_index=True)
+    settled = settle(register, sources, periods, arrived)
+    sizes = periods.groupby(["file", "hospital"])["n"].sum()
+    for source in sources:
+        if source.number in settled.files:
+            source.rejected = settled.files[source.number]
+            continue
+        gone = sorted(h for (sha, h) in settled.replaced if sha == source.sha256 and (source.number, h) in sizes.index)
+        if gone and not source.rejected:
+            typed = typed.filter((_.file != source.number) | ~_.hospital.isin(gone).fill_null(False))
+            source.received -= int(sum(sizes.loc[source.number, h] for h in gone))
+    if settled.files:
+        typed = typed.filter(_.file.notin(sorted(settled.files)))
+    return typed, Entry(register=register, settled=settled, periods=periods, arrived=arrived)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """What a run will add to the register, once it has come to its end."""
+
+    register: Register
+    settled: Settled
+    periods: pd.DataFrame
+    arrived: str
+
+    def notes(self, files: pd.DataFrame) -> dict[str, str]:
+        """SHA-256 -> what a person must look at."""
+        content = dict(zip(files["file"], files["sha256"], strict=True))
+        return {content[number]: note for number, note in self.settled.notes.items()}
+
+    def made(self, files: pd.DataFrame, accounts: pd.DataFrame) -> Register:
+        """The register after the run.
+
+        Parameters
+        ----------
+        files, accounts
+            As in `toolkit.data.intake.Intake`.
+        """
+        keys = ["file", "hospital"]
+        by_fate = accounts.groupby([*keys, "fate"], as_index=False)["n"].sum().rename(columns={"fate": "what"})
+        long = accounts[accounts["rules"] != ""].assign(what=lambda f: f["rules"].map(ids_in)).explode("what")
+        by_rule = long.groupby([*keys, "what"], as_index=False)["n"].sum()
+        counts = pd.concat([by_fate.assign(kind="fate"), by_rule.assign(kind="rule")], ignore_index=True)
+        return enter(self.register, files, self.periods, counts, self.settled, self.arrived)
+
+
+SUBMISSIONS = ["sha256", "name", "arrived", "hospital", "status", "replaced_by", "received", "accepted", "excluded", "quarantined",
+               "first", "last", "note"]  # fmt: skip
+SUBMITTED_RULES = ["sha256", "hospital", "rule", "n"]
+
+
+def tables(register: Register | None, notes: Mapping[str, str] | None = None) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The register as two tables; both empty where a run has none.
+
+    Returns
+    -------
+    (pd.DataFrame, pd.DataFrame)
+        One row per file and hospital: `sha256, name, arrived, hospital, status` (现用, 已被替代, 拒收), `replaced_by` (SHA-256),
+        `received, accepted, excluded, quarantined` (records), `first, last` (period), `note`. And `sha256, hospital, rule, n`.
+    """
+    notes = notes or {}
+    rows, rules = [], []
+    for one in register.submissions if register else ():
+        if one.refused or not one.parts:
+            rows.append([one.sha256, one.name, one.arrived, "", REFUSED, "", 0, 0, 0, 0, "", "", one.refused])
+            continue
+        assert register is not None  # noqa: S101  the loop runs over its submissions
+        for hospital, part in one.parts.items():
+            gone = part.replaced_by
+            note = f"由 {register.name(gone)} 替代" if gone else notes.get(one.sha256, "")
+            n = [part.fates.get(fate, 0) for fate in ("纳入", "排除", "隔离")]
+            span = sorted(part.periods)
+            rows.append([one.sha256, one.name, one.arrived, hospital, REPLACED if gone else CURRENT, gone, sum(n), *n,
+                         span[0] if span else "", span[-1] if span else "", note])  # fmt: skip
+            rules += [[one.sha256, hospital, rule, count] for rule, count in part.rules.items()]
+    kinds = dict.fromkeys(["received", "accepted", "excluded", "quarantined"], "int64")
+    submissions = pd.DataFrame(rows, columns=SUBMISSIONS).astype(
+        kinds | dict.fromkeys([c for c in SUBMISSIONS if c not in kinds], "str")
+    )
+    found = pd.DataFrame(rules, columns=SUBMITTED_RULES).astype(
+        {"n": "int64", "sha256": "str", "hospital": "str", "rule": "str"}
+    )
+    return submissions, found.sort_values(["sha256", "hospital", "rule"], ignore_index=True)
 
 
 def settle(register: Register, sources: Sequence[SourceFile], periods: pd.DataFrame, arrived: str) -> Settled:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import datetime as dt
 import hashlib
+import re
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,8 +22,9 @@ import pyarrow.parquet as pq
 from ibis import _
 
 from toolkit.data.formats import FormatMap
+from toolkit.data.quality.marks import ids_in
 from toolkit.data.schema import BY_NAME
-from toolkit.data.submitted import HIDDEN, NEVER_SHOWN
+from toolkit.data.submitted import HELD, HIDDEN, NEVER_SHOWN, TYPED
 from toolkit.engine import write_parquet
 
 # lines of one rule in one hospital, beside quarantined records: the same fault on more is mended in the export, not by line
@@ -48,7 +50,7 @@ class Facts:
     Attributes
     ----------
     rules
-        As in a run's facts: `id, name, message, fate, scopes, bit` and `fields` where the rule names some.
+        As in a run's facts: `id, name, fate, scopes, fields`, and `said`: the message, with `{field}` where a value belongs.
     scopes
         Scope -> Chinese name.
     codes
@@ -155,6 +157,7 @@ def _one(
     name = hospitals.get(hospital, "") if hospital else "机构不明（行不可读，或机构代码为空）"
     stem = file_stem(hospital)
     sources = files.set_index("file")[["name", "sha256"]].to_dict("index")
+    rules = {rule["id"]: rule for rule in facts.rules}
     counts: Counter[str] = Counter()
     fates: Counter[str] = Counter()
     listed = 0
@@ -167,9 +170,7 @@ def _one(
         book.sheet("清单", COLUMNS, WIDTHS)
         for record in records:
             fates["提示" if record["fate"] == "纳入" else record["fate"]] += 1
-            for rule in facts.rules:
-                if not int(record["rules"]) & rule["bit"]:
-                    continue
+            for rule in (rules[i] for i in ids_in(record["rules"])):
                 counts[rule["id"]] += 1
                 if counts[rule["id"]] > LISTED and record["fate"] != "隔离":
                     continue
@@ -187,22 +188,38 @@ def _row(record: Mapping[str, Any], rule: Mapping[str, Any], source: Mapping[str
     fields = [f for f in rule.get("fields", ()) if f in BY_NAME]
     primary = record["rule"] == rule["id"]
     fate = record["fate"] if primary else rule["fate"]
-    values = [(f, record.get(f)) for f in fields]
+    values = [(f, record.get(HELD + f) or ("" if f in facts.codes else record.get(TYPED + f))) for f in fields]
     several = len(values) > 1
     shown = "；".join(
         (f"{facts.codes.get(f, BY_NAME[f].name_zh)}=" if several else "")
         + (HIDDEN if f in NEVER_SHOWN else v or "（空）")
         for f, v in values
     )
-    remedy = rule.get("remedy") or REMEDIES.get(fate, REMEDIES["提示"])
+    remedy = REMEDIES.get(fate, REMEDIES["提示"])
     if rule["scopes"] and fate in ("隔离", "排除"):
         measures = "、".join(facts.scopes[s] for s in rule["scopes"] if s in facts.scopes)
         remedy = REMEDIES[fate].split("；")[0] + "；" + REMEDY_IN_SCOPE.format(measures)
     return [
         fate, f"规则{rule['id']}", rule["name"], source["name"], source["sha256"][:12], int(record["line"]),
-        pseudonym_text(record.get("pseudonym")), "、".join(facts.codes.get(f, "") for f in fields),
-        "、".join(BY_NAME[f].name_zh.removesuffix("（分）") for f in fields), shown, rule["message"], remedy,
+        record.get("pseudonym") or "", "、".join(facts.codes.get(f, "") for f in fields),
+        "、".join(BY_NAME[f].name_zh.removesuffix("（分）") for f in fields), shown, _said(rule["said"], record), remedy,
     ]  # fmt: skip
+
+
+def _said(text: str, record: Mapping[str, Any]) -> str:
+    """A message with the record's values as they were understood; money in yuan."""
+
+    def value(found: re.Match[str]) -> str:
+        name, fen = found[1], bool(found[2])
+        given = record.get(TYPED + name)
+        if name in NEVER_SHOWN:
+            return HIDDEN
+        if given is None:
+            return "空"
+        given = given.strip("|").replace("|", "、")
+        return f"{int(given) / 100:,.2f} 元" if fen and re.fullmatch(r"-?\d+", given) else given + " 分" * fen
+
+    return re.sub(r"{(\w+)}( 分)?", value, text)
 
 
 def _summary(
@@ -225,11 +242,6 @@ def _summary(
             yield f"规则{rule['id']} {rule['name']}（{rule['fate']}）", f"{n_hit:,} 例{more}"
     yield "行号", "文件中的物理行，表头为第 1 行。假名由机构代码和病案号以本次运行的密钥生成，只用于核对。"
     yield "填报值", "原样抄录；以 = + - @ 等开头的文字前加了 ' ，以免被当作公式。标识信息和疑似个人信息不显示。"
-
-
-def pseudonym_text(value: Any) -> str:
-    """A pseudonym as people see it."""
-    return "" if value is None or pd.isna(value) else f"{int(value) & 0xFFFFFFFFFFFFFFFF:016x}"
 
 
 def defused(cell: Any) -> Any:

@@ -16,7 +16,8 @@ from toolkit.evaluation.monitoring import TABLES as MONITORING_TABLES
 from toolkit.params import RunParams
 
 TABLES = (
-    "hospitals", "files", "accounts", "monthly", "cube", "units", "cells", "changes", "grades", "diseases",
+    "hospitals", "files", "accounts", "hospital_warnings", "balance", "profile", "effect", "submissions", "submitted_rules",
+    "monthly", "cube", "units", "cells", "changes", "grades", "diseases",
     *MONITORING_TABLES, *EFFECT_TABLES,
 )  # fmt: skip
 RESULTS = "results"  # folder of a run that holds them
@@ -33,6 +34,14 @@ class Results:
         `code, name, level, level_group, tier, county`.
     files, accounts
         As in `toolkit.data.intake.Intake`.
+    hospital_warnings
+        As in `toolkit.data.intake.Intake`.
+    balance
+        As from `toolkit.data.balance.balance`.
+    profile, effect
+        As from the functions of these names in `toolkit.data.profile`.
+    submissions, submitted_rules
+        As from `toolkit.data.register.tables`; empty without a register.
     monthly
         `hospital, year, month, n`.
     cube
@@ -62,6 +71,12 @@ class Results:
     hospitals: pd.DataFrame
     files: pd.DataFrame
     accounts: pd.DataFrame
+    hospital_warnings: pd.DataFrame
+    balance: pd.DataFrame
+    profile: pd.DataFrame
+    effect: pd.DataFrame
+    submissions: pd.DataFrame
+    submitted_rules: pd.DataFrame
     monthly: pd.DataFrame
     cube: pd.DataFrame
     units: pd.DataFrame

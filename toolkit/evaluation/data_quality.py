@@ -1,0 +1,222 @@
+"""What the accounts of a run say about the data of each hospital: small tables for the data-quality report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from toolkit.data.profile import DIAGNOSES
+from toolkit.data.quality.marks import ids_in
+from toolkit.evaluation.results import Results
+
+ACCEPTED, EXCLUDED, QUARANTINED = "纳入", "排除", "隔离"
+PASSED, FAILED, NOT_APPLICABLE, ERROR = "通过", "未通过", "不适用", "错误"
+STATUSES = (ERROR, NOT_APPLICABLE, FAILED, PASSED)
+INSUFFICIENT = "数据不足，不予评价"
+TOO_POOR = "X04"  # the rule that decides it
+# the first letter of a rule's id is its group; rules of the toolkit's own stand with what they are about
+GROUPS: dict[str, str] = {
+    "F": "文件", "K": "标识", "D": "时间", "P": "患者、诊断、手术", "O": "转归", "C": "费用", "G": "分组与专科归属", "X": "整体",
+}  # fmt: skip
+_OWN = {"S": "G", "Z": "D"}
+MEDIAN_MONTHS = 3  # fewer months with discharges have no median worth the name
+
+
+def rules_of(results: Results) -> dict[str, Mapping[str, Any]]:
+    """The rules as they were in the run, whatever the code says today."""
+    return {rule["id"]: rule for rule in results.facts["rules"]}
+
+
+def group_of(rule: str) -> str:
+    """Chinese name of a rule's group."""
+    letter = "X" if rule == "SCOPE" else _OWN.get(rule[0], rule[0])
+    return GROUPS.get(letter, GROUPS["X"])
+
+
+def hits(accounts: pd.DataFrame) -> pd.DataFrame:
+    """`hospital, year, rule, n`: records that each rule hit, primary reason or not."""
+    named = accounts[accounts["rules"] != ""]
+    if named.empty:
+        return pd.DataFrame(columns=["hospital", "year", "rule", "n"])
+    long = named.assign(rule=named["rules"].map(ids_in)).explode("rule")
+    return long.groupby(["hospital", "year", "rule"], as_index=False)["n"].sum()
+
+
+def rule_status(results: Results, hospital: str = "") -> pd.DataFrame:
+    """Every rule of the catalogue with one of four statuses.
+
+    Returns
+    -------
+    pd.DataFrame
+        `rule, name, group, fate, status, n` (records, hospital-years or files hit), `why`: the reason where 不适用 or 错误.
+    """
+    accounts = _of(results.accounts, hospital)
+    of_records = hits(accounts).groupby("rule")["n"].sum()
+    of_hospitals = _of(results.hospital_warnings, hospital).groupby("rule").size()
+    refused = results.files.loc[results.files["rejected"] != "", "rejected"] if not hospital else pd.Series(dtype=str)
+    dropped = int((results.files["dropped"] != "").sum()) if "dropped" in results.files and not hospital else 0
+    missing, errors = results.facts["not_applicable"], results.facts.get("rule_errors", {})
+    rows = []
+    for id_, rule in rules_of(results).items():
+        n = int(of_records.get(id_, 0)) + int(of_hospitals.get(id_, 0))
+        if id_.startswith("F"):
+            n += int(refused.str.contains(f"规则{id_}", regex=False).sum()) + dropped * (id_ == "F09")
+        status = ERROR if id_ in errors else NOT_APPLICABLE if id_ in missing else FAILED if n else PASSED
+        why = errors.get(id_, missing.get(id_, ""))
+        rows.append({"rule": id_, "name": rule["name"], "group": group_of(id_), "fate": rule["fate"], "status": status,
+                     "n": n, "why": why})  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def _of(table: pd.DataFrame, hospital: str) -> pd.DataFrame:
+    return table[table["hospital"] == hospital] if hospital else table
+
+
+def standing(results: Results) -> pd.DataFrame:
+    """One row per hospital: how much of what it sent is without objection, and whether that is enough.
+
+    Returns
+    -------
+    pd.DataFrame
+        `hospital, received, judged` (received less what a declared rule excludes), `sound` (judged records that no rule of
+        quarantine or warning hit), `share` = sound / judged with its exact 95 % limits `low, high`, `quarantined` (share of
+        judged), `reasons` (of rule X04, by year), `rank` (1 = best; missing where the data do not suffice). Best first.
+    """
+    accounts = results.accounts[results.accounts["hospital"] != ""]
+    fate = {i: rule["fate"] for i, rule in rules_of(results).items()}
+    objected = accounts["rules"].map(lambda text: any(fate.get(i) in (QUARANTINED, "提示") for i in ids_in(text)))
+    judged = accounts["fate"] != EXCLUDED
+    table = pd.DataFrame({
+        "received": accounts.groupby("hospital")["n"].sum(),
+        "judged": accounts[judged].groupby("hospital")["n"].sum(),
+        "sound": accounts[judged & ~objected].groupby("hospital")["n"].sum(),
+        "apart": accounts[accounts["fate"] == QUARANTINED].groupby("hospital")["n"].sum(),
+    })  # fmt: skip
+    table = table.fillna(0).astype("int64")
+    x, n = table["sound"], table["judged"]
+    table["share"] = x / n.where(n > 0)
+    table["low"] = np.where(x > 0, stats.beta.ppf(0.025, x, n - x + 1), 0.0)
+    table["high"] = np.where(x < n, stats.beta.ppf(0.975, x + 1, n - x), 1.0)
+    table["quarantined"] = table["apart"] / n.where(n > 0)
+    poor = results.hospital_warnings[results.hospital_warnings["rule"] == TOO_POOR].sort_values(
+        ["hospital", "year"], kind="stable"
+    )
+    said = poor["year"].astype(str) + " 年" + poor["message"].str.replace(f"，{INSUFFICIENT}", "", regex=False)
+    table["reasons"] = said.groupby(poor["hospital"]).agg("；".join).reindex(table.index).fillna("")
+    table.loc[n == 0, "reasons"] = "没有可评价的病例"
+    enough = table["reasons"] == ""
+    table["rank"] = table["share"].where(enough).rank(method="min", ascending=False)
+    return (
+        table.drop(columns="apart")
+        .reset_index()
+        .sort_values(["rank", "hospital"], na_position="last", ignore_index=True)
+    )
+
+
+def coding_depth(results: Results) -> pd.DataFrame:
+    """Other diagnoses a record, by hospital and year, beside the other hospitals of the same level group.
+
+    Returns
+    -------
+    pd.DataFrame
+        `hospital, level_group, year, n, depth, peers` (Σ codes ÷ Σ records of the others of the group; missing where there are
+        none). Empty where the source has no other diagnoses.
+    """
+    rows = results.profile[
+        (results.profile["field"] == DIAGNOSES) & (results.profile["year"] > 0) & (results.profile["hospital"] != "")
+    ]
+    groups = results.hospitals.set_index("code")["level_group"]
+    table = rows.assign(level_group=rows["hospital"].map(groups).fillna(""))
+    both = table.groupby(["level_group", "year"])[["n", "total"]].transform("sum")
+    others = both - table[["n", "total"]]
+    return table.assign(
+        depth=table["total"] / table["n"].where(table["n"] > 0), peers=others["total"] / others["n"].where(others["n"] > 0)
+    )[["hospital", "level_group", "year", "n", "depth", "peers"]].reset_index(drop=True)  # fmt: skip
+
+
+def missing_shares(results: Results, hospital: str = "") -> pd.DataFrame:
+    """`field, year, n, missing, share` of the key fields; records without a year stand in year 0."""
+    rows = _of(results.profile[results.profile["field"] != DIAGNOSES], hospital)
+    table = rows.groupby(["field", "year"], sort=False, as_index=False)[["n", "missing"]].sum()
+    return table.assign(share=table["missing"] / table["n"].where(table["n"] > 0))
+
+
+def quarantine_effect(results: Results, hospital: str = "") -> pd.DataFrame:
+    """Each kind of measure without and with the records in quarantine that have a value.
+
+    Returns
+    -------
+    pd.DataFrame
+        `measure, n, value, n_waiting` (in quarantine with a value), `value_with`; cost in fen, LOS in days, mortality and
+        share grouped as shares.
+    """
+    sums = _of(results.effect, hospital).groupby(["measure", "used"])[["n", "x"]].sum()
+    rows = []
+    for measure in ("cost", "los", "mortality", "case_mix"):
+        n, x = sums.loc[(measure, True)] if (measure, True) in sums.index else (0, 0)
+        more_n, more_x = sums.loc[(measure, False)] if (measure, False) in sums.index else (0, 0)
+        rows.append({
+            "measure": measure, "n": int(n), "value": x / n if n else np.nan, "n_waiting": int(more_n),
+            "value_with": (x + more_x) / (n + more_n) if n + more_n else np.nan,
+        })  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def month_grid(results: Results) -> pd.DataFrame:
+    """Every hospital's months of the evaluated years against its own median month.
+
+    Returns
+    -------
+    pd.DataFrame
+        `hospital, month` (2022-03), `n` (missing where the hospital has no discharge), `ratio` to the median of the months that
+        have any.
+    """
+    if results.monthly.empty:
+        return pd.DataFrame(columns=["hospital", "month", "n", "ratio"])
+    years = results.params.all_years
+    months = [f"{year}-{month:02}" for year in years for month in range(1, 13)]
+    found = results.monthly.assign(
+        month=[f"{y}-{int(m):02}" for y, m in zip(results.monthly["year"], results.monthly["month"], strict=True)]
+    ).set_index(["hospital", "month"])["n"]  # fmt: skip
+    every = pd.MultiIndex.from_product([sorted(set(results.monthly["hospital"])), months], names=["hospital", "month"])
+    table = found.reindex(every).rename("n").reset_index()
+    given = table.groupby("hospital")["n"].transform("count")
+    median = table.groupby("hospital")["n"].transform("median")
+    return table.assign(ratio=table["n"] / median.where(given >= MEDIAN_MONTHS))
+
+
+def since_last(results: Results) -> pd.DataFrame:
+    """What each rule found in a hospital's files that stand now and in those they replaced.
+
+    Returns
+    -------
+    pd.DataFrame
+        `hospital, rule, before, now` (records), `n_before, n_now` (received), `arrived_before, arrived`. Only hospitals that
+        have replaced a file; empty without a register.
+    """
+    columns = ["hospital", "rule", "before", "now", "n_before", "n_now", "arrived_before", "arrived"]
+    parts, found = results.submissions, results.submitted_rules
+    if parts.empty or not (parts["replaced_by"] != "").any():
+        return pd.DataFrame(columns=columns)
+    rows = []
+    for hospital, mine in parts.groupby("hospital"):
+        now = mine[mine["replaced_by"] == ""]
+        before = mine[mine["replaced_by"].isin(now["sha256"])]
+        now = now[now["sha256"].isin(before["replaced_by"])]
+        if before.empty:
+            continue
+        of = found[found["hospital"] == hospital]
+        counts = {
+            label: of[of["sha256"].isin(part["sha256"])].groupby("rule")["n"].sum() for label, part in (("before", before), ("now", now))
+        }  # fmt: skip
+        for rule in sorted({*counts["before"].index, *counts["now"].index}):
+            rows.append({
+                "hospital": hospital, "rule": rule, "before": int(counts["before"].get(rule, 0)),
+                "now": int(counts["now"].get(rule, 0)), "n_before": int(before["received"].sum()), "n_now": int(now["received"].sum()),
+                "arrived_before": before["arrived"].max(), "arrived": now["arrived"].max(),
+            })  # fmt: skip
+    return pd.DataFrame(rows, columns=columns)
