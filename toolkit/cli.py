@@ -179,6 +179,24 @@ def verify(
 
 
 @app.command()
+def export(
+    run: Annotated[Path, typer.Argument(help="已完成的运行 a finished run", show_default=False)],
+    ro_crate: Annotated[
+        Path, typer.Option("--ro-crate", help="新文件夹或 .zip new folder or .zip", show_default=False)
+    ],
+    as_json: Json = False,
+) -> None:  # fmt: skip
+    """导出为 RO-Crate：报告、结果表、笔记本、参数与清单，不含病例记录。Export without records."""
+    from toolkit.running.crate import export_crate
+
+    names = export_crate(run, ro_crate)
+    if as_json:
+        _print_json({"crate": str(ro_crate), "files": names})
+    else:
+        typer.echo(f"已导出 exported: {ro_crate}，{len(names)} 个文件 files")
+
+
+@app.command()
 def check(params: Params, quiet: Quiet = False, as_json: Json = False) -> None:
     """只检查数据：每例去了哪里，为什么。Check the data only."""
     import tempfile

@@ -455,11 +455,13 @@ def tables(params: RunParams, folder: Path, *, fresh: bool = False, progress: Pr
     """The results in `folder`, evaluated only where those that lie there do not verify for the same inputs and code."""
     from toolkit.running.evaluated import is_evaluated
     from toolkit.running.manifest import software
+    from toolkit.running.publish import room
     from toolkit.running.sources import identity_of
 
     if not fresh and is_evaluated(folder, identity_of(params, software())):
         return load(folder / RESULTS)
-    return evaluate(params, folder, progress)
+    with room(folder):
+        return evaluate(params, folder, progress)
 
 
 def release_folder(folder: Path) -> Path:

@@ -387,15 +387,13 @@ def _cube(cube: pd.DataFrame, state: _State) -> pd.DataFrame:
     The difference of usable and kept cases is printed: where it is small, the hospital is left out.
     """
     policy = state.policy
-    counts = [c for c in cube if c == "n" or c.partition("@")[0].endswith("_n")]
+    pairs = {c: c.partition("@")[0].replace("_kept", "") for c in cube if "_kept_n@" in c}
+    counts = ["n", *dict.fromkeys(pairs.values()), *pairs]
     grouped = cube[cube["drg"].astype(str) != ""]
     sums = grouped.assign(hospital=grouped["hospital"].astype(str)).groupby("hospital")[counts].sum().reset_index()
-    for column in counts:
-        base, at, _basis = column.partition("@")
-        if at:
-            left = sums[base.replace("_kept", "")] - sums[column]
-            pair = [base.replace("_kept", ""), *(c for c in counts if c.startswith(base))]
-            sums.loc[_small(left, policy.minimum_cases), pair] = 0
+    for kept, usable in pairs.items():
+        few = _small(sums[usable] - sums[kept], policy.minimum_cases)
+        sums.loc[few, [usable, *(k for k, u in pairs.items() if u == usable)]] = 0
     for column in counts:
         sums[column] = rounded_counts(sums[column].mask(_small(sums[column], policy.minimum_cases), 0), policy)
     rest = {c: np.nan for c in cube if c not in {*counts, "hospital", "specialty", "year", "drg"}}
@@ -434,7 +432,9 @@ def _grades(grades: pd.DataFrame, state: _State) -> pd.DataFrame:
 
 
 # not `references`: hashes of exact tables, against which a guess could be tried
-KEPT_FACTS = {"format", "grouping", "not_applicable", "synthetic", "scopes", "rules", "data_hash", "parameter_hash"}
+KEPT_FACTS = {
+    "format", "grouping", "not_applicable", "synthetic", "scopes", "rules", "data_hash", "parameter_hash", "lists", "diseases"
+}  # fmt: skip
 
 
 def _facts(facts: Mapping[str, Any]) -> dict[str, Any]:

@@ -55,16 +55,30 @@ def fault_here(step: str) -> None:
 
 
 @contextlib.contextmanager
-def explained(directory: Path) -> Iterator[None]:
-    """Turn the system's refusals to write into messages with a remedy."""
+def room(directory: Path) -> Iterator[None]:
+    """Turn a full disk into a message with a remedy, also where a library has wrapped the system's refusal in its own."""
     try:
         yield
-    except OSError as error:
-        if error.errno in FULL:
+    except EvaluationError:
+        raise
+    except Exception as error:
+        wrapped = type(error).__name__.endswith("IOException") or isinstance(error, OSError)
+        said = any(os.strerror(code).lower() in str(error).lower() for code in FULL)
+        if getattr(error, "errno", None) in FULL or (wrapped and said):
             raise ReportFailed(
                 Reason.DISK, where=str(directory), remedy="清理磁盘或换一个输出目录后重新运行；原报告未动",
                 remedy_english="free space or choose another directory, then run again; the old report is intact",
             ) from None  # fmt: skip
+        raise
+
+
+@contextlib.contextmanager
+def explained(directory: Path) -> Iterator[None]:
+    """Turn the system's refusals to write into messages with a remedy."""
+    try:
+        with room(directory):
+            yield
+    except OSError as error:
         if error.errno in CLOSED:
             raise ReportFailed(
                 Reason.DIRECTORY, str(directory), str(directory), where=str(directory),

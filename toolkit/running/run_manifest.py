@@ -54,15 +54,17 @@ def write_run_manifest(results: Results, folder: Path, outcomes: Sequence[Outcom
         "disclosure": params.disclosure.model_dump(mode="json") if params.edition == "release" else None,
         "read": _read_files(results),
         "declarations": {
-            "rules": declaration_hashes(RULES.values(), params), "indicators": declaration_hashes(INDICATORS.values(), params),
-            "measures": declaration_hashes(MEASURES, params),
+            "rules": declaration_hashes(RULES.values()), "indicators": declaration_hashes(INDICATORS.values()),
+            "measures": declaration_hashes(MEASURES),
         },
         "notebooks": {path.stem: template_hash(path) for path in sorted(NOTEBOOKS.glob("*.ipynb"))},
         "package": code_files(),
     }  # fmt: skip
     content = {
         "key": digest(canonical(identity)), "identity": identity,
-        "evaluation": evaluation["key"], "tables": evaluation["tables"],
+        "evaluation": evaluation["key"],
+        # records carry hashes under the run's own random key: they are held against evaluation.json, which is sealed too
+        "tables": {name: content for name, content in evaluation["tables"].items() if name.startswith("results/")},
         "references": results.facts.get("references", {}),
         "pages": {name: file_hash(folder / name) for name in (INDEX, HANDBOOK)},
         "reports": {o.id: _report(folder / o.id) for o in outcomes if o.exists},

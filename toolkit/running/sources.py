@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import fields
 from functools import partial
+from inspect import getsource
 from pathlib import Path
 from types import FunctionType
 from typing import Any, TypeVar
@@ -113,12 +114,14 @@ def identity_of(params: RunParams, made_with: Software) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def declaration_hashes(declared: Iterable[Any], params: RunParams) -> dict[str, str]:
-    """A hash for each declaration (rule, indicator, measure), by id: what it says and the expression it executes."""
+def declaration_hashes(declared: Iterable[Any]) -> dict[str, str]:
+    """A hash for each declaration (rule, indicator, measure), by id: what it says and the expression or code it executes."""
 
     def said(value: Any) -> str:
-        # a rule's test is a function of the parameters; expressions of ibis and pandas can be called too, and are not
-        return ADDRESS.sub("", repr(value(params) if isinstance(value, FunctionType | partial) else value))
+        if isinstance(value, partial):
+            return f"{said(value.func)} {value.args!r} {sorted(value.keywords.items())!r}"
+        # a rule's test is a function; expressions of ibis and pandas can be called too, but say what they are
+        return getsource(value) if isinstance(value, FunctionType) else ADDRESS.sub("", repr(value))
 
     return {
         one.id: digest(canonical({part.name: said(getattr(one, part.name)) for part in fields(one)}))

@@ -141,13 +141,13 @@ def _values(name: str, expected: Any, found: Any) -> Iterator[Difference]:
 
 
 def _tables(folder: Path, manifest: Mapping[str, Any]) -> Iterator[Difference]:
-    present = table_hashes(folder)
-    for name, expected in sorted(manifest["tables"].items(), reverse=True):  # tables before records
+    present, evaluation = table_hashes(folder), read_evaluation(folder)
+    of_run = {**(evaluation or {"tables": {}})["tables"], **manifest["tables"]}
+    for name, expected in sorted(of_run.items(), reverse=True):  # tables before records
         if present.get(name) != expected:
             yield _difference("结果表", "table", name, expected, present.get(name, "缺失 missing"))
-    for name in sorted(present.keys() - manifest["tables"].keys()):
+    for name in sorted(present.keys() - of_run.keys()):
         yield _difference("结果表", "table", name, "不存在 absent", "多出 not of this run")
-    evaluation = read_evaluation(folder)
     if evaluation is None or evaluation["key"] != manifest["evaluation"]:
         found = "被改动 changed" if evaluation is None else evaluation["key"]
         yield _difference("清单", "manifest", EVALUATION, manifest["evaluation"], found)
