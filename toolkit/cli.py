@@ -197,22 +197,31 @@ def export(
 
 
 @app.command()
-def check(params: Params, quiet: Quiet = False, as_json: Json = False) -> None:
+def check(
+    params: Params,
+    worklists: Annotated[
+        Path | None, typer.Option("--worklists", help="把整改清单写到此文件夹 write the worklists here", show_default=False)
+    ] = None,
+    quiet: Quiet = False, as_json: Json = False,
+) -> None:  # fmt: skip
     """只检查数据：每例去了哪里，为什么。Check the data only."""
     import tempfile
 
     from toolkit import pipeline
+    from toolkit.data.balance import COUNTED
     from toolkit.data.quality import CATALOGUE
     from toolkit.params import load_params
 
     loaded = load_params(params)
     with tempfile.TemporaryDirectory(prefix="speceval-") as work, _progress(quiet or as_json) as (step, _):
-        intake = pipeline.check(loaded, Path(work), step)
+        checked = pipeline.check(loaded, Path(work), step, lists=worklists)
+    intake = checked.intake
     counts = intake.accounts.groupby(["fate", "rule"], sort=True)["n"].sum().reset_index()
     refused = intake.files[intake.files["rejected"] != ""]
     if as_json:
         _print_json({
             "files": intake.files.to_dict("records"), "fates": counts.to_dict("records"), "not_applicable": intake.not_applicable,
+            "balance": checked.balance.to_dict("records"), "hospital_warnings": intake.hospital_warnings.to_dict("records"),
         })  # fmt: skip
         return
     total = int(counts["n"].sum())
@@ -222,6 +231,66 @@ def check(params: Params, quiet: Quiet = False, as_json: Json = False) -> None:
     for row in counts.itertuples():
         why = f"规则{row.rule} {CATALOGUE[row.rule].message_zh}" if row.rule else "—"
         typer.echo(f"  {row.fate} {row.n:>12,}  {why}")
+    typer.echo("收到 = 纳入 + 排除 + 隔离，逐文件、逐机构、逐类指标核对无误 balanced:")
+    by_measure = checked.balance.groupby(["measure", "fate"])["n"].sum()
+    for measure, name in (("all", "全部病例"), *COUNTED.items()):
+        went = [int(by_measure.get((measure, fate), 0)) for fate in ("纳入", "排除", "隔离")]
+        typer.echo(f"  {name}: {sum(went):,} = {went[0]:,} + {went[1]:,} + {went[2]:,}")
+    if worklists:
+        typer.echo(f"整改清单 worklists: {worklists}")
+
+
+@app.command()
+def worklist(
+    run: Annotated[Path, typer.Argument(help="运行的文件夹 folder of a run", show_default=False)],
+    to: Annotated[
+        Path | None,
+        typer.Option("--to", help="写到此文件夹 folder to write to; 默认为运行的 worklists", show_default=False),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """为每家机构写整改清单（csv 和 xlsx）：文件、行号、规则、填报值、办法。Write each hospital's worklist."""
+    from toolkit import pipeline
+
+    summary = pipeline.worklists(run, to)
+    if as_json:
+        _print_json(summary.to_dict("records"))
+        return
+    for row in summary.itertuples():
+        typer.echo(
+            f"{row.hospital or '—':12} 隔离 {row.quarantined:>8,}  排除 {row.excluded:>8,}  提示 {row.warned:>8,}  {row.name}"
+        )
+    typer.echo(f"清单 lists: {to or run / pipeline.WORKLISTS}")
+
+
+@app.command()
+def trace(
+    run: Annotated[Path, typer.Argument(help="运行的文件夹 folder of a run", show_default=False)],
+    hospital: Annotated[str, typer.Option("--hospital", help="机构代码 hospital code")] = "",
+    record: Annotated[str, typer.Option("--record", help="病案号 record number")] = "",
+    visit: Annotated[str, typer.Option("--visit", help="住院次数 number of the stay; 默认全部")] = "",
+    file: Annotated[str, typer.Option("--file", help="文件名 name of a source file")] = "",
+    line: Annotated[int, typer.Option("--line", help="行号，表头为第 1 行 line, the header is line 1")] = 0,
+    as_json: Json = False,
+) -> None:
+    """查一例的去向：哪条规则，进入了哪些数值。What became of a record, and which numbers it entered."""
+    from toolkit import pipeline
+    from toolkit.errors import ParameterError
+
+    if bool(hospital and record) == bool(file and line):
+        raise ParameterError(
+            "请给出机构和病案号，或文件和行号", "give hospital and record, or file and line", where="trace",
+            remedy="speceval trace 运行 --hospital 0001 --record 123；或 --file a.csv --line 7",
+            remedy_english="see the examples",
+        )  # fmt: skip
+    found = pipeline.trace(run, hospital=hospital, record=record, visit=visit, file=file, line=line)
+    from toolkit.evaluation.results import RESULTS, load
+    from toolkit.evaluation.trace import as_records, as_text
+
+    if as_json:
+        _print_json(as_records(found))
+    else:
+        typer.echo(as_text(found, load(run / RESULTS)))
 
 
 @app.command()

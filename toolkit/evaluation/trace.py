@@ -7,7 +7,7 @@ discharges: a cube of this one alone, beside the references of the whole run.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -275,6 +275,19 @@ def entered(cells: pd.DataFrame, results: Results) -> pd.DataFrame:
 def as_text(traces: Sequence[Trace], results: Results) -> str:
     """What a person reads."""
     return "\n\n".join("\n".join(_lines(one, results)) for one in traces)
+
+
+def as_records(traces: Sequence[Trace]) -> list[dict[str, Any]]:
+    """Plain values, for JSON."""
+    return [
+        {
+            **{f.name: getattr(one, f.name) for f in fields(one) if f.name not in ("hits", "trimmed", "cells")},
+            "hits": [vars(hit) for hit in one.hits],
+            "trimmed": {f"{measure}@{basis}": cut for (measure, basis), cut in one.trimmed.items()},
+            "cells": one.cells.astype(object).where(one.cells.notna(), None).to_dict("records"),
+        }
+        for one in traces
+    ]
 
 
 def _lines(one: Trace, results: Results) -> list[str]:
