@@ -32,7 +32,8 @@ _TRIMMED = [m for m in MEASURES if m.trimmed]
 
 
 def build(
-    discharges: Any, params: RunParams, groups: pd.DataFrame, by: Sequence[str] = KEY, *, connection: Any
+    discharges: Any, params: RunParams, groups: pd.DataFrame, by: Sequence[str] = KEY, *, connection: Any,
+    trimmed: Sequence[Basis] = BASES,
 ) -> pd.DataFrame:  # fmt: skip
     """One row per group of `by` with the sums of all measures.
 
@@ -42,6 +43,8 @@ def build(
         One row per stored discharge (`toolkit.data.intake.discharges`).
     groups
         `hospital, level_group`: whose discharges make up a hospital's reference (and its trim limits).
+    trimmed
+        Bases whose amounts are trimmed, where the policy trims; of the others all cases are kept.
 
     Returns
     -------
@@ -52,14 +55,19 @@ def build(
     """
     table = _with_group(discharges, groups, params)
     frozen = None
-    if params.trimming.on("frozen") != "none":
+    if "frozen" in trimmed and params.trimming.on("frozen") != "none":
         frozen = _stored(trim_limits(table, params, "frozen"), "trim_limits_frozen", connection)
+    of_year = "contemporaneous" in trimmed
+
+    def sums_of(rows: Any) -> pa.Table:
+        return _sums_by(rows, params, frozen, by, connection, of_year=of_year)
+
     # sums of a year hold no row of another: where records are many, memory need not grow with the years
     years: list[int] = []
     if "year" in by and discharges.count().execute() > ROWS_AT_ONCE:
         years = sorted(int(y) for y in discharges.select("year").distinct().execute()["year"])
-    parts = [_sums_by(table.filter(_.year == year), params, frozen, by, connection) for year in years]
-    return _in_order(pa.concat_tables(parts or [_sums_by(table, params, frozen, by, connection)]), by)
+    parts = [sums_of(table.filter(_.year == year)) for year in years]
+    return _in_order(pa.concat_tables(parts or [sums_of(table)]), by)
 
 
 def from_sums(cells: pd.DataFrame, params: RunParams) -> pd.DataFrame:
@@ -137,8 +145,10 @@ def _categories(values: pa.ChunkedArray) -> pd.Series:
     return pd.Series(pd.Categorical.from_codes(codes, dtype=dtype, validate=False))
 
 
-def _sums_by(table: Any, params: RunParams, frozen: Any | None, by: Sequence[str], connection: Any) -> pa.Table:
-    rows = _amounts(table, params, frozen, by, connection)
+def _sums_by(
+    table: Any, params: RunParams, frozen: Any | None, by: Sequence[str], connection: Any, *, of_year: bool = True
+) -> pa.Table:  # fmt: skip
+    rows = _amounts(table, params, frozen, by, connection, of_year=of_year)
     columns: dict[str, Any] = {"n": _.count()}
     for column in rows.columns:
         if column not in by:
@@ -151,12 +161,14 @@ def _measure_of(column: str) -> Measure:
     return BY_ID.get(column) or BY_ID[column.partition("@")[0]]
 
 
-def _amounts(table: Any, params: RunParams, frozen: Any | None, by: Sequence[str], connection: Any) -> Any:
+def _amounts(
+    table: Any, params: RunParams, frozen: Any | None, by: Sequence[str], connection: Any, *, of_year: bool = True
+) -> Any:  # fmt: skip
     """What each discharge adds to each measure, missing where it adds nothing, beside its key."""
     limits: dict[Basis, Any] = {} if frozen is None else {"frozen": frozen}
-    if params.trimming.on("contemporaneous") != "none":
-        of_year = trim_limits(table, params, "contemporaneous")
-        limits["contemporaneous"] = _stored(of_year, "trim_limits_contemporaneous", connection)
+    if of_year and params.trimming.on("contemporaneous") != "none":
+        yearly = trim_limits(table, params, "contemporaneous")
+        limits["contemporaneous"] = _stored(yearly, "trim_limits_contemporaneous", connection)
     for basis, of_basis in limits.items():
         table = _with_limits(table, of_basis, basis)
     amounts = {m.id: added(m) for m in MEASURES if not m.trimmed}

@@ -77,7 +77,9 @@ class DrgFile(Section):
 
     file: YamlPath = Field(title="分组结果文件")
     hospital: str = Field(
-        "A01", title="机构代码列", description='"" only where no two hospitals share a record number: then joined without it'
+        "A01",
+        title="机构代码列",
+        description='"" only where no two hospitals share a record number: then joined without it',
     )
     record: str = Field("A48", title="病案号列")
     visit: str = Field("A49", title="住院次数列")
@@ -128,12 +130,21 @@ class Data(Section):
         description="JSON, kept by the runs: which file arrived when, and which replaced which",
     )  # fmt: skip
     arrived: str = Field(
-        "", title="新文件收到日期", pattern=r"^(\d{4}-\d{2}-\d{2})?$", description="of files that the register does not know: 2025-03-01"
+        "",
+        title="新文件收到日期",
+        pattern=r"^(\d{4}-\d{2}-\d{2})?$",
+        description="of files that the register does not know: 2025-03-01",
     )
     currency: str = Field("元", title="货币单位")
-    diagnosis_dictionary: YamlPath | None = Field(None, title="诊断编码字典", description="code,valid_from,valid_to (years)")
-    procedure_dictionary: YamlPath | None = Field(None, title="手术操作编码字典", description="code,valid_from,valid_to")
-    cover_sheet: YamlPath | None = Field(None, title="报送说明", description="file,month,discharges,total_cost; month may be empty")
+    diagnosis_dictionary: YamlPath | None = Field(
+        None, title="诊断编码字典", description="code,valid_from,valid_to (years)"
+    )
+    procedure_dictionary: YamlPath | None = Field(
+        None, title="手术操作编码字典", description="code,valid_from,valid_to"
+    )
+    cover_sheet: YamlPath | None = Field(
+        None, title="报送说明", description="file,month,discharges,total_cost; month may be empty"
+    )
     drg_limits: YamlPath | None = Field(None, title="DRG 适用条件", description="drg,sex,youngest,oldest,diagnoses")
 
     @model_validator(mode="after")
@@ -160,7 +171,9 @@ class Specialty(Section):
     diagnoses: list[Text] = Field(default=[], title="主要诊断编码前缀")
     drgs: list[Text] = Field(default=[], title="DRG 前缀")
     members: list[Id] = Field(
-        default=[], title="1+N 专科群", description="ids of other specialties: the leading one first, then the related ones"
+        default=[],
+        title="1+N 专科群",
+        description="ids of other specialties: the leading one first, then the related ones",
     )
     overlap: bool = Field(
         False, title="允许重叠", description="its discharges count here and in the other specialties that claim them"
@@ -183,7 +196,9 @@ class Project(Section):
     hospital: Text = Field(title="医疗机构代码")
     specialty: Id = Field(title="专科编号")
     level: Literal["国家", "省", "市", "县"] = Field("市", title="项目级别")
-    start: int | None = Field(None, title="起始年", ge=1990, le=2100, description="where it is not the first year of the cycle")
+    start: int | None = Field(
+        None, title="起始年", ge=1990, le=2100, description="where it is not the first year of the cycle"
+    )
 
 
 class ReferencePolicy(Section):
@@ -242,7 +257,9 @@ class QualityPolicy(Section):
     newborn_days: int = Field(28, title="新生儿：入院时不足天数（规则D13）", ge=1, le=366)
     lightest_grams: int = Field(100, title="新生儿体重下限（克，规则D14）", ge=0)
     heaviest_grams: int = Field(9999, title="新生儿体重上限（克，规则D14）", ge=1)
-    male_never_diagnoses: list[CodeRange] = Field(default=["O00-O99", "C51-C58", "N70-N98"], title="男性不应有的诊断（规则P02）")
+    male_never_diagnoses: list[CodeRange] = Field(
+        default=["O00-O99", "C51-C58", "N70-N98"], title="男性不应有的诊断（规则P02）"
+    )
     female_never_diagnoses: list[CodeRange] = Field(default=["C60-C63", "N40-N51"], title="女性不应有的诊断（规则P02）")
     male_never_procedures: list[CodeRange] = Field(default=["65-75"], title="男性不应有的手术操作（规则P03）")
     female_never_procedures: list[CodeRange] = Field(default=["60-64"], title="女性不应有的手术操作（规则P03）")
@@ -307,15 +324,20 @@ class IndicatorPolicy(Section):
 
     rarefied_at: int = Field(100, title="DRG 组数的共同例数", ge=1)
     surgery_levels: YamlPath | None = Field(
-        None, title="手术分级目录", description="CSV: code,level,valid_from,valid_to (years); without it the level as entered"
+        None,
+        title="手术分级目录",
+        description="CSV: code,level,valid_from,valid_to (years); without it the level as entered",
     )
     minimally_invasive: YamlPath | None = Field(None, title="微创手术目录", description="CSV: code,valid_from,valid_to")
     complications: YamlPath | None = Field(
-        None, title="手术并发症诊断目录", description="CSV: code,valid_from,valid_to; a code means all that begin with it"
+        None,
+        title="手术并发症诊断目录",
+        description="CSV: code,valid_from,valid_to; a code means all that begin with it",
     )
     elective_routes: list[Text] = Field(default=["2"], title="择期手术的入院途径代码")
     mergers: Literal["pro_forma", "as_reported"] = Field(
-        "pro_forma", title="合并或更名的机构",
+        "pro_forma",
+        title="合并或更名的机构",
         description="pro_forma: old codes count for the new one in all years; as_reported: from the date on",
     )
     readmission_days: int = Field(31, title="再住院天数", ge=1, le=365)
@@ -343,7 +365,9 @@ class ComparisonPolicy(Section):
         2, title="最少对照单元数", ge=1, description="fewer: units of the specialty at every level, and a warning"
     )
     adjustment: Literal["baseline", "unadjusted"] = Field(
-        "baseline", title="对照校正", description="baseline: corrected for how far units fall back from a high or low baseline"
+        "baseline",
+        title="对照校正",
+        description="baseline: corrected for how far units fall back from a high or low baseline",
     )
     matching: Literal["unmatched", "baseline"] = Field(
         "unmatched", title="对照匹配", description="baseline: only the units nearest in baseline level and trend"
@@ -362,9 +386,23 @@ class ChangePolicy(Section):
         None, title="判定规则表", description="as params/verdict-rules.yaml, which holds where none is given"
     )
     methods: list[Text] = Field(
-        default=["two_period_ratio", "two_period_years", "did", "twfe", "event_study", "staggered", "synthetic_did", "segmented"],
+        default=[
+            "two_period_ratio",
+            "two_period_years",
+            "did",
+            "twfe",
+            "event_study",
+            "staggered",
+            "synthetic_did",
+            "segmented",
+        ],
         title="变化方法",
         description="ids of toolkit.models.METHODS; two_period_ratio is always run",
+    )
+    verdict_from: Text = Field(
+        "did",
+        title="判定所用方法",
+        description="one of methods; projects are judged by it, other units by two_period_ratio",
     )
     comparison: ComparisonPolicy = Field(ComparisonPolicy(), title="对照")
 
@@ -400,7 +438,8 @@ class MonitoringPolicy(Section):
         10, title="按月作控制图的最少例数（月中位数）", ge=1, description="with fewer, the chart is by quarter"
     )
     targets: list[Target] = Field(
-        default=[Target(indicator="cost_index", value=1.0), Target(indicator="los_index", value=1.0)], title="控制图目标值"
+        default=[Target(indicator="cost_index", value=1.0), Target(indicator="los_index", value=1.0)],
+        title="控制图目标值",
     )
     cusum_odds: float = Field(2.0, title="CUSUM 所查的死亡优势比", gt=1)
     cusum_months: float = Field(360.0, title="CUSUM 无变化时平均运行月数", ge=12)
@@ -423,7 +462,12 @@ class RobustnessPolicy(Section):
         ["raw", "empirical_bayes"], title="分级死亡率", min_length=1
     )
     shocks: list[Literal["with", "without"]] = Field(["with", "without"], title="外部事件年份", min_length=1)
-    methods: list[Text] = Field(["two_period_ratio", "did"], title="变化方法", min_length=1)
+    methods: list[Text] = Field(
+        ["did", "twfe"],
+        title="变化方法",
+        min_length=1,
+        description="the plain before/after ratio is no alternative: it takes regression to the mean for change",
+    )
     agreement: float = Field(0.8, title="判定一致的最少占比", gt=0, le=1)
 
 
@@ -513,7 +557,13 @@ class RunParams(Section):
                     raise ValueError(
                         f"专科群 {specialty.id} 的成员 {member} 未定义或也是专科群 (a member is undefined or itself a group)"
                     )
-            if not (specialty.departments or specialty.diagnoses or specialty.drgs or specialty.members or self.data.departments):
+            if not (
+                specialty.departments
+                or specialty.diagnoses
+                or specialty.drgs
+                or specialty.members
+                or self.data.departments
+            ):
                 raise ValueError(
                     f"专科 {specialty.id} 没有定义: 给出 departments、diagnoses、drgs 或 members，或在 data.departments 给出科别对照表 "
                     "(the specialty has no definition)"
@@ -571,7 +621,18 @@ class RunParams(Section):
         return next(iter(self.periods.values()))
 
 
-POLICY_SECTIONS = ("reference", "trimming", "exclusions", "quality", "weights", "risk_grades", "grouping", "indicators", "change", "monitoring")
+POLICY_SECTIONS = (
+    "reference",
+    "trimming",
+    "exclusions",
+    "quality",
+    "weights",
+    "risk_grades",
+    "grouping",
+    "indicators",
+    "change",
+    "monitoring",
+)
 _WORDS = {
     "unmatched": "不匹配", "baseline": "按建设前水平", "unadjusted": "不校正",
     True: "是", False: "否", None: "无", "region": "全区域", "level_group": "同级别组", "iqr": "四分位距法",
@@ -580,6 +641,11 @@ _WORDS = {
     "file": "外部表", "year": "当年", "cycle": "所在周期", "five_class": "五类费用标准化", "raw": "实际死亡率",
     "empirical_bayes": "经验贝叶斯收缩率", "cases": "按例数加权", "apart": "单列为 0 级", "low": "并入低风险",
 }  # fmt: skip
+
+
+def word(value: str) -> str:
+    """A policy choice as reports print it."""
+    return _WORDS.get(value, value)
 
 
 def policies(params: RunParams) -> tuple[tuple[str, str], ...]:

@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -33,12 +34,13 @@ from toolkit.data.submitted import SUBMITTED
 from toolkit.data.worklist import Facts, field_codes, write_worklists
 from toolkit.engine import connect
 from toolkit.errors import InputError, ParameterError
-from toolkit.evaluation.effects import change_effects
+from toolkit.evaluation.effects import change_effects, study_of
+from toolkit.evaluation.judgement import judged, with_agreement
 from toolkit.evaluation.monitoring import at_months, monitor
 from toolkit.evaluation.results import RESULTS, Results, load, save
+from toolkit.evaluation.robustness import agreement, no_specification, specification_curve, with_choices
 from toolkit.evaluation.trace import Trace
-from toolkit.evaluation.verdict import verdicts
-from toolkit.indicators import CATALOGUE, Declared, Direction, Status
+from toolkit.indicators import CATALOGUE, Declared, Status
 from toolkit.indicators.diseases import DISEASES, attach_diseases
 from toolkit.indicators.members import by_specialty
 from toolkit.indicators.table import COLUMNS, collect
@@ -146,6 +148,7 @@ def _evaluate(params: RunParams, form: FormatMap, work: Path, key: Key, progress
         progress("监测", 0.0)
         deaths = death_cells(discharges, params.monitoring.age_bands, ("hospital", "specialty", "year"))
         by_month = _by_month(discharges, params, groups, connection) if len(monthly) and params.projects else None
+        tried = choice_cubes(discharges, params, groups, cube, connection)
     finally:
         connection.disconnect()
     if cube.empty:
@@ -161,6 +164,9 @@ def _evaluate(params: RunParams, form: FormatMap, work: Path, key: Key, progress
     changes = all_changes(cells, units, params) if params.cycles else _no_changes()
     months = at_months(by_month[0], referenced["frozen"], params, registry) if by_month else None
     effects = change_effects(cells, units, params, registry, months)
+    changes = judged(changes, effects["effects"], units, params)
+    curve = specifications(tried, changes, units, params, registry)
+    changes = with_agreement(changes, agreement(curve, changes, params.robustness))
     monitoring = monitor(cells, units, deaths, params, monthly=months, monthly_deaths=by_month[1] if by_month else None)
     facts = {
         "format": form.title, "grouping": form.grouping, "not_applicable": dict(intake.not_applicable),
@@ -179,7 +185,8 @@ def _evaluate(params: RunParams, form: FormatMap, work: Path, key: Key, progress
         grades = described(grades, params.risk_grades)
     made = Results(
         params=params, hospitals=registry, files=intake.files, accounts=intake.accounts, monthly=monthly, cube=cube,
-        units=units, cells=cells, changes=changes, grades=grades, diseases=diseases, facts=facts,
+        units=units, cells=cells, changes=changes, grades=grades, diseases=diseases,
+        specifications=curve, facts=facts,
         **monitoring, **effects, **accounted,
     )  # fmt: skip
     return made, register
@@ -190,7 +197,7 @@ def _by_month(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:  # fmt: skip
     """Of the projects only, for their charts: the cube by month, and deaths by month and covariate pattern."""
     projects = pd.DataFrame([(p.hospital, p.specialty) for p in params.projects], columns=["hospital", "specialty"])
-    known = discharges.filter(discharges.month.notnull())
+    known = discharges.filter(discharges.month.notnull())  # noqa: PD004  a column of the engine, not of pandas
     key = ("hospital", "specialty", "year", "month")
     cube = one_row_a_specialty(cubes.of_units(known, params, groups, projects, (*key, "drg"), connection=connection))
     deaths = one_row_a_specialty(death_cells(known, params.monitoring.age_bands, key, projects))
@@ -322,7 +329,7 @@ def _too_few(cells: pd.DataFrame, params: RunParams, declared: Mapping[str, Decl
 
 
 def all_changes(cells: pd.DataFrame, units: pd.DataFrame, params: RunParams) -> pd.DataFrame:
-    """Before/after ratios with verdicts: every unit with enough cases, every project, and the peers of each specialty."""
+    """Before/after ratios: every unit with enough cases, every project, and the peers of each specialty."""
     frozen = cells[(cells["basis"] == "frozen") & cells["period"].isin(params.periods)].rename(
         columns={"period": "cycle"}
     )
@@ -333,9 +340,6 @@ def all_changes(cells: pd.DataFrame, units: pd.DataFrame, params: RunParams) -> 
         by = ["hospital", "specialty"]
         parts.append(two_period(rows, CATALOGUE, by, confidence=params.change.confidence).assign(level=level))
     changes = pd.concat(parts, ignore_index=True)
-    # what cannot be tested (totals, distinct counts) is described, never judged
-    directions = {i: one.direction if inferential(one) else Direction.NEUTRAL for i, one in CATALOGUE.items()}
-    changes[["verdict", "reason"]] = verdicts(changes, directions, params.change)
     first = ["level", "hospital", "specialty", "indicator"]
     return changes[[*first, *[c for c in changes if c not in first]]].sort_values(first, ignore_index=True)
 
@@ -343,7 +347,7 @@ def all_changes(cells: pd.DataFrame, units: pd.DataFrame, params: RunParams) -> 
 def _no_changes() -> pd.DataFrame:
     from toolkit.models.base import COLUMNS
 
-    return pd.DataFrame(columns=["level", "hospital", "specialty", "indicator", *COLUMNS, "before", "after", "verdict", "reason"])
+    return pd.DataFrame(columns=["level", "hospital", "specialty", "indicator", *COLUMNS, "before", "after"])
 
 
 def with_synthetic(params: RunParams, folder: Path) -> RunParams:
@@ -512,6 +516,35 @@ def again(
     if params.edition != stored.edition:
         params = params.model_copy(update={"edition": stored.edition})
     return run(params, work, workers=workers, progress=progress, on_report=on_report)
+
+
+def specifications(
+    tried: dict[tuple[str, str], pd.DataFrame], changes: pd.DataFrame, units: pd.DataFrame, params: RunParams,
+    registry: pd.DataFrame,
+) -> pd.DataFrame:  # fmt: skip
+    """The primary indicators of every project under every combination of policy choices; no row without projects."""
+    primary = {i: CATALOGUE[i] for i in params.change.primary if i in CATALOGUE and inferential(CATALOGUE[i])}
+    if not tried or changes.empty or not primary:
+        return no_specification()
+    study = replace(study_of(units, params, registry), indicators=primary)
+    return specification_curve(tried, params, registry, study, primary)
+
+
+def choice_cubes(
+    discharges: Any, params: RunParams, groups: pd.DataFrame, cube: pd.DataFrame, connection: Any
+) -> dict[tuple[str, str], pd.DataFrame]:  # fmt: skip
+    """The cubes that the specifications need, by reference scope and trimming of the frozen basis; none without projects."""
+    if not (params.cycles and params.projects):
+        return {}
+    made: dict[tuple[str, str], pd.DataFrame] = {}
+    for scope, method in product(params.robustness.scopes, params.robustness.trimming):
+        if method == "none" and params.trimming.on("frozen") == "none":
+            made[scope, method] = cube  # untrimmed amounts do not depend on the reference
+            continue
+        choice = {"scope": scope, "trimming": method, "leave_one_out": False, "risk_rates": params.risk_grades.rates}
+        chosen = with_choices(params, choice)
+        made[scope, method] = cubes.build(discharges, chosen, groups, connection=connection, trimmed=("frozen",))
+    return made
 
 
 @dataclass(frozen=True, kw_only=True)

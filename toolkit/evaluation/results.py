@@ -18,6 +18,7 @@ from toolkit.params import RunParams
 TABLES = (
     "hospitals", "files", "accounts", "hospital_warnings", "balance", "profile", "effect", "submissions", "submitted_rules",
     "monthly", "cube", "units", "cells", "changes", "grades", "diseases",
+    "specifications",
     *MONITORING_TABLES, *EFFECT_TABLES,
 )  # fmt: skip
 RESULTS = "results"  # folder of a run that holds them
@@ -53,7 +54,10 @@ class Results:
         `level` (region, specialty, hospital, unit, peers), `hospital, specialty, period` (a year or a cycle label), and the
         columns of `toolkit.indicators.table`. `peers` are the units of a specialty without a project.
     changes
-        `level` (unit, peers), `hospital, specialty, indicator`, the columns of `Change`, `before, after, verdict, reason`.
+        `level` (unit, peers), `hospital, specialty, indicator`, the columns of `Change` for the plain ratio, `before, after`, and those of
+        `toolkit.evaluation.judgement.judged`.
+    specifications
+        As in `toolkit.evaluation.robustness.specification_curve`.
     grades
         As in `Referenced.grades`, with `basis` and the columns of `toolkit.reference.described`.
     diseases
@@ -84,6 +88,7 @@ class Results:
     changes: pd.DataFrame
     grades: pd.DataFrame
     diseases: pd.DataFrame
+    specifications: pd.DataFrame
     risk_models: pd.DataFrame
     risk_terms: pd.DataFrame
     calibration: pd.DataFrame

@@ -27,11 +27,16 @@ CHOICES: dict[str, str] = {
 }  # fmt: skip
 UNIT = ["hospital", "specialty"]
 KEYS = [*UNIT, "indicator"]
+COLUMNS = [*KEYS, "specification", *CHOICES, "estimate", "low", "high", "p_value", "verdict", "warnings"]
 
 
-def specifications(policy: RobustnessPolicy) -> list[dict[str, Any]]:
-    """Every combination, in a fixed order."""
-    sets = (policy.scopes, policy.leave_one_out, policy.trimming, policy.risk_rates, policy.shocks, policy.methods)
+def specifications(params: RunParams) -> list[dict[str, Any]]:
+    """Every combination that can differ, in a fixed order."""
+    policy = params.robustness
+    # without a declared event, or with grades from a table, the choice is none
+    shocks = policy.shocks if params.shocks else ["with"]
+    rates = policy.risk_rates if params.risk_grades.file is None else [params.risk_grades.rates]
+    sets = (policy.scopes, policy.leave_one_out, policy.trimming, rates, shocks, policy.methods)
     return [dict(zip(CHOICES, values, strict=True)) for values in product(*sets)]
 
 
@@ -74,9 +79,7 @@ def specification_curve(
     """
     projects = study.units[study.units["start"] > 0]
     if projects.empty:
-        return pd.DataFrame(
-            columns=[*KEYS, "specification", *CHOICES, "estimate", "low", "high", "p_value", "verdict", "warnings"]
-        )
+        return no_specification()
     directions = {i: one.direction if inferential(one) else Direction.NEUTRAL for i, one in indicators.items()}
     wanted = projects[UNIT].merge(pd.DataFrame({"indicator": list(indicators)}), how="cross")
     parts = []
@@ -91,8 +94,12 @@ def specification_curve(
                 specification=number, **{c: str(v) for c, v in choice.items()}, verdict=judged
             )
         )
-    columns = [*KEYS, "specification", *CHOICES, "estimate", "low", "high", "p_value", "verdict", "warnings"]
-    return pd.concat(parts, ignore_index=True)[columns].sort_values([*KEYS, "specification"], ignore_index=True)
+    return pd.concat(parts, ignore_index=True)[COLUMNS].sort_values([*KEYS, "specification"], ignore_index=True)
+
+
+def no_specification() -> pd.DataFrame:
+    """The table of a run without projects."""
+    return pd.DataFrame(columns=COLUMNS)
 
 
 def _estimated(
@@ -102,15 +109,18 @@ def _estimated(
     concerned = sorted(study.units.loc[study.units["start"] > 0, "specialty"].unique())
     made: tuple[Any, ...] = ()
     cells = pd.DataFrame()
-    for number, choice in enumerate(specifications(params.robustness)):
+    periods: dict[str, pd.DataFrame] = {}
+    for number, choice in enumerate(specifications(params)):
         reference = tuple(choice[c] for c in ("scope", "leave_one_out", "trimming", "risk_rates"))
         if reference != made:
             cube = cubes[choice["scope"], choice["trimming"]]
             referenced = attach(cube, with_choices(params, choice), hospitals, "frozen")
             cells, made = _cells(referenced, concerned, indicators, params), reference
-        used = cells[~cells["year"].isin(_shock_years(params))] if choice["shocks"] == "without" else cells
-        changes = METHODS[choice["method"]].estimate(_by_period(used, indicators, params), study).changes
-        yield number, choice, changes
+            periods.clear()
+        if choice["shocks"] not in periods:
+            used = cells[~cells["year"].isin(_shock_years(params))] if choice["shocks"] == "without" else cells
+            periods[choice["shocks"]] = _by_period(used, indicators, params)
+        yield number, choice, METHODS[choice["method"]].estimate(periods[choice["shocks"]], study).changes
 
 
 def _shock_years(params: RunParams) -> list[int]:

@@ -9,12 +9,13 @@ share of the unit in its own reference), `status`, and the further sums that a c
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import special, stats
+from scipy import special
 
 from toolkit.errors import ContractBroken, EvaluationError
 from toolkit.indicators.base import Count, CubeExpression, Declared, Distribution, Indicator, Rarefied, Status, col
@@ -26,10 +27,11 @@ SUMS = ("x", "y", "xx", "xy", "yy", "all_y", "own_y", "rows")
 NO_SPREAD = 1e-13
 # a value; no row that it is for; a reference, but no case of its kind; no reference
 STATUS = pd.array([Status.VALUE, Status.NOT_APPLICABLE, Status.TOO_FEW, Status.NO_REFERENCE], dtype="str")
-STATUS_TYPE = pd.CategoricalDtype(STATUS)
 NUMBERS = ("n", "x", "y", "xx", "value", "se", "low", "high", "covered", "own_share", "xy", "yy", "all_y",
            "own_y", "rows")  # fmt: skip
 COLUMNS = (*NUMBERS[:10], "status", *NUMBERS[10:])
+NAMED = re.compile(r"col\('([^']*)'\)")  # the columns that an expression names
+SMALL = 200_000  # rows
 DIGITS = 12  # significant digits kept, so that results do not depend on the order of additions
 
 
@@ -54,16 +56,16 @@ def collect(
         One row per group and indicator; see the module. Sorted by group, indicators in the order given.
     """
     frame, by, policy = referenced.frame, list(by), policy or IndicatorPolicy()
-    codes = KeyCodes(frame)
+    codes, columns = KeyCodes(frame), _Columns(frame)
     groups = codes.of(by)
     chosen, size = list(indicators), len(groups)
     parts = []
     for one in chosen:
-        sums = _sums(frame, one, groups) if isinstance(one, Indicator) else _kinds(frame, one, by, codes, policy)
-        parts.append(finish(pd.DataFrame(sums, copy=False), one, confidence))
+        sums = _sums(columns, one, groups) if isinstance(one, Indicator) else _kinds(columns, one, by, codes, policy)
+        parts.append(_finished(sums, one, confidence))
     # indicators side by side, then row by row: group after group, without sorting; text only once, at the end
-    cells = {c: np.column_stack([part[c].to_numpy() for part in parts]).ravel() for c in NUMBERS}
-    status = np.column_stack([part["status"].cat.codes.to_numpy() for part in parts]).ravel()
+    cells = {c: np.column_stack([part[c] for part in parts]).ravel() for c in NUMBERS}
+    status = np.column_stack([part["status"] for part in parts]).ravel()
     keys = {name: _text(frame[name], np.repeat(groups.first, len(chosen))) for name in by}
     named = pd.array([one.id for one in chosen], dtype="str").take(np.tile(np.arange(len(chosen)), size))
     made = {**keys, "indicator": named, "basis": referenced.basis, **cells, "status": STATUS.take(status)}
@@ -96,10 +98,11 @@ def roll_up(
                 f"{one.name_zh}不能由下级相加", "a distinct count does not add up", where=f"indicator {id_}",
                 remedy="在该层级用 collect 重新计数", remedy_english="collect it at that level",
             )  # fmt: skip
-        sums = part.rename(columns={"n": "cases"}).groupby(by, sort=True)[["cases", *SUMS]].sum(min_count=1).reset_index()
+        sums = (
+            part.rename(columns={"n": "cases"}).groupby(by, sort=True)[["cases", *SUMS]].sum(min_count=1).reset_index()
+        )
         parts.append(finish(sums.assign(indicator=id_, basis=part["basis"].iloc[0]), one, confidence))
-    rolled = pd.concat(parts, ignore_index=True)
-    return rolled.assign(status=STATUS.take(rolled["status"].cat.codes.to_numpy()))
+    return pd.concat(parts, ignore_index=True)
 
 
 def evaluate(frame: pd.DataFrame, expression: CubeExpression) -> pd.Series:
@@ -113,12 +116,36 @@ def evaluate(frame: pd.DataFrame, expression: CubeExpression) -> pd.Series:
         ) from error  # fmt: skip
 
 
-def _sums(frame: pd.DataFrame, one: Indicator, groups: Groups) -> dict[str, np.ndarray]:
+class _Columns:
+    """Values of expressions over one frame. Of a small frame each is kept: there, working one out twice is what costs."""
+
+    def __init__(self, frame: pd.DataFrame) -> None:
+        self.frame = frame
+        self._kept: dict[str, np.ndarray] = {}
+
+    def of(self, expression: CubeExpression) -> np.ndarray:
+        text = repr(expression)
+        if text not in self._kept:
+            # handing on a frame costs by its columns, and it has a hundred
+            names = list(dict.fromkeys(n for n in NAMED.findall(text) if n in self.frame))
+            values = evaluate(self.frame[names], expression).to_numpy(float, na_value=np.nan)
+            if len(self.frame) > SMALL:
+                return values
+            self._kept[text] = values
+        return self._kept[text]
+
+    def true(self, condition: CubeExpression | None) -> np.ndarray:
+        if condition is None:
+            return np.ones(len(self.frame), dtype=bool)
+        return np.nan_to_num(self.of(condition)) != 0
+
+
+def _sums(columns: _Columns, one: Indicator, groups: Groups) -> dict[str, np.ndarray]:
     """The sums of every group; missing, not 0, where no row of the group counts."""
-    counted = _true(frame, one.applies_to)
-    below = evaluate(frame, one.denominator if one.denominator is not None else col("n")).to_numpy(float)
-    above = evaluate(frame, one.numerator).to_numpy(float)
-    among = counted & _true(frame, one.among)
+    counted = columns.true(one.applies_to)
+    below = columns.of(one.denominator if one.denominator is not None else col("n"))
+    above = columns.of(one.numerator)
+    among = counted & columns.true(one.among)
     divided = ~np.isnan(below)
     known = among & divided & ~np.isnan(above)
     found = groups.any(known)
@@ -129,16 +156,16 @@ def _sums(frame: pd.DataFrame, one: Indicator, groups: Groups) -> dict[str, np.n
     def of(expression: CubeExpression | None) -> np.ndarray:
         if expression is None:
             return np.full(len(groups), np.nan)
-        return total(evaluate(frame, expression).to_numpy(float), known)
+        return total(columns.of(expression), known)
 
     own, y = np.full(len(groups), np.nan), total(below, known)
     if one.own_share is not None:
-        share = evaluate(frame, one.own_share).to_numpy(float)
+        share = columns.of(one.own_share)
         shared = known & ~np.isnan(share)
         own = np.where(groups.any(shared), groups.sum(share * below, shared), np.nan)
     applicable = groups.any(counted)
     # of the cases that would count if their row had a reference, `cases` did
-    behind = below if one.cases is None else evaluate(frame, one.cases).to_numpy(float)
+    behind = below if one.cases is None else columns.of(one.cases)
     every = np.where(applicable, groups.sum(behind, among & ~np.isnan(behind)), np.nan)
     return {"cases": total(behind, known), "x": total(above, known), "y": y, "xx": of(one.squares),
             "xy": of(one.cross), "yy": of(one.squares_below), "all_y": every, "own_y": own,
@@ -146,12 +173,12 @@ def _sums(frame: pd.DataFrame, one: Indicator, groups: Groups) -> dict[str, np.n
 
 
 def _kinds(
-    frame: pd.DataFrame, one: Count | Rarefied, by: Sequence[str], codes: KeyCodes, policy: IndicatorPolicy
+    columns: _Columns, one: Count | Rarefied, by: Sequence[str], codes: KeyCodes, policy: IndicatorPolicy
 ) -> dict[str, np.ndarray]:  # fmt: skip
     """Distinct values of a key in every group: as they are, or expected among the same number of cases."""
     groups, pairs = codes.of(by), codes.of([*by, one.of])
-    rows = _true(frame, one.among) & (frame["n"] > 0).to_numpy()
-    n = frame["n"].to_numpy(float)
+    n = columns.of(col("n"))
+    rows = columns.true(one.among) & (n > 0)
     present, cases = groups.any(rows), groups.sum(n, rows)
     group_of_pair = groups.of_row[pairs.first]
     found = pairs.any(rows)
@@ -180,68 +207,73 @@ def _drawn(cases: np.ndarray, of_kind: np.ndarray, drawn: float) -> np.ndarray:
     return np.where(possible, -np.expm1(log), 1.0)
 
 
-def _true(frame: pd.DataFrame, condition: CubeExpression | None) -> np.ndarray:
-    if condition is None:
-        return np.ones(len(frame), dtype=bool)
-    return evaluate(frame, condition).fillna(False).astype(bool).to_numpy()
-
-
 def finish(cells: pd.DataFrame, one: Declared, confidence: float) -> pd.DataFrame:
     """Value, standard error, interval and status from the sums; divided once, last."""
-    x, y = cells["x"].astype(float), cells["y"].astype(float)
-    cases = cells.get("cases", y).astype(float)  # of a discharge that adds just 1 below, the denominator itself
-    scale = one.scale
-    value = scale * x / y.where(y > 0) if one.divides else scale * x  # y is then the number of discharges, not a divisor
-    if one.distribution is None:
-        se = low = high = pd.Series(np.nan, index=cells.index)
-    else:
-        se, low, high = _interval(one.distribution, cells.assign(cases=cases), confidence)
-        se, low, high = scale * se, scale * low, scale * high
-    why = np.select([value.notna(), cells["rows"].fillna(0) == 0, y == 0], [0, 1, 2], default=3)
-    status = pd.Categorical.from_codes(why, dtype=STATUS_TYPE, validate=False)
-    covered = cases.fillna(0) / cells["all_y"].where(cells["all_y"] > 0)
-    return cells.assign(
-        n=cases.fillna(0).round().astype("int64"), value=_rounded(value), se=_rounded(se), low=_rounded(low), high=_rounded(high),
-        covered=_rounded(covered), own_share=_rounded(cells["own_y"] / y.where(y > 0)), status=status,
-    )  # fmt: skip
+    sums = {c: cells[c].to_numpy(float) for c in (*SUMS, "cases") if c in cells}
+    made = _finished({"cases": sums["y"], **sums}, one, confidence)
+    return cells.assign(**{c: made[c] for c in NUMBERS if c not in SUMS}, status=STATUS.take(made["status"]))
+
+
+def _finished(sums: dict[str, np.ndarray], one: Declared, confidence: float) -> dict[str, np.ndarray]:
+    """`sums` with all of `NUMBERS`, and `status` as a position in `STATUS`."""
+    x, y, cases, all_y = (sums[c] for c in ("x", "y", "cases", "all_y"))
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        below = np.where(y > 0, y, np.nan)
+        value = (
+            one.scale * x / below if one.divides else one.scale * x
+        )  # y is then the number of discharges, not a divisor
+        if one.distribution is None:
+            se = low = high = np.full(len(x), np.nan)
+        else:
+            se, low, high = (one.scale * v for v in _interval(one.distribution, sums, below, confidence))
+        behind = np.nan_to_num(cases)
+        covered, own = behind / np.where(all_y > 0, all_y, np.nan), sums["own_y"] / below
+    why = np.select([~np.isnan(value), np.nan_to_num(sums["rows"]) == 0, y == 0], [0, 1, 2], default=3)
+    return {
+        **sums, "n": np.round(behind).astype("int64"), "value": _rounded(value), "se": _rounded(se), "low": _rounded(low),
+        "high": _rounded(high), "covered": _rounded(covered), "own_share": _rounded(own), "status": why,
+    }  # fmt: skip
 
 
 def _interval(
-    kind: Distribution, cells: pd.DataFrame, confidence: float
-) -> tuple[pd.Series, pd.Series, pd.Series]:  # fmt: skip
-    """Standard error and limits of x / y, unscaled."""
-    x, y, n, xx = (cells[c].astype(float) for c in ("x", "y", "cases", "xx"))
+    kind: Distribution, sums: dict[str, np.ndarray], below: np.ndarray, confidence: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # fmt: skip
+    """Standard error and limits of x / y, unscaled; `below` is y where it is above 0."""
+    x, y, n, xx = (sums[c] for c in ("x", "y", "cases", "xx"))
     tail = (1 - confidence) / 2
-    some = y > 0
-    ratio = x / y.where(some)
+    ratio = x / below
     if kind is Distribution.RARE:
-        return np.sqrt(x) / y.where(some), *(limit / y.where(some) for limit in poisson_limits(x, confidence))
+        least, most = poisson_limits(x, confidence)
+        return np.sqrt(x) / below, least / below, most / below
     if kind is Distribution.PROPORTION:
-        low = pd.Series(stats.beta.ppf(tail, x, y - x + 1), index=x.index).where(x > 0, 0.0).where(some)
-        high = pd.Series(stats.beta.ppf(1 - tail, x + 1, y - x), index=x.index).where(x < y, 1.0).where(some)
-        return np.sqrt((ratio * (1 - ratio)).clip(lower=0) / y.where(some)), low, high
+        # Clopper and Pearson: quantiles of the beta distribution, 0 and 1 at the ends
+        low = np.where(x > 0, special.betaincinv(x, y - x + 1, tail), 0.0)
+        high = np.where(x < y, special.betaincinv(x + 1, y - x, 1 - tail), 1.0)
+        some = ~np.isnan(ratio)
+        error = np.sqrt(np.maximum(ratio * (1 - ratio), 0) / below)
+        return error, np.where(some, low, np.nan), np.where(some, high, np.nan)
     # Limits on the log scale, so never below 0. A ratio's discharges add a above and b below: Σ(a − R·b)², from the sums;
     # a mean is the ratio with b = 1: s²/n, with s² from Σa and Σa².
-    left = xx - x * ratio if kind is Distribution.MEAN else xx - ratio * (2 * cells["xy"] - ratio * cells["yy"])
-    variance = (left * n / (n - 1).where(n > 1)).clip(lower=0)
+    left = xx - x * ratio if kind is Distribution.MEAN else xx - ratio * (2 * sums["xy"] - ratio * sums["yy"])
+    variance = np.maximum(left * n / np.where(n > 1, n - 1, np.nan), 0)
     # cases that all share one value: what is left of the sums is rounding, not spread
-    variance = variance.where(variance.isna() | (variance > NO_SPREAD * ratio**2 * y**2 / n.where(n > 0)), 0.0)
-    se = np.sqrt(variance) / y.where(some)
-    width = np.exp(stats.norm.ppf(1 - tail) * se / ratio.where(ratio > 0))
+    variance = np.where(variance <= NO_SPREAD * ratio**2 * below**2 / n, 0.0, variance)
+    se = np.sqrt(variance) / below
+    width = np.exp(special.ndtri(1 - tail) * se / np.where(ratio > 0, ratio, np.nan))
     return se, ratio / width, ratio * width
 
 
-def poisson_limits(count: pd.Series, confidence: float = 0.95) -> tuple[pd.Series, pd.Series]:
-    """Exact limits of a Poisson mean given its count, by chi-square quantiles."""
-    tail = (1 - confidence) / 2
-    low = pd.Series(stats.chi2.ppf(tail, 2 * count) / 2, index=count.index).where(count > 0, 0.0)
-    return low.where(count.notna()), pd.Series(stats.chi2.ppf(1 - tail, 2 * (count + 1)) / 2, index=count.index)
+def poisson_limits(count: np.ndarray, confidence: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
+    """Exact limits of a Poisson mean given its count (Garwood), by quantiles of the gamma distribution."""
+    count, tail = np.asarray(count, dtype=float), (1 - confidence) / 2
+    low = np.where(count > 0, special.gammaincinv(np.where(count > 0, count, 1.0), tail), 0.0)
+    return np.where(np.isnan(count), np.nan, low), special.gammaincinv(count + 1, 1 - tail)
 
 
-def _rounded(values: pd.Series) -> pd.Series:
+def _rounded(values: np.ndarray) -> np.ndarray:
     """To `DIGITS` significant digits."""
-    array = values.to_numpy(dtype=float, copy=True)
+    array = np.array(values, dtype=float)
     finite = np.isfinite(array) & (array != 0)
     magnitude = np.power(10.0, DIGITS - 1 - np.floor(np.log10(np.abs(array[finite]))))
     array[finite] = np.round(array[finite] * magnitude) / magnitude
-    return pd.Series(array, index=values.index)
+    return array

@@ -53,9 +53,7 @@ def observed_expected(
     observed, expected = frame["observed"].to_numpy(float), frame["expected"].to_numpy(float)
     usable = (expected > 0) & ~np.isnan(observed)
     e = np.where(usable, expected, np.nan)
-    low, high = (
-        np.asarray(limit) for limit in poisson_limits(pd.Series(np.where(usable, observed, np.nan)), confidence)
-    )
+    low, high = (np.asarray(limit) for limit in poisson_limits(np.where(usable, observed, np.nan), confidence))
     mid_low, mid_high = mid_p_limits(np.where(usable, observed, np.nan), confidence)
     p_exact, p_mid = poisson_tests(observed, e)
     shrunk = _shrunken(frame, by, usable, confidence)
@@ -86,7 +84,7 @@ def poisson_tests(observed: np.ndarray, mean: np.ndarray) -> tuple[np.ndarray, n
 def mid_p_limits(observed: np.ndarray, confidence: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
     """Limits of a Poisson mean whose mid-P tails are (1 − confidence) / 2 each; inside the exact ones."""
     tail = (1 - confidence) / 2
-    low, high = (np.asarray(limit, dtype=float) for limit in poisson_limits(pd.Series(observed), confidence))
+    low, high = (np.asarray(limit, dtype=float) for limit in poisson_limits(np.asarray(observed), confidence))
     counted = np.nan_to_num(observed)
     ends = np.nan_to_num(low), np.nan_to_num(high)
 

@@ -189,7 +189,7 @@ def ranking(
 
 
 def change_forest(frame: pd.DataFrame, *, id: str, caption: str, note: str = "") -> Figure | Note:
-    """Ratio after/before of each indicator with its interval, and the verdict in words.
+    """Ratio of change of each indicator with its interval, and the verdict in words.
 
     Parameters
     ----------
@@ -251,12 +251,12 @@ def change_forest(frame: pd.DataFrame, *, id: str, caption: str, note: str = "")
         ticks = ratio_ticks(left, right)
         axes.xaxis.set(major_locator=FixedLocator(ticks), minor_locator=NullLocator())
         axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
-        axes.set_xlabel(f"建设期 ÷ 建设前（对数刻度，横线为 95% 区间；1 为无变化{'；' + shared if shared else ''}）")
+        axes.set_xlabel(f"比值（对数刻度，横线为 95% 区间；1 为无变化{'；' + shared if shared else ''}）")
         head(axes, 10, "比值（95% 区间）", "left")
         head(axes, 102, "结论", "left")
         quiet_axes(axes, grid="x")
 
-    alt = "建设期与建设前之比。" + "；".join(
+    alt = "变化的比值。" + "；".join(
         f"{printable(str(r.label))} {'—' if missing(r.ratio) else rounded(r.ratio, 2)}，{r.verdict}"
         for r in frame.itertuples(index=False)
     )

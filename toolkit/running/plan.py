@@ -12,11 +12,10 @@ from toolkit.evaluation.results import Results
 from toolkit.indicators import CATALOGUE
 from toolkit.reporting import handbook
 from toolkit.reporting.disclosure import REPORTS as RELEASED
-from toolkit.reporting.sections.change import projects, unit_changes
+from toolkit.reporting.sections.change import projects, unit_changes, verdict_of
 from toolkit.reporting.sections.front import provenance
 from toolkit.reporting.site import index
 from toolkit.reporting.tables import Column, text
-from toolkit.reporting.values import marked
 from toolkit.running.publish import write_atomically
 from toolkit.running.report import Outcome, ReportJob, report_folder
 from toolkit.running.run_manifest import NOTEBOOKS
@@ -29,8 +28,9 @@ ABOVE = ".."  # a report's notebook runs, and lies, one folder below its run
 # id -> notebook, title; those of the whole run, in the order of the index
 OF_RUN = {
     "region_report": "区域评估报告", "data_quality": "数据质量报告", "indicators": "指标报告", "risk_grades": "死亡风险分级报告",
-    "change": "建设前后变化报告",
+    "change": "建设前后变化报告", "robustness": "稳健性报告",
 }  # fmt: skip
+OVER_CYCLES = ("change", "robustness")
 
 
 def jobs(results: Results, folder: Path) -> list[ReportJob]:
@@ -38,7 +38,7 @@ def jobs(results: Results, folder: Path) -> list[ReportJob]:
     inputs = sorted(p for p in (folder / "results").iterdir() if p.is_file())
     made = []
     for id_, title in OF_RUN.items():
-        if id_ == "change" and not results.params.cycles:
+        if id_ in OVER_CYCLES and not results.params.cycles:
             continue
         parameters = {"run_folder": ABOVE} | (
             {"indicator": "cost_index" if _has_cost(results) else "los_index"} if id_ == "indicators" else {}
@@ -77,7 +77,7 @@ def write_index(results: Results, folder: Path, outcomes: Sequence[Outcome]) -> 
     for unit in projects(results).itertuples():
         if unit.id in exists:
             changes = unit_changes(results, unit.hospital, unit.specialty).set_index("indicator")
-            verdicts = {i: marked(changes.loc[i, "verdict"]) if i in changes.index else "不予评价" for i in primary}
+            verdicts = {i: verdict_of(changes.loc[i]) if i in changes.index else "不予评价" for i in primary}
             rows.append(
                 {"title": "项目评估报告", "hospital": results.hospital_name(unit.hospital), "href": f"{unit.id}/{HTML}",
                  "specialty": results.specialty_name(unit.specialty), "level": unit.project, **verdicts}

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import pandas as pd
 
+from toolkit.evaluation.judgement import PLAIN
 from toolkit.evaluation.results import Results
 from toolkit.evaluation.verdict import MEANING
 from toolkit.indicators import CATALOGUE
-from toolkit.reporting.blocks import Block, Blocks, Note, Table
+from toolkit.models import METHODS
+from toolkit.reporting.blocks import Block, Blocks, Note, Paragraph, Table
 from toolkit.reporting.figures import change_forest
 from toolkit.reporting.sections.front import chapter
-from toolkit.reporting.tables import Column, count, table, text
+from toolkit.reporting.tables import MISSING, Column, count, table, text
 from toolkit.reporting.values import DIRECTION_KEYS, cases, label, marked, ratio_text
 
 FROZEN = "定基：DRG 参照均值、权重和风险级别都固定在建设前，费用按声明的价格指数换算，只比较本单元自身的前后。"
 CAUTION = (
     "前后比值不等于项目的作用。立项专科多为成绩较好者，即使什么都没有改变，下一周期也会向平均水平回落（向均值回归）；"
-    "同期政策与疫情也在其中。请与“同专科未立项单元”的变化对照阅读。"
+    "同期政策与疫情也在其中。故判定不取前后比值，而取与对照单元相比、校正基线后的比值。"
 )
+BOUNDARY = "（边界）"  # of a verdict that other policy choices would have changed
 
 
 def projects(results: Results) -> pd.DataFrame:
@@ -35,7 +38,7 @@ def verdict_matrix(results: Results) -> Blocks:
         changes = unit_changes(results, project.hospital, project.specialty).set_index("indicator")
         rows.append(
             {"hospital": results.hospital_name(project.hospital), "specialty": results.specialty_name(project.specialty),
-             "level": project.project, **{i: marked(changes.loc[i, "verdict"]) if i in changes.index else "不予评价" for i in primary}}
+             "level": project.project, **{i: verdict_of(changes.loc[i]) if i in changes.index else "不予评价" for i in primary}}
         )  # fmt: skip
     if not results.params.cycles:
         return Blocks(*chapter("建设前后变化"), Note(text="本次评价只有一个时段，不作前后比较。"))
@@ -46,19 +49,33 @@ def verdict_matrix(results: Results) -> Blocks:
     columns += [Column(name=i, label=CATALOGUE[i].name_zh, format=text) for i in primary]
     return Blocks(
         *chapter("各项目判定", FROZEN),
-        table(pd.DataFrame(rows), columns, id="verdicts", caption="各建设项目主要指标的判定", note=marks_note()),
+        table(pd.DataFrame(rows), columns, id="verdicts", caption="各建设项目主要指标的判定", note=marks_note(results)),
+        Paragraph(text=judged_by(results)),
         Note(text=CAUTION, tone="warning"),
     )
 
 
-def marks_note() -> str:
-    """What the five verdicts mean."""
-    return "；".join(f"{marked(v.value)}：{meaning}" for v, meaning in MEANING.items()) + "。"
+def verdict_of(change: pd.Series) -> str:
+    """The verdict with its mark, and whether it is on the boundary."""
+    return marked(change["verdict"]) + (BOUNDARY if change["boundary"] else "")
+
+
+def marks_note(results: Results) -> str:
+    """What the five verdicts mean, and the boundary."""
+    share = results.params.robustness.agreement
+    meanings = "；".join(f"{marked(v.value)}：{meaning}" for v, meaning in MEANING.items())
+    return f"{meanings}。{BOUNDARY.strip('（）')}：换用其他政策选择，得出同一判定的组合不到 {share:.0%}，须现场核实。"
+
+
+def judged_by(results: Results) -> str:
+    """The method that projects are judged by, in words."""
+    method = METHODS[results.params.change.verdict_from]
+    return f"判定取“{method.name_zh}”：{method.estimand}"
 
 
 def forests(results: Results) -> Blocks:
     """One picture for each primary indicator: every project's ratio with its interval, and the peers' beside it."""
-    blocks: list[Block] = chapter("主要指标的变化", "比值 = 建设周期 / 建设前；1 表示没有变化。")
+    blocks: list[Block] = chapter("主要指标的变化", f"比值 = 建设周期 / 建设前，1 表示没有变化。{judged_by(results)}")
     for indicator in results.params.change.primary:
         rows = []
         for project in projects(results).itertuples():
@@ -68,21 +85,19 @@ def forests(results: Results) -> Blocks:
                     label=f"{results.specialty_name(project.specialty)} {results.hospital_name(project.hospital)}"
                 )
             )
-        frame = pd.concat(rows) if rows else pd.DataFrame(columns=["estimate", "low", "high", "verdict", "label"])
+        frame = pd.concat(rows) if rows else pd.DataFrame(columns=[*results.changes.columns, "label"])
         blocks.append(
-            _forest(
-                frame, f"change-{indicator}".replace("_", "-"), f"{CATALOGUE[indicator].name_zh}：建设周期与建设前之比"
-            )
+            _forest(frame, f"change-{indicator}".replace("_", "-"), f"{CATALOGUE[indicator].name_zh}：与对照相比的变化")
         )
         blocks.append(_change_table(results, frame, indicator))
     return Blocks(*blocks)
 
 
 def _forest(frame: pd.DataFrame, id: str, caption: str) -> Block:
+    estimate, low, high = (pd.to_numeric(frame[f"judged_{c}"]) for c in ("estimate", "low", "high"))
     shown = frame.assign(
         # 0 and infinity have no place on a logarithmic axis
-        ratio=frame["estimate"].where(frame["estimate"] > 0), low=frame["low"].where(frame["low"] > 0),
-        high=frame["high"].where(frame["high"] < float("inf")),
+        ratio=estimate.where(estimate > 0), low=low.where(low > 0), high=high.where(high < float("inf")),
         direction=[DIRECTION_KEYS[CATALOGUE[i].direction.value] for i in frame.get("indicator", [])],
     )  # fmt: skip
     return change_forest(shown[["label", "ratio", "low", "high", "direction", "verdict"]], id=id, caption=caption)
@@ -106,8 +121,9 @@ def _change_table(results: Results, frame: pd.DataFrame, indicator: str) -> Tabl
 CHANGE_COLUMNS = [
     Column(name="before_text", label="建设前", format=text, align="right"),
     Column(name="after_text", label="建设周期", format=text, align="right"),
-    Column(name="ratio", label="比值（95% 区间）", format=text, align="right"),
-    Column(name="peers", label="未立项同专科", format=text, align="right"),
+    Column(name="ratio", label="前后比值（95% 区间）", format=text, align="right"),
+    Column(name="peers", label="同专科未立项单元", format=text, align="right"),
+    Column(name="corrected", label="对照校正比值（95% 区间）", format=text, align="right"),
     Column(name="cases", label="例数前 / 后", format=text, align="right"),
     Column(name="judged", label="判定", format=text),
 ]
@@ -122,9 +138,15 @@ def change_rows(changes: pd.DataFrame, peers: pd.DataFrame) -> pd.DataFrame:
         before_text=[number(v, CATALOGUE[i]) for v, i in zip(changes["before"], changes["indicator"], strict=True)],
         after_text=[number(v, CATALOGUE[i]) for v, i in zip(changes["after"], changes["indicator"], strict=True)],
         ratio=[ratio_text(row) for _, row in changes.iterrows()],
+        corrected=[
+            MISSING if by == PLAIN else ratio_text(row.rename(lambda c: c.removeprefix("judged_")))
+            for by, (_, row) in zip(
+                changes["judged_by"], changes[["judged_estimate", "judged_low", "judged_high"]].iterrows(), strict=True
+            )
+        ],
         peers=[ratio_text(peers.loc[k]) if k in peers.index else "—" for k in changes[key]],
         cases=[f"{cases(a)} / {cases(b)}" for a, b in zip(changes["n_before"], changes["n_after"], strict=True)],
-        judged=[marked(v) for v in changes["verdict"]],
+        judged=[verdict_of(row) for _, row in changes.iterrows()],
     )
 
 
@@ -150,16 +172,19 @@ def all_units(results: Results) -> Blocks:
     for indicator in results.params.change.primary:
         part = changes[changes["indicator"] == indicator]
         for group, of_group in (("立项", part[part["project"] != ""]), ("未立项", part[part["project"] == ""])):
-            counts = of_group["verdict"].value_counts()
+            counts = of_group["plain_verdict"].value_counts()
             rows.append({"indicator": CATALOGUE[indicator].name_zh, "group": group, "n": len(of_group),
                          **{v.value: int(counts.get(v.value, 0)) for v in MEANING}})  # fmt: skip
     columns = [Column(name="indicator", label="指标", format=text), Column(name="group", label="单元", format=text),
                Column(name="n", label="单元数", format=count), 
                *[Column(name=v.value, label=v.value, format=count) for v in MEANING]]  # fmt: skip
-    lead = "未立项单元没有接受项目，其中的“改善”与“变差”给出同期变化和机遇造成的背景。"
+    lead = (
+        "未立项单元没有接受项目，其中的“改善”与“变差”给出同期变化和机遇造成的背景。"
+        "此表两组都只看前后比值，故立项单元的计数与上表的判定不同。"
+    )
     return Blocks(
         *chapter("与未立项单元对照", lead),
-        table(pd.DataFrame(rows), columns, id="background", caption="判定的单元数：立项与未立项"),
+        table(pd.DataFrame(rows), columns, id="background", caption="按前后比值计的单元数：立项与未立项"),
     )
 
 
@@ -170,7 +195,10 @@ __all__ = [
     "change_rows",
     "forest_of",
     "forests",
+    "judged_by",
+    "marks_note",
     "projects",
     "unit_changes",
     "verdict_matrix",
+    "verdict_of",
 ]

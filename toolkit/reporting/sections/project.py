@@ -11,11 +11,13 @@ from toolkit.reporting.blocks import Block, Blocks, Note, Paragraph, Run
 from toolkit.reporting.figures import trend
 from toolkit.reporting.sections import front
 from toolkit.reporting.sections.change import (
+    BOUNDARY,
     CAUTION,
     CHANGE_COLUMNS,
     FROZEN,
     change_rows,
     forest_of,
+    judged_by,
     marks_note,
     projects,
     unit_changes,
@@ -81,7 +83,10 @@ def conclusion(results: Results, unit: pd.Series) -> list[Block]:
     runs = [Run(text=f"{results.periods['after']}与{results.periods['before']}相比，{len(primary)} 项主要指标中：")]
     parts = []
     for verdict, rows in changes.groupby("verdict", sort=False):
-        names = "、".join(CATALOGUE[i].name_zh for i in rows["indicator"])
+        names = "、".join(
+            CATALOGUE[i].name_zh + (BOUNDARY if b else "")
+            for i, b in zip(rows["indicator"], rows["boundary"], strict=True)
+        )
         parts.append(f"{verdict} {len(rows)} 项（{names}）")
     runs.append(Run(text="；".join(parts) + "。", strong=True))
     blocks: list[Block] = [Paragraph(runs=tuple(runs))]
@@ -105,12 +110,13 @@ def primary_changes(results: Results, project: str = "") -> Blocks:
     columns = [Column(name="label", label="指标", format=text), *CHANGE_COLUMNS]
     return Blocks(
         *front.chapter("主要指标：建设前与建设周期", FROZEN),
-        table(rows, columns, id="primary", caption="主要指标的前后变化与判定", note=marks_note(), wide=False),
+        table(rows, columns, id="primary", caption="主要指标的前后变化与判定", note=marks_note(results), wide=False),
         *[
             Note(text=f"{why}，不能给 DRG 分级，各低风险类死亡率不予评价。")
             for why in results.facts["insufficient"]["frozen"].values()
         ],
-        forest_of(results, changes, "primary-forest", "主要指标的比值（建设周期 / 建设前）"),
+        forest_of(results, changes, "primary-forest", "主要指标：判定所用的比值"),
+        Paragraph(text=judged_by(results)),
         Note(text=CAUTION, tone="warning"),
     )
 

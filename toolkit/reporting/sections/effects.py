@@ -1,0 +1,204 @@
+"""变化方法对照、逐年对照、稳健性: would another method, or another policy choice, have said the same."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from toolkit.evaluation.results import Results
+from toolkit.evaluation.robustness import CHOICES
+from toolkit.indicators import CATALOGUE
+from toolkit.models import METHODS
+from toolkit.params import word
+from toolkit.reporting.blocks import Block, Blocks, Note
+from toolkit.reporting.change_figures import event_study, specification_curve
+from toolkit.reporting.sections.change import projects, unit_changes, verdict_of
+from toolkit.reporting.sections.front import chapter
+from toolkit.reporting.sections.project import unit_of
+from toolkit.reporting.tables import MISSING, Column, count, missing, p_value, percent, rounded, table, text
+from toolkit.reporting.values import ratio_text
+
+ONE_SPAN = "本次评价只有一个时段，不作前后比较。"
+SIDE_BY_SIDE = (
+    "同一份数据用各种方法估计的比值，1 表示没有变化。方法相互一致，结论才可靠；不一致时看“误差来源与说明”一列，"
+    "弄清各方法比的是什么。标 ☆ 的是判定所用的方法。"
+)
+AROUND = "每一点是该年与对照单元相比的比值，以建设前最后一年为 1。建设前各年应在 1 附近：若建设前就已偏离，建设后的差异不能归于项目。"
+SPREAD = (
+    "每一种政策选择（参照、裁剪、分级、外部事件年份、方法）都是合理的，却未必给出同一判定。"
+    "把声明的选择逐一组合重算，看有多少组合与本次判定一致；不足声明的比例即为“边界”，须现场核实。"
+)
+
+
+def methods(results: Results, project: str = "") -> Blocks:
+    """Every method's estimate for the primary indicators of one project."""
+    unit = unit_of(results, project)
+    blocks: list[Block] = chapter("变化方法对照", SIDE_BY_SIDE)
+    found = _of_unit(results.effects, unit)
+    found = found[found["level"] == "unit"]
+    if found.empty:
+        return Blocks(
+            *blocks, Note(text="本单元没有立项，只有前后比值，见上表。" if results.params.cycles else ONE_SPAN)
+        )
+    for indicator in [i for i in results.params.change.primary if (found["indicator"] == i).any()]:
+        rows = found[found["indicator"] == indicator]
+        shown = rows.assign(
+            name=[
+                METHODS[m].name_zh + (" ☆" if m == results.params.change.verdict_from else "") for m in rows["method"]
+            ],
+            ratio=[ratio_text(row) for _, row in rows.iterrows()],
+            compared=rows["n_comparison"].where(rows["n_comparison"] > 0),
+            remarks=[
+                "；".join(t for t in (a, b) if t) or MISSING
+                for a, b in zip(rows["inference"], rows["warnings"], strict=True)
+            ],
+        )
+        columns = [
+            Column(name="name", label="方法", format=text), Column(name="ratio", label="比值（95% 区间）", format=text, align="right"),
+            Column(name="p_value", label="p", format=p_value), Column(name="compared", label="对照单元", format=count),
+            Column(name="remarks", label="误差来源与说明", format=text),
+        ]  # fmt: skip
+        id = f"methods-{indicator}".replace("_", "-")
+        blocks.append(table(shown, columns, id=id, caption=f"{CATALOGUE[indicator].name_zh}：各方法的估计", wide=False))
+    return Blocks(*blocks)
+
+
+def event_studies(results: Results, project: str = "") -> Blocks:
+    """The years around the start of one project against its comparison units, and whether the years before were alike."""
+    unit = unit_of(results, project)
+    blocks: list[Block] = chapter("逐年与对照相比", AROUND)
+    paths = _of_unit(results.event_study, unit)
+    tests = _of_unit(results.effects, unit)
+    tests = tests[tests["pretrend_p"].notna()].set_index("indicator")["pretrend_p"]
+    drawn = [
+        i for i in results.params.change.primary if paths.loc[paths["indicator"] == i, "estimate"].notna().sum() > 1
+    ]
+    if not drawn:
+        return Blocks(*blocks, Note(text="没有可作的逐年对照（未立项、只有一个时段，或指标为少见的死亡）。"))
+    for indicator in drawn:
+        p = float(tests.get(indicator, float("nan")))
+        note = "" if missing(p) else (
+            f"建设前各年是否都为 1 的联合检验：p = {rounded(p, 3)}。"
+            + ("建设前已有偏离，比较须谨慎。" if p < 0.05 else "未见建设前的偏离；年数少，检验的把握有限。")
+        )  # fmt: skip
+        blocks.append(
+            event_study(
+                paths[paths["indicator"] == indicator], id=f"years-{indicator}".replace("_", "-"),
+                caption=f"{CATALOGUE[indicator].name_zh}：逐年与对照单元相比", note=note,
+            )
+        )  # fmt: skip
+    return Blocks(*blocks)
+
+
+def regression_to_mean(results: Results, project: str = "") -> Blocks:
+    """The change that comparison units with the same baseline would have shown, beside the observed one."""
+    unit = unit_of(results, project)
+    found = _of_unit(results.regression_to_mean, unit)
+    found = found[found["indicator"].isin(results.params.change.primary) & found["observed"].notna()]
+    blocks: list[Block] = chapter(
+        "向均值回归",
+        "基线偏高或偏低的单元，下一周期会自行回落或回升。“无作用时预期”：由同专科未立项单元的前后变化与其基线的关系推出，"
+        "假如项目毫无作用，本单元的前后比值应是多少。",
+    )
+    if found.empty:
+        return Blocks(*blocks, Note(text="没有可比的未立项单元，不能推算。"))
+    rows = found.assign(
+        name=[CATALOGUE[i].name_zh for i in found["indicator"]],
+        seen=[rounded(v, 2) for v in found["observed"]],
+        stands=[f"{'高' if d > 0 else '低'} {rounded(abs(100 * d), 1)}%" for d in found["deviation"]],
+        awaited=[
+            MISSING
+            if missing(r.expected)
+            else f"{rounded(r.expected, 2)}（{rounded(r.expected_low, 2)}–{rounded(r.expected_high, 2)}）"
+            for r in found.itertuples()
+        ],
+    )
+    columns = [
+        Column(name="name", label="指标", format=text), Column(name="stands", label="建设前与同组相比", format=text, align="right"),
+        Column(name="awaited", label="无作用时预期的前后比值", format=text, align="right"),
+        Column(name="seen", label="实际前后比值", format=text, align="right"),
+        Column(name="n_regression", label="所依据的单元", format=count),
+    ]  # fmt: skip
+    return Blocks(*blocks, table(rows, columns, id="regression-to-mean", caption="向均值回归：预期与实际"))
+
+
+def robustness(results: Results, project: str = "") -> Blocks:
+    """The specification curves of one project's primary indicators, and how many specifications agree."""
+    unit = unit_of(results, project)
+    blocks: list[Block] = chapter("稳健性：换一种政策选择", SPREAD)
+    curve = _of_unit(results.specifications, unit)
+    if curve.empty:
+        return Blocks(*blocks, Note(text="本单元没有立项，未作政策组合。" if results.params.cycles else ONE_SPAN))
+    changes = unit_changes(results, unit["hospital"], unit["specialty"])
+    changes = changes[changes["indicator"].isin(curve["indicator"])]
+    blocks.append(
+        _agreement(changes.assign(name=[CATALOGUE[i].name_zh for i in changes["indicator"]]), "指标", "agreement")
+    )
+    return Blocks(*blocks, *_curves(results, curve, "spec"))
+
+
+def all_robustness(results: Results) -> Blocks:
+    """Every project: how many specifications agree with each verdict."""
+    if not results.params.cycles:
+        return Blocks(*chapter("稳健性"), Note(text=ONE_SPAN))
+    if results.specifications.empty:
+        return Blocks(*chapter("稳健性", SPREAD), Note(text="参数文件未列出建设项目。"))
+    combinations = results.specifications["specification"].nunique()
+    blocks: list[Block] = chapter("稳健性：换一种政策选择", f"{SPREAD}本次共 {combinations} 种组合。")
+    for indicator in [i for i in results.params.change.primary if (results.specifications["indicator"] == i).any()]:
+        rows = []
+        for unit in projects(results).itertuples():
+            changes = unit_changes(results, unit.hospital, unit.specialty)
+            rows.append(
+                changes[changes["indicator"] == indicator].assign(name=results.unit_name(unit.hospital, unit.specialty))
+            )
+        caption = f"{CATALOGUE[indicator].name_zh}"
+        blocks.append(_agreement(pd.concat(rows), "建设项目", f"agreement-{indicator}".replace("_", "-"), caption))
+    return Blocks(*blocks)
+
+
+def all_curves(results: Results) -> Blocks:
+    """The specification curves of every project, one after another."""
+    blocks: list[Block] = []
+    for unit in projects(results).itertuples():
+        curve = results.specifications
+        curve = curve[(curve["hospital"] == unit.hospital) & (curve["specialty"] == unit.specialty)]
+        if len(curve):
+            blocks += [
+                *chapter(results.unit_name(unit.hospital, unit.specialty)),
+                *_curves(results, curve, f"spec-{unit.Index}"),
+            ]
+    return Blocks(*blocks) if blocks else Blocks(Note(text="没有建设项目，未作政策组合。"))
+
+
+def _agreement(changes: pd.DataFrame, first: str, id: str, of: str = "") -> Block:
+    rows = changes.assign(verdict_text=[verdict_of(row) for _, row in changes.iterrows()])
+    columns = [
+        Column(name="name", label=first, format=text), Column(name="verdict_text", label="本次判定", format=text),
+        Column(name="share", label="判定一致的组合", format=percent(0)), Column(name="reason", label="判定理由", format=text),
+    ]  # fmt: skip
+    return table(rows, columns, id=id, caption=f"{of + '：' if of else ''}判定与政策组合的一致程度")
+
+
+def _curves(results: Results, curve: pd.DataFrame, id: str) -> list[Block]:
+    choices = {
+        column: (name, {str(v): _word(column, str(v)) for v in sorted(curve[column].unique())})
+        for column, name in CHOICES.items()
+    }
+    return [
+        specification_curve(
+            curve[curve["indicator"] == indicator], choices, id=f"{id}-{indicator}".replace("_", "-"),
+            caption=f"{CATALOGUE[indicator].name_zh}：各种政策组合下的比值",
+        )
+        for indicator in results.params.change.primary
+        if (curve["indicator"] == indicator).any()
+    ]  # fmt: skip
+
+
+def _word(column: str, value: str) -> str:
+    if column == "method":
+        return METHODS[value].name_zh
+    return {"True": "是", "False": "否", "with": "计入", "without": "剔除"}.get(value) or word(value)
+
+
+def _of_unit(frame: pd.DataFrame, unit: pd.Series) -> pd.DataFrame:
+    return frame[(frame["hospital"] == unit["hospital"]) & (frame["specialty"] == unit["specialty"])]
