@@ -119,7 +119,9 @@ def highest_level(codes: Any, year: Any, listed: CodeList, years: Sequence[int])
     # the outermost case wins: from the lowest level to the highest
     found: Any = ibis.null("int8")
     for level in LEVELS:
-        hit = _by_year({y: [c for c, v in listed.in_force(y).items() if v == level] for y in years}, codes, year, listed)
+        hit = _by_year(
+            {y: [c for c, v in listed.in_force(y).items() if v == level] for y in years}, codes, year, listed
+        )
         found = ibis.ifelse(hit, ibis.literal(int(level), "int8"), found)
     return found
 

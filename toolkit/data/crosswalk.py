@@ -57,7 +57,9 @@ def read_crosswalk(path: Path) -> Crosswalk:
         if row["old"] == row["new"]:
             raise InputError("新旧代码相同", "old and new are equal", where=row.where, remedy="修正该行")
         if any(start == other for other, _new in steps.get(row["old"], [])):
-            raise InputError("同一代码同一日期有两行", "two lines for one code and day", where=row.where, remedy="保留一行")
+            raise InputError(
+                "同一代码同一日期有两行", "two lines for one code and day", where=row.where, remedy="保留一行"
+            )
         steps.setdefault(row["old"], []).append((start, row["new"]))
     for old in steps:
         path_taken, code = [old], old

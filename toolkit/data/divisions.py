@@ -1,8 +1,8 @@
 """Where a patient lives: division codes (行政区划) from a code column or, failing that, from the address text (A26).
 
 A residence is a prefix of the six-digit division code: province (2 digits), city (4) or county (6). An address is read from
-its beginning: province, city, county, each by full or short name; only what the gazetteer knows, and only in a combination
-that it knows once. Anything else is unresolved, and unresolved is never local.
+its beginning: province, city, county; the last of them by its full name, those before it by full or short name; as far down
+as the gazetteer knows it, and only in a combination that it knows once. Anything else is unresolved, and never local.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from toolkit.errors import InputError
 
 WHAT = "行政区划表"
 LENGTHS = (2, 4, 6)  # digits of a province, city, county
-PARTS = ("province", "city", "county")
 SUFFIXES = (
     r"(维吾尔自治区|壮族自治区|回族自治区|自治区|特别行政区|省|市)$", r"(市|地区|自治州|盟)$", r"(自治县|自治旗|县|区|市|旗)$",
 )  # fmt: skip
+ENDS = "省市区县旗州盟"  # the last characters of names of divisions
+MOST_ENDS = 6  # such characters in the beginning of an address: 湖北省荆州市沙市区 has five
 MUNICIPALITIES = ("11", "12", "31", "50")  # 直辖市: what "outside the city" means is the province (GB/T 2260)
-NAMED, SHORT, ABSENT = "named", "short", "absent"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +64,9 @@ def read_gazetteer(path: Path) -> Gazetteer:
     names: dict[str, str] = {}
     for row in read_listing(path, WHAT, ["code", "name"], ["note"]):
         if not re.fullmatch(r"[1-9]\d{5}", row["code"]):
-            raise InputError("区划代码不是六位数字", "not a six-digit code", where=f"{row.where} code", remedy="按 GB/T 2260 填写")
+            raise InputError(
+                "区划代码不是六位数字", "not a six-digit code", where=f"{row.where} code", remedy="按 GB/T 2260 填写"
+            )
         prefix = trimmed(row["code"])
         if prefix in names:
             raise InputError(
@@ -76,52 +78,28 @@ def read_gazetteer(path: Path) -> Gazetteer:
     return Gazetteer(path=Path(path), names=names)
 
 
-def residences(gazetteer: Gazetteer) -> tuple[str, pd.DataFrame]:
-    """How an address is read: a pattern with three groups, and what each combination of their texts means.
-
-    Returns
-    -------
-    pattern
-        Anchored at the beginning of an address without blanks; groups province, city, county, each "" where absent.
-    meanings
-        One row per combination: `province, city, county` (texts as matched), `residence` (prefix). Combinations that mean
-        two places are not in it.
-    """
-    groups = []
-    for length, suffix in zip(LENGTHS, SUFFIXES, strict=True):
-        names = {n for code, name in gazetteer.names.items() if len(code) == length for n in _forms(name, suffix)}
-        # the longest first: alternatives are tried in their order
-        groups.append("|".join(re.escape(n) for n in sorted(names, key=lambda n: (-len(n), n))))
-    pattern = "^(?:中国|中华人民共和国)?" + "".join(f"({g})?" if g else "()" for g in groups)
-    meanings: dict[tuple[str, str, str], set[str]] = {}
+def meanings(gazetteer: Gazetteer) -> pd.DataFrame:
+    """What the beginning of an address means: `text, residence` (prefix). A text that means two places is not in it."""
+    found: dict[str, set[str]] = {}
     for code in gazetteer.names:
-        chain = [code[:n] for n in LENGTHS if n <= len(code)]
-        for texts in _texts(chain, gazetteer.names):
-            meanings.setdefault(texts, set()).add(code)
-    known = [(*texts, next(iter(codes))) for texts, codes in meanings.items() if len(codes) == 1]
-    return pattern, pd.DataFrame(known, columns=["province", "city", "county", "residence"])
+        for text in _texts([code[:n] for n in LENGTHS if n <= len(code)], gazetteer.names):
+            found.setdefault(text, set()).add(code)
+    known = [(text, next(iter(codes))) for text, codes in sorted(found.items()) if len(codes) == 1]
+    return pd.DataFrame(known, columns=["text", "residence"])
 
 
 def _forms(name: str, suffix: str) -> set[str]:
     short = re.sub(suffix, "", name)
-    return {name, short} if len(short) >= 2 else {name}
+    return {name, short} if len(short) > 1 else {name}  # one character is too little to be a name
 
 
-def _texts(chain: list[str], names: dict[str, str]) -> Iterable[tuple[str, str, str]]:
-    """The ways to write a division: itself by its full name, or by its short one after a division above it."""
-    ways: list[list[tuple[str, str]]] = []
-    for level, code in enumerate(chain):
-        last = level == len(chain) - 1
+def _texts(chain: list[str], names: dict[str, str]) -> Iterable[str]:
+    """The ways to write a division: by its full name (a short one may be a road's), after none, some or all above it."""
+    ways = []
+    for level, code in enumerate(chain[:-1]):
         name = names.get(code, "")
-        ways.append([(f, NAMED if f == name else SHORT) for f in _forms(name, SUFFIXES[level])] if name else [])
-        if not last:
-            ways[-1].append(("", ABSENT))
-    for combination in product(*ways):
-        kinds = [kind for _text, kind in combination]
-        # a short name alone may be a road's: 上海路 12 号
-        if kinds[-1] == NAMED or (len(kinds) == len(LENGTHS) and any(kind != ABSENT for kind in kinds[:-1])):
-            texts = [text for text, _kind in combination]
-            yield (*texts, *[""] * (len(LENGTHS) - len(texts)))  # type: ignore[misc]
+        ways.append({"", *(_forms(name, SUFFIXES[level]) if name else ())})
+    return ("".join(texts) + names[chain[-1]] for texts in product(*ways))
 
 
 def with_residence(table: Any, gazetteer: Gazetteer | None) -> Any:
@@ -134,15 +112,19 @@ def with_residence(table: Any, gazetteer: Gazetteer | None) -> Any:
     table = table.mutate(residence=ibis.ifelse(given, code, ibis.null("string")))
     if gazetteer is None:
         return table
-    pattern, meanings = residences(gazetteer)
     # blanks and separators that some systems put between the parts
-    text = ibis.coalesce(table.address, "").re_replace(r"[\s·,，/|\-]+", "")
-    known = ibis.memtable(meanings.rename(columns=lambda c: f"gazetteer_{c}"))
-    parts = {f"address_{name}": ibis.coalesce(text.re_extract(pattern, i), "") for i, name in enumerate(PARTS, 1)}
-    table = table.mutate(**parts)
-    found = table.left_join(known, [table[p] == known[p.replace("address", "gazetteer")] for p in parts])
-    found = found.mutate(residence=ibis.coalesce(found.residence, found.gazetteer_residence))
-    return found.drop(*parts, *[f"gazetteer_{c}" for c in meanings])
+    asked = ibis.ifelse(table.residence.isnull(), ibis.coalesce(table.address, ""), "")  # a code has said it already
+    text = asked.re_replace(r"[\s·,，/|\-]+", "").re_replace("^(中华人民共和国|中国)", "")
+    # every division's name ends in one of a few characters: only beginnings that end there can be one
+    starts = {f"start_{k}": text.re_extract(f"^((?:[^{ENDS}]*[{ENDS}]){{{k}}})", 1) for k in range(MOST_ENDS, 0, -1)}
+    found = table.mutate(**starts)
+    known = meanings(gazetteer)
+    for name in starts:
+        place = ibis.memtable(known.rename(columns={"text": f"text_{name}", "residence": f"place_{name}"}))
+        found = found.left_join(place, found[name] == place[f"text_{name}"])
+    # the longest beginning that is a division
+    found = found.mutate(residence=ibis.coalesce(found.residence, *[found[f"place_{name}"] for name in starts]))
+    return found.drop(*[f"{kind}{name}" for name in starts for kind in ("", "text_", "place_")])
 
 
 def outside(residence_prefix: Any, own: Any, digits: int) -> Any:

@@ -48,8 +48,8 @@ def check_files(
 
 
 def _facts(typed: Any) -> pd.DataFrame:
-    """`file, hospital, hospital_name, n, median` (of the total cost, fen)."""
-    grouped = typed.group_by(["file", "hospital", "hospital_name"])
+    """`file, hospital` (as reported: its name goes with that code), `hospital_name, n, median` (of the total cost, fen)."""
+    grouped = typed.mutate(hospital=_.reported_hospital).group_by(["file", "hospital", "hospital_name"])
     return grouped.aggregate(n=_.cost_fen.count(), median=_.cost_fen.cast("float64").median()).execute()
 
 

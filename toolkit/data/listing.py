@@ -117,7 +117,11 @@ def day_of(row: Row, column: str) -> dt.date | None:
         return dt.date.fromisoformat(row[column])
     except ValueError:
         raise InputError(
-            "日期无效", "not a date", where=f"{row.where} {column}", remedy="写成 2022-01-01", remedy_english="write 2022-01-01"
+            "日期无效",
+            "not a date",
+            where=f"{row.where} {column}",
+            remedy="写成 2022-01-01",
+            remedy_english="write 2022-01-01",
         ) from None
 
 
@@ -133,6 +137,10 @@ def year_of(row: Row, column: str) -> int | None:
         return None
     if len(row[column]) != 4 or not row[column].isascii() or not row[column].isdigit():
         raise InputError(
-            "年份无效", "not a year", where=f"{row.where} {column}", remedy="写成四位年份，如 2022", remedy_english="four digits"
+            "年份无效",
+            "not a year",
+            where=f"{row.where} {column}",
+            remedy="写成四位年份，如 2022",
+            remedy_english="four digits",
         )
     return int(row[column])
