@@ -6,7 +6,7 @@ events in or out, method. References are computed once for each combination of t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from itertools import product
 from typing import Any
 
@@ -106,7 +106,6 @@ def _estimated(
     cubes: Mapping[tuple[str, str], pd.DataFrame], params: RunParams, hospitals: pd.DataFrame, study: Study,
     indicators: Mapping[str, Declared],
 ) -> Iterator[tuple[int, dict[str, Any], pd.DataFrame]]:  # fmt: skip
-    concerned = sorted(study.units.loc[study.units["start"] > 0, "specialty"].unique())
     made: tuple[Any, ...] = ()
     cells = pd.DataFrame()
     periods: dict[str, pd.DataFrame] = {}
@@ -115,7 +114,7 @@ def _estimated(
         if reference != made:
             cube = cubes[choice["scope"], choice["trimming"]]
             referenced = attach(cube, with_choices(params, choice), hospitals, "frozen")
-            cells, made = _cells(referenced, concerned, indicators, params), reference
+            cells, made = _cells(referenced, indicators, params), reference
             periods.clear()
         if choice["shocks"] not in periods:
             used = cells[~cells["year"].isin(_shock_years(params))] if choice["shocks"] == "without" else cells
@@ -127,12 +126,9 @@ def _shock_years(params: RunParams) -> list[int]:
     return [y for shock in params.shocks for y in range(shock.first, shock.last + 1)]
 
 
-def _cells(
-    referenced: Referenced, specialties: Sequence[str], indicators: Mapping[str, Declared], params: RunParams
-) -> pd.DataFrame:
-    """Frozen cells of the units of the projects' specialties, by year."""
-    frame = referenced.frame
-    rows = frame[frame["specialty"].isin(specialties) & (frame["specialty"] != NONE)]
+def _cells(referenced: Referenced, indicators: Mapping[str, Declared], params: RunParams) -> pd.DataFrame:
+    """Frozen cells of all units, by year: methods learn the scatter between units from the whole region."""
+    rows = referenced.frame[(referenced.frame["specialty"] != NONE).to_numpy()]
     of_units = Referenced(basis="frozen", frame=rows, grades=referenced.grades, insufficient={})
     by = [*UNIT, "year"]
     return collect(of_units, indicators.values(), by, confidence=params.change.confidence, policy=params.indicators)
