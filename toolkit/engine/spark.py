@@ -62,6 +62,10 @@ class Dialect(PySparkCompiler):
         white = self.f.concat(sge.convert(" \t\n\r"), self.f.anon.char(11), self.f.anon.char(12))
         return sge.Trim(this=arg, expression=white)
 
+    def visit_StringSplit(self, op: Any, *, arg: Any, delimiter: Any) -> Any:
+        # Spark takes the delimiter for a regular expression: "|" is then between any two letters
+        return self.f.split(arg, self.f.concat(sge.convert("\\Q"), delimiter, sge.convert("\\E")))
+
     def visit_TryCast(self, op: Any, *, arg: Any, to: Any) -> Any:
         if op.arg.dtype.is_string() and to.is_numeric():
             arg = self.if_(self.f.rlike(arg, sge.convert(NUMBER)), arg, NULL)
