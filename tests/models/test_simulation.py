@@ -1,0 +1,54 @@
+"""The generator of cells against regions that went through records, cube and references: the same spread, level by level."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.models.test_planted_effects import region
+from toolkit.data.synthetic import Settings
+from toolkit.models.simulation import World, simulate
+
+INDICATORS = ("cost_index", "los_index", "cmi")
+UNIT = ["hospital", "specialty"]
+
+
+def described(cells: pd.DataFrame, level_group: pd.Series) -> pd.DataFrame:
+    """Of units by cycle: spread of one stay, SD of log levels within specialty and level, of log changes, and their mean."""
+    rows = cells[cells["indicator"].isin(INDICATORS) & cells["period"].isin(["before", "after"]) & (cells["n"] >= 100)]
+    rows = rows.assign(log=np.log(rows["value"]), cv=rows["se"] * np.sqrt(rows["n"]) / rows["value"])
+    found = {}
+    for indicator, part in rows.groupby("indicator"):
+        log = part.pivot_table(index=UNIT, columns="period", values="log").dropna()
+        group = (
+            log.index.get_level_values("specialty")
+            + level_group.reindex(log.index.get_level_values("hospital")).to_numpy()
+        )
+        level = log["before"] - log["before"].groupby(group).transform("mean")
+        found[indicator] = {
+            "cv": part["cv"].median(), "level": level.std(), "change": (log["after"] - log["before"]).std(),
+            "mean_change": (log["after"] - log["before"]).mean(),
+        }  # fmt: skip
+    return pd.DataFrame(found).T
+
+
+@pytest.mark.slow
+def test_simulated_cells_scatter_like_those_of_generated_records(tmp_path):
+    results, _truth = region(5, tmp_path)
+    cells = results.cells[(results.cells["level"] == "unit") & (results.cells["basis"] == "frozen")]
+    level_group = results.hospitals.set_index("code")["level_group"]
+    real = described(cells.assign(indicator=cells["indicator"].astype(str)), level_group)
+    # the same settings: random selection, no drift, no effect of a project beyond the default ones, which few units have
+    world = World(settings=Settings(discharges=90_000, projects=0, drift_sd=0))
+    drawn = [simulate(world, seed) for seed in range(4)]
+    simulated = (
+        sum(described(r.cells, r.units.drop_duplicates("hospital").set_index("hospital")["level_group"]) for r in drawn)
+        / 4
+    )
+    assert simulated["cv"].to_numpy() == pytest.approx(real["cv"].reindex(simulated.index).to_numpy(), rel=0.12)
+    assert simulated["level"].to_numpy() == pytest.approx(real["level"].reindex(simulated.index).to_numpy(), rel=0.35)
+    assert simulated["change"].to_numpy() == pytest.approx(real["change"].reindex(simulated.index).to_numpy(), rel=0.30)
+    assert simulated["mean_change"].to_numpy() == pytest.approx(
+        real["mean_change"].reindex(simulated.index).to_numpy(), abs=0.02
+    )
