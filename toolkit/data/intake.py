@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +44,6 @@ FATES = "fates.parquet"  # every record that is not plainly accepted, by file an
 # what rules over codes, several records and files look at, beside what is stored
 FOR_JUDGING = ("hospital_name", "visit_number", "procedure_levels", "grouper_version")
 HELD_PARTS = "held"  # folder beside the typed rows: what hit records held, part by part
-SEPARATOR, NOTHING = "␟", "␀"  # printable: SQL text may not hold control characters
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,7 +115,9 @@ def take_in(
     lists = read_lists(params)
     drgs = read_drgs(params, form, connection, work)
     with opened(params.data.grouper, work / "grouping") as grouper:
-        batch = _Batch(params, form, applicable, drgs, connection, typed_folder, lists, hospitals, key or random_key(), grouper)
+        batch = _Batch(
+            params, form, applicable, drgs, connection, typed_folder, lists, hospitals, key or random_key(), grouper
+        )
         sources: list[SourceFile] = []
         by_hash: dict[str, str] = {}
         paths = source_files.find(params.data.files)
@@ -136,7 +136,9 @@ def take_in(
     _refuse_if_nothing(sources)
     progress("判定", 1.0)
     typed = connection.read_parquet(str(typed_folder / "*.parquet"))
-    if refused := [s.number for s in sources if s.rejected]:  # some were found unreadable after rows of them had been typed
+    if refused := [
+        s.number for s in sources if s.rejected
+    ]:  # some were found unreadable after rows of them had been typed
         typed = typed.filter(_.file.notin(refused))
     if refused := check_files(typed, sources, applicable, given, params):
         _refuse_if_nothing(sources)
@@ -284,7 +286,7 @@ class _Batch:
 
 
 def _content_hash(text: Any, present: list[str]) -> Any:
-    return reduce(lambda a, b: a + SEPARATOR + b, [text[name].fill_null(NOTHING) for name in present]).hash()
+    return ibis.struct({name: text[name] for name in present}).hash()
 
 
 def _refuse_if_nothing(sources: list[SourceFile]) -> None:

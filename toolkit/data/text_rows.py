@@ -2,6 +2,8 @@
 
 A block of whole lines is parsed in one go where it is plain: as many rows as lines, each with as many cells as the header.
 Any other block is looked at line by line, so that every line becomes a row, a counted refusal (rule F05) or a blank.
+
+Cells come out without blanks around, and missing where they hold nothing or "-".
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ from toolkit.data.formats import MISSING, FormatMap, resolve
 
 NAME = "text_rows"
 PART_BYTES = 192 << 20  # of text in memory at a time
-EMPTY = pa.array(MISSING)
+BLANKS = " \t\n\r\v\f"
 # Excel keeps 15 digits of a number (rule F07), and drops the zeros that end a code (rule F08)
 IDENTIFIERS, CODES = ("hospital", "record", "identity", "health_card"), ("principal_procedure", "other_procedures")
 
@@ -82,7 +84,9 @@ def read_schema(source: SourceFile, connection: Any) -> bool:
 def _as_text(name: str, kind: str) -> str:
     """A Parquet column as text. Codes that became floats on their way, as whole numbers again; NaN is a missing value."""
     if kind not in ("DOUBLE", "FLOAT"):
-        return f"CAST({_name(name)} AS VARCHAR)"
+        empty = ", ".join(map(_literal, MISSING))
+        text = f"trim(CAST({_name(name)} AS VARCHAR), {_literal(BLANKS)})"
+        return f"CASE WHEN {text} NOT IN ({empty}) THEN {text} END"
     whole = f"{_name(name)} = floor({_name(name)}) AND abs({_name(name)}) < 1e15"
     return (
         f"CASE WHEN isnan({_name(name)}) THEN NULL WHEN {whole} THEN CAST(CAST({_name(name)} AS BIGINT) AS VARCHAR) "
@@ -99,7 +103,7 @@ class Part:
     rows
         None for a Parquet file, which the engine itself reads in parts.
     empty
-        Columns in which no row holds more than "" or "-": most repeats of a front page.
+        Columns in which every cell is missing: most repeats of a front page.
     """
 
     sources: tuple[SourceFile, ...]
@@ -139,15 +143,7 @@ def parts(sources: Sequence[SourceFile], present: Sequence[str], *, key: bytes =
 
 def _part(sources: Sequence[SourceFile], present: tuple[str, ...], gathered: list[pa.Table]) -> Part:
     rows = pa.concat_tables(gathered)
-    return Part(tuple(sources), present, rows, frozenset(n for n in present if _is_empty(rows[n])))
-
-
-def _is_empty(column: pa.ChunkedArray) -> bool:
-    """Whether no cell holds more than "" or "-"."""
-    # by the number of bytes first: a column with longer cells is not looked at
-    return all(
-        pc.sum(pc.binary_length(c)).as_py() <= len(c) and pc.all(pc.is_in(c, EMPTY)).as_py() for c in column.chunks
-    )
+    return Part(tuple(sources), present, rows, frozenset(n for n in present if rows[n].null_count == len(rows)))
 
 
 def register(part: Part, connection: Any) -> None:
@@ -179,9 +175,9 @@ def close(connection: Any) -> None:
 
 
 def frame(source: SourceFile) -> pd.DataFrame:
-    """All columns of a small text file, all text; refused lines and a late refusal stand in `source` thereafter."""
+    """All columns of a small text file as they stand; refused lines and a late refusal stand in `source` thereafter."""
     schema = pa.schema([*((n, pa.string()) for n in source.header), ("file", pa.int32()), ("line", pa.int64())])
-    rows = pa.concat_tables([schema.empty_table(), *_rows_of(source, source.header, schema, b"")])
+    rows = pa.concat_tables([schema.empty_table(), *_rows_of(source, source.header, schema, b"", clean=False)])
     source.close()
     return rows.drop_columns(["file", "line"]).to_pandas()
 
@@ -198,6 +194,7 @@ class _Shape:
     columns: int
     chosen: tuple[int, ...]
     key: bytes
+    clean: bool
 
 
 @dataclass
@@ -211,9 +208,11 @@ class _Parsed:
     refused: list[RefusedLine]
 
 
-def _rows_of(source: SourceFile, present: Sequence[str], schema: pa.Schema, key: bytes) -> Iterator[pa.Table]:
+def _rows_of(
+    source: SourceFile, present: Sequence[str], schema: pa.Schema, key: bytes, *, clean: bool = True
+) -> Iterator[pa.Table]:  # fmt: skip
     chosen = tuple(source.header.index(n) for n in present)
-    shape = _Shape(source.encoding, source.delimiter, len(source.header), chosen, key)
+    shape = _Shape(source.encoding, source.delimiter, len(source.header), chosen, key, clean)
     line = source.header_line
     source.received = source.blank = 0
     source.refused = []
@@ -280,12 +279,37 @@ def _table(block: bytes, shape: _Shape) -> pa.Table | None:
             parse_options=arrow_csv.ParseOptions(delimiter=shape.delimiter, invalid_row_handler=note),
             convert_options=arrow_csv.ConvertOptions(
                 column_types=dict.fromkeys(names, pa.string()), include_columns=[names[i] for i in shape.chosen],
-                strings_can_be_null=False, quoted_strings_can_be_null=False, check_utf8=False,
+                strings_can_be_null=shape.clean, null_values=list(MISSING), check_utf8=False,
             ),
         )  # fmt: skip
     except pa.ArrowInvalid:  # a line longer than the parser's block
         return None
-    return None if odd else table
+    if odd:
+        return None
+    return pa.table([_trimmed(c) for c in table.columns], names=table.column_names) if shape.clean else table
+
+
+def _trimmed(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """A column without blanks around its cells. Few files have any: two looks at the bytes spare the work on the others."""
+    return column if not any(map(_has_blanks, column.chunks)) else _without_blanks(column)
+
+
+def _has_blanks(cells: pa.StringArray) -> bool:
+    _, ends, data = cells.buffers()
+    if data is None or not len(cells):
+        return False
+    offsets = np.frombuffer(ends, "int32")[cells.offset : cells.offset + len(cells) + 1]
+    text = np.frombuffer(data, "uint8")
+    held = offsets[1:] > offsets[:-1]
+    first, last = offsets[:-1][held], offsets[1:][held] - 1
+    # no byte of a character beyond ASCII is that small
+    return bool(len(first)) and bool((text[first] <= 32).any() or (text[last] <= 32).any())
+
+
+def _without_blanks(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    trimmed = pc.utf8_trim(column, BLANKS)
+    missing = pc.is_in(trimmed, pa.array(MISSING))
+    return pc.if_else(missing, pa.scalar(None, pa.string()), trimmed)
 
 
 def _doubtful(block: bytes, shape: _Shape) -> bool:
@@ -332,7 +356,8 @@ def _slowly(sound: list[bytes], shape: _Shape) -> pa.Table:
         for t in texts
     ]
     names = [f"c{i}" for i in shape.chosen]
-    return pa.table([pa.array([row[i] for row in cells], pa.string()) for i in shape.chosen], names=names)
+    columns = [pa.chunked_array([pa.array([row[i] for row in cells], pa.string())]) for i in shape.chosen]
+    return pa.table([_without_blanks(c) if shape.clean else c for c in columns], names=names)
 
 
 def _refused(row: bytes, number: int, cells: int, key: bytes) -> RefusedLine:

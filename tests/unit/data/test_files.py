@@ -178,7 +178,8 @@ def test_quotation_marks_are_read_as_a_strict_reader_does_or_refused(read, row):
         wanted = []
     rows, source = read(f"a,b\n1,2\n{row}\n3,4\n".encode())
     if len(wanted) == 2:
-        assert rows[["a", "b"]].to_numpy().tolist() == [["1", "2"], wanted, ["3", "4"]]
+        held = rows[["a", "b"]].fillna("")  # an empty cell is missing
+        assert held.to_numpy().tolist() == [["1", "2"], [cell.strip() for cell in wanted], ["3", "4"]]
     else:
         assert source.unclosed == [3]
         assert rows["line"].tolist() == [2, 4]
@@ -214,6 +215,15 @@ def test_parts_of_many_files_hold_every_row_once_in_order(opened, monkeypatch):
     rows = pd.concat(parts)
     assert rows[["a", "b"]].to_numpy().tolist() == [[str(n), str(i)] for n in range(3) for i in range(40)]
     assert rows[["file", "line"]].to_numpy().tolist() == [[n, i + 2] for n in range(3) for i in range(40)]
+
+
+@pytest.mark.parametrize("end", ["\n", "\n\n"])  # a blank line sends the block the slow way
+def test_cells_come_without_blanks_and_missing_where_they_hold_nothing(read, end):
+    content = end.join(["a,b,c", ' x ,-,"-"', " - ,, y", '" ",NA,"\tz z "', "甲 ,null,-1"]) + end
+    rows, _ = read(content.encode())
+    assert [[v if isinstance(v, str) else None for v in row] for row in rows[["a", "b", "c"]].to_numpy()] == [
+        ["x", None, None], [None, None, "y"], [None, "NA", "z z"], ["甲", "null", "-1"],
+    ]  # fmt: skip
 
 
 def test_columns_that_hold_nothing_are_told(read, opened):

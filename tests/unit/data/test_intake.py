@@ -353,7 +353,7 @@ def with_drgs(folder, content: bytes, records: list[dict[str, str]], name: str =
     return take(folder, {"a.csv": body}, data={"drg_file": {"file": str(folder / name), **names}})
 
 
-STAYS = [row(R="1"), row(R="2"), row(R="3"), row(R="3", V="2"), row(R="1", H="0013")]
+STAYS = [row(R="1"), row(R="2"), row(R="3"), row(R="3", V="2", IN="2022-04-01", OUT="2022-04-06"), row(R="1", H="0013")]
 
 
 def test_drgs_are_joined_by_hospital_record_and_visit(tmp_path):

@@ -165,6 +165,8 @@ DAYS = ("admission_date", "discharge_date", "birth_date")  # rules name their fa
 def standardise(text: Any, columns: dict[str, list[str]], form: FormatMap) -> Any:
     """Text columns -> canonical columns, typed; a value that is not of the type becomes NULL and rules name it.
 
+    `text` is as `toolkit.data.text_rows` hands it out: no blanks around, NULL where a cell is empty or "-".
+
     Beside the canonical columns stand `raw_<field>` and `unclear_<field>` (given, but in no accepted format, and more than
     one day could be meant) for the three days, `stated_los_days`, `stated_age_years`, `unchecked_age_years` (before the
     range of the field is applied), `in_scope`, and what `text` carries under `file`, `line` and `source_content` (hash of
@@ -175,40 +177,43 @@ def standardise(text: Any, columns: dict[str, list[str]], form: FormatMap) -> An
         source = form.fields.get(name)
         typed[name] = _typed(text, columns, source, field) if source else ibis.null(KINDS.get(field.type, field.type))
         if name in DAYS:
-            typed[f"raw_{name}"] = raw = _text(text, columns, source) if source else ibis.null("string")
-            typed[f"unclear_{name}"] = _unclear(raw, typed[name], source) if source else ibis.literal(False)
-    both = typed["discharge_date"].notnull() & typed["admission_date"].notnull()
-    computed = typed["discharge_date"].delta(typed["admission_date"], unit="day")
-    typed["stated_los_days"] = typed["los_days"]
-    typed["los_days"] = ibis.ifelse(typed["los_days"] >= 0, typed["los_days"], ibis.null("int32"))
-    # LOS = max(1, discharge − admission): the day of admission and of discharge count once
-    floor = ibis.greatest(computed, ibis.literal(1))
-    stated = ibis.ifelse(
-        typed["los_days"].notnull(), ibis.greatest(typed["los_days"], ibis.literal(1)), ibis.null("int32")
-    )
-    typed["los_days"] = ibis.ifelse(both, floor, stated).cast("int32")
-    typed |= _ages(typed)
-    if "year" not in form.fields:
-        typed["year"] = typed["discharge_date"].year().cast("int16")
-    if "month" not in form.fields:
-        typed["month"] = typed["discharge_date"].month().cast("int8")
+            typed[f"raw_{name}"] = _text(text, columns, source) if source else ibis.null("string")
     typed["in_scope"] = (
-        _clean(text[columns[form.scope.column][0]]).isin(form.scope.values).fill_null(False)
+        text[columns[form.scope.column][0]].isin(form.scope.values).fill_null(False)
         if form.scope
         else ibis.literal(True)
     )
-    return text.select(**typed)
+    # what follows looks at typed columns: as one expression, every age would hold two dates with all their formats, thrice
+    table = text.select(**typed)
+    more: dict[str, Any] = {}
+    for name in DAYS:
+        source = form.fields.get(name)
+        unclear = _unclear(table[f"raw_{name}"], table[name], source) if source else ibis.literal(False)
+        more[f"unclear_{name}"] = unclear
+    both = table.discharge_date.notnull() & table.admission_date.notnull()
+    computed = table.discharge_date.delta(table.admission_date, unit="day")
+    # LOS = max(1, discharge − admission): the day of admission and of discharge count once
+    floor = ibis.greatest(computed, ibis.literal(1))
+    stated = ibis.ifelse(table.los_days >= 0, ibis.greatest(table.los_days, ibis.literal(1)), ibis.null("int32"))
+    more["stated_los_days"] = table.los_days
+    more["los_days"] = ibis.ifelse(both, floor, stated).cast("int32")
+    more |= _ages(table)
+    if "year" not in form.fields:
+        more["year"] = table.discharge_date.year().cast("int16")
+    if "month" not in form.fields:
+        more["month"] = table.discharge_date.month().cast("int8")
+    return table.mutate(**more)
 
 
-def _ages(typed: dict[str, Any]) -> dict[str, Any]:
+def _ages(table: Any) -> dict[str, Any]:
     """Age in completed years and, in the first year, in days: from the birth date where there is one, else as stated."""
-    birth, admission, stated = typed["birth_date"], typed["admission_date"], typed["age_years"]
+    birth, admission, stated = table.birth_date, table.admission_date, table.age_years
     known = birth.notnull() & admission.notnull() & (birth <= admission)
     before_birthday = admission.month() * 100 + admission.day() < birth.month() * 100 + birth.day()
     years = admission.year() - birth.year() - ibis.ifelse(before_birthday, 1, 0)
     age = ibis.ifelse(known, years.cast("int32"), stated)
     days = ibis.ifelse(
-        known, ibis.ifelse(years == 0, admission.delta(birth, unit="day"), ibis.null("int64")), typed["age_days"]
+        known, ibis.ifelse(years == 0, admission.delta(birth, unit="day"), ibis.null("int64")), table.age_days
     )
     plausible = _plausible(age, BY_NAME["age_years"])
     return {
@@ -219,13 +224,7 @@ def _ages(typed: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _clean(column: Any, missing: tuple[str, ...] = MISSING) -> Any:
-    trimmed = column.strip()
-    return ibis.ifelse(trimmed.isin(list(missing)), ibis.null("string"), trimmed)
-
-
 def _text(text: Any, columns: dict[str, list[str]], source: Source) -> Any:
-    missing = (*MISSING, *source.missing)
     if source.concat:
         parts = [_text(text, columns, part) for part in source.concat]
         joined = parts[0]
@@ -234,7 +233,9 @@ def _text(text: Any, columns: dict[str, list[str]], source: Source) -> Any:
         return joined
     if not columns[source.column]:
         return ibis.null("string")  # optional, and this file has none
-    value = _clean(text[columns[source.column][0]], missing)
+    value = text[columns[source.column][0]]
+    if source.missing:
+        value = ibis.ifelse(value.isin(source.missing), ibis.null("string"), value)
     for piece in source.remove:
         value = value.replace(piece, "")
     if source.remove:
@@ -283,12 +284,12 @@ def _of_several(text: Any, columns: dict[str, list[str]], source: Source, field:
         return _codes(text, columns, source)
     names = [name for pattern in source.columns for name in columns[pattern]]
     repeats = [name for pattern in source.columns for name in columns[pattern] if "*" in pattern]
-    whole = _combined([_clean(text[name]) for name in names], source, field)
+    whole = _combined([text[name] for name in names], source, field)
     if len(repeats) < 2:
         return whole
     # Forty repeats are nearly always empty: one look at all of them together spares the work on each
     first = [name for name in names if name not in repeats]
-    simple = _combined([_clean(text[name]) for name in first], source, field) if first else ibis.null(field.type)
+    simple = _combined([text[name] for name in first], source, field) if first else ibis.null(field.type)
     return ibis.ifelse(_listed(text, repeats).isnull(), simple, whole)
 
 
@@ -297,6 +298,8 @@ def _combined(values: list[Any], source: Source, field: CanonicalField) -> Any:
         if source.present:
             return ibis.or_(*[v.notnull() for v in values])
         return ibis.or_(*[(v.isin(source.true)).fill_null(False) for v in values])
+    if source.scale == 100 and len(values) > 1:
+        return _amounts(values, source)
     values = [_element(v, source, field) for v in values]
     if source.combine == "sum":
         total = sum((v.fill_null(0) for v in values[1:]), start=values[0].fill_null(0))
@@ -322,7 +325,7 @@ def _codes(text: Any, columns: dict[str, list[str]], source: Source) -> Any:
     names = [name for pattern in source.columns for name in columns[pattern]]
     if len(names) == 1 and not source.beside:
         [name] = names
-        value = _clean(text[name])
+        value = text[name]
         return ibis.ifelse(value.startswith(SEPARATOR), value, SEPARATOR + value + SEPARATOR)
     if not source.beside:
         return _listed(text, names)
@@ -333,8 +336,8 @@ def _codes(text: Any, columns: dict[str, list[str]], source: Source) -> Any:
         qualifiers += of_number.values()
         for name in columns[pattern]:
             other = of_number.get(_repeat(name))
-            value = _clean(text[other]).fill_null("") if other else ibis.literal("")
-            pairs.append((_clean(text[name]), value, "*" in pattern))
+            value = text[other].fill_null("") if other else ibis.literal("")
+            pairs.append((text[name], value, "*" in pattern))
     if source.joined:
         every = _wrapped([code + source.joined + value for code, value, _repeated in pairs])
         few = [code + source.joined + value for code, value, repeated in pairs if not repeated]
@@ -355,18 +358,8 @@ def _codes(text: Any, columns: dict[str, list[str]], source: Source) -> Any:
 
 
 def _listed(text: Any, names: list[str]) -> Any:
-    """What the columns hold, in one text: put together first and cleaned once, not cleaned one by one."""
-    if len(names) == 1:
-        return _wrapped([_clean(text[names[0]])])
-    joined = SEPARATOR + ibis.literal(SEPARATOR).join([text[name] for name in names]) + SEPARATOR
-    blank = joined.re_search(r"\s")
-    joined = ibis.ifelse(blank, joined.re_replace(r"\s*\|\s*", SEPARATOR), joined)
-    for empty in MISSING[1:]:
-        joined = joined.replace(SEPARATOR + empty + SEPARATOR, SEPARATOR * 2).replace(
-            SEPARATOR + empty + SEPARATOR, SEPARATOR * 2
-        )
-    joined = ibis.ifelse(joined.contains(SEPARATOR * 2), joined.re_replace(r"\|{2,}", SEPARATOR), joined)
-    return joined.nullif(SEPARATOR)
+    """What the columns hold, in one text."""
+    return _wrapped([text[name] for name in names])
 
 
 def _wrapped(parts: list[Any]) -> Any:
@@ -389,6 +382,18 @@ def _amount(value: Any, scale: int) -> Any:
     # a wider one before the product: an amount that overflows is a fault of one record, not of the run
     wide = (_digits(value).try_cast("decimal(18, 4)").cast("decimal(28, 4)") * scale).round(0)
     return ibis.ifelse(wide.abs() < 10**15, wide, ibis.null(wide.type())).cast("int64")
+
+
+def _amounts(values: list[Any], source: Source) -> Any:
+    """Several amounts of two decimals as one in hundredths: put together first and rounded once, exact below 10^15."""
+    numbers = [_digits(v).try_cast("float64") for v in values]
+    if source.combine == "sum":
+        total = sum((n.fill_null(0.0) for n in numbers[1:]), start=numbers[0].fill_null(0.0))
+        one = ibis.ifelse(ibis.coalesce(*numbers).isnull(), ibis.null("float64"), total)
+    else:
+        one = ibis.least(*numbers) if source.combine == "smallest" else ibis.greatest(*numbers)
+    scaled = (one * source.scale).round()
+    return ibis.ifelse(scaled.abs() < 10**15, scaled, ibis.null("float64")).cast("int64")
 
 
 def _digits(value: Any) -> Any:
@@ -416,8 +421,8 @@ def _integer(value: Any, kind: str, field: CanonicalField) -> Any:
 
 
 def day(column: Any, source: Source) -> Any:
-    """The day that a text column holds, in the formats of `source`; NULL where it is none."""
-    return _date(_clean(column), source.dates)
+    """The day that a column of `toolkit.data.text_rows` holds, in the formats of `source`; NULL where it is none."""
+    return _date(column, source.dates)
 
 
 # the shape that the standard asks for: nearly every value has it, and a cast of ten characters reads it
