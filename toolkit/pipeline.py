@@ -27,6 +27,7 @@ from toolkit.data.identity import Key, random_key, read_key, run_key
 from toolkit.data.profile import effect, profile
 from toolkit.data.quality import CATALOGUE as RULES
 from toolkit.data.quality import SCOPES
+from toolkit.data.quality.measures import outside, stopped
 from toolkit.data.register import Register, write_register
 from toolkit.data.register import tables as tables_of
 from toolkit.data.registry import from_codes, read_registry
@@ -41,6 +42,7 @@ from toolkit.evaluation.results import RESULTS, Results, load, save
 from toolkit.evaluation.robustness import agreement, no_specification, specification_curve, with_choices
 from toolkit.evaluation.trace import Trace
 from toolkit.indicators import CATALOGUE, Declared, Status
+from toolkit.indicators.base import Distribution
 from toolkit.indicators.diseases import DISEASES, attach_diseases
 from toolkit.indicators.members import by_specialty
 from toolkit.indicators.table import COLUMNS, collect
@@ -172,7 +174,7 @@ def _evaluate(params: RunParams, form: FormatMap, work: Path, key: Key, progress
         "format": form.title, "grouping": form.grouping, "not_applicable": dict(intake.not_applicable),
         "engine": params.engine, "grouper": params.data.grouper.model_dump() if params.data.grouper else None,
         "ungrouped": intake.ungrouped,
-        "insufficient": {basis: dict(r.insufficient) for basis, r in referenced.items()},
+        "insufficient": {basis: dict(r.insufficient) for basis, r in referenced.items()}, "stopped": outside(cells, SHARES),
         "synthetic": params.data.synthetic is not None, "scopes": list(SCOPES.items()), "codes": field_codes(form),
         "rules": _rule_facts(params),
         "data_hash": _hash(sorted(intake.files["sha256"])), "parameter_hash": parameter_hash(params),
@@ -255,6 +257,8 @@ def report_id(hospital: str, specialty: str) -> str:
     return f"{plain[:30]}{mark}-{specialty}"[:64]
 
 
+# the numerator of a proportion counts discharges of its denominator (rule P16)
+SHARES = tuple(i for i, one in CATALOGUE.items() if getattr(one, "distribution", None) is Distribution.PROPORTION)
 LEVELS: dict[str, tuple[str, ...]] = {
     "region": (), "specialty": ("specialty",), "hospital": ("hospital",), "unit": ("hospital", "specialty"),
 }  # fmt: skip
@@ -287,6 +291,7 @@ def all_cells(referenced: dict[Any, Referenced], units: pd.DataFrame, params: Ru
                     cells.rename(columns={time: "period"}).assign(level=level, period=lambda f: f["period"].astype(str))
                 )
     cells = _too_few(pd.concat(parts, ignore_index=True), params)
+    cells = stopped(cells, outside(cells, SHARES), Status.STOPPED.value)
     for key in ("hospital", "specialty"):
         cells[key] = cells[key].fillna("") if key in cells else ""
     first = ["level", "hospital", "specialty", "period"]

@@ -54,6 +54,7 @@ class Status(StrEnum):
     NOT_APPLICABLE = "不适用"
     NO_REFERENCE = "无标杆"
     TOO_FEW = "例数不足"
+    STOPPED = "停止计算"  # its numerator is not inside its denominator (rule P16)
 
 
 @dataclass(frozen=True, kw_only=True)

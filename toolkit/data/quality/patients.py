@@ -44,12 +44,13 @@ def _wrong_age(params: RunParams) -> Any:
 
 
 def _repeated(params: RunParams) -> Any:
-    """A code twice: of two elements that are alike, one is in the list and in what is left of it."""
-    whole = SEPARATOR + _.principal_diagnosis.fill_null("") + _.other_diagnoses
-    elements = whole.split(SEPARATOR).filter(lambda code: code != "")
-    return ibis.ifelse(
-        _.other_diagnoses.notnull(), elements.length() != elements.unique().length(), ibis.literal(False)
-    )
+    """A code twice: the principal one among the others, or two of the others alike."""
+    codes = _.other_diagnoses
+    # three separators hold two codes: only then there is something to compare
+    several = codes.length() - codes.replace(SEPARATOR, "").length() > 2
+    elements = codes.split(SEPARATOR).filter(lambda code: code != "")
+    alike = ibis.ifelse(several, elements.length() != elements.unique().length(), ibis.literal(False))
+    return codes.contains(SEPARATOR + _.principal_diagnosis + SEPARATOR).fill_null(False) | alike.fill_null(False)
 
 
 def _in_force(listed: CodeList, years: pd.Series) -> dict[int, dict[str, str]]:
