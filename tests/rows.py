@@ -56,7 +56,9 @@ def stored(frame: pd.DataFrame) -> pa.Table:
     """`received` rows as the store holds them, typed by hand: no rule of the toolkit is asked."""
     typed: dict[str, list[Any]] = {}
     if "patient" in frame:  # any number will do for a person
-        frame = frame.assign(patient=[str(p + 1) if t else "" for p, t in zip(pd.factorize(frame["patient"])[0], frame["patient"], strict=True)])
+        numbers = pd.factorize(frame["patient"])[0]
+        known = [str(p + 1) if text else "" for p, text in zip(numbers, frame["patient"], strict=True)]
+        frame = frame.assign(patient=known)
     for name in STORED:
         kind = BY_NAME[name].type
         typed[name] = [_value(text, kind) for text in frame[name]] if name in frame else [None] * len(frame)
@@ -89,6 +91,7 @@ def _derived(typed: dict[str, list[Any]], frame: pd.DataFrame) -> dict[str, list
     pairs = list(zip(homes, counties, strict=True))
     return {
         "reported_hospital": typed["hospital"], "judged_level": typed["surgery_level"], "judged_level_frozen": typed["surgery_level"],
+        "transferred_in": [None if route is None else route == "3" for route in typed["admission_route"]],
         "minimally_invasive_frozen": typed["minimally_invasive"], "complication": complication, "complication_frozen": complication,
         "residence_known": [home is not None for home in homes] if "residence" in frame else [None] * len(frame),
         "outside_county": [home != county if home and county else None for home, county in pairs],

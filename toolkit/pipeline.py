@@ -178,7 +178,7 @@ def _evaluate(params: RunParams, form: FormatMap, work: Path, key: Key, progress
         "synthetic": params.data.synthetic is not None, "scopes": list(SCOPES.items()), "codes": field_codes(form),
         "rules": _rule_facts(params),
         "data_hash": _hash(sorted(intake.files["sha256"])), "parameter_hash": parameter_hash(params),
-        "lists": facts_of(read_lists(params), params),
+        "lists": {**facts_of(read_lists(params), params), "没有病例的专科": _without_cases(units, params)},
         "diseases": [[d.id, d.name_zh] for d in read_diseases(params.data.diseases).diseases],
         "references": {basis: reference_hashes(r.frame) for basis, r in referenced.items()},
     }  # fmt: skip
@@ -248,6 +248,13 @@ def _units(cube: pd.DataFrame, params: RunParams) -> pd.DataFrame:
     units["project"] = [projects.get(pair, "") for pair in pairs]
     units["id"] = [report_id(h, s) for h, s in zip(units["hospital"], units["specialty"], strict=True)]
     return units
+
+
+def _without_cases(units: pd.DataFrame, params: RunParams) -> str:
+    """Names of the declared specialties that no discharge belongs to: their definition may not fit the records."""
+    cases = units.filter(regex="^n_").sum(axis=1)
+    found = set(units.loc[cases > 0, "specialty"])
+    return "、".join(s.name_zh for s in params.specialties if s.id not in found) or "无"
 
 
 def report_id(hospital: str, specialty: str) -> str:

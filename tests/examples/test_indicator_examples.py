@@ -7,11 +7,13 @@ import pytest
 import rows
 
 from toolkit import cube as cubes
+from toolkit.data.diseases import disease_sums
 from toolkit.data.formats import format_map
 from toolkit.data.intake import discharges, take_in
 from toolkit.engine import connect
 from toolkit.indicators import CATALOGUE
 from toolkit.indicators.base import catalogue
+from toolkit.indicators.diseases import CASES, DISEASES, attach_diseases
 from toolkit.indicators.table import collect
 from toolkit.reference import attach
 
@@ -66,6 +68,31 @@ def test_worked_example(engine, taken_in, indicator):
 def test_the_rows_of_tests_make_the_same_cube_as_files_do(engine, taken_in):
     for frame, params, cube in taken_in.values():
         pd.testing.assert_frame_equal(cube, engine.cube(frame, params), check_dtype=False)
+
+
+@pytest.fixture(scope="module")
+def disease_cases(tmp_path_factory):
+    """The discharges of the diseases' examples after file, rules and store, summed by disease."""
+    frame = rows.received(CASES)
+    work = tmp_path_factory.mktemp("diseases")
+    file = work / "合成.csv"
+    file.write_bytes(rows.csv_of(frame))
+    params, hospitals = rows.params(files=(str(file),)), rows.registry_of(frame)
+    connection = connect(work / "work", [file], threads=2)
+    intake = take_in(params, format_map("canonical"), hospitals, connection, work / "work")
+    sums = disease_sums(discharges(connection, intake.store))
+    connection.disconnect()
+    return sums, params, hospitals
+
+
+@pytest.mark.parametrize("indicator", DISEASES.values(), ids=DISEASES)
+def test_worked_example_of_a_disease(disease_cases, indicator):
+    assert indicator.example.discharges == CASES  # one table for all: what counts in one is left out in another
+    sums, params, hospitals = disease_cases
+    for basis in cubes.BASES:
+        cells = collect(attach_diseases(sums, params, hospitals, basis), [indicator], ["hospital", "disease"])
+        [value] = cells.loc[(cells["hospital"] == "A") & (cells["disease"] == "ami"), "value"]
+        assert value == pytest.approx(indicator.example.value, rel=1e-9)
 
 
 def test_an_id_declared_twice_is_refused():

@@ -299,7 +299,8 @@ def test_a_merged_hospital_counts_as_one_and_the_file_still_says_which_it_was(re
             update={"data": data, "indicators": params.indicators.model_copy(update={"mergers": reading})}
         )
         (tmp_path / reading).mkdir()
-        store = pd.read_parquet(check(merged, tmp_path / reading).store)
+        check(merged, tmp_path / reading)
+        store = pd.read_parquet(tmp_path / reading / "discharges")
         counts[reading] = store["hospital"].value_counts().to_dict()
         assert set(store["reported_hospital"]) == set(pages["A01"])
     of = pages.groupby(["A01", pages["B15"].str[:4].astype(int) >= 2022]).size()

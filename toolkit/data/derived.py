@@ -16,13 +16,14 @@ from toolkit.data.code_lists import CodeList, any_listed, highest_level, read_co
 from toolkit.data.crosswalk import Crosswalk, current, read_crosswalk
 from toolkit.data.diseases import DiseaseSets, diseases_of, read_diseases
 from toolkit.data.divisions import LENGTHS, Gazetteer, outside, read_gazetteer, trimmed, with_residence
+from toolkit.data.formats import FormatMap
 from toolkit.data.specialties import Assignment, attribute, read_departments
 from toolkit.params import RunParams
 
 PREGNANCY = ("O",)
 NEWBORN = ("P",)
 NEWBORN_DAYS = 28
-EMERGENCY = "1"
+TRANSFERRED = "3"  # RC026: from another hospital
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +87,7 @@ def current_hospital(table: Any, lists: Lists, params: RunParams) -> Any:
 
 
 def derive(
-    table: Any, params: RunParams, lists: Lists, hospitals: pd.DataFrame | None, present: set[str]
+    table: Any, params: RunParams, lists: Lists, hospitals: pd.DataFrame | None, present: set[str], form: FormatMap
 ) -> Any:  # fmt: skip
     """`table` of canonical columns with every derived one.
 
@@ -99,9 +100,19 @@ def derive(
     """
     table = current_hospital(table, lists, params)
     table = attribute(table, params.specialties, lists.departments)
-    table = table.mutate(diseases=diseases_of(table, lists.diseases.diseases))
+    came = table.admission_route == TRANSFERRED if _tells_transfers(form) else ibis.null("boolean")
+    table = table.mutate(diseases=diseases_of(table, lists.diseases.diseases), transferred_in=came)
     table = _at_home(table, lists, hospitals, present)
     return _operations(table, params, lists)
+
+
+def _tells_transfers(form: FormatMap) -> bool:
+    """Whether the source's routes of admission can say that a patient came from another hospital.
+
+    Where a map translates every route it knows and none to that code, no transfer is 不适用, not 0.
+    """
+    source = form.fields.get("admission_route")
+    return source is not None and (not source.values or TRANSFERRED in source.values.values())
 
 
 def _at_home(table: Any, lists: Lists, hospitals: pd.DataFrame | None, present: set[str]) -> Any:

@@ -269,7 +269,7 @@ class _Batch:
         table = table.mutate(
             patient=patient(table, self.key), pseudonym=pseudonym(table.hospital, table.record, table.visit, self.key)
         )
-        table = derive(table, self.params, self.lists, self.hospitals, given)
+        table = derive(table, self.params, self.lists, self.hospitals, given, form)
         table = self.connection.create_view("derived_rows", table, overwrite=True)
         table = table.mutate(
             # a rule cannot be checked in a file without its columns; no record fails for that

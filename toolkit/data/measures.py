@@ -82,7 +82,7 @@ MEASURES: tuple[Measure, ...] = (
     Measure(id="outside_county", name_zh="县外患者", value=_.outside_county, when=_.outside_county.notnull()),
     Measure(id="outside_city", name_zh="市外患者", value=_.outside_city, when=_.outside_city.notnull()),
     Measure(id="residence", name_zh="现住址可定位", value=_.residence_known, when=_.residence_known.notnull()),
-    Measure(id="transferred_in", name_zh="转入", value=_.admission_route == "3", when=_.admission_route.notnull()),
+    Measure(id="transferred_in", name_zh="转入", value=_.transferred_in, when=_.transferred_in.notnull()),
     Measure(id="transferred_out", name_zh="转出", value=_.exit_mode.isin(["2", "3"]), when=_.exit_mode.notnull()),
     # published weights have up to four decimals; as integers their sums are exact
     Measure(id="carried_weight", name_zh="病案自带权重（万分之一）", value=(_.drg_weight * 10_000).round(0).cast("int64"),

@@ -369,6 +369,13 @@ FIELDS: tuple[Field, ...] = (
         meaning="likewise, by the list of the last year before",
     ),
     Field(
+        name="transferred_in",
+        type="boolean",
+        name_zh="转入",
+        front_page="B11C",
+        meaning="came from another hospital; NULL where the route is missing or the source does not tell transfers",
+    ),
+    Field(
         name="residence_known", type="boolean", name_zh="现住址可定位", meaning="NULL where the source has no residence"
     ),
     Field(

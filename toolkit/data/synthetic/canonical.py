@@ -186,6 +186,7 @@ def _derived(region: SyntheticRegion, stays: Stays, details: Details, level: pa.
         "minimally_invasive_frozen": flag,
         "complication": flag,
         "complication_frozen": flag,
+        "transferred_in": pa.array(stays.route == 3),
         "residence_known": pa.array(~unknown),
         "outside_county": pa.array(homes != counties[hospital], mask=unknown),
         "outside_city": pa.array(cities, mask=unknown),
