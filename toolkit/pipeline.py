@@ -324,16 +324,18 @@ def disease_cells(sums: pd.DataFrame, hospitals: pd.DataFrame, params: RunParams
     first = ["level", "hospital", "specialty", "disease", "period"]
     if not parts:
         return pd.DataFrame(columns=[*first, "indicator", "basis", *COLUMNS])
-    cells = _too_few(pd.concat(parts, ignore_index=True), params, DISEASES)
+    cells = _too_few(pd.concat(parts, ignore_index=True), params, DISEASES, ("unit", "hospital"))
     for key in ("hospital", "specialty"):
         cells[key] = cells[key].fillna("") if key in cells else ""
     return cells[[*first, *[c for c in cells if c not in (*first, "region")]]]
 
 
-def _too_few(cells: pd.DataFrame, params: RunParams, declared: Mapping[str, Declared] = CATALOGUE) -> pd.DataFrame:
+def _too_few(
+    cells: pd.DataFrame, params: RunParams, declared: Mapping[str, Declared] = CATALOGUE, levels: Sequence[str] = ("unit",)
+) -> pd.DataFrame:  # fmt: skip
     """A unit's value on very few cases is not shown: it says more of chance, and of single patients, than of the unit."""
     ratios = [i for i, one in declared.items() if inferential(one)]
-    few = (cells["level"] == "unit") & cells["indicator"].isin(ratios) & (cells["status"] == Status.VALUE.value)
+    few = cells["level"].isin(levels) & cells["indicator"].isin(ratios) & (cells["status"] == Status.VALUE.value)
     few &= cells["n"] < params.minimum_value_cases
     cells.loc[few, ["value", "se", "low", "high"]] = float("nan")
     cells.loc[few, "status"] = Status.TOO_FEW.value

@@ -80,7 +80,7 @@ LOS_INDEX = _of_disease(
 )  # fmt: skip
 FATALITY = _of_disease(
     "disease_fatality", "病种病死率", "fatality of the disease", "该病种死亡人次 / 该病种出院人次（离院方式已知）",
-    col("died"), col("died_n"), Example(discharges=CASES, value=100 * 1 / 3, arithmetic="1/3"), Distribution.RARE, domain=Domain.SAFETY,
+    col("died"), col("died_n"), Example(discharges=CASES, value=100 * 1 / 3, arithmetic="1/3"), Distribution.PROPORTION, domain=Domain.SAFETY,
     direction=Direction.LOWER, unit="%", scale=100,
 )  # fmt: skip
 FATALITY_RATIO = _of_disease(

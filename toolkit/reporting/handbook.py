@@ -67,7 +67,8 @@ def plain(one: Declared) -> str:
 
 
 def _value(one: Declared) -> str:
-    return rounded(one.example.value, max(one.decimals, 3 if one.unit != "组" else 0)) + (one.unit and f" {one.unit}")
+    whole = not one.divides and one.decimals == 0  # a count of cases or groups
+    return rounded(one.example.value, 0 if whole else max(one.decimals, 3)) + (one.unit and f" {one.unit}")
 
 
 def chapters() -> Iterator[tuple[str, list[Declared]]]:

@@ -25,6 +25,8 @@ def of_hospitals(results: Results) -> Blocks:
     """Every disease in the hospitals that have cases of it, against the reference, in the last period."""
     cells = _cells(results, "hospital")
     blocks: list[Block] = chapter("各机构的重点病种", LEAD)
+    if results.params.edition == "release":
+        return of_region(results)
     for id_, name in results.facts["diseases"]:
         mine = cells[cells["disease"] == id_]
         if len(mine):
@@ -47,6 +49,8 @@ def _cells(results: Results, level: str) -> pd.DataFrame:
 
 
 def _table(results: Results, cells: pd.DataFrame, id: str, caption: str, of: str = "disease") -> Block:
+    if results.params.edition == "release":
+        return Note(text="发布版不列病种表：单个病种的例数往往很少。")
     if cells.empty:
         return Note(text=f"{caption}：评价期内没有病种集中的病例（{results.facts['lists']['病种']}）。")
     names = dict(results.facts["diseases"])
