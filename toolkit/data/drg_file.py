@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import ibis
+import numpy as np
+import pyarrow as pa
 from ibis import _
 
 from toolkit.data import files as source_files
 from toolkit.data import text_rows
 from toolkit.data.formats import FormatMap, day, resolve
-from toolkit.data.text_rows import read_schema
+from toolkit.data.text_rows import Part, read_schema
 from toolkit.engine import handed_over, reader
 from toolkit.errors import InputError
 from toolkit.params import RunParams
+
+KEYS, ASKED = "drg_keys", "drg_asked"
 
 
 def read_drgs(params: RunParams, form: FormatMap, connection: Any, work: Path) -> Any | None:
@@ -81,7 +86,7 @@ def read_drgs(params: RunParams, form: FormatMap, connection: Any, work: Path) -
         )  # fmt: skip
     # sorted, so that a file of one hospital meets that hospital's part of the table only
     rows = door.table("drg_rows").distinct().order_by(["key_hospital", "key_record"])
-    table = door.create_table("drg_keys", rows, overwrite=True)
+    table = door.create_table(KEYS, rows, overwrite=True)
     door.drop_table("drg_rows")
     repeated = table.group_by(list(key)).aggregate(n=_.count()).filter(_.n > 1).count().execute()
     if repeated:
@@ -90,7 +95,35 @@ def read_drgs(params: RunParams, form: FormatMap, connection: Any, work: Path) -
             remedy="每次住院保留一个 DRG; 若病案号会重复使用, 请在 data.drg_file.discharge 写明出院时间列",
             remedy_english="keep one DRG a stay, or name the discharge-time column",
         )  # fmt: skip
-    return handed_over(connection, "drg_keys"), bool(spec.hospital), bool(spec.discharge)
+    return handed_over(connection, KEYS), bool(spec.hospital), bool(spec.discharge)
+
+
+def looked_up(part: Part, drgs: Any, form: FormatMap, columns: dict[str, list[str]], connection: Any) -> Part:
+    """A part with its DRGs as column `joined_drg`: only keys are joined, not all the columns of its rows.
+
+    A Parquet file, which the engine itself reads, comes back as it is; `join_drgs` joins it.
+    """
+    if part.rows is None:
+        return part
+    _table, by_hospital, by_day = drgs
+    fields = ["record", "visit"] + ["hospital"] * by_hospital + ["discharge_date"] * by_day
+    keys = pa.table(
+        {"row": np.arange(len(part.rows)), **{f: part.rows[columns[form.fields[f].column][0]] for f in fields}}
+    )
+    door = reader(connection)
+    door.con.register(ASKED, keys)
+    asked, table = door.table(ASKED), door.table(KEYS)
+    conditions = [asked.record == table.key_record, asked.visit == table.key_visit]
+    if by_hospital:
+        conditions.append(asked.hospital == table.key_hospital)
+    if by_day:
+        conditions.append(day(asked.discharge_date, form.fields["discharge_date"]) == table.key_day)
+    found = asked.inner_join(table, conditions).select("row", "joined_drg").to_pyarrow()
+    door.con.unregister(ASKED)
+    place = np.full(len(part.rows), -1)
+    place[found["row"].to_numpy()] = np.arange(len(found))
+    drg = found["joined_drg"].combine_chunks().take(pa.array(place, mask=place < 0))
+    return replace(part, rows=part.rows.append_column("joined_drg", drg))
 
 
 def join_drgs(text: Any, drgs: Any, form: FormatMap, columns: dict[str, list[str]]) -> Any:

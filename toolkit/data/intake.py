@@ -20,7 +20,7 @@ from ibis import _
 from toolkit.data import files as source_files
 from toolkit.data import text_rows
 from toolkit.data.derived import Lists, derive, read_lists
-from toolkit.data.drg_file import join_drgs, read_drgs
+from toolkit.data.drg_file import join_drgs, looked_up, read_drgs
 from toolkit.data.fates import USABLE, accounts_of, check_balance, judge, refuse_ragged, write_fates
 from toolkit.data.file_checks import check_files, warnings_of
 from toolkit.data.files import SourceFile
@@ -242,6 +242,8 @@ class _Batch:
     def flush(self) -> None:
         """Type the files that wait. Only then is known how many records they hold, and whether all of each can be read."""
         for part in text_rows.parts(self.waiting, self.present, key=self.key.secret) if self.waiting else ():
+            if self.drgs is not None:
+                part = looked_up(part, self.drgs, self.form, self.columns, self.connection)
             text_rows.register(part, self.connection)
             self._write(handed_over(self.connection, text_rows.NAME))
             text_rows.close(self.connection)
@@ -250,13 +252,14 @@ class _Batch:
         self.waiting = []
 
     def _write(self, text: Any) -> None:
-        present = [c for c in text.columns if c not in ("file", "line")]
+        present = [c for c in text.columns if c not in ("file", "line", "joined_drg")]
         text = text.mutate(source_content=_content_hash(text, present))
         columns, form = self.columns, self.form
         absent = {name for name, source in form.fields.items() if source.absent(columns)}
         if self.drgs is not None:
             absent.discard("drg")
-            text = join_drgs(text, self.drgs, form, columns)
+            if "joined_drg" not in text.columns:
+                text = join_drgs(text, self.drgs, form, columns)
             columns = {**columns, "joined_drg": ["joined_drg"]}
             form = form.model_copy(update={"fields": {**form.fields, "drg": Source(column="joined_drg")}})
         if self.grouper is not None:
