@@ -205,8 +205,9 @@ def resampled(
     if params.trimming.on("frozen") != "none":
         frozen = _stored(trim_limits(table, params, "frozen"), "trim_limits_frozen", connection)
     rows = _amounts(table, params, frozen, KEY, connection)
-    hospital, specialty = unit
-    drawn = rows.filter((_.hospital == hospital) & (_.specialty == specialty)).to_pandas()
+    # a discharge of several specialties carries all their names
+    drawn = rows.filter(units_condition(pd.DataFrame([unit], columns=["hospital", "specialty"]))).to_pandas()
+    drawn = drawn.assign(specialty=unit[1])
     drawn = drawn.sort_values(list(drawn.columns), ignore_index=True)  # the order of the engine is not the seed's
     amounts = {c: drawn[c].to_numpy(float, na_value=np.nan) for c in drawn.columns if c not in KEY}
     for column in list(amounts):

@@ -383,7 +383,7 @@ class ChangePolicy(Section):
     minimum_cases: int = Field(100, title="每周期最少例数", ge=1)
     minimum_important: float = Field(0.05, title="最小有意义变化", ge=0, lt=1)
     verdict_rules: YamlPath | None = Field(
-        None, title="判定规则表", description="as params/verdict-rules.yaml, which holds where none is given"
+        None, title="判定规则表", description="as params/rules/verdict.yaml, which holds where none is given"
     )
     methods: list[Text] = Field(
         default=[

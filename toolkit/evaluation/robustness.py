@@ -16,6 +16,7 @@ import pandas as pd
 from toolkit.cube import NONE
 from toolkit.evaluation.verdict import verdicts
 from toolkit.indicators import Declared, Direction
+from toolkit.indicators.members import by_specialty
 from toolkit.indicators.table import collect, roll_up
 from toolkit.models import METHODS, Study, inferential
 from toolkit.params import RobustnessPolicy, RunParams
@@ -128,7 +129,8 @@ def _shock_years(params: RunParams) -> list[int]:
 
 def _cells(referenced: Referenced, indicators: Mapping[str, Declared], params: RunParams) -> pd.DataFrame:
     """Frozen cells of all units, by year: methods learn the scatter between units from the whole region."""
-    rows = referenced.frame[(referenced.frame["specialty"] != NONE).to_numpy()]
+    spread = by_specialty(referenced, params.specialties).frame
+    rows = spread[(spread["specialty"] != NONE).to_numpy()]
     of_units = Referenced(basis="frozen", frame=rows, grades=referenced.grades, insufficient={})
     by = [*UNIT, "year"]
     return collect(of_units, indicators.values(), by, confidence=params.change.confidence, policy=params.indicators)

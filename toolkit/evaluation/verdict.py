@@ -16,7 +16,7 @@ from toolkit.indicators import Direction
 from toolkit.params import ChangePolicy
 from toolkit.strict_yaml import Section, read_yaml, validate
 
-RULES = Path(__file__).resolve().parents[2] / "params" / "verdict-rules.yaml"
+RULES = Path(__file__).resolve().parents[2] / "params" / "rules" / "verdict.yaml"
 
 
 class Verdict(StrEnum):

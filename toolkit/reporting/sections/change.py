@@ -20,7 +20,7 @@ CAUTION = (
     "前后比值不等于项目的作用。立项专科多为成绩较好者，即使什么都没有改变，下一周期也会向平均水平回落（向均值回归）；"
     "同期政策与疫情也在其中。故判定不取前后比值，而取与对照单元相比、校正基线后的比值。"
 )
-BOUNDARY = "（边界）"  # of a verdict that other policy choices would have changed
+BOUNDARY = "※"  # of a verdict that other policy choices would have changed
 
 
 def projects(results: Results) -> pd.DataFrame:
@@ -64,7 +64,7 @@ def marks_note(results: Results) -> str:
     """What the five verdicts mean, and the boundary."""
     share = results.params.robustness.agreement
     meanings = "；".join(f"{marked(v.value)}：{meaning}" for v, meaning in MEANING.items())
-    return f"{meanings}。{BOUNDARY.strip('（）')}：换用其他政策选择，得出同一判定的组合不到 {share:.0%}，须现场核实。"
+    return f"{meanings}。{BOUNDARY} 边界：换用其他政策选择，得出同一判定的组合不到 {share:.0%}，须现场核实。"
 
 
 def judged_by(results: Results) -> str:
