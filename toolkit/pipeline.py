@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -123,7 +124,9 @@ def _unchanged(identity: dict[str, Any], results: Results) -> None:
         )  # fmt: skip
 
 
-def _evaluate(params: RunParams, form: FormatMap, work: Path, key: Key, progress: Progress) -> tuple[Results, Register | None]:
+def _evaluate(
+    params: RunParams, form: FormatMap, work: Path, key: Key, progress: Progress
+) -> tuple[Results, Register | None]:
     from toolkit.running.sources import reference_hashes
 
     registry = read_registry(params.data.hospitals, work) if params.data.hospitals else None
@@ -291,7 +294,10 @@ def all_cells(referenced: dict[Any, Referenced], units: pd.DataFrame, params: Ru
             of_level = Referenced(basis=reference.basis, frame=rows, grades=reference.grades, insufficient={})
             for time in ("year", "cycle"):
                 cells = collect(
-                    of_level, CATALOGUE.values(), [*(keys or ("region",)), time], confidence=params.change.confidence,
+                    of_level,
+                    CATALOGUE.values(),
+                    [*(keys or ("region",)), time],
+                    confidence=params.change.confidence,
                     policy=params.indicators,
                 )
                 parts.append(
@@ -376,7 +382,9 @@ def with_synthetic(params: RunParams, folder: Path) -> RunParams:
         selection=spec.selection, dirt_rate=spec.dirt, hospitals=spec.hospitals,
     )  # fmt: skip
     synthetic.write_front_pages(synthetic.generate(settings), folder)
-    given = {n: path for n, path in write_lists(folder, settings.first_year).items() if getattr(params.indicators, n) is None}
+    given = {
+        n: path for n, path in write_lists(folder, settings.first_year).items() if getattr(params.indicators, n) is None
+    }
     departments = pd.read_csv(folder / "departments.csv", dtype=str)
     specialties = [
         Specialty(id=id_, name_zh=part["specialty_name"].iloc[0], surgical=part["surgical"].iloc[0] == "1",
@@ -408,7 +416,9 @@ def parameter_hash(params: RunParams) -> str:
     from toolkit.running.sources import portable
 
     chosen = portable(params).model_dump(mode="json", exclude={"edition", "disclosure", "engine"})
-    chosen["data"] = {k: v for k, v in chosen["data"].items() if k not in ("files", "hospitals", "drg_file", "key_file")}
+    chosen["data"] = {
+        k: v for k, v in chosen["data"].items() if k not in ("files", "hospitals", "drg_file", "key_file")
+    }
     return _hash(chosen)
 
 
@@ -567,6 +577,62 @@ class Checked:
 
     intake: intakes.Intake
     balance: pd.DataFrame
+
+
+def bootstrap(
+    folder: Path, hospital: str, specialty: str, *, basis: cubes.Basis = "contemporaneous", replicates: int = 1000, seed: int = 0
+) -> pd.DataFrame:  # fmt: skip
+    """The cells of one unit of a finished run, by cycle, with error and limits from drawing its records again.
+
+    Parameters
+    ----------
+    folder
+        Of the run; its stored discharges are read.
+
+    Returns
+    -------
+    pd.DataFrame
+        `cycle, indicator, value, se, low, high` as in the run's cells (closed form, exact), and `replicates, se_drawn,
+        low_drawn, high_drawn`.
+
+    Raises
+    ------
+    ParameterError
+        The run has no such unit.
+    """
+    from toolkit.indicators.bootstrap import bootstrap as drawn_again
+    from toolkit.indicators.table import collect
+
+    results = load(folder / RESULTS)
+    units = results.units[(results.units["hospital"] == hospital) & (results.units["specialty"] == specialty)]
+    if units.empty:
+        raise ParameterError("没有该评估单元", "no such unit", where=f"{hospital} {specialty}", remedy="见 results/units.parquet",
+                             remedy_english="see results/units.parquet")  # fmt: skip
+    params, by = results.params, ["hospital", "specialty", "cycle"]
+    groups = results.hospitals.rename(columns={"code": "hospital"})[["hospital", "level_group"]]
+    store = folder / DATA / "discharges"
+    with tempfile.TemporaryDirectory() as work:
+        connection = connect(Path(work), [store])
+        try:
+            drawn = cubes.resampled(
+                intakes.discharges(connection, store), params, groups, (hospital, specialty), replicates=replicates,
+                seed=seed, connection=connection,
+            )  # fmt: skip
+        finally:
+            connection.disconnect()
+    referenced = by_specialty(attach(results.cube, params, results.hospitals, basis), params.specialties)
+    chosen = [one for one in CATALOGUE.values() if inferential(one)]
+    again = drawn_again(
+        drawn, referenced, chosen, by, params, results.hospitals, confidence=params.change.confidence
+    ).set_index([*by, "indicator"])
+    mine = (referenced.frame["hospital"] == hospital) & (referenced.frame["specialty"] == specialty)
+    own = Referenced(basis=basis, frame=referenced.frame[mine], grades=referenced.grades, insufficient={})
+    cells = collect(own, chosen, by, confidence=params.change.confidence, policy=params.indicators)
+    both = cells.set_index([*by, "indicator"]).join(
+        again.rename(columns=lambda c: c if c == "replicates" else f"{c}_drawn")
+    )
+    columns = ["value", "se", "low", "high", "replicates", "se_drawn", "low_drawn", "high_drawn"]
+    return both[columns].reset_index().drop(columns=["hospital", "specialty"])
 
 
 def check(params: RunParams, work: Path, progress: Progress = _quiet, *, lists: Path | None = None) -> Checked:
