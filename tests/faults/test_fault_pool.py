@@ -79,7 +79,7 @@ def test_one_worker_or_many_give_the_same_bytes_and_only_the_unfinished_is_redon
     assert exit_code(outcomes) == 0
 
 
-@pytest.mark.parametrize("hospitals", [pytest.param(2000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("hospitals", [4, pytest.param(2000, marks=pytest.mark.slow)])
 def test_one_broken_hospital_among_many(hospitals, template, run, tmp_path):
     path = template("import pathlib", "print(int(pathlib.Path(source).read_text()))", parameters="source: str = ''")
     jobs = []

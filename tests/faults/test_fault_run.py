@@ -15,7 +15,9 @@ import pandas as pd
 import pytest
 from whole_runs import write_region
 
-from toolkit.errors import RunError
+from toolkit import pipeline
+from toolkit.errors import InputError, RunError
+from toolkit.evaluation.results import load
 from toolkit.params import load_params
 from toolkit.running import evaluated, publish, verification
 from toolkit.running.crate import METADATA, export_crate
@@ -188,6 +190,16 @@ def test_a_manifest_cut_or_absent_and_a_report_gone(copy):
 def test_no_folder_is_an_error_with_a_remedy(tmp_path):
     with pytest.raises(RunError, match="没有文件夹"):
         verify_run(tmp_path / "absent")
+
+
+def test_raw_files_changed_while_they_were_read_are_refused(first):
+    """What was hashed at the start must be what was read: `_unchanged` holds the two against each other."""
+    run = first / "reports" / "trial"
+    results, identity = load(run / "results"), read_evaluation(run)["identity"]
+    pipeline._unchanged(identity, results)
+    results.files.loc[1, "sha256"] = "0" * 64
+    with pytest.raises(InputError, match=r"0015\.csv 在运行中被改动"):
+        pipeline._unchanged(identity, results)
 
 
 # --- the same numbers again ---------------------------------------------------------------------------------------------
