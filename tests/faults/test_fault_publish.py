@@ -33,7 +33,7 @@ def pages(run):
 
 
 @pytest.mark.parametrize(
-    "step", [step if "exchange" in step else pytest.param(step, marks=pytest.mark.slow) for step in STEPS]
+    "step", [s if "exchange" in s or "rename" in s else pytest.param(s, marks=pytest.mark.slow) for s in STEPS]
 )
 def test_death_at_a_step_leaves_the_old_report_or_the_new(step, template, run):
     path = str(template("print('year', year)"))
@@ -82,9 +82,7 @@ def test_a_runner_killed_at_a_random_moment(times, template, run):
         assert leftovers(run) == []
 
 
-@pytest.mark.parametrize(
-    "name", ["report.html", *(pytest.param(n, marks=pytest.mark.slow) for n in ("notebook.ipynb", "manifest.json"))]
-)
+@pytest.mark.parametrize("name", ["report.html", "notebook.ipynb", "manifest.json"])
 def test_a_full_disk_leaves_the_old_report(name, template, run, monkeypatch):
     path = template("print(year)")
     assert run_report(job(run, path, year=2022)).state == "DONE"

@@ -14,7 +14,7 @@ from toolkit.running.report import identity
 
 
 @pytest.mark.filterwarnings("default")  # papermill's own
-@pytest.mark.parametrize("tagged", [0, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("tagged", [0, 2])
 def test_papermill_alone_lets_the_notebook_overwrite_the_parameter(tagged, template, tmp_path):
     path = template("print(year)", tagged=tagged)
     executed = papermill.execute_notebook(

@@ -408,7 +408,7 @@ def test_a_run_stopped_at_a_random_moment_shows_nothing_unfinished(times, tmp_pa
             assert told(folder)
             assert read_state(folder).get("state") != "DONE"
     outcome = made(params=str(path), reports=str(reports), **QUICK)
-    assert {state for state, *_ in outcome.values()} <= {"DONE", "CACHED"}
+    assert {state for state, *_ in outcome.values()} <= {"DONE", "CACHED"}, outcome
     assert told(folder) == []
     assert not list(folder.glob(".making-*"))
     again = made(params=str(path), reports=str(reports), **QUICK)

@@ -170,7 +170,8 @@ def verify(folder: Path, identity: Identity | None = None) -> list[str]:
         return [f"{MANIFEST}: 缺失或被改动 missing or changed"]
     differences = _changed_files(folder, manifest)
     names = {path.name for path in folder.iterdir()}
-    foreign = sorted(names - OURS - set(manifest["files"]))
+    # what a killed run was about to write lies beside the report until the next start, and is no part of it
+    foreign = sorted(name for name in names - OURS - set(manifest["files"]) if not name.startswith(".tmp-"))
     differences += [f"{name}: 不属于报告 not part of the report" for name in foreign]
     return differences + (compare(manifest["identity"], identity.as_dict()) if identity else [])
 

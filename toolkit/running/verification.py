@@ -163,7 +163,7 @@ def _reports(folder: Path, manifest: Mapping[str, Any]) -> Iterator[Difference]:
         if (folder / id_).is_dir():
             known = {*report["files"], MANIFEST, "run.json", "state.json"}
             for path in sorted((folder / id_).iterdir()):
-                if path.name not in known:
+                if path.name not in known and not path.name.startswith(".tmp-"):
                     yield _difference(
                         "报告", "report", f"{id_}/{path.name}", "不存在 absent", "多出 not of this report"
                     )

@@ -150,8 +150,8 @@ def test_a_fate_of_a_hospital_that_is_pooled_away_is_missing_not_zero(exact, giv
 
 def test_totals_stay_near_the_exact_ones(exact, given):
     then, now = exact.accounts.groupby("fate")["n"].sum(), given.accounts.groupby("fate")["n"].sum()
-    assert abs(then["纳入"] - now["纳入"]) < 0.01 * then["纳入"]
-    assert abs(then.sum() - now.sum()) < 0.01 * then.sum()
+    assert abs(then["纳入"] - now["纳入"]) < 0.02 * then["纳入"]  # accepted records with rare marks are left out
+    assert abs(then.sum() - now.sum()) < 0.02 * then.sum()
 
 
 def test_a_single_small_group_takes_company():
