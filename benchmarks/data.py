@@ -39,7 +39,8 @@ def store(size: int) -> Path:
         connection.execute(
             f"""COPY (
                 SELECT {", ".join(STORED)}, los_days <= 60 AND cost_fen IS NOT NULL AS cost_usable,
-                    los_days <= 60 AS los_usable, died IS NOT NULL AS death_known, drg IS NOT NULL AS grouped, surgical IS NOT NULL AS surgery_usable,
+                    los_days <= 60 AS los_usable, died IS NOT NULL AS death_known, drg IS NOT NULL AS grouped,
+                    surgical IS NOT NULL AS surgery_usable,
                     {number}::INTEGER AS file, file_row_number + 2 AS line
                 FROM read_parquet('{file}', file_row_number=true) ORDER BY hospital, specialty, drg, file, line
             ) TO '{folder / year}.parquet' (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 122880)"""

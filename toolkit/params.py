@@ -636,7 +636,9 @@ POLICY_SECTIONS = (
 _WORDS = {
     "unmatched": "不匹配", "baseline": "按建设前水平", "unadjusted": "不校正",
     True: "是", False: "否", None: "无", "region": "全区域", "level_group": "同级别组", "iqr": "四分位距法",
-    "pro_forma": "全部年份并入新机构", "as_reported": "自变更之日起并入新机构", "percentile": "百分位法", "sd": "标准差法", "none": "不裁剪", "same": "同上", "reference": "参照数据", "records": "病案自带",
+    "pro_forma": "全部年份并入新机构", "as_reported": "自变更之日起并入新机构",
+    "percentile": "百分位法", "sd": "标准差法", "none": "不裁剪", "same": "同上",
+    "reference": "参照数据", "records": "病案自带",
     "corrected": "两端截尾并校正（负二项限）", "winsorised": "两端截尾（CQC）", "truncated": "两端剔除（SHMI）",
     "file": "外部表", "year": "当年", "cycle": "所在周期", "five_class": "五类费用标准化", "raw": "实际死亡率",
     "empirical_bayes": "经验贝叶斯收缩率", "cases": "按例数加权", "apart": "单列为 0 级", "low": "并入低风险",

@@ -17,7 +17,12 @@ from toolkit.indicators.diseases import CASES, DISEASES, attach_diseases
 from toolkit.indicators.table import collect
 from toolkit.reference import attach
 
-AT_THE_CUBE = ("reference", "weights", "risk_grades", "indicators")  # policies that come after it: examples may share a cube
+AT_THE_CUBE = (
+    "reference",
+    "weights",
+    "risk_grades",
+    "indicators",
+)  # policies that come after it: examples may share a cube
 
 
 def key_of(indicator) -> str:

@@ -26,7 +26,8 @@ def test_sums_by_hand(engine):
         "n": 3,
         "cost": 1000, "cost_n": 1, "cost_sq": 1000**2,  # 61 days take the second out, the third has none
         "los": 2 + 4, "los_n": 2, "los_sq": 2**2 + 4**2, "los_kept": 6, "los_kept_n": 2,
-        "died": 1, "died_n": 2, "surgical": 3, "surgical_n": 3, "level4@contemporaneous": 1, "level4_n@contemporaneous": 2, "level34@contemporaneous": 2, "level34_n@contemporaneous": 2,
+        "died": 1, "died_n": 2, "surgical": 3, "surgical_n": 3, "level4@contemporaneous": 1, "level4_n@contemporaneous": 2,
+        "level34@contemporaneous": 2, "level34_n@contemporaneous": 2,
         "carried_weight": 15000 + 3333, "carried_weight_n": 2, "carried_weight_sq": 15000**2 + 3333**2,
     }  # fmt: skip
     found = cube.loc[("s1", "FA11")].rename(lambda name: name.removesuffix("@frozen"))

@@ -23,7 +23,14 @@ ALL = "all"  # the balance of the record itself, before any group of measures
 ACCEPTED = "纳入"
 NO_VALUE = "—"  # in place of a rule: the value is missing, and no rule could be checked that would have said so
 COLUMNS = ["file", "hospital", "measure", "fate", "rule", "n"]
-_VALUES = {COST: "cost_fen", LOS: "los_days", MORTALITY: "died", CASE_MIX: "drg", SURGERY: "surgical", SPECIALTY: "specialty"}
+_VALUES = {
+    COST: "cost_fen",
+    LOS: "los_days",
+    MORTALITY: "died",
+    CASE_MIX: "drg",
+    SURGERY: "surgical",
+    SPECIALTY: "specialty",
+}
 COUNTED = {scope: title for scope, title in SCOPES.items() if scope in _VALUES or scope in USABLE}
 _KEY = ["file", "hospital"]
 

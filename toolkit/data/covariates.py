@@ -57,7 +57,9 @@ def death_cells(
     band = reduce(add, ((_.age_years >= edge).ifelse(1, 0) for edge in age_bands), _.n0)
     columns = {k: ibis.coalesce(_[k], "") if k in ("specialty", "drg", "sex", "admission_route") else _[k] for k in by}
     columns |= {k: ibis.coalesce(_[k], "") for k in ("drg", "sex", "admission_route")}
-    rows = table.mutate(n0=ibis.literal(0)).select(**columns, age_band=_.age_years.isnull().ifelse(-1, band), died=_.died.cast("int64"))
+    rows = table.mutate(n0=ibis.literal(0)).select(
+        **columns, age_band=_.age_years.isnull().ifelse(-1, band), died=_.died.cast("int64")
+    )
     found = rows.group_by(keys).aggregate(n=_.count(), died=_.died.sum().cast("int64")).execute()
     names = dict(enumerate(band_names(age_bands))) | {-1: ""}
     sex = found["sex"].where(~found["sex"].isin(UNKNOWN_SEX), "")

@@ -63,7 +63,11 @@ def facts_of(lists: Lists, params: RunParams) -> dict[str, str]:
     """What the outputs say about each list: which was used, or what stands in for it."""
 
     def used(one: CodeList | None, otherwise: str) -> str:
-        return otherwise if one is None else f"{one.name_zh} {one.path.name}（按出院年份；定基口径固定为 {params.baseline.last} 年的目录）"
+        return (
+            otherwise
+            if one is None
+            else f"{one.name_zh} {one.path.name}（按出院年份；定基口径固定为 {params.baseline.last} 年的目录）"
+        )
 
     overlapping = "、".join(s.name_zh for s in params.specialties if s.overlap)
     return {
@@ -156,9 +160,13 @@ def _operations(table: Any, params: RunParams, lists: Lists) -> Any:
         level, minimal, complicated = lists.surgery_levels, lists.minimally_invasive, lists.complications
         # a stay on no list has level 0: it is an operation of none of the four
         made[f"judged_level{suffix}"] = (
-            ibis.coalesce(highest_level(procedures, year, level, span), ibis.literal(0, "int8")) if level else table.surgery_level
+            ibis.coalesce(highest_level(procedures, year, level, span), ibis.literal(0, "int8"))
+            if level
+            else table.surgery_level
         )
-        made[f"minimally_invasive{suffix}"] = any_listed(procedures, year, minimal, span) if minimal else table.minimally_invasive
+        made[f"minimally_invasive{suffix}"] = (
+            any_listed(procedures, year, minimal, span) if minimal else table.minimally_invasive
+        )
         found = any_listed(acquired, year, complicated, span) if complicated else table.complication
         made[f"complication{suffix}"] = ibis.ifelse(asked.fill_null(False), found, ibis.null("boolean"))
     # read together: the frozen answer must not see the one of the year under the same name

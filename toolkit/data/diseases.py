@@ -26,7 +26,9 @@ class Disease(Section):
 
     id: Id = Field(title="病种编号")
     name_zh: Text = Field(title="病种名称")
-    diagnoses: list[Text] = Field(default=[], title="主要诊断编码前缀", description="a prefix, or a range such as J12-J18")
+    diagnoses: list[Text] = Field(
+        default=[], title="主要诊断编码前缀", description="a prefix, or a range such as J12-J18"
+    )
     drgs: list[Text] = Field(default=[], title="DRG 前缀")
 
     @model_validator(mode="after")

@@ -379,10 +379,16 @@ FIELDS: tuple[Field, ...] = (
         name="residence_known", type="boolean", name_zh="现住址可定位", meaning="NULL where the source has no residence"
     ),
     Field(
-        name="outside_county", type="boolean", name_zh="县外患者", meaning="lives outside the hospital's county; NULL where untold"
+        name="outside_county",
+        type="boolean",
+        name_zh="县外患者",
+        meaning="lives outside the hospital's county; NULL where untold",
     ),
     Field(
-        name="outside_city", type="boolean", name_zh="市外患者", meaning="lives outside the hospital's city; NULL where untold"
+        name="outside_city",
+        type="boolean",
+        name_zh="市外患者",
+        meaning="lives outside the hospital's city; NULL where untold",
     ),
     Field(name="diseases", type="codes", name_zh="病种", meaning="ids of the disease sets that the stay is in"),
     Field(

@@ -114,6 +114,8 @@ def _meets(specialty: Specialty, departments: Sequence[Assignment]) -> Any:
     if specialty.departments:
         mine.append(_.department.isin(specialty.departments))
     elif specialty.diagnoses or specialty.drgs:
-        column, prefixes = (_.principal_diagnosis, specialty.diagnoses) if specialty.diagnoses else (_.drg, specialty.drgs)
+        column, prefixes = (
+            (_.principal_diagnosis, specialty.diagnoses) if specialty.diagnoses else (_.drg, specialty.drgs)
+        )
         mine += [column.startswith(prefix) for prefix in prefixes]
     return ibis.or_(*mine) if mine else ibis.literal(False)

@@ -75,12 +75,14 @@ MEAN_LOS = _of_disease(
 )  # fmt: skip
 LOS_INDEX = _of_disease(
     "disease_los_ratio", "病种住院日与参照之比", "stay against reference", "平均住院日 / 参照中同病种平均住院日",
-    col("los") / col("ref_los"), col("los_n"), Example(discharges=CASES, value=6 / 6, arithmetic="参照 (4+8+6)/3=6 日；6/6"), Distribution.MEAN,
+    col("los") / col("ref_los"), col("los_n"),
+    Example(discharges=CASES, value=6 / 6, arithmetic="参照 (4+8+6)/3=6 日；6/6"), Distribution.MEAN,
     squares=col("los_sq") / col("ref_los") ** 2, direction=Direction.LOWER, decimals=3,
 )  # fmt: skip
 FATALITY = _of_disease(
     "disease_fatality", "病种病死率", "fatality of the disease", "该病种死亡人次 / 该病种出院人次（离院方式已知）",
-    col("died"), col("died_n"), Example(discharges=CASES, value=100 * 1 / 3, arithmetic="1/3"), Distribution.PROPORTION, domain=Domain.SAFETY,
+    col("died"), col("died_n"), Example(discharges=CASES, value=100 * 1 / 3, arithmetic="1/3"), Distribution.PROPORTION,
+    domain=Domain.SAFETY,
     direction=Direction.LOWER, unit="%", scale=100,
 )  # fmt: skip
 FATALITY_RATIO = _of_disease(

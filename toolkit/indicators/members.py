@@ -20,7 +20,9 @@ def by_specialty(referenced: Referenced, specialties: Sequence[Specialty]) -> Re
     if not any(SPECIALTY_SEPARATOR in str(name) for name in frame["specialty"].unique()):
         return referenced
     surgical = {s.id: s.surgical for s in specialties}
-    spread = one_row_a_specialty(frame.assign(combination=frame["specialty"].astype("str")).astype({"specialty": "str"}))
+    spread = one_row_a_specialty(
+        frame.assign(combination=frame["specialty"].astype("str")).astype({"specialty": "str"})
+    )
     spread["surgical_specialty"] = spread["specialty"].map(surgical).fillna(False).astype(bool)
     # the share of a combination is the same in each of its rows; a specialty has the shares of all its combinations
     key = ["hospital", "specialty", "drg", *([] if referenced.basis == "frozen" else ["year"])]

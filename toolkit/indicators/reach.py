@@ -47,7 +47,9 @@ RESIDENCE_RESOLVED = Indicator(
 )  # fmt: skip
 
 
-def _transfers(id: str, name_zh: str, name_en: str, measure: str, formula: str, field: str, example: Example) -> Indicator:
+def _transfers(
+    id: str, name_zh: str, name_en: str, measure: str, formula: str, field: str, example: Example
+) -> Indicator:
     return Indicator(
         id=id, name_zh=name_zh, name_en=name_en, domain=Domain.REACH, formula=formula,
         source=Source(title=SELECTION, clause=f"第 23 项；病案首页 {field}", standing=Standing.POLICY),

@@ -63,10 +63,10 @@ def absorbed(
     weight = np.where(np.isfinite(y), weight, 0.0)
     weight = _without_singletons(weight, group)
     present = (weight > 0).any(axis=1)
+    k, units, years = len(x), len(y), y.shape[1]
     y, x, weight = np.where(weight > 0, y, 0.0)[present], x[:, present], weight[present]
-    k, years = len(x), y.shape[1]
     if not present.any():
-        return _none(k, len(present), years, 0, 0)
+        return _none(k, units, years, 0, 0)
     total = weight.sum(axis=1, keepdims=True)
     share = weight / total
     columns = np.concatenate([x, y[None]]).astype(float)
@@ -86,7 +86,7 @@ def absorbed(
     used = np.diag(cross)[:-1] > 1e-9 * np.maximum(np.einsum("kut,ut->k", columns[:-1] ** 2, weight), 1e-300)
     at = np.flatnonzero(used)
     if not used.any() or not _regular(cross[np.ix_(at, at)]):
-        return _none(k, len(present), years, g, n)
+        return _none(k, units, years, g, n)
     bread = np.linalg.inv(cross[np.ix_(at, at)])
     beta = bread @ cross[at, -1]
     effects = by_group.effects()[group].transpose(1, 0, 2)  # of the years on each column, by unit
@@ -98,7 +98,7 @@ def absorbed(
     np.logical_or.at(seen, group, weight > 0)
     parameters = len(at) + int(seen.sum())
     small = g / max(g - 1, 1) * (n - 1) / max(n - parameters, 1)
-    found = _none(k, len(present), years, g, n)
+    found = _none(k, units, years, g, n)
     found.beta[at], found.used[at], found.residual[present] = beta, True, residual
     found.crv1[np.ix_(at, at)] = small * bread @ meat.T @ meat @ bread
     rest = cross - parts

@@ -216,7 +216,7 @@ def _cells(
             variance = {
                 Distribution.MEAN: np.where(y > 1, (xx - x * ratio) / (y - 1) / y, np.nan),
                 Distribution.PROPORTION: ratio * (1 - ratio) / y, Distribution.RARE: x / y**2,
-            }[one.distribution]  # fmt: skip
+            }[one.distribution]  # type: ignore[index]  # fmt: skip
             se = np.sqrt(np.maximum(variance, 0))
         missing = np.where(y > 0, 1.0, np.nan)
         parts.append({

@@ -89,9 +89,15 @@ def page(results: Results) -> bytes:
         blocks.append(Heading(text=title))
         for place, one in enumerate(declared):
             blocks += _explained(one, f"example-{number}-{place}")
-    blocks += [Heading(text="本次运行的政策选择"), _pairs(policies(results.params), "policies", "政策选择", "参数", "取值")]
+    blocks += [
+        Heading(text="本次运行的政策选择"),
+        _pairs(policies(results.params), "policies", "政策选择", "参数", "取值"),
+    ]
     if lists := results.facts.get("lists"):
-        blocks += [Heading(text="本次运行所用的目录"), _pairs(tuple(lists.items()), "lists", "目录与对照表", "项目", "所用")]
+        blocks += [
+            Heading(text="本次运行所用的目录"),
+            _pairs(tuple(lists.items()), "lists", "目录与对照表", "项目", "所用"),
+        ]
     return render(blocks, title="指标手册", provenance=provenance(results)).encode("utf-8")
 
 

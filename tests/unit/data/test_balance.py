@@ -56,7 +56,14 @@ def counts(store: pd.DataFrame) -> pd.DataFrame:
         mortality_missing=store["died"].isna(), case_mix_missing=store["drg"].isna(),
         specialty_missing=store["specialty"].isna(), n=1,
     )  # fmt: skip
-    keep = ["n", *[f"{m}{s}" for m in ("cost", "los", "mortality", "case_mix", "surgery", "specialty") for s in ("", "_missing")]]
+    keep = [
+        "n",
+        *[
+            f"{m}{s}"
+            for m in ("cost", "los", "mortality", "case_mix", "surgery", "specialty")
+            for s in ("", "_missing")
+        ],
+    ]
     return made.groupby(["file", "hospital"])[keep].sum().astype("int64").reset_index()
 
 

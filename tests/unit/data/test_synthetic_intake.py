@@ -89,7 +89,13 @@ def test_no_clean_record_is_touched(region):
 def test_what_a_scoped_defect_takes_a_record_out_of(region):
     truth, _, _, stored = region
     at = stored.set_index(["file", "line"])
-    column = {"cost": "cost_usable", "los": "los_usable", "mortality": "death_known", "cmi": "grouped", "surgery": "surgery_usable"}
+    column = {
+        "cost": "cost_usable",
+        "los": "los_usable",
+        "mortality": "death_known",
+        "cmi": "grouped",
+        "surgery": "surgery_usable",
+    }
     scoped = [d for d in truth["defects"] if d.get("scope") and d["rule"] in CATALOGUE]
     assert {s for d in scoped for s in d["scope"].split(",")} == set(column)
     for d in scoped:
