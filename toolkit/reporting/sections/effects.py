@@ -49,7 +49,7 @@ def methods(results: Results, project: str = "") -> Blocks:
             compared=rows["n_comparison"].where(rows["n_comparison"] > 0),
             remarks=[
                 "；".join(t for t in (a, b) if t) or MISSING
-                for a, b in zip(rows["inference"], rows["warnings"], strict=True)
+                for a, b in zip(rows["inference"].fillna(""), rows["warnings"].fillna(""), strict=True)
             ],
         )
         columns = [
