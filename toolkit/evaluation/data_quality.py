@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from toolkit.data.balance import ALL
 from toolkit.data.profile import DIAGNOSES
 from toolkit.data.quality.marks import ids_in
 from toolkit.evaluation.results import Results
@@ -22,6 +23,7 @@ TOO_POOR = "X04"  # the rule that decides it
 GROUPS: dict[str, str] = {
     "F": "文件", "K": "标识", "D": "时间", "P": "患者、诊断、手术", "O": "转归", "C": "费用", "G": "分组与专科归属", "X": "整体",
 }  # fmt: skip
+UNITS = {"文件": "个文件", "机构": "机构年"}  # of what a rule of this level counts; 例 of the others
 _OWN = {"S": "G", "Z": "D"}
 MEDIAN_MONTHS = 3  # fewer months with discharges have no median worth the name
 
@@ -35,6 +37,35 @@ def group_of(rule: str) -> str:
     """Chinese name of a rule's group."""
     letter = "X" if rule == "SCOPE" else _OWN.get(rule[0], rule[0])
     return GROUPS.get(letter, GROUPS["X"])
+
+
+def measure_balance(results: Results, measure: str) -> pd.DataFrame:
+    """`hospital, fate, rule, n` of a measure ("all" or a scope); its rows add up to what was received.
+
+    From the run's balance; where an edition does not give it, from the marks in the accounts.
+    """
+    columns = ["hospital", "fate", "rule", "n"]
+    if measure != ALL and len(results.balance):
+        return results.balance.loc[results.balance["measure"] == measure, columns]
+    accounts = results.accounts[results.accounts["n"] > 0]
+    if measure == ALL:
+        return accounts[columns]
+    rules = [r for i, r in rules_of(results).items() if measure in r["scopes"] and r["fate"] in (QUARANTINED, EXCLUDED)]
+    known = [r for r in rules if r["id"] not in results.facts["not_applicable"]]
+    if rules and not known:
+        return accounts.iloc[:0][columns]  # what would decide it cannot be checked
+    left = accounts[accounts["fate"] == ACCEPTED]
+    parts = [accounts.loc[accounts["fate"] != ACCEPTED, columns]]
+    for rule in sorted(known, key=lambda r: r["fate"] != QUARANTINED):
+        hit = left["rules"].str.contains(f"|{rule['id']}|", regex=False)
+        parts.append(left[hit].assign(fate=rule["fate"], rule=rule["id"])[columns])
+        left = left[~hit]
+    return pd.concat([*parts, left[columns].assign(rule="")], ignore_index=True)
+
+
+def given(results: Results) -> bool:
+    """Whether this edition has what hospitals are compared by; the release edition has not."""
+    return bool(len(results.balance))
 
 
 def hits(accounts: pd.DataFrame) -> pd.DataFrame:
@@ -52,7 +83,7 @@ def rule_status(results: Results, hospital: str = "") -> pd.DataFrame:
     Returns
     -------
     pd.DataFrame
-        `rule, name, group, fate, status, n` (records, hospital-years or files hit), `why`: the reason where 不适用 or 错误.
+        `rule, name, group, fate, status, n` and `unit` (例, 个文件 or 机构年 hit), `why`: the reason where 不适用 or 错误.
     """
     accounts = _of(results.accounts, hospital)
     of_records = hits(accounts).groupby("rule")["n"].sum()
@@ -67,8 +98,9 @@ def rule_status(results: Results, hospital: str = "") -> pd.DataFrame:
             n += int(refused.str.contains(f"规则{id_}", regex=False).sum()) + dropped * (id_ == "F09")
         status = ERROR if id_ in errors else NOT_APPLICABLE if id_ in missing else FAILED if n else PASSED
         why = errors.get(id_, missing.get(id_, ""))
+        unit = UNITS.get(rule.get("level", ""), "例")
         rows.append({"rule": id_, "name": rule["name"], "group": group_of(id_), "fate": rule["fate"], "status": status,
-                     "n": n, "why": why})  # fmt: skip
+                     "n": n, "unit": unit, "why": why})  # fmt: skip
     return pd.DataFrame(rows)
 
 
@@ -102,11 +134,7 @@ def standing(results: Results) -> pd.DataFrame:
     table["low"] = np.where(x > 0, stats.beta.ppf(0.025, x, n - x + 1), 0.0)
     table["high"] = np.where(x < n, stats.beta.ppf(0.975, x + 1, n - x), 1.0)
     table["quarantined"] = table["apart"] / n.where(n > 0)
-    poor = results.hospital_warnings[results.hospital_warnings["rule"] == TOO_POOR].sort_values(
-        ["hospital", "year"], kind="stable"
-    )
-    said = poor["year"].astype(str) + " 年" + poor["message"].str.replace(f"，{INSUFFICIENT}", "", regex=False)
-    table["reasons"] = said.groupby(poor["hospital"]).agg("；".join).reindex(table.index).fillna("")
+    table["reasons"] = _reasons(results.hospital_warnings).reindex(table.index).fillna("")
     table.loc[n == 0, "reasons"] = "没有可评价的病例"
     enough = table["reasons"] == ""
     table["rank"] = table["share"].where(enough).rank(method="min", ascending=False)
@@ -115,6 +143,19 @@ def standing(results: Results) -> pd.DataFrame:
         .reset_index()
         .sort_values(["rank", "hospital"], na_position="last", ignore_index=True)
     )
+
+
+def _reasons(warnings: pd.DataFrame) -> pd.Series:
+    """Why each hospital cannot be evaluated (rule X04), years of one reason together."""
+    poor = warnings[warnings["rule"] == TOO_POOR].sort_values(["hospital", "year"], kind="stable")
+    said = poor["message"].str.replace(f"，{INSUFFICIENT}", "", regex=False)
+    years = (
+        poor.assign(said=said, year=poor["year"].astype(str))
+        .groupby(["hospital", "said"], sort=False)["year"]
+        .agg("、".join)
+    )
+    words = years.reset_index()
+    return (words["year"] + " 年" + words["said"]).groupby(words["hospital"]).agg("；".join)
 
 
 def coding_depth(results: Results) -> pd.DataFrame:
@@ -126,9 +167,8 @@ def coding_depth(results: Results) -> pd.DataFrame:
         `hospital, level_group, year, n, depth, peers` (Σ codes ÷ Σ records of the others of the group; missing where there are
         none). Empty where the source has no other diagnoses.
     """
-    rows = results.profile[
-        (results.profile["field"] == DIAGNOSES) & (results.profile["year"] > 0) & (results.profile["hospital"] != "")
-    ]
+    rows = results.profile[results.profile["field"] == DIAGNOSES]
+    rows = rows[rows["year"].isin(results.params.all_years) & (rows["hospital"] != "")]
     groups = results.hospitals.set_index("code")["level_group"]
     table = rows.assign(level_group=rows["hospital"].map(groups).fillna(""))
     both = table.groupby(["level_group", "year"])[["n", "total"]].transform("sum")
@@ -139,8 +179,9 @@ def coding_depth(results: Results) -> pd.DataFrame:
 
 
 def missing_shares(results: Results, hospital: str = "") -> pd.DataFrame:
-    """`field, year, n, missing, share` of the key fields; records without a year stand in year 0."""
+    """`field, year, n, missing, share` of the key fields; records without a year, or of other years, stand in year 0."""
     rows = _of(results.profile[results.profile["field"] != DIAGNOSES], hospital)
+    rows = rows.assign(year=rows["year"].where(rows["year"].isin(results.params.all_years), 0))
     table = rows.groupby(["field", "year"], sort=False, as_index=False)[["n", "missing"]].sum()
     return table.assign(share=table["missing"] / table["n"].where(table["n"] > 0))
 

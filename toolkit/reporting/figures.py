@@ -40,6 +40,11 @@ def _interval(axes: Axes, y: float, low: Any, high: Any, **style: Any) -> None:
         axes.hlines(y, low, high, **style)
 
 
+def _share_of(part: int, whole: int) -> str:
+    # a few of very many are not none
+    return "" if not whole else "<0.1%" if 0 < part < 0.0005 * whole else f"{rounded(part / whole, 1, 100)}%"
+
+
 def waterfall(frame: pd.DataFrame, *, id: str, caption: str, note: str = "") -> Figure | Note:
     """What became of the records that came in.
 
@@ -96,7 +101,7 @@ def waterfall(frame: pd.DataFrame, *, id: str, caption: str, note: str = "") -> 
                 axes.vlines(level, y + 0.31, y + 0.69, color=SOFT, linewidth=0.6)
             minus = "" if kind in {"收到", "纳入"} else "\N{MINUS SIGN}"
             side(axes, 48, y, f"{minus}{n:,}", ha="right")
-            side(axes, 84, y, f"{rounded(n / received, 1, 100)}%" if received else "", ha="right", color=SOFT)
+            side(axes, 84, y, _share_of(n, received), ha="right", color=SOFT)
         axes.set(yticks=range(len(rows)), yticklabels=[fold(label) for label, *_ in rows])
         axes.set(ylim=(len(rows) - 0.4, -0.6), xlim=(0, max(received, 1)))
         axes.set_xlabel("记录数（条）；右列为占收到的比例")

@@ -1,118 +1,185 @@
-"""数据质量: what became of every record."""
+"""数据质量: what became of every record, and how far the data of each hospital can be trusted.
+
+Written for a reader who prepares a meeting, not for one who programs: each chapter says first what its table or picture
+shows and what to do with it. With a hospital's code, a section speaks of that hospital alone.
+"""
 
 from __future__ import annotations
 
-from typing import Any
-
 import pandas as pd
 
+from toolkit.data.balance import ALL, NO_VALUE
+from toolkit.evaluation import data_quality as dq
+from toolkit.evaluation.data_quality import ACCEPTED, EXCLUDED, QUARANTINED, rules_of
 from toolkit.evaluation.results import Results
-from toolkit.reporting.blocks import Block, Blocks, Note, Table
-from toolkit.reporting.figures import Shock, monthly, waterfall
+from toolkit.reporting.blocks import Block, Blocks, Heading, Note, Paragraph, Table
+from toolkit.reporting.figures import Shock, ranking, waterfall
 from toolkit.reporting.sections.front import chapter
 from toolkit.reporting.tables import Column, count, percent, rounded, table, text
 
-ACCEPTED, EXCLUDED, QUARANTINED = "纳入", "排除", "隔离"
+HOSPITALS_SHOWN = 60
+PAGES = 6  # hospitals with a waterfall of their own in the report of the whole region
+REPEATED = "K04"
+
+
+# --- first page -----------------------------------------------------------------------------------------------------------
+
+
+def overview(results: Results, hospital: str = "") -> Blocks:
+    """The report in a few sentences, and the words that it uses."""
+    accounts = of_hospital(results.accounts, hospital)
+    by_fate = accounts.groupby("fate")["n"].sum()
+    received, accepted, apart = (int(n) for n in (by_fate.sum(), by_fate.get(ACCEPTED, 0), by_fate.get(QUARANTINED, 0)))
+    sentences = [
+        f"收到 {received:,} 例，纳入 {accepted:,} 例（{_share(accepted, received)}），隔离 {apart:,} 例（{_share(apart, received)}）。"
+        "三者与排除的例数相加等于收到的例数，程序在每次运行时逐文件、逐机构、逐类指标核对，对不上即停止。"
+    ]
+    if dq.given(results):
+        sentences += _findings(results, hospital)
+    words = [
+        ("纳入", "可以使用的病例"),
+        ("排除", "按事先声明的规则不在评价范围内，不是医院的错误，例如评价周期以外的出院"),
+        ("隔离", "记录有问题，须由医院核实改正；改正前不进入任何指标"),
+        ("提示", "记录仍然纳入，但有可疑之处，请医院核实"),
+        ("不适用", "该项检查无法进行，例如来源没有这个字段；不算通过"),
+    ]
+    shown = table(
+        pd.DataFrame(words, columns=["word", "meaning"]),
+        [Column(name="word", label="用语", format=text), Column(name="meaning", label="含义", format=text)],
+        id="words", caption="本报告的用语",
+    )  # fmt: skip
+    return Blocks(Heading(text="要点"), *[Paragraph(text=s) for s in sentences], shown)
+
+
+def _findings(results: Results, hospital: str) -> list[str]:
+    """The most frequent faults, who cannot be evaluated, and where the single records are listed."""
+    grid = dq.rule_status(results, hospital)
+    failed = grid[(grid["status"] == dq.FAILED) & grid["fate"].isin([QUARANTINED, "提示"]) & (grid["unit"] == "例")]
+    worst = failed.sort_values(["n", "rule"], ascending=[False, True]).head(3)
+    rows = zip(worst["name"], worst["rule"], worst["n"], strict=True)
+    names = "、".join(f"{name}（规则{rule}，{n:,} 例）" for name, rule, n in rows)
+    return [
+        *([f"最常见的问题：{names}。"] if names else []), _of_standing(results, dq.standing(results), hospital),
+        "需要医院核实的病例逐行列在运行目录 worklists 文件夹的整改清单中，每家机构一份。",
+    ]  # fmt: skip
+
+
+def _of_standing(results: Results, standing: pd.DataFrame, hospital: str) -> str:
+    poor = standing[standing["rank"].isna()]
+    if not hospital and len(poor):
+        names = "、".join(results.hospital_name(h) for h in poor["hospital"].head(5)) + (" 等" if len(poor) > 5 else "")
+        return f"{len(standing)} 家医疗机构中，{len(poor)} 家的数据不足以评价（{names}）。"
+    if not hospital:
+        return f"{len(standing)} 家医疗机构的数据都达到评价的最低要求。"
+    row = standing[standing["hospital"] == hospital].iloc[0]
+    if row["reasons"]:
+        return f"{dq.INSUFFICIENT}：{row['reasons']}。"
+    among = int(standing["rank"].notna().sum())
+    return f"完好率 {percent_text(row['share'])}，在 {among} 家中列第 {int(row['rank'])} 位。"
+
+
+# --- waterfalls -----------------------------------------------------------------------------------------------------------
 
 
 def balance(results: Results, hospital: str = "") -> Blocks:
     """收到 = 纳入 + 排除 + 隔离, as a picture and by reason; for one hospital where its code is given."""
-    accounts = _of(results.accounts, hospital)
-    received, accepted = int(accounts["n"].sum()), int(accounts.loc[accounts["fate"] == ACCEPTED, "n"].sum())
-    reasons = accounts[accounts["fate"] != ACCEPTED].groupby(["fate", "rule"], sort=False)["n"].sum().reset_index()
-    reasons = reasons[reasons["n"] > 0]
-    rules = _rules(results)
-    order = {id_: i for i, id_ in enumerate(rules)}
-    reasons = reasons.assign(_o=reasons["rule"].map(order), _first=reasons["rule"] == "K04")
-    reasons = reasons.sort_values(["_first", "fate", "_o"], ascending=[False, False, True])  # 重复, 隔离, 排除
-    steps = [{"label": "收到", "n": received, "kind": "收到"}]
-    steps += [
-        {
-            "label": f"{rules[r.rule]['name']}（规则{r.rule}）",
-            "n": r.n,
-            "kind": "重复" if r.rule == "K04" else r.fate,
-        }
-        for r in reasons.itertuples()
-    ]
-    steps.append({"label": ACCEPTED, "n": accepted, "kind": ACCEPTED})
+    rows = _measure(results, ALL, hospital)
+    received, accepted = int(rows["n"].sum()), int(rows.loc[rows["fate"] == ACCEPTED, "n"].sum())
+    reasons = rows[rows["fate"] != ACCEPTED]
     excluded = int(reasons.loc[reasons["fate"] == EXCLUDED, "n"].sum())
     quarantined = int(reasons.loc[reasons["fate"] == QUARANTINED, "n"].sum())
     sentence = (
         f"收到 {received:,} 例 = 纳入 {accepted:,} 例 + 排除 {excluded:,} 例 + 隔离 {quarantined:,} 例。"
         "排除是按事先声明的规则不在评价范围内；隔离是记录有问题、须由医院核实，不进入任何指标。"
     )
+    suffix = "-hospital" if hospital else ""
     return Blocks(
         *chapter("病例去向", sentence),
-        waterfall(
-            pd.DataFrame(steps),
-            id=f"balance{'-hospital' if hospital else ''}",
-            caption="病例去向：收到 = 纳入 + 排除 + 隔离",
-        ),
-        _reasons_table(reasons, rules, received, bool(hospital)),
+        _waterfall(results, rows, received, f"balance{suffix}", "病例去向：收到 = 纳入 + 排除 + 隔离"),
+        _reasons_table(results, reasons, received, f"reasons{suffix}"),
     )
 
 
-def _rules(results: Results) -> dict[str, dict[str, Any]]:
-    """The rules as they were in the run, whatever the code says today."""
-    return {rule["id"]: rule for rule in results.facts["rules"]}
+def _measure(results: Results, measure: str, hospital: str) -> pd.DataFrame:
+    """`fate, rule, n` of one measure in the order of the waterfall: 重复, 隔离, 排除, 纳入."""
+    rows = (
+        of_hospital(dq.measure_balance(results, measure), hospital).groupby(["fate", "rule"], as_index=False)["n"].sum()
+    )
+    rows = rows[rows["n"] > 0].astype({"n": "int64"})
+    order = {id_: i for i, id_ in enumerate(rules_of(results))}
+    stage = {QUARANTINED: 1, EXCLUDED: 2, ACCEPTED: 3}
+    rows = rows.assign(
+        _stage=rows["fate"].map(stage).where(rows["rule"] != REPEATED, 0), _order=rows["rule"].map(order)
+    )
+    return rows.sort_values(["_stage", "_order"], ignore_index=True).drop(columns=["_stage", "_order"])
 
 
-def _reasons_table(
-    reasons: pd.DataFrame, rules: dict[str, dict[str, Any]], received: int, of_hospital: bool
-) -> Table | None:  # fmt: skip
+def _waterfall(results: Results, rows: pd.DataFrame, received: int, id: str, caption: str) -> Block:
+    steps = [{"label": "收到", "n": received, "kind": "收到"}]
+    for row in rows[rows["fate"] != ACCEPTED].itertuples():
+        kind = "重复" if row.rule == REPEATED else row.fate
+        steps.append({"label": f"{row.fate}·{_named(results, row.rule)}", "n": int(row.n), "kind": kind})
+    steps.append({"label": ACCEPTED, "n": int(rows.loc[rows["fate"] == ACCEPTED, "n"].sum()), "kind": ACCEPTED})
+    return waterfall(pd.DataFrame(steps), id=id, caption=caption)
+
+
+def _named(results: Results, rule: str) -> str:
+    if rule == NO_VALUE:
+        return "没有可用的值"
+    if rule.startswith("…"):
+        return rule.removeprefix("…")
+    return f"规则{rule} {rules_of(results)[rule]['name']}"
+
+
+def _reasons_table(results: Results, reasons: pd.DataFrame, received: int, id: str) -> Table | None:
     if reasons.empty:
         return None
+    rules = rules_of(results)
     rows = reasons.assign(
-        rule_id="规则" + reasons["rule"],
-        message=[rules[r]["message"] for r in reasons["rule"]],
+        rule_id="规则" + reasons["rule"], message=[rules[r]["message"] for r in reasons["rule"]],
         share=reasons["n"] / max(received, 1),
-    )
+    )  # fmt: skip
     columns = [
         Column(name="fate", label="去向", format=text), Column(name="rule_id", label="规则", format=text),
         Column(name="message", label="原因", format=text), Column(name="n", label="例数", format=count),
         Column(name="share", label="占收到", format=percent(2)),
     ]  # fmt: skip
-    return table(rows, columns, id="reasons-hospital" if of_hospital else "reasons", caption="未纳入的病例，按首要原因",
+    return table(rows, columns, id=id, caption="未纳入的病例，按首要原因",
                  note="一例有多个原因时，计入首要原因：先重复，后隔离，再排除。")  # fmt: skip
 
 
-def _of(accounts: pd.DataFrame, hospital: str) -> pd.DataFrame:
-    return accounts[accounts["hospital"] == hospital] if hospital else accounts
-
-
 def by_measure(results: Results, hospital: str = "") -> Blocks:
-    """Accepted discharges that a group of measures leaves out, by reason."""
-    accounts = _of(results.accounts, hospital)
-    accepted = accounts[accounts["fate"] == ACCEPTED]
-    total = int(accepted["n"].sum())
-    rows = []
+    """A waterfall for each group of measures: from what was received to what the measure rests on."""
+    lead = (
+        "不同的指标用到不同的字段。例如总费用缺失的病例不进入费用指标，但仍计入死亡率。下列各图从收到的病例开始，"
+        "逐步减去不能用于该类指标的病例；与该类指标无关的原因合并为一条。死亡和例数从不因费用或住院日异常而剔除。"
+    )
+    blocks: list[Block] = chapter("各类指标可用的病例", lead)
+    suffix = "-hospital" if hospital else ""
     for scope, name in results.facts["scopes"]:
-        rules = [
-            r for i, r in _rules(results).items() if scope in r["scopes"] and i not in results.facts["not_applicable"]
-        ]
-        left = accepted
-        for rule in rules:  # the first rule that hits is the reason, so that the counts add up
-            hit = left["rules"].str.contains(f"|{rule['id']}|", regex=False)
-            if n := int(left.loc[hit, "n"].sum()):
-                rows.append(
-                    {
-                        "scope": name,
-                        "what": f"{rule['fate']}：{rule['name']}（规则{rule['id']}）",
-                        "n": n,
-                        "share": n / max(total, 1),
-                    }
-                )
-            left = left[~hit]
-        rows.append(
-            {"scope": name, "what": "可用", "n": int(left["n"].sum()), "share": left["n"].sum() / max(total, 1)}
-        )
-    columns = [
-        Column(name="scope", label="指标类别", format=text), Column(name="what", label="去向", format=text),
-        Column(name="n", label="例数", format=count), Column(name="share", label="占纳入", format=percent(2)),
-    ]  # fmt: skip
-    shown = table(pd.DataFrame(rows), columns, id="measures", caption="纳入的病例在各类指标中的去向",
-                  note=f"每类合计为纳入的 {total:,} 例。死亡与例数从不因费用或住院日异常而剔除。")  # fmt: skip
-    return Blocks(*chapter("各类指标可用的病例"), shown, _trimmed(results, hospital))
+        rows = _measure(results, scope, hospital)
+        if rows.empty:
+            continue
+        received = int(rows["n"].sum())
+        folded = _folded(results, rows, scope)
+        caption = f"{name}：从收到到可用"
+        blocks.append(_waterfall(results, folded, received, f"measure-{scope.replace('_', '-')}{suffix}", caption))
+    return Blocks(*blocks, _trimmed(results, hospital))
+
+
+def _folded(results: Results, rows: pd.DataFrame, scope: str) -> pd.DataFrame:
+    """The reasons of the measure one by one, those of the record as a whole as one step for each fate."""
+    rules = rules_of(results)
+    own = rows["rule"].map(lambda r: r == NO_VALUE or scope in rules.get(r, {}).get("scopes", ())) | (
+        rows["fate"] == ACCEPTED
+    )
+    whole = rows[~own].groupby("fate", as_index=False)["n"].sum()
+    whole["rule"] = "…记录本身的原因"
+    stage = {QUARANTINED: 1, EXCLUDED: 2, ACCEPTED: 3}
+    both = pd.concat([whole, rows[own]], ignore_index=True)
+    return (
+        both.assign(_s=both["fate"].map(stage)).sort_values("_s", kind="stable", ignore_index=True).drop(columns="_s")
+    )
 
 
 def _trimmed(results: Results, hospital: str) -> Block | None:
@@ -132,13 +199,21 @@ def _trimmed(results: Results, hospital: str) -> Block | None:
     )
 
 
+# --- hospitals ------------------------------------------------------------------------------------------------------------
+
+
 def hospitals(results: Results) -> Blocks:
-    """One row per hospital: received, accepted, excluded, quarantined."""
+    """One row per hospital: received, accepted, excluded, quarantined, and what each group of measures can use."""
     wide = results.accounts.pivot_table(index="hospital", columns="fate", values="n", aggfunc="sum", fill_value=0)
     wide = wide.reindex(columns=[ACCEPTED, EXCLUDED, QUARANTINED], fill_value=0)
     unsaid = results.accounts[results.accounts["n"].isna()]  # not given by this edition: not 0
     for hospital, fate in zip(unsaid["hospital"], unsaid["fate"], strict=True):
         wide.loc[hospital, fate] = float("nan")
+    scopes = [(s, n) for s, n in results.facts["scopes"] if s in set(results.balance["measure"])]
+    for scope, _name in scopes:
+        rows = dq.measure_balance(results, scope)
+        wide[scope] = rows[rows["fate"] == ACCEPTED].groupby("hospital")["n"].sum()
+        wide[scope] = wide[scope].fillna(0).astype("int64")
     wide = wide.reset_index()
     wide["received"] = wide[[ACCEPTED, EXCLUDED, QUARANTINED]].sum(axis=1)
     wide["share"] = wide[QUARANTINED] / wide["received"]
@@ -150,59 +225,150 @@ def hospitals(results: Results) -> Blocks:
         Column(name="received", label="收到", format=count), Column(name=ACCEPTED, label="纳入", format=count),
         Column(name=EXCLUDED, label="排除", format=count), Column(name=QUARANTINED, label="隔离", format=count),
         Column(name="share", label="隔离率", format=percent(2)),
+        *[Column(name=s, label=n.removesuffix("指标") + "可用", format=count) for s, n in scopes],
     ]  # fmt: skip
     more = f"共 {len(wide)} 家，列出隔离率最高的 {HOSPITALS_SHOWN} 家；" if len(wide) > HOSPITALS_SHOWN else ""
     return Blocks(
-        *chapter("各医疗机构的病例", "按隔离率从高到低排列。"),
+        *chapter("各医疗机构的病例", "按隔离率从高到低排列。每行：收到 = 纳入 + 排除 + 隔离；右侧各列是其中可用于该类指标的例数。"),
         table(
-            shown,
-            columns,
-            id="hospitals",
-            caption="各医疗机构的病例去向",
-            note=more + "完整表见运行目录 results/accounts.parquet。",
+            shown, columns, id="hospitals", caption="各医疗机构的病例去向",
+            note=more + "完整表见运行目录 results/accounts.parquet 与 balance.parquet。",
         ),
-    )
+    )  # fmt: skip
 
 
-HOSPITALS_SHOWN = 60
-
-
-def files(results: Results) -> Blocks:
-    """Files received, and those refused with their reason."""
-    table_, refused = results.files, results.files[results.files["rejected"] != ""]
-    encodings = "、".join(f"{k} {v} 个" for k, v in table_[table_["rejected"] == ""]["encoding"].value_counts().items())
-    lead = f"收到 {len(table_)} 个文件，读取 {len(table_) - len(refused)} 个（{encodings}），拒收 {len(refused)} 个。"
-    blocks: list[Block] = chapter("文件", lead)
-    if len(refused):
-        columns = [
-            Column(name="name", label="文件", format=text),
-            Column(name="rejected", label="拒收原因", format=text),
-        ]
-        blocks.append(table(refused, columns, id="refused", caption="拒收的文件", note="拒收文件中的行不计入“收到”。"))
+def pages(results: Results) -> Blocks:
+    """A waterfall for each of the hospitals with the largest share in quarantine."""
+    if not dq.given(results):
+        return Blocks(*chapter("各机构的去向图"), withheld())
+    rows = results.accounts[results.accounts["hospital"] != ""]
+    sums = rows.pivot_table(index="hospital", columns="fate", values="n", aggfunc="sum", fill_value=0)
+    share = (sums.get(QUARANTINED, 0) / sums.sum(axis=1)).sort_values(ascending=False, kind="stable")
+    chosen = [h for h in share.index if share[h] > 0][:PAGES]
+    if not chosen:
+        return Blocks(*chapter("各机构的去向图", "没有机构有被隔离的病例。"))
+    lead = f"隔离率最高的 {len(chosen)} 家，一家一图。" if len(share) > len(chosen) else "一家一图，隔离率高的在前。"
+    blocks: list[Block] = chapter("各机构的去向图", lead)
+    for i, code in enumerate(chosen, 1):
+        mine = _by_group(_measure(results, ALL, str(code)))
+        caption = f"病例去向，按规则组：{results.hospital_name(str(code))}（{code}）"
+        blocks.append(_waterfall(results, mine, int(mine["n"].sum()), f"balance-{i}", caption))
     return Blocks(*blocks)
 
 
-def months(results: Results) -> Blocks:
-    """Discharges per month over the whole region."""
-    if results.monthly.empty:
-        return Blocks(*chapter("各月出院人次"), Note(text="来源格式没有出院月份，不作图。"))
-    summed = results.monthly.groupby(["year", "month"], as_index=False)["n"].sum()
-    summed["month"] = [f"{y}-{m:02}" for y, m in zip(summed["year"], summed["month"], strict=True)]
-    after = f"{results.params.cycles.after.first}-01" if results.params.cycles else None
-    return Blocks(
-        *chapter("各月出院人次"),
-        monthly(summed[["month", "n"]], id="months", caption="全区域各月出院人次", after=after),
+def _by_group(rows: pd.DataFrame) -> pd.DataFrame:
+    """The steps of a waterfall with the rules of one group and fate together; 重复 stays alone."""
+    alone = (rows["fate"] == ACCEPTED) | (rows["rule"] == REPEATED)
+    named = rows.assign(rule=[r if one else f"…{dq.group_of(r)}" for r, one in zip(rows["rule"], alone, strict=True)])
+    return named.groupby(["fate", "rule"], sort=False, as_index=False)["n"].sum()
+
+
+def standing(results: Results) -> Blocks:
+    """Hospitals by the share of records without objection; those with too little to go by stand apart."""
+    if not dq.given(results):
+        return Blocks(*chapter("数据质量位次"), withheld())
+    found = dq.standing(results)
+    policy = results.params.quality
+    lead = (
+        "完好率 = 没有任何隔离或提示的病例 ÷ 应评价的病例（收到减去按规则排除的）。它只说明数据，不说明医疗质量。"
+        f"隔离占比超过 {percent_text(policy.quarantined_share)}，或关键字段缺失超过 {percent_text(policy.missing_share)} 的机构"
+        f"为“{dq.INSUFFICIENT}”（规则X04），不排名，也不记 0 分。"
     )
+    enough, poor = found[found["rank"].notna()], found[found["rank"].isna()]
+    picture = ranking(
+        pd.DataFrame({
+            "label": [results.hospital_name(h) for h in enough["hospital"]], "value": 100 * enough["share"],
+            "low": 100 * enough["low"], "high": 100 * enough["high"], "n": enough["judged"], "highlight": False,
+        }),
+        id="standing", caption="各医疗机构的完好率", x_label="完好率（%）", reference=None, places=1,
+    )  # fmt: skip
+    shown = enough.assign(
+        name=[results.hospital_name(h) for h in enough["hospital"]], rank=enough["rank"].astype("int64")
+    ).head(HOSPITALS_SHOWN)
+    columns = [
+        Column(name="rank", label="位次", format=count), Column(name="hospital", label="代码", format=text),
+        Column(name="name", label="医疗机构", format=text), Column(name="judged", label="应评价", format=count),
+        Column(name="sound", label="完好", format=count), Column(name="share", label="完好率", format=percent(1)),
+        Column(name="quarantined", label="隔离占比", format=percent(2)),
+    ]  # fmt: skip
+    blocks: list[Block] = [*chapter("数据质量位次", lead), picture]
+    blocks.append(
+        table(shown, columns, id="standing-table", caption="各医疗机构的数据质量位次", note="并列者位次相同。")
+    )
+    if len(poor):
+        listed = poor.assign(name=[results.hospital_name(h) for h in poor["hospital"]])
+        columns = [
+            Column(name="hospital", label="代码", format=text), Column(name="name", label="医疗机构", format=text),
+            Column(name="judged", label="应评价", format=count), Column(name="quarantined", label="隔离占比", format=percent(2)),
+            Column(name="reasons", label="原因", format=text),
+        ]  # fmt: skip
+        blocks.append(
+            table(listed, columns, id="insufficient", caption=dq.INSUFFICIENT, note="改正并重新报送后可以评价。")
+        )
+    return Blocks(*blocks)
+
+
+# --- rules ----------------------------------------------------------------------------------------------------------------
+
+
+def grid(results: Results, hospital: str = "") -> Blocks:
+    """Rule group × status: 错误, 不适用, 未通过, 通过 are four things, and 不适用 is not counted as passed."""
+    if not dq.given(results):
+        return Blocks(*chapter("检查结果"), withheld())
+    found = dq.rule_status(results, hospital)
+    wide = found.pivot_table(index="group", columns="status", values="rule", aggfunc="count", fill_value=0)
+    wide = wide.reindex(
+        index=[g for g in dq.GROUPS.values() if g in wide.index], columns=list(dq.STATUSES), fill_value=0
+    )
+    wide["all"] = wide.sum(axis=1)
+    total = wide.sum().rename("合计")
+    frame = (
+        pd.concat([wide, total.to_frame().T])
+        .rename_axis("group")
+        .reset_index()
+        .astype(dict.fromkeys([*dq.STATUSES, "all"], "int64"))
+    )
+    sums = frame.iloc[-1]
+    lead = (
+        f"规则目录共 {sums['all']} 条：通过 {sums[dq.PASSED]} 条，未通过 {sums[dq.FAILED]} 条，不适用 {sums[dq.NOT_APPLICABLE]} 条"
+        f"（无法检查，不算通过），检查本身出错 {sums[dq.ERROR]} 条。“未通过”指至少有一例被该规则命中，不等于数据不可用。"
+    )  # fmt: skip
+    columns = [
+        Column(name="group", label="规则组", format=text), *[Column(name=s, label=s, format=count) for s in dq.STATUSES],
+        Column(name="all", label="共", format=count),
+    ]  # fmt: skip
+    suffix = "-hospital" if hospital else ""
+    blocks: list[Block] = chapter("检查结果", lead)
+    blocks.append(table(frame, columns, id=f"grid{suffix}", caption="规则组与检查结果（规则条数）"))
+    failed = found[found["status"] == dq.FAILED].sort_values(["n", "rule"], ascending=[False, True])
+    if len(failed):
+        rules = rules_of(results)
+        shown = failed.assign(
+            rule_id="规则" + failed["rule"], message=[rules[r]["message"] for r in failed["rule"]],
+            what=failed["fate"].where(failed["unit"] == "例", "—"),
+            hit=[f"{n:,} {u}" for n, u in zip(failed["n"], failed["unit"], strict=True)],
+        )  # fmt: skip
+        columns = [
+            Column(name="rule_id", label="规则", format=text), Column(name="what", label="去向", format=text),
+            Column(name="message", label="内容", format=text), Column(name="hit", label="命中", format=text, align="right"),
+        ]  # fmt: skip
+        blocks.append(
+            table(shown, columns, id=f"failed{suffix}", caption="未通过的规则，命中多的在前",
+                  note="一例可被多条规则命中。对文件或机构的规则没有病例去向，按文件数或机构年数计。")
+        )  # fmt: skip
+    return Blocks(*blocks)
 
 
 def unchecked(results: Results) -> Blocks:
     """Rules that could not be checked on this source, with the reason; never counted as passed."""
-    missing, rules = results.facts["not_applicable"], _rules(results)
+    missing, rules = results.facts["not_applicable"], rules_of(results)
     rows = pd.DataFrame(
         [{"rule": f"规则{i}", "name": rules[i]["name"], "why": why} for i, why in missing.items() if i in rules]
     )
     applied = len(rules) - len(rows)
-    blocks = chapter("规则", f"目录中 {len(rules)} 条规则，本次应用 {applied} 条，{len(rows)} 条不适用（不算通过）。")
+    blocks = chapter(
+        "不适用的规则", f"目录中 {len(rules)} 条规则，本次应用 {applied} 条，{len(rows)} 条不适用（不算通过）。"
+    )
     if len(rows):
         columns = [Column(name="rule", label="规则", format=text), Column(name="name", label="内容", format=text),
                    Column(name="why", label="不适用的原因", format=text)]  # fmt: skip
@@ -210,9 +376,45 @@ def unchecked(results: Results) -> Blocks:
     return Blocks(*blocks)
 
 
+def files(results: Results) -> Blocks:
+    """Files received, and those refused with their reason."""
+    table_, refused = results.files, results.files[results.files["rejected"] != ""]
+    encodings = "、".join(f"{k} {v} 个" for k, v in table_[table_["rejected"] == ""]["encoding"].value_counts().items())
+    lead = f"收到 {len(table_)} 个文件，读取 {len(table_) - len(refused)} 个（{encodings}），拒收或被替代 {len(refused)} 个。"
+    blocks: list[Block] = chapter("文件", lead)
+    if len(refused):
+        columns = [Column(name="name", label="文件", format=text), Column(name="rejected", label="原因", format=text)]
+        blocks.append(table(refused, columns, id="refused", caption="未读取的文件", note="其中的行不计入“收到”。"))
+    return Blocks(*blocks)
+
+
+# --- shared -----------------------------------------------------------------------------------------------------------------
+
+
+def of_hospital(frame: pd.DataFrame, hospital: str) -> pd.DataFrame:
+    """The rows of a hospital, or all where none is named."""
+    return frame[frame["hospital"] == hospital] if hospital else frame
+
+
+def percent_text(share: float) -> str:
+    """12.3%."""
+    return f"{rounded(float(share), 1, 100)}%"
+
+
+def withheld() -> Note:
+    """In place of what the release edition does not give."""
+    return Note(text="发布版不提供此项，见内部评估版。")
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{rounded(part / whole, 2, 100)}%" if whole else "—"
+
+
 def shocks(results: Results) -> tuple[Shock, ...]:
     """Declared outside events, for the pictures."""
     return tuple(Shock(start=s.first, end=s.last, label=s.label) for s in results.params.shocks)
 
 
-__all__ = ["balance", "by_measure", "files", "hospitals", "months", "shocks", "unchecked"]
+__all__ = [
+    "balance", "by_measure", "files", "grid", "hospitals", "overview", "pages", "shocks", "standing", "unchecked",
+]  # fmt: skip
