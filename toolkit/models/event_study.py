@@ -34,6 +34,7 @@ REFERENCE = -1
 ONE_BEFORE = "建设前只有一年，无法检验事前趋势"
 DIVERGED = "事前趋势检验 p < 0.05：建设前已与对照走势不同，不宜把差异归于项目"
 NO_YEARLY = "无法估计年际离散，不给区间"
+NO_OTHER = "参照年之外没有项目与对照都有值的年份"
 NO_REFERENCE = "参照年（开始前一年）无值"
 PATH = ["level", "hospital", "specialty", "indicator", "relative_year", "year", "estimate", "low", "high", "p_value",
         "std_error", "n", "n_projects", "n_comparison"]  # fmt: skip
@@ -218,7 +219,9 @@ def _one(
     seen = (weight > 0).any(axis=0) & np.isfinite(side.log[project])
     if not seen[r]:
         return _head(panel, project, warnings=joined(said, NO_REFERENCE)), []
-    at = np.array([t for t in np.flatnonzero(seen) if t != r])
+    at = np.array([t for t in np.flatnonzero(seen) if t != r], dtype=int)
+    if not len(at):
+        return _head(panel, project, warnings=joined(said, NO_OTHER)), []
     effect = (side.log[project, at] - side.log[project, r]) - (common[at] - common[r])
     pick = np.zeros((len(at), len(common)))
     pick[np.arange(len(at)), at], pick[:, r] = 1, -1

@@ -111,6 +111,15 @@ class TestEveryMethod:
         rows = changes[(changes["level"] == "unit") & (changes["hospital"] == "甲")]
         assert rows[["estimate", "low", "high", "p_value"]].isna().all().all()
 
+    def test_the_project_has_the_year_before_its_start_and_no_other(self, method):
+        cells, units = world()
+        changes = found(method, cells[~((cells["hospital"] == "甲") & (cells["period"] != "2021"))], units)
+        assert changes.loc[changes["hospital"] == "甲", "p_value"].isna().all()
+
+    def test_the_project_has_one_year_on_each_side(self, method):
+        cells, units = world()
+        found(method, cells[~((cells["hospital"] == "甲") & ~cells["period"].isin(["2020", "2023"]))], units)
+
     def test_a_comparison_unit_appears_only_after(self, method):
         cells, units = world()
         found(method, cells[~((cells["hospital"] == "内1") & (cells["period"] < "2022"))], units)
