@@ -53,9 +53,14 @@ class Dialect(PySparkCompiler):
 
     def visit_Sum(self, op: Any, *, arg: Any, where: Any) -> Any:
         # Spark adds 64-bit integers in 64 bits, which squares of costs soon exceed; DuckDB in 128
-        if op.arg.dtype.is_integer():
-            arg = self.cast(arg, dt.Decimal(38, 0))
-        return super().visit_Sum(op, arg=arg, where=where)
+        if not op.arg.dtype.is_integer():
+            return super().visit_Sum(op, arg=arg, where=where)
+        return self.cast(super().visit_Sum(op, arg=self.cast(arg, dt.Decimal(38, 0)), where=where), op.dtype)
+
+    def visit_Cast(self, op: Any, *, arg: Any, to: Any) -> Any:
+        # a sum that becomes a float or a decimal need not go through 64 bits
+        wide = isinstance(op.arg, ops.Sum) and isinstance(arg, sge.Cast) and not to.is_integer()
+        return super().visit_Cast(op, arg=arg.this if wide else arg, to=to)
 
     def visit_Strip(self, op: Any, *, arg: Any) -> Any:
         # Ibis writes \\v and \\f, which Spark takes for the letters v and f, and strips these from every code
@@ -115,6 +120,10 @@ class Connection(ibis_pyspark.Backend):
         path = self.folder / f"{name}-{number}.parquet"
         self.door.table(name).to_parquet(path, compression="zstd")
         return self.read_parquet(path)
+
+    def create_view(self, name: str, /, obj: Any, *, database: str | None = None, overwrite: bool = False) -> Any:
+        # Spark would write the whole of a view into every use of it: a table, so that planning does not outlast the work
+        return self.create_table(name, obj, database=database, overwrite=overwrite)
 
     def write(self, table: Any, path: Path) -> int:
         """A folder of zstd Parquet files; returns the number of rows."""
