@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +33,9 @@ from toolkit.data.quality.base import title_of, value_of
 from toolkit.data.readmission import with_readmission
 from toolkit.data.register import Entry, settle_typed
 from toolkit.data.schema import STORED
-from toolkit.data.submitted import SUBMITTED, complete, keep_part
+from toolkit.data.submitted import SUBMITTED, complete, hit_records, kept_of
 from toolkit.data.text_rows import columns_of
-from toolkit.engine import handed_over, write_parquet
+from toolkit.engine import compiled, handed_over, reader, write_parquet
 from toolkit.errors import InputError
 from toolkit.params import RunParams
 
@@ -43,6 +43,7 @@ BATCH_FILES = 500  # workbooks among them keep a file open each
 FATES = "fates.parquet"  # every record that is not plainly accepted, by file and line
 # what rules over codes, several records and files look at, beside what is stored
 FOR_JUDGING = ("hospital_name", "visit_number", "procedure_levels", "grouper_version")
+HIT_ROWS = "hit_rows"
 HELD_PARTS = "held"  # folder beside the typed rows: what hit records held, part by part
 
 
@@ -225,6 +226,7 @@ class _Batch:
         self.held.mkdir(exist_ok=True)
         self.present: list[str] = []
         self.waiting: list[SourceFile] = []
+        self.plan: _Plan | None = None
         self.written = 0
 
     def add(self, source: SourceFile) -> None:
@@ -245,13 +247,38 @@ class _Batch:
             if self.drgs is not None:
                 part = looked_up(part, self.drgs, self.form, self.columns, self.connection)
             text_rows.register(part, self.connection)
-            self._write(handed_over(self.connection, text_rows.NAME))
+            self._write(part, handed_over(self.connection, text_rows.NAME))
             text_rows.close(self.connection)
         for source in self.waiting:
             source.close()
         self.waiting = []
 
-    def _write(self, text: Any) -> None:
+    def _write(self, rows: text_rows.Part, text: Any) -> None:
+        plan = self._plan(text)
+        part = f"{self.written:05d}.parquet"
+        write_parquet(self.connection, plan.typed, self.folder / part)
+        typed = self.connection.read_parquet(str(self.folder / part))
+        typed = self.connection.create_view("typed_part", typed, overwrite=True)
+        if text_rows.only(rows, hit_records(typed).to_pyarrow(), HIT_ROWS, reader(self.connection)):
+            if plan.held is None:
+                hit = handed_over(self.connection, HIT_ROWS).mutate(source_content=ibis.literal(0, "int64"))
+                kept = kept_of(hit, typed, self.applicable, plan.columns, plan.form)
+                plan = replace(plan, held=compiled(self.connection, kept))
+            held = plan.held
+        else:
+            held = kept_of(plan.text, typed, self.applicable, plan.columns, plan.form)
+        write_parquet(self.connection, held, self.held / part)
+        text_rows.close(reader(self.connection), HIT_ROWS)
+        # the tables that the SQL names are the same for the next part; Spark's are not, and a grouper has run on these rows
+        again = self.connection.name == "duckdb" and self.grouper is None and rows.rows is not None
+        self.plan = plan if again else None
+        self.written += 1
+
+    def _plan(self, text: Any) -> _Plan:
+        """How the rows of a part are typed: made once for parts with the same columns."""
+        of = (tuple(text.columns), tuple((name, *found) for name, found in self.columns.items()))
+        if self.plan is not None and self.plan.of == of:
+            return self.plan
         present = [c for c in text.columns if c not in ("file", "line", "joined_drg")]
         text = text.mutate(source_content=_content_hash(text, present))
         columns, form = self.columns, self.form
@@ -272,8 +299,8 @@ class _Batch:
         table = table.mutate(
             patient=patient(table, self.key), pseudonym=pseudonym(table.hospital, table.record, table.visit, self.key)
         )
-        table = derive(table, self.params, self.lists, self.hospitals, given, form)
-        table = self.connection.create_view("derived_rows", table, overwrite=True)
+        derived = derive(table, self.params, self.lists, self.hospitals, given, form)
+        table = self.connection.create_view("derived_rows", derived, overwrite=True)
         table = table.mutate(
             # a rule cannot be checked in a file without its columns; no record fails for that
             **MARKS.of({rule.id: rule.test(self.params) for rule in self.rules if rule.test and not absent & set(rule.needs)}),
@@ -281,11 +308,30 @@ class _Batch:
             record_key=ibis.ifelse(_.pseudonym.notnull(), _.pseudonym.hash(), ibis.null("int64")),
         )  # fmt: skip
         keep = [*STORED, *FOR_JUDGING, *MARKS.columns, "file", "line", "pseudonym", "record_key", "content"]
-        part = f"{self.written:05d}.parquet"
-        write_parquet(self.connection, table.select(keep), self.folder / part)
-        typed = self.connection.read_parquet(str(self.folder / part))
-        keep_part(text, typed, self.applicable, columns, form, self.connection, self.held / part)
-        self.written += 1
+        return _Plan(
+            of=of,
+            typed=compiled(self.connection, table.select(keep)),
+            derived=derived,
+            text=text,
+            columns=columns,
+            form=form,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Plan:
+    """What types the rows of parts with the same columns, and what keeps the values of those that a rule hits.
+
+    `derived` is held because the small tables in it live as long as somebody holds it.
+    """
+
+    of: tuple[Any, ...]
+    typed: Any
+    derived: Any
+    text: Any
+    columns: dict[str, list[str]]
+    form: FormatMap
+    held: Any = None
 
 
 def _content_hash(text: Any, present: list[str]) -> Any:

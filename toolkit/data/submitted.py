@@ -78,25 +78,29 @@ def said_fields(applicable: Container[str]) -> list[str]:
     return [name for name in BY_NAME if name in said and name not in NEVER_SHOWN]
 
 
-def keep_part(
-    text: Any, typed: Any, applicable: Container[str], columns: dict[str, list[str]], form: FormatMap, connection: Any,
-    path: Path,
-) -> None:  # fmt: skip
-    """Write what the hit records of one part of the text held, and how the values that messages quote were understood.
+def hit_records(typed: Any) -> Any:
+    """`file, line` of the typed rows that a rule has hit: being of no evaluated specialty is none's fault."""
+    return typed.filter(MARKS.any_of([i for i in MARKS.ids if i != "S01"])).select("file", "line")
+
+
+def kept_of(
+    text: Any, typed: Any, applicable: Container[str], columns: dict[str, list[str]], form: FormatMap
+) -> Any:  # fmt: skip
+    """What the hit records of one part of the text held, and how the values that messages quote were understood.
 
     Parameters
     ----------
     text
-        The text rows of the part, as `toolkit.data.formats.standardise` takes them.
+        The text rows of the part, or only those that are hit, as `toolkit.data.formats.standardise` takes them.
     typed
         Its typed rows, with their marks.
     """
-    hit = typed.filter(MARKS.any_of([i for i in MARKS.ids if i != "S01"])).select("file", "line")
+    hit = hit_records(typed)
     held = keep_submitted(text, hit, named_fields(applicable), columns, form)
     understood = standardise(text.semi_join(hit, ["file", "line"]), columns, form)
     values = {TYPED + name: _harmless(understood[name].cast("string")) for name in said_fields(applicable)}
     both = held.left_join(understood.select("file", "line", **values), ["file", "line"])
-    write_parquet(connection, both.drop(*[c for c in both.columns if c.endswith("_right")]), path)
+    return both.drop(*[c for c in both.columns if c.endswith("_right")])
 
 
 def complete(

@@ -168,10 +168,26 @@ def register(part: Part, connection: Any) -> None:
         source.rejected = "没有数据行（no record）"
 
 
-def close(connection: Any) -> None:
+def only(part: Part, records: pa.Table, name: str, connection: Any) -> bool:
+    """Make the rows of a part that are in `records` (`file, line`) a table of their own; False for a Parquet file.
+
+    Looked up by their numbers: a join would carry every column of every row through a hash table for a few of them.
+    """
+    if part.rows is None:
+        return False
+    wanted = np.isin(_numbered(part.rows), _numbered(records))
+    connection.con.register(name, part.rows.filter(pa.array(wanted)))
+    return True
+
+
+def _numbered(rows: pa.Table) -> np.ndarray:
+    return (rows["file"].to_numpy().astype("int64") << 40) + rows["line"].to_numpy()
+
+
+def close(connection: Any, name: str = NAME) -> None:
     """Let go of `text_rows`."""
-    connection.con.unregister(NAME)
-    connection.con.execute(f"DROP VIEW IF EXISTS {NAME}")
+    connection.con.unregister(name)
+    connection.con.execute(f"DROP VIEW IF EXISTS {name}")
 
 
 def frame(source: SourceFile) -> pd.DataFrame:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import Any, Literal
@@ -98,6 +99,18 @@ def handed_over(connection: Any, name: str) -> Any:
     return connection.hand_over(name, next(_numbers))
 
 
+@dataclass(frozen=True)
+class Compiled:
+    """SQL of an expression over tables whose names will hold other rows the next time it runs."""
+
+    sql: str
+
+
+def compiled(connection: Any, table: Any) -> Any:
+    """`table` to be written several times: DuckDB keeps the SQL, whose making costs more than a part's rows."""
+    return Compiled(ibis.to_sql(table, dialect="duckdb")) if connection.name == "duckdb" else table
+
+
 def write_parquet(connection: Any, table: Any, path: Path, *, order_by: Sequence[str] = ()) -> int:
     """Write an expression as zstd Parquet, sorted; returns the number of rows written.
 
@@ -106,7 +119,7 @@ def write_parquet(connection: Any, table: Any, path: Path, *, order_by: Sequence
     ordered = table.order_by(list(order_by)) if order_by else table
     if connection.name != "duckdb":
         return int(connection.write(ordered, path))
-    sql = ibis.to_sql(ordered, dialect="duckdb")
+    sql = ordered.sql if isinstance(ordered, Compiled) else ibis.to_sql(ordered, dialect="duckdb")
     try:
         # COPY takes no bound path; this one is built by the program, and a quote in a folder's name is doubled.
         quoted = str(path).replace("'", "''")
