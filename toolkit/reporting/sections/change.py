@@ -119,13 +119,12 @@ def _change_table(results: Results, frame: pd.DataFrame, indicator: str) -> Tabl
 
 
 CHANGE_COLUMNS = [
-    Column(name="before_text", label="建设前", format=text, align="right"),
-    Column(name="after_text", label="建设周期", format=text, align="right"),
+    Column(name="judged", label="判定", format=text),  # first, so that no narrow page cuts it off
+    Column(name="values", label="建设前 → 建设周期", format=text, align="right"),
     Column(name="ratio", label="前后比值（95% 区间）", format=text, align="right"),
     Column(name="peers", label="同专科未立项单元", format=text, align="right"),
     Column(name="corrected", label="对照校正比值（95% 区间）", format=text, align="right"),
     Column(name="cases", label="例数前 / 后", format=text, align="right"),
-    Column(name="judged", label="判定", format=text),
 ]
 
 
@@ -135,8 +134,10 @@ def change_rows(changes: pd.DataFrame, peers: pd.DataFrame) -> pd.DataFrame:
 
     key = "specialty" if peers.index.name == "specialty" else "indicator"
     return changes.assign(
-        before_text=[number(v, CATALOGUE[i]) for v, i in zip(changes["before"], changes["indicator"], strict=True)],
-        after_text=[number(v, CATALOGUE[i]) for v, i in zip(changes["after"], changes["indicator"], strict=True)],
+        values=[
+            f"{number(a, CATALOGUE[i])} → {number(b, CATALOGUE[i])}"
+            for a, b, i in zip(changes["before"], changes["after"], changes["indicator"], strict=True)
+        ],
         ratio=[ratio_text(row) for _, row in changes.iterrows()],
         corrected=[
             MISSING if by == PLAIN else ratio_text(row.rename(lambda c: c.removeprefix("judged_")))
