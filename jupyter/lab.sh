@@ -18,4 +18,5 @@ export IPYTHONDIR="$own/ipython" MPLCONFIGDIR="$own/matplotlib"
 if [ "$(id -u)" = 0 ]; then
     set -- --allow-root "$@"
 fi
+.venv/bin/python jupyter/refuse_open_server.py "$@"
 exec .venv/bin/python -m jupyterlab --ServerApp.root_dir="$root" --ServerApp.preferred_dir="$root/notebooks" "$@"

@@ -263,7 +263,7 @@ def _without_cases(units: pd.DataFrame, params: RunParams) -> str:
 def report_id(hospital: str, specialty: str) -> str:
     """Id of a unit's report: letters, digits, - and _ only, whatever the hospital's code holds."""
     plain = "".join(c if c.isascii() and c.isalnum() else "_" for c in hospital)
-    mark = "" if plain == hospital else "_" + hashlib.sha256(hospital.encode()).hexdigest()[:6]
+    mark = "" if plain[:30] == hospital else "_" + hashlib.sha256(hospital.encode()).hexdigest()[:6]
     return f"{plain[:30]}{mark}-{specialty}"[:64]
 
 

@@ -35,7 +35,7 @@ from toolkit.data.register import Entry, settle_typed
 from toolkit.data.schema import STORED
 from toolkit.data.submitted import SUBMITTED, complete, hit_records, kept_of
 from toolkit.data.text_rows import columns_of
-from toolkit.engine import compiled, handed_over, reader, write_parquet
+from toolkit.engine import compiled, handed_over, reader, without_values, write_parquet
 from toolkit.errors import InputError
 from toolkit.params import RunParams
 
@@ -87,6 +87,7 @@ class Intake:
     entry: Entry | None = None
 
 
+@without_values()
 def take_in(
     params: RunParams, form: FormatMap, hospitals: pd.DataFrame | None, connection: Any, work: Path,
     progress: Callable[[str, float], None] = lambda step, share: None, key: Key | None = None,

@@ -30,6 +30,10 @@ from toolkit.data.formats import MISSING, FormatMap, resolve
 
 NAME = "text_rows"
 PART_BYTES = 192 << 20  # of text in memory at a time
+# text, numbers, truth and time; a nested or binary column is no table of a hospital's
+PLAIN = (
+    r"(VARCHAR|ENUM\(.*|U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|FLOAT|DOUBLE|DECIMAL\(.*|BOOLEAN|DATE|TIME\b.*|TIMESTAMP.*)$"
+)
 BLANKS = " \t\n\r\v\f"
 # Excel keeps 15 digits of a number (rule F07), and drops the zeros that end a code (rule F08)
 IDENTIFIERS, CODES = ("hospital", "record", "identity", "health_card"), ("principal_procedure", "other_procedures")
@@ -76,6 +80,9 @@ def read_schema(source: SourceFile, connection: Any) -> bool:
         ).fetchall()  # noqa: S608
     except duckdb.Error:
         source.rejected = "不是有效的 Parquet 文件，或已损坏（not a Parquet file）"
+        return False
+    if strange := [name for name, kind, *_rest in rows if not re.match(PLAIN, kind)]:
+        source.rejected = f"Parquet 列的类型不是简单类型：{'、'.join(strange)}（规则F04，plain column types only）"
         return False
     source.header = [name for name, *_rest in rows]
     return True

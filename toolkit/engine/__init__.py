@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import Any, Literal
 
+import duckdb
 import ibis
 
-from toolkit.errors import EvaluationError
+from toolkit.errors import ContractBroken, EvaluationError
 
 Engine = Literal["duckdb", "spark"]
 
@@ -44,11 +46,11 @@ def connect(
         Spark is asked for and pyspark or Java is missing.
     """
     threads = threads or os.cpu_count() or 1
-    duckdb = _duckdb(work, readable, threads, memory if engine == "duckdb" else "1GB")
+    door = _duckdb(work, readable, threads, memory if engine == "duckdb" else "1GB")
     if engine == "duckdb":
-        return duckdb
+        return door
     if missing := missing_for_spark():
-        duckdb.disconnect()
+        door.disconnect()
         raise EvaluationError(
             f"无法使用 Spark 引擎: 缺少 {missing}", f"the Spark engine needs {missing}", where="engine: spark",
             remedy="安装 pip install 'speceval[spark]' 与 Java 17, 或改用 engine: duckdb",
@@ -56,7 +58,7 @@ def connect(
         )  # fmt: skip
     from toolkit.engine.spark import Connection
 
-    return Connection.open(work.resolve(), duckdb, threads=threads, memory=memory)
+    return Connection.open(work.resolve(), door, threads=threads, memory=memory)
 
 
 def missing_for_spark() -> str:
@@ -97,6 +99,21 @@ def handed_over(connection: Any, name: str) -> Any:
     if connection.name == "duckdb":
         return connection.table(name)
     return connection.hand_over(name, next(_numbers))
+
+
+@contextmanager
+def without_values() -> Iterator[None]:
+    """Errors of DuckDB as errors of the toolkit: its messages quote cells and SQL, and with them patients and the run's key."""
+    try:
+        yield
+    except duckdb.Error as error:
+        kind = type(error).__name__
+        raise ContractBroken(
+            f"数据引擎出错（{kind}）；原文可能含病例数据，不予显示",
+            f"the engine failed ({kind}); its own text may hold values and is not shown",
+            remedy="检查内存与磁盘空间；仍出错时请把此行与所用文件的格式报告给维护者",
+            remedy_english="check memory and disk; if it stays, report this line and the format of the files",
+        ) from None  # fmt: skip
 
 
 @dataclass(frozen=True)
