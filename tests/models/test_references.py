@@ -339,3 +339,20 @@ def test_corrected_ratio_is_a_random_effects_mean_by_hand(cells):
         assert np.log(one["estimate"]) == pytest.approx(effect, abs=EXACT)
         assert one["std_error"] == pytest.approx(np.sqrt(variance[key] + tau2 + 1 / w.sum()), rel=1e-8)
         assert one["n_comparison"] == len(peers)
+
+
+def test_a_series_on_its_line_has_no_error_and_says_so():
+    month = pd.period_range("2019-01", "2024-12", freq="M").astype(str)
+    cells = pd.DataFrame({
+        "hospital": "甲", "specialty": "内科", "period": month, "indicator": "cost_index", "x": 100.0, "y": 100, "n": 100, "xx": 150.0,
+    })  # fmt: skip
+    units = pd.DataFrame(
+        {"hospital": ["甲"], "specialty": ["内科"], "level_group": [""], "start": [2022], "eligible": [True]}
+    )
+    study = Study(
+        indicators=CATALOGUE, units=units, before=Years(first=2019, last=2021), after=Years(first=2022, last=2024)
+    )
+    [row] = segmented(cells, study).changes.to_dict("records")
+    assert row["estimate"] == pytest.approx(1)
+    assert np.isnan([row["low"], row["high"], row["p_value"]]).all()
+    assert "完全重合" in row["warnings"]

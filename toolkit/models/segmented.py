@@ -31,9 +31,11 @@ from toolkit.models.base import Findings, Method, Study, completed, joined, noth
 ID = "segmented"
 NAME_ZH = "单组分段回归"
 LEAST_POINTS = 4
+LEAST_VARIANCE = 1e-20  # of a log
 RARE = "罕见事件不作分段回归，见累积和图"
 SHORT = f"一侧少于 {LEAST_POINTS} 个时点，不给区间"
 NONE = "一侧没有足够时点，不能分段"
+EXACT_FIT = "各时点与拟合线完全重合，没有误差可言，不给区间"
 ALWAYS = "单组前后比较，同期其他变化也在其中"
 COVERS = "外部事件“{}”覆盖整个一侧或与项目同始同终，无法从项目变化中分出，未校正"
 FORMS = {"月": r"\d{4}-\d{2}", "季": r"\d{4}Q[1-4]", "年": r"\d{4}"}
@@ -172,22 +174,27 @@ def _one(
     contrast[names.index("level")] = 1.0
     contrast[names.index("slope_change")] = (weight * (point - start)).sum() / weight.sum()
     effect = float(contrast @ beta)
-    error = float(np.sqrt(contrast @ covariance @ contrast)) if enough else np.nan
+    error = _root(contrast @ covariance @ contrast) if enough else np.nan
     low, high, p = _limits(effect, error, df, study.confidence)
     words = f"按{design.grain}共 {len(x)} 个时点，Newey–West 误差（滞后 {lags(len(x))}），t 分布自由度 {df}"
     row |= {
         "estimate": np.exp(effect), "low": np.exp(low), "high": np.exp(high), "p_value": p, "std_error": error,
-        "inference": words, "warnings": joined(ALWAYS, "" if enough else SHORT, *design.warnings),
+        "inference": words, "warnings": joined(ALWAYS, "" if enough else SHORT, EXACT_FIT if error == 0 else "", *design.warnings),
     }  # fmt: skip
     terms = []
     for i, name in enumerate(names):
         if name == "intercept" or name.startswith("season"):
             continue
-        one = float(np.sqrt(covariance[i, i])) if enough else np.nan
+        one = _root(covariance[i, i]) if enough else np.nan
         lo, hi, pv = _limits(float(beta[i]), one, df, study.confidence)
         values = [np.exp(beta[i]), np.exp(lo), np.exp(hi), pv, design.grain, len(x)]
         terms.append([unit["hospital"], unit["specialty"], indicator, name, *values])
     return row, terms
+
+
+def _root(variance: float) -> float:
+    """Standard error; 0 where a perfect fit leaves a rounding error of either sign."""
+    return float(np.sqrt(variance)) if variance > LEAST_VARIANCE or np.isnan(variance) else 0.0
 
 
 def _limits(effect: float, error: float, df: int, confidence: float) -> Sequence[float]:
