@@ -40,9 +40,10 @@ def jobs(results: Results, folder: Path) -> list[ReportJob]:
     for id_, title in OF_RUN.items():
         if id_ in OVER_CYCLES and not results.params.cycles:
             continue
-        parameters = {"run_folder": ABOVE} | (
-            {"indicator": "cost_index" if _has_cost(results) else "los_index"} if id_ == "indicators" else {}
-        )
+        of_report = {
+            "indicators": {"indicator": "cost_index" if _has_cost(results) else "los_index"}, "data_quality": {"hospital": ""},
+        }  # fmt: skip
+        parameters = {"run_folder": ABOVE, **of_report.get(id_, {})}
         made.append(_job(id_, title, id_, parameters, folder, inputs))
     for unit in projects(results).itertuples():
         title = results.unit_name(unit.hospital, unit.specialty)
