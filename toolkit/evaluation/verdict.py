@@ -121,3 +121,21 @@ def _conditions(changes: pd.DataFrame, direction: pd.Series, policy: ChangePolic
         "better": (rose & higher) | (fell & lower),
         "worse": (rose & lower) | (fell & higher),
     }
+
+
+class Position(StrEnum):
+    """Where a rate lies against a reference, by its interval."""
+
+    HIGHER = "高于参照"
+    LOWER = "低于参照"
+    NOT_DIFFERENT = "与参照无差异"
+    UNKNOWN = "不能判定"
+
+
+def position(low: float, high: float, reference: float = 1.0) -> Position:
+    """Higher or lower only where the interval excludes the reference; an end on the reference excludes nothing."""
+    if np.isnan(low) or np.isnan(high) or np.isnan(reference):
+        return Position.UNKNOWN
+    if low > reference:
+        return Position.HIGHER
+    return Position.LOWER if high < reference else Position.NOT_DIFFERENT
