@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -99,6 +100,11 @@ class Study:
     @property
     def years(self) -> np.ndarray:
         return np.arange(self.before.first, self.after.last + 1)
+
+    @cached_property
+    def names(self) -> list[tuple[str, str]]:
+        """Hospital and specialty of every unit; reading one out of the table costs as much as a small fit."""
+        return list(zip(self.units["hospital"].tolist(), self.units["specialty"].tolist(), strict=True))
 
     @property
     def inferential(self) -> list[str]:

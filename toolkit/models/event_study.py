@@ -81,8 +81,8 @@ def _head(panel: Panel, project: int | None, **more: object) -> dict[str, object
     before = study.years < (study.after.first if project is None else units["start"].iloc[project])
     n = panel.n[rows]
     return {
-        "level": "region" if project is None else "unit", "hospital": "" if project is None else units["hospital"].iloc[project],
-        "specialty": "" if project is None else units["specialty"].iloc[project], "indicator": panel.indicator, "method": ID,
+        "level": "region" if project is None else "unit", "hospital": "" if project is None else study.names[project][0],
+        "specialty": "" if project is None else study.names[project][1], "indicator": panel.indicator, "method": ID,
         "n_before": n[:, before].sum(), "n_after": n[:, ~before].sum(), "pretrend_f": np.nan, "pretrend_df": 0,
         "pretrend_p": np.nan, **more,
     }  # fmt: skip

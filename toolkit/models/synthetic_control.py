@@ -80,7 +80,7 @@ def _one(
     start = int(units["start"].iloc[project])
     before = study.years < start
     row: dict[str, object] = {
-        "level": "unit", "hospital": units["hospital"].iloc[project], "specialty": units["specialty"].iloc[project],
+        "level": "unit", "hospital": study.names[project][0], "specialty": study.names[project][1],
         "indicator": panel.indicator, "method": ID, "n_before": panel.n[project, before].sum(),
         "n_after": panel.n[project, ~before].sum(),
     }  # fmt: skip

@@ -112,7 +112,7 @@ def _each(panel: Panel, compared: Comparisons) -> pd.DataFrame:
     for project in map(int, projects):
         before = study.years < start[project]
         row = {
-            "level": "unit", "hospital": units["hospital"].iloc[project], "specialty": units["specialty"].iloc[project],
+            "level": "unit", "hospital": study.names[project][0], "specialty": study.names[project][1],
             "indicator": panel.indicator, "method": ID, "n_before": panel.n[project, before].sum(),
             "n_after": panel.n[project, ~before].sum(),
         }  # fmt: skip
