@@ -72,7 +72,7 @@ class TestStyle:
         cells = code_cells(path)
         assert [c.execution_count for c in cells] == list(range(1, len(cells) + 1))
         marked = [c for c in cells if c.source.startswith(MARK)]
-        assert len(marked) >= 5
+        assert len(marked) >= 4
         for cell in marked:
             assert any(MIME in o.get("data", {}) for o in cell.outputs)
 
@@ -88,20 +88,26 @@ def nbval(folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
 
 
+def _raised(output: dict) -> bool:
+    """Raise the first digit of the table in an output; False where it has none."""
+    block = output.get("data", {}).get(MIME, {})
+    for row in block.get("rows", ()):
+        for column, cell in enumerate(row):
+            digit = re.search(r"\d", cell if isinstance(cell, str) else "")
+            if digit:
+                row[column] = f"{cell[: digit.start()]}{(int(digit[0]) + 1) % 10}{cell[digit.end() :]}"
+                return True
+    return False
+
+
 def test_a_changed_digit_in_a_published_table_fails(tmp_path):
     source = ROOT / "notebooks" / "data_quality.ipynb"
     shutil.copy(ROOT / "notebooks" / "conftest.py", tmp_path / "conftest.py")
     notebook = json.loads(source.read_text(encoding="utf-8"))
     code = [i for i, c in enumerate(notebook["cells"]) if c["cell_type"] == "code"]
-    notebook["cells"] = notebook["cells"][: code[3] + 1]  # parameters, load, cover, the account of the records
-    for cell in notebook["cells"]:
-        for output in cell.get("outputs", ()):
-            block = output.get("data", {}).get(MIME, {})
-            if block.get("kind") == "table":
-                digit = next(i for i, c in enumerate(block["rows"][0][-2]) if c.isdigit())
-                number = block["rows"][0][-2]
-                block["rows"][0][-2] = number[:digit] + str((int(number[digit]) + 1) % 10) + number[digit + 1 :]
+    last = next(n for n, i in enumerate(code) if any(_raised(o) for o in notebook["cells"][i].get("outputs", ())))
+    notebook["cells"] = notebook["cells"][: code[last] + 1]
     (tmp_path / "changed.ipynb").write_text(json.dumps(notebook, ensure_ascii=False), encoding="utf-8")
     done = nbval(tmp_path)
     assert done.returncode == 1, done.stdout + done.stderr
-    assert "1 failed, 3 passed" in done.stdout
+    assert f"1 failed, {last} passed" in done.stdout

