@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
+import sys
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
-import conftest
 import numpy as np
 import oracle
 import pandas as pd
@@ -72,6 +75,15 @@ def test_levels_add_up(brazil, basis):
             )
 
 
+def _own_conftest() -> Any:
+    """This folder's conftest: several folders have one, and `import conftest` gives whichever was loaded last."""
+    spec = importlib.util.spec_from_file_location("real_conftest", Path(__file__).with_name("conftest.py"))
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # its dataclasses look themselves up
+    spec.loader.exec_module(module)
+    return module
+
+
 def _bytes(frame: pd.DataFrame) -> bytes:
     return frame.to_csv(index=False, float_format="%.17g").encode()
 
@@ -101,6 +113,7 @@ def test_row_order_and_threads_change_no_byte(brazil, tmp_path, prices):
 
 
 def test_shuffled_input_file_changes_no_byte(new_york, tmp_path, data_folder):
+    conftest = _own_conftest()
     raw = pd.read_csv(data_folder / conftest.NEW_YORK, dtype=str, keep_default_na=False)
     file = tmp_path / conftest.NEW_YORK.removesuffix(".gz")
     raw.sample(frac=1, random_state=5).to_csv(file, index=False)
