@@ -740,7 +740,7 @@ def _entered(
     alone = {}
     for basis in cubes.BASES:
         whole = attach(results.cube, results.params, results.hospitals, basis)
-        alone[basis] = one_record(whole, attach(own, results.params, results.hospitals, basis))
+        alone[basis] = one_record(whole, attach(own, results.params, results.hospitals, basis), list(own))
     return trimmed(own.iloc[0]), entered(all_cells(alone, results.units, results.params), results)
 
 

@@ -29,6 +29,7 @@ from toolkit.engine import write_parquet
 
 # lines of one rule in one hospital, beside quarantined records: the same fault on more is mended in the export, not by line
 LISTED = 5_000
+NO_FAULT = {"S01"}  # a department outside the evaluated specialties is nothing to mend
 SHEET_ROWS = 1_000_000
 FORMULA = tuple("=+-@\t\r\n＝＋－＠")
 COLUMNS = (
@@ -170,7 +171,7 @@ def _one(
         book.sheet("清单", COLUMNS, WIDTHS)
         for record in records:
             fates["提示" if record["fate"] == "纳入" else record["fate"]] += 1
-            for rule in (rules[i] for i in ids_in(record["rules"])):
+            for rule in (rules[i] for i in ids_in(record["rules"]) if i not in NO_FAULT):
                 counts[rule["id"]] += 1
                 if counts[rule["id"]] > LISTED and record["fate"] != "隔离":
                     continue

@@ -6,7 +6,7 @@ discharges: a cube of this one alone, beside the references of the whole run.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,8 @@ import pandas as pd
 
 from toolkit.cube import BASES, KEY, NONE
 from toolkit.data import identity
-from toolkit.data.quality.base import CASE_MIX, COST, LOS, MORTALITY, SCOPES, SPECIALTY
+from toolkit.data.fates import USABLE
+from toolkit.data.quality.base import SCOPES, SPECIALTY
 from toolkit.data.quality.marks import ids_in
 from toolkit.errors import ParameterError, RunError, nearest
 from toolkit.evaluation.results import Results
@@ -188,12 +189,12 @@ def traces(
         if row is None:
             assert mark is not None  # noqa: S101  the place is in one of the two
             made.append(Trace(**common, hospital=mark["hospital"], year=int(mark["year"]), fate=mark["fate"],
-                              reason=mark["rule"], pseudonym=mark["pseudonym"] or ""))  # fmt: skip
+                              reason=mark["rule"], pseudonym=_text(mark["pseudonym"])))  # fmt: skip
             continue
         trimmed_, cells = numbers(row)
         made.append(
-            Trace(**common, hospital=row["hospital"], year=int(row["year"]), fate=USED, reason="", pseudonym=row["pseudonym"] or "",
-                  specialty=row["specialty"] or "", drg=row["drg"] or "", uses=uses_of(hits, usable_flags(row)),
+            Trace(**common, hospital=row["hospital"], year=int(row["year"]), fate=USED, reason="", pseudonym=_text(row["pseudonym"]),
+                  specialty=_text(row["specialty"]), drg=_text(row["drg"]), uses=uses_of(hits, usable_flags(row)),
                   trimmed=trimmed_, cells=cells)
         )  # fmt: skip
     return made
@@ -233,7 +234,7 @@ def uses_of(hits: Sequence[Hit], usable: Mapping[str, bool]) -> dict[str, str]:
     return uses
 
 
-def one_record(whole: Referenced, own: Referenced) -> Referenced:
+def one_record(whole: Referenced, own: Referenced, sums: Collection[str]) -> Referenced:
     """The cube of one discharge with the references of the whole run.
 
     Parameters
@@ -242,26 +243,25 @@ def one_record(whole: Referenced, own: Referenced) -> Referenced:
         All discharges of the run.
     own
         The one discharge, referenced to itself alone.
+    sums
+        Columns of the cube: in these the discharge stands for itself, in all others for its place among the references.
     """
     frame, alone = whole.frame, own.frame
     [row] = alone[list(KEY)].to_dict("records")
     place = pd.Series(True, index=frame.index)
     for name, value in row.items():
         place &= frame[name] == value
-    measures = [c for c in alone if c not in REFERENCE and c not in KEY]
     found = frame[place].reset_index(drop=True)
-    given = {c: alone[c].to_numpy() for c in measures if not isinstance(alone[c].dtype, pd.CategoricalDtype)}
+    names = {name.partition("@")[0] for name in sums} - set(KEY)
+    given = {name: alone[name].to_numpy() for name in alone if name in names}
     return Referenced(basis=whole.basis, frame=found.assign(**given), grades=whole.grades, insufficient={})
-
-
-# columns that stand for the reference of a row and not for its own discharges
-REFERENCE = ("ref_cost", "ref_los", "own_cost", "own_los", "weight", "risk_grade")
 
 
 def entered(cells: pd.DataFrame, results: Results) -> pd.DataFrame:
     """The cells of one discharge alone beside what stands in the results; only those it entered."""
     keys = ["level", "hospital", "specialty", "period", "basis", "indicator"]
-    added = cells.loc[cells["y"].fillna(0) != 0, [*keys, "x", "y"]]
+    counted = (cells["n"] > 0) | (cells["y"].fillna(0) != 0)  # a case may add nothing to what it is measured by
+    added = cells.loc[counted, [*keys, "x", "y"]]
     shown = results.cells[[*keys, "value", "n", "status"]]
     found = added.astype(dict.fromkeys(keys, "str")).merge(
         shown.astype(dict.fromkeys(keys, "str")), on=keys, how="left", validate="one_to_one"
@@ -333,7 +333,10 @@ def _numbers(one: Trace, results: Results) -> list[str]:
 
 def usable_flags(record: Mapping[str, Any]) -> dict[str, bool]:
     """Group of measures -> whether the stored record is used in it."""
-    return {
-        COST: bool(record["cost_usable"]), LOS: bool(record["los_usable"]), MORTALITY: bool(record["death_known"]),
-        CASE_MIX: bool(record["grouped"]), SPECIALTY: record["specialty"] not in (None, NONE),
-    }  # fmt: skip
+    flags = {scope: bool(record[column]) for scope, column in USABLE.items()}
+    return flags | {SPECIALTY: _text(record["specialty"]) != NONE}
+
+
+def _text(value: Any) -> str:
+    """A cell of a frame as text, "" where it is missing."""
+    return "" if value is None or pd.isna(value) else str(value)
