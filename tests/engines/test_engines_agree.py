@@ -303,7 +303,6 @@ def test_text_is_cut_and_stripped_alike(engines):
 # --- from files to indicators -----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.slow  # minutes of planning: a front page has some 400 columns, and 77 rules look at them
 def test_a_region_goes_from_files_to_indicators_alike(engines, work):
     from toolkit.pipeline import with_synthetic
 

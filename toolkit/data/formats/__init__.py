@@ -386,14 +386,15 @@ def _amount(value: Any, scale: int) -> Any:
 
 def _amounts(values: list[Any], source: Source) -> Any:
     """Several amounts of two decimals as one in hundredths: put together first and rounded once, exact below 10^15."""
-    numbers = [_digits(v).try_cast("float64") for v in values]
+    # "nan", "inf" and 1e300 are words: out first, for the engine stops where it rounds them to an integer
+    numbers = [ibis.ifelse(n.abs() < 10**13, n, ibis.null("float64")) for n in (_digits(v).try_cast("float64") for v in values)]
     if source.combine == "sum":
         total = sum((n.fill_null(0.0) for n in numbers[1:]), start=numbers[0].fill_null(0.0))
         one = ibis.ifelse(ibis.coalesce(*numbers).isnull(), ibis.null("float64"), total)
     else:
         one = ibis.least(*numbers) if source.combine == "smallest" else ibis.greatest(*numbers)
-    scaled = (one * source.scale).round()
-    return ibis.ifelse(scaled.abs() < 10**15, scaled, ibis.null("float64")).cast("int64")
+    scaled = one * source.scale
+    return ibis.ifelse(scaled.abs() < 10**15, scaled, ibis.null("float64")).round().cast("int64")
 
 
 def _digits(value: Any) -> Any:
@@ -412,12 +413,11 @@ def _plausible(number: Any, field: CanonicalField) -> Any:
 
 def _integer(value: Any, kind: str, field: CanonicalField) -> Any:
     number = _digits(value).try_cast("float64")
-    limit = {"int8": 127, "int16": 32767, "int32": 2**31 - 1}.get(kind, 10**15)
-    # first of all: the engine stops at the floor of "nan" or of 1e300, which are words in a cell, not numbers
-    number = ibis.ifelse(number.abs() <= limit, number, ibis.null("float64"))
+    # never a plain cast: in a wide query the engine may take it out of its condition, and stops at "inf" or 1e300 in a cell
+    whole = number.try_cast(kind)
     # "3.7" days is a fault, not 4; surgery level 9 is none
-    whole = (number == number.floor()) & _plausible(number, field)
-    return ibis.ifelse(whole, number, ibis.null("float64")).cast(kind)
+    same = (whole.cast("float64") == number) & (number.abs() <= 10**15) & _plausible(number, field)
+    return ibis.ifelse(same, whole, ibis.null(kind))
 
 
 def day(column: Any, source: Source) -> Any:
