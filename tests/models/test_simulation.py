@@ -35,20 +35,24 @@ def described(cells: pd.DataFrame, level_group: pd.Series) -> pd.DataFrame:
 
 @pytest.mark.slow
 def test_simulated_cells_scatter_like_those_of_generated_records(tmp_path):
-    results, _truth = region(5, tmp_path)
+    results, truth = region(5, tmp_path)
+    funded = {(p["hospital"], p["specialty"]) for p in truth["projects"]}
     cells = results.cells[(results.cells["level"] == "unit") & (results.cells["basis"] == "frozen")]
+    cells = cells[[pair not in funded for pair in zip(cells["hospital"], cells["specialty"], strict=True)]]
     level_group = results.hospitals.set_index("code")["level_group"]
     real = described(cells.assign(indicator=cells["indicator"].astype(str)), level_group)
-    # the same settings: random selection, no drift, no effect of a project beyond the default ones, which few units have
+    # the same settings, without projects and drift
     world = World(settings=Settings(discharges=90_000, projects=0, drift_sd=0))
     drawn = [simulate(world, seed) for seed in range(4)]
     simulated = (
         sum(described(r.cells, r.units.drop_duplicates("hospital").set_index("hospital")["level_group"]) for r in drawn)
         / 4
     )
-    assert simulated["cv"].to_numpy() == pytest.approx(real["cv"].reindex(simulated.index).to_numpy(), rel=0.12)
-    assert simulated["level"].to_numpy() == pytest.approx(real["level"].reindex(simulated.index).to_numpy(), rel=0.35)
-    assert simulated["change"].to_numpy() == pytest.approx(real["change"].reindex(simulated.index).to_numpy(), rel=0.30)
-    assert simulated["mean_change"].to_numpy() == pytest.approx(
-        real["mean_change"].reindex(simulated.index).to_numpy(), abs=0.02
-    )
+    real, costs = real.reindex(simulated.index), ["cost_index", "los_index"]
+    assert simulated.loc[costs, "cv"].to_numpy() == pytest.approx(real.loc[costs, "cv"].to_numpy(), rel=0.12)
+    # weights spread as the drawn DRGs do, which are few and differ from region to region
+    assert simulated.loc["cmi", "cv"] == pytest.approx(real.loc["cmi", "cv"], rel=0.35)
+    # a unit stands in its own reference, which pulls its index, luck and all, towards 1; the generator leaves that out
+    assert (real["level"] / simulated["level"]).between(0.55, 1.1).all()
+    assert simulated["change"].to_numpy() == pytest.approx(real["change"].to_numpy(), rel=0.35)
+    assert simulated["mean_change"].to_numpy() == pytest.approx(real["mean_change"].to_numpy(), abs=0.02)
