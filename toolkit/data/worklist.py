@@ -29,6 +29,7 @@ from toolkit.engine import write_parquet
 
 # lines of one rule in one hospital, beside quarantined records: the same fault on more is mended in the export, not by line
 LISTED = 5_000
+OUT_OF_SCOPE = "SCOPE"
 NO_FAULT = {"S01"}  # a department outside the evaluated specialties is nothing to mend
 SHEET_ROWS = 1_000_000
 FORMULA = tuple("=+-@\t\r\n＝＋－＠")
@@ -124,7 +125,8 @@ def _by_hospital(
     """Hit records, hospital after hospital. Lines of a file of one hospital that are no record belong to that hospital."""
     known = balance[balance["hospital"] != ""].groupby("file")["hospital"].agg(["nunique", "first"])
     sole = known[known["nunique"] == 1]["first"].rename("sole").reset_index().rename(columns={"file": "of_file"})
-    joined = marked.left_join(submitted, ["file", "line"])
+    # what is no discharge at all is nothing to mend, whatever else is odd about it
+    joined = marked.filter(_.rule != OUT_OF_SCOPE).left_join(submitted, ["file", "line"])
     joined = joined.drop(*[c for c in joined.columns if c.endswith("_right")])
     if len(sole):
         owners = connection.create_table("owners", sole.astype({"of_file": "int32", "sole": "str"}), overwrite=True)
