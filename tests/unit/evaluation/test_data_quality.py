@@ -1,0 +1,131 @@
+"""What the accounts say about each hospital's data: shares by hand, ranks, and the line between 不适用 and 通过. 合成数据."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+from statsmodels.stats.proportion import proportion_confint
+
+from toolkit.evaluation import data_quality as dq
+from toolkit.reporting.quality_figures import month_marks
+
+RULES = [
+    {"id": "D01", "name": "日期", "fate": "隔离", "scopes": [], "level": "记录"},
+    {"id": "D07", "name": "住院日", "fate": "提示", "scopes": [], "level": "记录"},
+    {"id": "D13", "name": "新生儿", "fate": "提示", "scopes": [], "level": "记录"},
+    {"id": "C01", "name": "费用", "fate": "排除", "scopes": ["cost"], "level": "记录"},
+    {"id": "O01", "name": "离院", "fate": "隔离", "scopes": ["mortality"], "level": "记录"},
+    {"id": "D15", "name": "月", "fate": "提示", "scopes": [], "level": "机构"},
+    {"id": "F03", "name": "编码", "fate": "拒收", "scopes": [], "level": "文件"},
+    {"id": "SCOPE", "name": "范围", "fate": "排除", "scopes": [], "level": "记录"},
+    {"id": "Z53", "name": "取消", "fate": "排除", "scopes": ["cost"], "level": "记录"},
+]  # fmt: skip
+#           hospital, year, fate, rule, rules, n
+ACCOUNTS = pd.DataFrame(
+    [("A", 2022, "纳入", "", "", 90), ("A", 2022, "纳入", "", "|D07|", 6), ("A", 2022, "纳入", "", "|C01|", 2),
+     ("A", 2022, "隔离", "D01", "|D01|D07|", 2), ("A", 2022, "排除", "SCOPE", "|SCOPE|D07|", 50),
+     ("B", 2022, "纳入", "", "", 40), ("C", 2022, "纳入", "", "", 5), ("C", 2022, "隔离", "D01", "|D01|", 5),
+     ("", 0, "隔离", "D01", "|D01|", 1)],
+    columns=["hospital", "year", "fate", "rule", "rules", "n"],
+)  # fmt: skip
+WARNINGS = pd.DataFrame(
+    [("C", 2022, "X04", 0.5, 0.02, "隔离 50.0%，数据不足，不予评价"), ("C", 2023, "X04", 0.5, 0.02, "隔离 50.0%，数据不足，不予评价"),
+     ("C", 2023, "X04", 0.1, 0.05, "cost_fen 缺失 10.0%，数据不足，不予评价"), ("A", 2022, "D15", 0.4, 0.5, "三月偏少")],
+    columns=["hospital", "year", "rule", "value", "limit", "message"],
+)  # fmt: skip
+
+
+def results(**more):
+    given = {
+        "accounts": ACCOUNTS, "hospital_warnings": WARNINGS, "balance": ACCOUNTS.iloc[:0].assign(measure=""),
+        "files": pd.DataFrame({"rejected": ["", "编码无法识别（规则F03）"], "dropped": ["", ""]}),
+        "facts": {"rules": RULES, "not_applicable": {"D13": "没有新生儿病例"}},
+    }  # fmt: skip
+    return SimpleNamespace(**{**given, **more})
+
+
+def test_the_sound_share_leaves_out_what_a_declared_rule_excludes_and_counts_each_record_once():
+    found = dq.standing(results()).set_index("hospital")
+    # A: 150 received, 50 excluded; of 100, 6 warned and 2 quarantined; a missing cost (C01, excluded from cost) is no objection
+    assert found.loc["A", ["received", "judged", "sound"]].tolist() == [150, 100, 92]
+    assert found.loc["A", "quarantined"] == pytest.approx(2 / 100)
+    assert found.loc["A", ["low", "high"]].tolist() == pytest.approx(proportion_confint(92, 100, method="beta"))
+
+
+def test_too_little_to_go_by_has_no_rank_and_no_score_and_says_why():
+    found = dq.standing(results())
+    assert found["hospital"].tolist() == ["B", "A", "C"]
+    assert found["rank"].tolist()[:2] == [1, 2]
+    last = found.iloc[-1]
+    assert np.isnan(last["rank"])
+    assert last["reasons"] == "2022、2023 年隔离 50.0%；2023 年cost_fen 缺失 10.0%"
+
+
+def test_not_applicable_is_a_status_of_its_own():
+    found = dq.rule_status(results()).set_index("rule")
+    assert found["status"].to_dict() == {
+        "D01": "未通过", "D07": "未通过", "D13": "不适用", "C01": "未通过", "O01": "通过", "D15": "未通过", "F03": "未通过",
+        "SCOPE": "未通过", "Z53": "通过",
+    }  # fmt: skip
+    assert found.loc["D13", "why"] == "没有新生儿病例"
+    assert found.loc[["D07", "D01", "D15", "F03"], "n"].tolist() == [58, 8, 1, 1]
+    assert found.loc[["D07", "D15", "F03"], "unit"].tolist() == ["例", "机构年", "个文件"]
+    assert found.loc[["Z53", "SCOPE", "C01"], "group"].tolist() == ["时间", "整体", "费用"]
+    broken = results(facts={"rules": RULES, "not_applicable": {}, "rule_errors": {"O01": "检查失败"}})
+    assert dq.rule_status(broken).set_index("rule").loc["O01", ["status", "why"]].tolist() == ["错误", "检查失败"]
+
+
+def test_a_measure_balance_without_the_run_s_own_comes_from_the_marks():
+    cost = dq.measure_balance(results(), "cost")
+    sums = cost[cost["hospital"] == "A"].groupby(["fate", "rule"])["n"].sum().to_dict()
+    assert sums == {("排除", "C01"): 2, ("排除", "SCOPE"): 50, ("隔离", "D01"): 2, ("纳入", ""): 96}
+    assert cost["n"].sum() == ACCOUNTS["n"].sum()
+    unknown = results(facts={"rules": RULES, "not_applicable": {"O01": "没有字段"}})
+    assert dq.measure_balance(unknown, "mortality").empty
+
+
+def test_coding_depth_stands_beside_the_other_hospitals_of_the_level():
+    rows = [("A", 2022, 100, 150), ("B", 2022, 50, 100), ("C", 2022, 10, 90), ("D", 2022, 10, 5), ("A", 2060, 1, 9)]
+    profile = pd.DataFrame(rows, columns=["hospital", "year", "n", "total"]).assign(field="other_diagnoses", missing=0)
+    hospitals = pd.DataFrame({"code": ["A", "B", "C", "D"], "level_group": ["三级", "三级", "三级", "二级"]})
+    found = dq.coding_depth(results(profile=profile, hospitals=hospitals, params=SimpleNamespace(all_years=(2022,))))
+    of = found.set_index("hospital")
+    assert len(found) == 4
+    assert of.loc["A", ["depth", "peers"]].tolist() == [1.5, (100 + 90) / 60]
+    assert np.isnan(of.loc["D", "peers"])
+
+
+def test_months_without_a_row_are_gaps_and_not_nothing():
+    monthly = pd.DataFrame({"hospital": "A", "year": 2022, "month": range(1, 12), "n": [10] * 9 + [4, 25]})
+    grid = dq.month_grid(results(monthly=monthly, params=SimpleNamespace(all_years=(2022,)))).set_index("month")
+    assert np.isnan(grid.loc["2022-12", "n"])
+    assert grid.loc[["2022-10", "2022-11", "2022-01"], "ratio"].tolist() == [0.4, 2.5, 1.0]
+    frame = grid.reset_index().assign(label="合成医院", state=["", *[""] * 8, "少", "多", "缺"])
+    figure = month_marks(frame, id="marks", caption="异常的月份")
+    assert "该月没有出院病例 1 个月，明显偏少 1 个月，明显偏多 1 个月" in figure.alt
+    assert month_marks(frame, id="marks", caption="异常的月份").svg == figure.svg
+
+
+def test_the_last_submission_is_compared_rule_by_rule():
+    submissions = pd.DataFrame([
+        {"sha256": "old", "hospital": "A", "replaced_by": "new", "received": 100, "arrived": "2025-05-01"},
+        {"sha256": "new", "hospital": "A", "replaced_by": "", "received": 102, "arrived": "2025-06-01"},
+        {"sha256": "else", "hospital": "A", "replaced_by": "", "received": 9, "arrived": "2025-06-01"},
+        {"sha256": "b", "hospital": "B", "replaced_by": "", "received": 5, "arrived": "2025-05-01"},
+    ])  # fmt: skip
+    rules = pd.DataFrame([("old", "A", "D01", 7), ("new", "A", "D01", 1), ("old", "A", "D07", 3), ("else", "A", "D07", 9)],
+                         columns=["sha256", "hospital", "rule", "n"])  # fmt: skip
+    found = dq.since_last(results(submissions=submissions, submitted_rules=rules))
+    rows = (
+        found[["hospital", "rule", "before", "now", "n_before", "n_now", "arrived_before", "arrived"]]
+        .to_numpy()
+        .tolist()
+    )
+    assert rows == [
+        ["A", "D01", 7, 1, 100, 102, "2025-05-01", "2025-06-01"],
+        ["A", "D07", 3, 0, 100, 102, "2025-05-01", "2025-06-01"],
+    ]
+    assert dq.since_last(results(submissions=submissions.iloc[3:], submitted_rules=rules)).empty
