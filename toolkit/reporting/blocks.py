@@ -12,6 +12,7 @@ import unicodedata
 from abc import abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
@@ -28,6 +29,7 @@ VERSION: Literal[1] = 1
 NUMBER_WORD = {"table": "表", "figure": "图"}  # numbered by the renderers, so that all formats agree
 
 
+@lru_cache(maxsize=50_000)
 def printable(text: str) -> str:
     """`text` without what breaks a page.
 
@@ -41,6 +43,7 @@ def printable(text: str) -> str:
 _STAND_IN = {"Cc": " ", "Zl": " ", "Zp": " ", "Cf": "", "Cs": "□", "Co": "□"}
 
 
+@lru_cache(maxsize=50_000)
 def display_width(text: str) -> int:
     """Columns that `text` takes in a fixed-width font: 2 for each wide (Chinese) character."""
     return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
@@ -174,7 +177,7 @@ class Table(Block):
                 raise ValueError(f"row {i} has {len(row)} cells for {len(self.columns)} columns")
         return self
 
-    @property
+    @cached_property  # the HTML template asks for it in every cell
     def widths(self) -> tuple[int, ...]:
         """Display width of the widest body cell of each column (see `display_width`), for renderers that share out room."""
         return tuple(max((display_width(row[i]) for row in self.rows), default=0) for i in range(len(self.columns)))
