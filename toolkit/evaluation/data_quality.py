@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+import scipy  # its parts load when first used: reports read tables and need none
 
 from toolkit.data.balance import ALL
 from toolkit.data.profile import DIAGNOSES
@@ -131,8 +131,8 @@ def standing(results: Results) -> pd.DataFrame:
     table = table.fillna(0).astype("int64")
     x, n = table["sound"], table["judged"]
     table["share"] = x / n.where(n > 0)
-    table["low"] = np.where(x > 0, stats.beta.ppf(0.025, x, n - x + 1), 0.0)
-    table["high"] = np.where(x < n, stats.beta.ppf(0.975, x + 1, n - x), 1.0)
+    table["low"] = np.where(x > 0, scipy.stats.beta.ppf(0.025, x, n - x + 1), 0.0)
+    table["high"] = np.where(x < n, scipy.stats.beta.ppf(0.975, x + 1, n - x), 1.0)
     table["quarantined"] = table["apart"] / n.where(n > 0)
     table["reasons"] = _reasons(results.hospital_warnings).reindex(table.index).fillna("")
     table.loc[n == 0, "reasons"] = "没有可评价的病例"

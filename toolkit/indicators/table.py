@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import special
+import scipy  # its parts load when first used: reports read tables and need none
 
 from toolkit.errors import ContractBroken, EvaluationError
 from toolkit.indicators.base import Count, CubeExpression, Declared, Distribution, Indicator, Rarefied, Status, col
@@ -202,8 +202,8 @@ def _drawn(cases: np.ndarray, of_kind: np.ndarray, drawn: float) -> np.ndarray:
     others = cases - of_kind
     possible = others >= drawn  # else too few others to fill the draw: the kind is certain
     left = np.where(possible, others, drawn)
-    log = special.gammaln(left + 1) - special.gammaln(left - drawn + 1)
-    log -= special.gammaln(cases + 1) - special.gammaln(cases - drawn + 1)
+    log = scipy.special.gammaln(left + 1) - scipy.special.gammaln(left - drawn + 1)
+    log -= scipy.special.gammaln(cases + 1) - scipy.special.gammaln(cases - drawn + 1)
     return np.where(possible, -np.expm1(log), 1.0)
 
 
@@ -247,8 +247,8 @@ def _interval(
         return np.sqrt(x) / below, least / below, most / below
     if kind is Distribution.PROPORTION:
         # Clopper and Pearson: quantiles of the beta distribution, 0 and 1 at the ends
-        low = np.where(x > 0, special.betaincinv(x, y - x + 1, tail), 0.0)
-        high = np.where(x < y, special.betaincinv(x + 1, y - x, 1 - tail), 1.0)
+        low = np.where(x > 0, scipy.special.betaincinv(x, y - x + 1, tail), 0.0)
+        high = np.where(x < y, scipy.special.betaincinv(x + 1, y - x, 1 - tail), 1.0)
         some = ~np.isnan(ratio)
         error = np.sqrt(np.maximum(ratio * (1 - ratio), 0) / below)
         return error, np.where(some, low, np.nan), np.where(some, high, np.nan)
@@ -259,15 +259,15 @@ def _interval(
     # cases that all share one value: what is left of the sums is rounding, not spread
     variance = np.where(variance <= NO_SPREAD * ratio**2 * below**2 / n, 0.0, variance)
     se = np.sqrt(variance) / below
-    width = np.exp(special.ndtri(1 - tail) * se / np.where(ratio > 0, ratio, np.nan))
+    width = np.exp(scipy.special.ndtri(1 - tail) * se / np.where(ratio > 0, ratio, np.nan))
     return se, ratio / width, ratio * width
 
 
 def poisson_limits(count: np.ndarray, confidence: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
     """Exact limits of a Poisson mean given its count (Garwood), by quantiles of the gamma distribution."""
     count, tail = np.asarray(count, dtype=float), (1 - confidence) / 2
-    low = np.where(count > 0, special.gammaincinv(np.where(count > 0, count, 1.0), tail), 0.0)
-    return np.where(np.isnan(count), np.nan, low), special.gammaincinv(count + 1, 1 - tail)
+    low = np.where(count > 0, scipy.special.gammaincinv(np.where(count > 0, count, 1.0), tail), 0.0)
+    return np.where(np.isnan(count), np.nan, low), scipy.special.gammaincinv(count + 1, 1 - tail)
 
 
 def _rounded(values: np.ndarray) -> np.ndarray:

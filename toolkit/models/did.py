@@ -30,7 +30,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+import scipy  # its parts load when first used: reports read tables and need none
 
 from toolkit.indicators import Distribution
 from toolkit.models.base import Findings, Method, Study, completed, joined, nothing
@@ -190,10 +190,14 @@ def _rare(study: Study, projects: np.ndarray, compared: Comparisons, before: Sid
 
     def ends(tail: np.ndarray | float) -> tuple[np.ndarray, np.ndarray]:
         """Log limits of the effect that leave `tail` on each side; the project's error and the comparison's together."""
-        z = stats.norm.isf(tail)
+        z = scipy.stats.norm.isf(tail)
         middle, low, high = (
             _log_odds(quantile(tail_, a, b)) + exposure
-            for quantile, tail_ in ((stats.beta.ppf, 0.5), (stats.beta.ppf, tail), (stats.beta.isf, tail))
+            for quantile, tail_ in (
+                (scipy.stats.beta.ppf, 0.5),
+                (scipy.stats.beta.ppf, tail),
+                (scipy.stats.beta.isf, tail),
+            )
         )
         effect = middle - np.where(known, common, np.nan)
         spare = z * np.where(known, error, np.nan)

@@ -27,7 +27,7 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
-from scipy import special, stats
+import scipy  # its parts load when first used: reports read tables and need none
 
 from toolkit.models.inversion import crossing
 
@@ -90,7 +90,7 @@ def dispersion(z: np.ndarray, se: np.ndarray, *, trim: Trim | None, share: float
         left = _left_of_normal(share) if trim == "corrected" else 1.0
     elif trim == "truncated" and len(z) >= TRUNCATED_FROM:
         parts = round(1 / share, 9)
-        part = np.floor(stats.rankdata(z) * parts / (len(z) + 1))
+        part = np.floor(scipy.stats.rankdata(z) * parts / (len(z) + 1))
         kept = (part > 0) & (part < parts - 1)
         z, se = z[kept], se[kept]
     weight, n = 1 / se**2, len(z)
@@ -101,8 +101,8 @@ def dispersion(z: np.ndarray, se: np.ndarray, *, trim: Trim | None, share: float
 
 def _left_of_normal(share: float) -> float:
     """Mean square of a standard normal winsorised at these quantiles."""
-    edge = stats.norm.isf(share)
-    return float(1 - 2 * share - 2 * edge * stats.norm.pdf(edge) + 2 * share * edge**2)
+    edge = scipy.stats.norm.isf(share)
+    return float(1 - 2 * share - 2 * edge * scipy.stats.norm.pdf(edge) + 2 * share * edge**2)
 
 
 def scored(
@@ -156,7 +156,7 @@ def limits(
         return low / exposure, high / exposure
     extra = 0.0 if tau2 is None else tau2
     if kind == "proportion":
-        width = stats.norm.ppf(1 - tail) * np.sqrt(1 / (4 * exposure) + extra)
+        width = scipy.stats.norm.ppf(1 - tail) * np.sqrt(1 / (4 * exposure) + extra)
         angle = np.arcsin(np.sqrt(centre))
         low, high = (
             np.where(angle > width, angle - width, np.nan),
@@ -164,7 +164,7 @@ def limits(
         )
         return np.sin(low) ** 2, np.sin(high) ** 2
     variance = 1 / (exposure * centre) if se is None else se**2
-    width = np.exp(stats.norm.ppf(1 - tail) * np.sqrt(variance + extra))
+    width = np.exp(scipy.stats.norm.ppf(1 - tail) * np.sqrt(variance + extra))
     return centre / width, centre * width
 
 
@@ -173,8 +173,8 @@ def _poisson_edges(mean: np.ndarray, tail: float) -> tuple[np.ndarray, np.ndarra
 
     A count k is at or above the upper edge exactly where P(X ≥ k) ≤ tail; the gamma function carries this to real k.
     """
-    low = special.gdtrib(1.0, 1 - tail, mean) - 1  # P(X <= k) = 1 - Gamma(k + 1) at the mean
-    return np.where(low < 0, np.nan, low), special.gdtrib(1.0, tail, mean)
+    low = scipy.special.gdtrib(1.0, 1 - tail, mean) - 1  # P(X <= k) = 1 - Gamma(k + 1) at the mean
+    return np.where(low < 0, np.nan, low), scipy.special.gdtrib(1.0, tail, mean)
 
 
 def _negative_binomial_edges(mean: np.ndarray, tau2: np.ndarray, tail: float) -> tuple[np.ndarray, np.ndarray]:
@@ -189,7 +189,7 @@ def _negative_binomial_edges(mean: np.ndarray, tau2: np.ndarray, tail: float) ->
         )
 
         def at_most(k: np.ndarray) -> np.ndarray:  # P(X <= k), rising in k
-            return special.betainc(1 / spread, k + 1, share)
+            return scipy.special.betainc(1 / spread, k + 1, share)
 
         zero = np.zeros(len(rows))
         low[rows] = np.where(at_most(zero) > tail, np.nan, crossing(at_most, zero, far, tail))
@@ -200,7 +200,7 @@ def _negative_binomial_edges(mean: np.ndarray, tau2: np.ndarray, tail: float) ->
 
 def _binomial_edges(n: np.ndarray, p: np.ndarray, tail: float) -> tuple[np.ndarray, np.ndarray]:
     def at_most(k: np.ndarray) -> np.ndarray:  # P(X <= k), rising in k
-        return special.betainc(np.maximum(n - k, 1e-12), k + 1, 1 - p)
+        return scipy.special.betainc(np.maximum(n - k, 1e-12), k + 1, 1 - p)
 
     zero, low = np.zeros(len(n)), crossing(at_most, np.zeros(len(n)), n, tail)
     low = np.where(at_most(zero) > tail, np.nan, low)

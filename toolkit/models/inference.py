@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy import special
+import scipy  # its parts load when first used: reports read tables and need none
 
 FEW_CLUSTERS = 30  # below this, the p of large samples is too small; what was done instead is said
 MOST_STEPS, CLOSE = 100, 1e-11  # of a Poisson fit
@@ -224,8 +224,8 @@ def limits(estimate: Any, error: Any, df: Any, confidence: float) -> tuple[Any, 
     """Low, high and two-sided p of estimates with t errors."""
     error = np.where(np.asarray(error) > 0, error, np.nan)
     # the functions themselves: asked for once a project, scipy.stats would spend most of the time on looking at arguments
-    width = special.stdtrit(df, (1 + confidence) / 2) * error
-    return estimate - width, estimate + width, 2 * special.stdtr(df, -np.abs(estimate / error))
+    width = scipy.special.stdtrit(df, (1 + confidence) / 2) * error
+    return estimate - width, estimate + width, 2 * scipy.special.stdtr(df, -np.abs(estimate / error))
 
 
 def joint_test(beta: np.ndarray, covariance: np.ndarray, df: float) -> tuple[float, int, float]:
@@ -236,7 +236,7 @@ def joint_test(beta: np.ndarray, covariance: np.ndarray, df: float) -> tuple[flo
     if q == 0 or not _regular(covariance[np.ix_(good, good)]):
         return np.nan, q, np.nan
     f = float(beta[good] @ np.linalg.solve(covariance[np.ix_(good, good)], beta[good]) / q)
-    return f, q, float(special.fdtrc(q, df, f))
+    return f, q, float(scipy.special.fdtrc(q, df, f))
 
 
 def randomisation_p(estimate: float, placebos: np.ndarray) -> float:

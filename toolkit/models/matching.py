@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+import scipy  # its parts load when first used: reports read tables and need none
 
 from toolkit.models.base import Study
 from toolkit.models.panel import Comparisons, Panel, Side
@@ -135,7 +135,7 @@ def expected(
     own = stood.deviation[projects]
     fall = stood.slope * own
     error = np.hypot(group_error, stood.slope_error * own)
-    z = stats.norm.ppf((1 + study.confidence) / 2)
+    z = scipy.stats.norm.ppf((1 + study.confidence) / 2)
     matched = np.full(len(projects), np.nan)
     if count:
         near = np.argsort(np.abs(stood.deviation[free][None, :] - own[:, None]), axis=1, kind="stable")[:, :count]

@@ -14,7 +14,6 @@ from collections.abc import Collection, Mapping
 
 import numpy as np
 import pandas as pd
-from statsmodels.stats.multitest import multipletests
 
 from toolkit.indicators import Declared
 
@@ -39,6 +38,8 @@ def adjusted(
         `p_adjusted` is `p_value` for primary indicators; for others adjusted among those of the same domain, level, unit and
         method that have a p; missing where there is none.
     """
+    from statsmodels.stats.multitest import multipletests  # half a second, and reports import this module
+
     named = changes["indicator"].astype(str)
     role = pd.Series(np.where(named.isin(list(primary)), PRIMARY, SECONDARY), index=changes.index, dtype=object)
     p = changes["p_value"].astype(float).copy()

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-from scipy import special, stats
+import scipy  # its parts load when first used: reports read tables and need none
 
 from toolkit.indicators import Declared, Direction, Distribution, Indicator
 from toolkit.models.inversion import crossing
@@ -88,7 +88,7 @@ def _of_means(part: pd.DataFrame, tail: float, power: float) -> tuple[np.ndarray
     parts = [(part[f"se{k}"] / part[f"value{k}"].where(part[f"value{k}"] > 0)).to_numpy(float) for k in "01"]
     error = np.hypot(*parts)
     error = np.where(error > 0, error, np.nan)
-    change = (stats.norm.isf(tail) + stats.norm.ppf(power)) * error
+    change = (scipy.stats.norm.isf(tail) + scipy.stats.norm.ppf(power)) * error
     return np.exp(-change), np.exp(change)
 
 
@@ -98,7 +98,7 @@ def _of_proportions(part: pd.DataFrame, tail: float, power: float) -> tuple[np.n
         # without a case before, the two periods together say what there was to fall or rise from
         share = np.where(part["x0"] > 0, part["x0"] / n0, (part["x0"] + part["x1"]) / (n0 + n1))
     known = (n0 > 0) & (n1 > 0) & (share > 0)
-    p, z = np.where(known, share, 0.5), stats.norm.isf(tail) + stats.norm.ppf(power)
+    p, z = np.where(known, share, 0.5), scipy.stats.norm.isf(tail) + scipy.stats.norm.ppf(power)
     n0, n1 = np.where(known, n0, 1.0), np.where(known, n1, 1.0)
 
     def reached(log_ratio: np.ndarray) -> np.ndarray:
@@ -149,10 +149,10 @@ class RateTest:
         self.under = (
             under if falling else 1 - under
         )  # a rise of the after deaths is a fall of the share of those before
-        self.counts = np.arange(1.0, float(stats.poisson.isf(1e-9, EXACT_BELOW)) + 2)
+        self.counts = np.arange(1.0, float(scipy.stats.poisson.isf(1e-9, EXACT_BELOW)) + 2)
         # largest k with P(K <= k) <= alpha / 2 where nothing changed; -1 where there is none
         none = (1 - self.under[:, None]) ** self.counts > alpha / 2
-        edge = special.bdtrik(alpha / 2, np.where(none, 1e4, self.counts), self.under[:, None])
+        edge = scipy.special.bdtrik(alpha / 2, np.where(none, 1e4, self.counts), self.under[:, None])
         self.edge = np.where(none, -1.0, np.floor(edge + 1e-9))
 
     def power(self, ratio: np.ndarray) -> np.ndarray:
@@ -161,18 +161,18 @@ class RateTest:
         total = self.before + after
         share = ((after if self.falling else self.before) / total)[:, None]
         small, found = total < EXACT_BELOW, np.empty(len(total))
-        weight = stats.poisson.pmf(self.counts, total[small, None])
+        weight = scipy.stats.poisson.pmf(self.counts, total[small, None])
         found[small] = (weight * _at_most(self.edge[small], self.counts, share[small])).sum(axis=1)
         # of many deaths: a few totals stand for all, and half a count for the steps of the edge
         totals = total[~small, None] + np.sqrt(total[~small, None]) * NODES
-        edge = special.bdtrik(self.alpha / 2, totals, self.under[~small, None]) - 0.5
+        edge = scipy.special.bdtrik(self.alpha / 2, totals, self.under[~small, None]) - 0.5
         found[~small] = _at_most(edge, totals, share[~small]) @ NODE_WEIGHTS
         return found
 
 
 def _at_most(edge: np.ndarray, count: np.ndarray, share: np.ndarray) -> np.ndarray:
     """P(K ≤ edge) of a binomial, carried to real numbers; 0 for an edge of −1."""
-    inside = special.betainc(np.maximum(count - edge, 1e-9), np.maximum(edge, 0) + 1, 1 - share)
+    inside = scipy.special.betainc(np.maximum(count - edge, 1e-9), np.maximum(edge, 0) + 1, 1 - share)
     return np.where(edge < 0, 0.0, inside)
 
 

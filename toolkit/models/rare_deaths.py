@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy import special, stats
+import scipy  # its parts load when first used: reports read tables and need none
 
 from toolkit.indicators.table import poisson_limits
 from toolkit.models.inversion import crossing
@@ -75,8 +75,8 @@ def observed_expected(
 
 def poisson_tests(observed: np.ndarray, mean: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Two-sided exact and mid-P p-values of a Poisson count against its mean: twice the smaller tail, at most 1."""
-    at = stats.poisson.pmf(observed, mean)
-    below, above = stats.poisson.cdf(observed, mean), stats.poisson.sf(observed - 1, mean)
+    at = scipy.stats.poisson.pmf(observed, mean)
+    below, above = scipy.stats.poisson.cdf(observed, mean), scipy.stats.poisson.sf(observed - 1, mean)
     exact = np.minimum(1.0, 2 * np.minimum(below, above))
     return exact, np.minimum(1.0, 2 * np.minimum(below - at / 2, above - at / 2))
 
@@ -89,7 +89,7 @@ def mid_p_limits(observed: np.ndarray, confidence: float = 0.95) -> tuple[np.nda
     ends = np.nan_to_num(low), np.nan_to_num(high)
 
     def above(mean: np.ndarray) -> np.ndarray:
-        return stats.poisson.sf(counted, mean) + stats.poisson.pmf(counted, mean) / 2
+        return scipy.stats.poisson.sf(counted, mean) + scipy.stats.poisson.pmf(counted, mean) / 2
 
     lower = np.where(counted > 0, crossing(above, *ends, tail), 0.0)
     upper = crossing(above, *ends, 1 - tail)
@@ -136,7 +136,7 @@ def gamma_prior(observed: np.ndarray, expected: np.ndarray) -> GammaPrior:
                 break
         mean, shape = np.exp(log_mean)[:, None] * expected, 1 / alpha
         value = (
-            special.gammaln(observed + shape) - special.gammaln(shape) + observed * np.log(alpha * mean)
+            scipy.special.gammaln(observed + shape) - scipy.special.gammaln(shape) + observed * np.log(alpha * mean)
             - (observed + shape) * np.log1p(alpha * mean)
         )  # fmt: skip
         return value.sum(1), log_mean
@@ -163,7 +163,11 @@ def posterior(
         nothing = np.full(len(observed), np.nan)
         return np.full(len(observed), prior.mean), nothing, nothing
     shape, rate, tail = prior.shape + observed, prior.rate + expected, (1 - confidence) / 2
-    return shape / rate, stats.gamma.ppf(tail, shape, scale=1 / rate), stats.gamma.ppf(1 - tail, shape, scale=1 / rate)
+    return (
+        shape / rate,
+        scipy.stats.gamma.ppf(tail, shape, scale=1 / rate),
+        scipy.stats.gamma.ppf(1 - tail, shape, scale=1 / rate),
+    )
 
 
 def _shrunken(frame: pd.DataFrame, by: Sequence[str], usable: np.ndarray, confidence: float) -> dict[str, np.ndarray]:

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+import scipy  # its parts load when first used: reports read tables and need none
 
 from toolkit.indicators import Distribution
 from toolkit.models.base import Findings, Method, Study, completed, joined, nothing
@@ -200,8 +200,8 @@ def _root(variance: float) -> float:
 def _limits(effect: float, error: float, df: int, confidence: float) -> Sequence[float]:
     if not error > 0 or df < 1:
         return np.nan, np.nan, np.nan
-    width = float(stats.t.ppf((1 + confidence) / 2, df)) * error
-    return effect - width, effect + width, float(2 * stats.t.sf(abs(effect / error), df))
+    width = float(scipy.stats.t.ppf((1 + confidence) / 2, df)) * error
+    return effect - width, effect + width, float(2 * scipy.stats.t.sf(abs(effect / error), df))
 
 
 def lags(points: int) -> int:

@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+import scipy  # its parts load when first used: reports read tables and need none
 
 from toolkit.indicators import Declared, Distribution, Indicator
 from toolkit.models.rare_deaths import gamma_prior
@@ -127,10 +127,10 @@ def _means(part: pd.DataFrame, usable: np.ndarray, scale: float, confidence: flo
     reliability = np.where(usable, tau2 / (tau2 + se0**2), np.nan)
     guess = mean + reliability * (y0 - mean)
     error = np.sqrt(tau2 * (1 - reliability) + se1**2)
-    width = stats.norm.ppf((1 + confidence) / 2) * error
+    width = scipy.stats.norm.ppf((1 + confidence) / 2) * error
     return {
         "expected_after": np.exp(guess), "low": np.exp(guess - width), "high": np.exp(guess + width), "reliability": reliability,
-        "mean": np.full(len(part), np.exp(mean)), "p_value": 2 * stats.norm.sf(np.abs(y1 - guess) / error),
+        "mean": np.full(len(part), np.exp(mean)), "p_value": 2 * scipy.stats.norm.sf(np.abs(y1 - guess) / error),
         "units": np.full(len(part), float(usable.sum())),
     }  # fmt: skip
 
@@ -151,7 +151,7 @@ def _shares(part: pd.DataFrame, usable: np.ndarray, scale: float, confidence: fl
     worth = size + n if spread else np.full(len(part), np.inf)
     with np.errstate(invalid="ignore", divide="ignore"):
         total = 1 / (1 / (worth + 1) + (1 - 1 / (worth + 1)) / exposed) - 1
-    law = stats.beta(guess * total, (1 - guess) * total)
+    law = scipy.stats.beta(guess * total, (1 - guess) * total)
     half = 0.5 / np.where(exposed > 0, exposed, np.nan)
     tail, known = (1 - confidence) / 2, usable & (exposed > 1)
     share = later / np.where(exposed > 0, exposed, np.nan)
@@ -175,7 +175,7 @@ def _deaths(part: pd.DataFrame, usable: np.ndarray, scale: float, confidence: fl
     with np.errstate(invalid="ignore", divide="ignore"):
         # the deaths after, given those before: negative binomial
         share = (prior.rate + n) / (prior.rate + n + exposed) if spread else n
-        law = stats.nbinom(prior.shape + died, share) if spread else stats.poisson(guess * exposed)
+        law = scipy.stats.nbinom(prior.shape + died, share) if spread else scipy.stats.poisson(guess * exposed)
         low, high = law.ppf(tail) / exposed, law.ppf(1 - tail) / exposed
         p = np.minimum(1.0, 2 * np.minimum(law.cdf(later), law.sf(later - 1)))
     known = usable & (exposed > 0)

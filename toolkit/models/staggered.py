@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+import scipy  # its parts load when first used: reports read tables and need none
 
 from toolkit.indicators import Distribution
 from toolkit.models.base import Findings, Method, Study, completed, joined, nothing
@@ -145,13 +145,13 @@ def _fit(
 def _with_limits(effect: float, se: float, df: int, confidence: float) -> dict[str, float]:
     if not (np.isfinite(se) and se > 0) or df < 1:
         return {"effect": effect, "se": np.nan, "low": np.nan, "high": np.nan, "p": np.nan}
-    width = stats.t.ppf((1 + confidence) / 2, df) * se
+    width = scipy.stats.t.ppf((1 + confidence) / 2, df) * se
     return {
         "effect": effect,
         "se": se,
         "low": effect - width,
         "high": effect + width,
-        "p": float(2 * stats.t.sf(abs(effect / se), df)),
+        "p": float(2 * scipy.stats.t.sf(abs(effect / se), df)),
     }
 
 

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy.optimize import nnls
+import scipy  # its parts load when first used: reports read tables and need none
 
 from toolkit.indicators import Distribution
 from toolkit.models.base import Findings, Method, Study, completed, joined, nothing
@@ -152,7 +152,7 @@ def _simplex(columns: np.ndarray, target: np.ndarray, ridge: float) -> np.ndarra
     k = columns.shape[1]
     scale = max(float(np.abs(columns).max()), float(np.abs(target).max()), np.sqrt(ridge), 1e-12)
     stacked = np.concatenate([columns / scale, np.sqrt(max(ridge, 1e-18)) / scale * np.eye(k), np.full((1, k), HEAVY)])
-    shares, _ = nnls(stacked, np.concatenate([target / scale, np.zeros(k), [HEAVY]]), maxiter=50 * k)
+    shares, _ = scipy.optimize.nnls(stacked, np.concatenate([target / scale, np.zeros(k), [HEAVY]]), maxiter=50 * k)
     return shares / shares.sum()
 
 

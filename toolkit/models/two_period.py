@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+import scipy  # its parts load when first used: reports read tables and need none
 
 from toolkit.indicators import Declared, Distribution
 from toolkit.models.base import COLUMNS, Findings, Method, Study, completed, nothing
@@ -144,12 +144,12 @@ def _of_distribution(part: pd.DataFrame, kind: Distribution | None, confidence: 
         error = pd.Series(np.nan, index=part.index)
     error = error.where(error > 0)
     log = np.log(estimate.where(estimate > 0))
-    width = stats.norm.ppf(1 - tail) * error
+    width = scipy.stats.norm.ppf(1 - tail) * error
     return part.assign(
         estimate=estimate,
         low=np.exp(log - width),
         high=np.exp(log + width),
-        p_value=2 * stats.norm.sf(np.abs(log) / error),
+        p_value=2 * scipy.stats.norm.sf(np.abs(log) / error),
     )
 
 
@@ -158,10 +158,10 @@ def _rates(part: pd.DataFrame, tail: float) -> pd.DataFrame:
     d0, d1, n0, n1 = (part[c].astype(float) for c in ("x0", "x1", "y0", "y1"))
     both = d0.notna() & d1.notna() & (n0 > 0) & (n1 > 0) & (d0 + d1 > 0)
     exposure = n0 / n1
-    low_share = pd.Series(stats.beta.ppf(tail, d1, d0 + 1), index=part.index).where(d1 > 0, 0.0)
-    high_share = pd.Series(stats.beta.ppf(1 - tail, d1 + 1, d0), index=part.index).where(d0 > 0, 1.0)
+    low_share = pd.Series(scipy.stats.beta.ppf(tail, d1, d0 + 1), index=part.index).where(d1 > 0, 0.0)
+    high_share = pd.Series(scipy.stats.beta.ppf(1 - tail, d1 + 1, d0), index=part.index).where(d0 > 0, 1.0)
     share = n1 / (n0 + n1)  # of deaths that fall in the after period, where nothing changed
-    lower, upper = stats.binom.cdf(d1, d0 + d1, share), stats.binom.sf(d1 - 1, d0 + d1, share)
+    lower, upper = scipy.stats.binom.cdf(d1, d0 + d1, share), scipy.stats.binom.sf(d1 - 1, d0 + d1, share)
     with np.errstate(divide="ignore"):
         high = np.where(high_share < 1, high_share / (1 - high_share), np.inf) * exposure
     return part.assign(

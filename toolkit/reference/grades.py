@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from scipy import optimize, special
+import scipy  # its parts load when first used: reports read tables and need none
 
 from toolkit.params import RiskPolicy
 
@@ -88,12 +88,12 @@ def gamma_poisson(died: np.ndarray, exposure: np.ndarray) -> tuple[float, float]
 
     def negative(both: np.ndarray) -> float:
         shape, rate = np.exp(both)
-        terms = special.gammaln(died + shape) - special.gammaln(shape)
+        terms = scipy.special.gammaln(died + shape) - scipy.special.gammaln(shape)
         terms += shape * np.log(rate / (rate + exposure)) - died * np.log(rate + exposure)
         return -float(terms.sum())
 
     start = np.log([1.0, 1.0 / common])
-    found = optimize.minimize(
+    found = scipy.optimize.minimize(
         negative, start, method="Nelder-Mead", options={"xatol": 1e-10, "fatol": 1e-10, "maxiter": 4000}
     )
     shape, rate = np.exp(found.x)

@@ -387,7 +387,9 @@ def _amount(value: Any, scale: int) -> Any:
 def _amounts(values: list[Any], source: Source) -> Any:
     """Several amounts of two decimals as one in hundredths: put together first and rounded once, exact below 10^15."""
     # "nan", "inf" and 1e300 are words: out first, for the engine stops where it rounds them to an integer
-    numbers = [ibis.ifelse(n.abs() < 10**13, n, ibis.null("float64")) for n in (_digits(v).try_cast("float64") for v in values)]
+    numbers = [
+        ibis.ifelse(n.abs() < 10**13, n, ibis.null("float64")) for n in (_digits(v).try_cast("float64") for v in values)
+    ]
     if source.combine == "sum":
         total = sum((n.fill_null(0.0) for n in numbers[1:]), start=numbers[0].fill_null(0.0))
         one = ibis.ifelse(ibis.coalesce(*numbers).isnull(), ibis.null("float64"), total)
