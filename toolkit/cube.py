@@ -15,7 +15,7 @@ import pyarrow as pa
 from ibis import _
 
 from toolkit.data.covariates import units_condition
-from toolkit.data.measures import MEASURES, Measure, added, sums
+from toolkit.data.measures import MEASURES, Measure, added, measures_for, sums
 from toolkit.errors import InputError
 from toolkit.key_codes import KeyCodes
 from toolkit.params import RunParams
@@ -33,7 +33,7 @@ _TRIMMED = [m for m in MEASURES if m.trimmed]
 
 def build(
     discharges: Any, params: RunParams, groups: pd.DataFrame, by: Sequence[str] = KEY, *, connection: Any,
-    trimmed: Sequence[Basis] = BASES,
+    trimmed: Sequence[Basis] = BASES, measures: Sequence[Measure] = (),
 ) -> pd.DataFrame:  # fmt: skip
     """One row per group of `by` with the sums of all measures.
 
@@ -45,6 +45,8 @@ def build(
         `hospital, level_group`: whose discharges make up a hospital's reference (and its trim limits).
     trimmed
         Bases whose amounts are trimmed, where the policy trims; of the others all cases are kept.
+    measures
+        Only these; by default all that the run's weights and the indicators may ask for.
 
     Returns
     -------
@@ -60,7 +62,7 @@ def build(
     of_year = "contemporaneous" in trimmed
 
     def sums_of(rows: Any) -> pa.Table:
-        return _sums_by(rows, params, frozen, by, connection, of_year=of_year)
+        return _sums_by(rows, params, frozen, by, connection, of_year=of_year, measures=measures)
 
     # sums of a year hold no row of another: where records are many, memory need not grow with the years
     years: list[int] = []
@@ -146,9 +148,10 @@ def _categories(values: pa.ChunkedArray) -> pd.Series:
 
 
 def _sums_by(
-    table: Any, params: RunParams, frozen: Any | None, by: Sequence[str], connection: Any, *, of_year: bool = True
+    table: Any, params: RunParams, frozen: Any | None, by: Sequence[str], connection: Any, *, of_year: bool = True,
+    measures: Sequence[Measure] = (),
 ) -> pa.Table:  # fmt: skip
-    rows = _amounts(table, params, frozen, by, connection, of_year=of_year)
+    rows = _amounts(table, params, frozen, by, connection, of_year=of_year, measures=measures)
     columns: dict[str, Any] = {"n": _.count()}
     for column in rows.columns:
         if column not in by:
@@ -162,7 +165,8 @@ def _measure_of(column: str) -> Measure:
 
 
 def _amounts(
-    table: Any, params: RunParams, frozen: Any | None, by: Sequence[str], connection: Any, *, of_year: bool = True
+    table: Any, params: RunParams, frozen: Any | None, by: Sequence[str], connection: Any, *, of_year: bool = True,
+    measures: Sequence[Measure] = (),
 ) -> Any:  # fmt: skip
     """What each discharge adds to each measure, missing where it adds nothing, beside its key."""
     limits: dict[Basis, Any] = {} if frozen is None else {"frozen": frozen}
@@ -171,9 +175,10 @@ def _amounts(
         limits["contemporaneous"] = _stored(yearly, "trim_limits_contemporaneous", connection)
     for basis, of_basis in limits.items():
         table = _with_limits(table, of_basis, basis)
-    amounts = {m.id: added(m) for m in MEASURES if not m.trimmed}
+    measures = measures or measures_for(params.weights.source)
+    amounts = {m.id: added(m) for m in measures if not m.trimmed}
     for basis in BASES:
-        for measure in _TRIMMED:
+        for measure in [m for m in measures if m.trimmed]:
             within = _within(measure, basis, params) if basis in limits else None
             amounts[f"{measure.id}@{basis}"] = added(measure, within)
     keys = {k: ibis.coalesce(_[k], NONE) if k in ("specialty", "drg") else _[k] for k in by}

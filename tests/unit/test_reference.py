@@ -300,6 +300,29 @@ def test_weights_that_the_records_carry(engine):
     assert cells["covered"].tolist() == [0.75]
 
 
+def test_five_classes_of_fees_count_a_fifth_each(engine):
+    fees = """
+        hospital | drg | cost_fen | medical_fen | nursing_fen | technical_fen | drug_fen | management_fen
+        A | FA11 | 10000 | 1000 | 1000 | 2000 | 5000 | 1000
+        A | FA11 | 30000 | 9000 | 3000 | 4000 | 13000 | 1000
+        B | FB21 | 60000 | 50000 | 1000 | 3000 | 4000 | 2000
+        B | FB21 | 60000 |  | 1000 | 3000 | 4000 | 2000"""
+    cells = engine.cells(
+        rows.received(fees), rows.params(weights={"source": "five_class"}), [CATALOGUE["cmi"]], ["hospital"]
+    )
+    # by hand: mean of the class in the DRG ÷ mean of all four; the case without 医疗 stands at the mean of its DRG
+    of_a = [5000 / 27500, 2000 / 1500, 3000 / 3000, 9000 / 6500, 1000 / 1500]
+    of_b = [50000 / 27500, 1000 / 1500, 3000 / 3000, 4000 / 6500, 2000 / 1500]
+    assert value_of(cells, "cmi", hospital="A") == pytest.approx(sum(of_a) / 5)
+    assert value_of(cells, "cmi", hospital="B") == pytest.approx(sum(of_b) / 5)
+
+
+def test_five_classes_need_fees_of_every_class(engine):
+    frame = rows.received("hospital | drg | cost_fen | medical_fen\nA | FA11 | 10000 | 1000")
+    with pytest.raises(InputError, match="护理费用.*管理费用"):
+        engine.attached(frame, rows.params(weights={"source": "five_class"}))
+
+
 def test_a_reference_of_zero_divides_nothing():
     params = rows.params()
     cube = pd.DataFrame({

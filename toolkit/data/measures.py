@@ -27,6 +27,8 @@ class Measure:
         The amount is further limited to the trim limits of its DRG, one pair of limits for each basis.
     product
         The amount is a product of two: its sum may pass 64 bits, and becomes a float once it is finished.
+    for_weights
+        Summed only in a run whose `weights.source` is this: no indicator reads it.
     """
 
     id: str
@@ -36,6 +38,7 @@ class Measure:
     moments: Literal[1, 2] = 1
     trimmed: Literal["cost", "los"] | None = None
     product: bool = False
+    for_weights: Literal["five_class"] | None = None
 
 
 _surgery = _.surgical.fill_null(False) & _.surgery_usable
@@ -55,6 +58,19 @@ def _of_operations(basis: str, level: Any, minimal: Any, complication: Any) -> t
         Measure(id=f"complication@{basis}", name_zh="手术并发症病例", value=complication, when=complication.notnull()),
     )
 
+
+def _fee(id: str, name_zh: str, amount: Any) -> Measure:
+    """One of the five classes of fees; a class above the whole, or below nothing, is a fault of the record."""
+    return Measure(id=id, name_zh=f"{name_zh}费用（分）", value=amount, when=_.cost_usable & amount.between(0, _.cost_fen),
+                   for_weights="five_class")  # fmt: skip
+
+
+# the classes of the five-class standardisation of DRG weights
+FEE_CLASSES = (
+    _fee("medical_fee", "医疗", _.medical_fen), _fee("nursing_fee", "护理", _.nursing_fen),
+    _fee("technical_fee", "医技", _.technical_fen), _fee("drug_fee", "药品", _.drug_fen),
+    _fee("management_fee", "管理", _.management_fen),
+)  # fmt: skip
 
 MEASURES: tuple[Measure, ...] = (
     Measure(id="cost", name_zh="费用（分）", value=_.cost_fen, when=_.cost_usable, moments=2),
@@ -87,7 +103,13 @@ MEASURES: tuple[Measure, ...] = (
     # published weights have up to four decimals; as integers their sums are exact
     Measure(id="carried_weight", name_zh="病案自带权重（万分之一）", value=(_.drg_weight * 10_000).round(0).cast("int64"),
             when=_.drg_weight.notnull() & _.grouped, moments=2),
+    *FEE_CLASSES,
 )  # fmt: skip
+
+
+def measures_for(weights: str) -> tuple[Measure, ...]:
+    """The measures of a run with this source of weights."""
+    return tuple(m for m in MEASURES if m.for_weights in (None, weights))
 
 
 def added(measure: Measure, within: Any | None = None) -> Any:

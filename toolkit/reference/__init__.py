@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from toolkit.cube import NONE, Basis
+from toolkit.data.measures import FEE_CLASSES
 from toolkit.errors import InputError
 from toolkit.key_codes import KeyCodes, categories
 from toolkit.params import RunParams
@@ -22,7 +23,6 @@ from toolkit.reference.tables import bridge_table, grade_table, mean_table, weig
 __all__ = ["GRADES", "OTHERWISE", "Referenced", "attach", "described", "on_basis", "risk_grades", "too_few_deaths"]
 
 UNBRIDGED = "（无对应）"  # of a DRG that the earlier grouper version does not have
-CLASSES = ("medical", "nursing", "technical", "drug", "management")  # of five-class standardisation, a fifth each
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -231,16 +231,16 @@ def _relative(sums: pd.DataFrame, cost: str, by_time: list[str]) -> pd.DataFrame
 
 def _five_class_weights(codes: KeyCodes, inside: np.ndarray, by_time: list[str]) -> pd.DataFrame:
     """The mean of five relative weights, one for each class of fees: each class counts a fifth, however large it is."""
-    columns = [c for name in CLASSES for c in (f"{name}_fee", f"{name}_fee_n")]
+    columns = [c for one in FEE_CLASSES for c in (one.id, f"{one.id}_n")]
     sums = _sums(codes, inside, ["drg", *by_time], ["n", *columns])
-    if not sums[[f"{name}_fee_n" for name in CLASSES]].to_numpy().any():
+    if missing := [one.name_zh for one in FEE_CLASSES if not (sums[one.id] > 0).any()]:
         raise InputError(
-            "五类费用权重需要分项费用", "five-class weights need fee items", where="weights.source",
-            remedy="来源须含医疗、护理、医技、药品、管理五类费用; 否则用 source: reference",
+            f"五类费用权重需要分项费用，参照病例中没有: {'、'.join(missing)}", "five-class weights need fee items of every class",
+            where="weights.source", remedy="来源须含医疗、护理、医技、药品、管理五类费用; 否则用 source: reference",
             remedy_english="give the five fee classes, or use source: reference",
         )  # fmt: skip
-    each = [_relative(sums, f"{name}_fee", by_time)["weight"] for name in CLASSES]
-    return sums.assign(weight=sum(each) / len(CLASSES))[["drg", *by_time, "weight"]]
+    each = [_relative(sums, one.id, by_time)["weight"] for one in FEE_CLASSES]
+    return sums.assign(weight=sum(each) / len(FEE_CLASSES))[["drg", *by_time, "weight"]]
 
 
 def _grades(
