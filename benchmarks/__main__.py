@@ -8,7 +8,8 @@ from collections.abc import Callable
 from benchmarks import cube, indicators, intake, models, reports
 
 ALL: dict[str, Callable[[int, int], None]] = {
-    "help": reports.run_help, "cube": cube.run, "indicators": indicators.run, "intake": intake.run, "reports": reports.run,
+    "help": reports.run_help, "cube": cube.run, "catalogue": cube.run_catalogue,
+    "indicators": indicators.run, "intake": intake.run, "reports": reports.run,
     "demo": reports.run_demo, "models": models.run,
 }  # fmt: skip
 
