@@ -319,7 +319,7 @@ def test_five_classes_of_fees_count_a_fifth_each(engine):
 
 def test_five_classes_need_fees_of_every_class(engine):
     frame = rows.received("hospital | drg | cost_fen | medical_fen\nA | FA11 | 10000 | 1000")
-    with pytest.raises(InputError, match="护理费用.*管理费用"):
+    with pytest.raises(InputError, match=r"护理费用.*管理费用"):
         engine.attached(frame, rows.params(weights={"source": "five_class"}))
 
 

@@ -124,8 +124,9 @@ def specification_curve(
                 of.index, of["estimate"].clip(lowest, highest), marker or "|", linestyle="none", color=colour, markersize=4,
                 markerfacecolor=colour if filled else "white", label=f"{verdict}（{len(of)}）", zorder=3,
             )  # fmt: skip
-        axes.legend(
-            loc="upper left", fontsize=8, frameon=False, ncols=5, borderaxespad=0, handletextpad=0.2, columnspacing=1.2
+        # outside, over the whole width: five verdicts are wider than the axes beside the long names of choices
+        canvas.legend(
+            loc="outside upper left", fontsize=8, frameon=False, ncols=5, handletextpad=0.2, columnspacing=1.2
         )
         axes.yaxis.set(major_locator=FixedLocator(ratio_ticks(lowest, highest)), minor_locator=NullLocator())
         axes.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
@@ -145,7 +146,7 @@ def specification_curve(
 
     counts = "，".join(f"{v} {n} 种" for v, n in rows["verdict"].value_counts().items())
     alt = f"{len(rows)} 种政策组合下的比值，从 {rounded(rows['estimate'].min(), 2)} 到 {rounded(rows['estimate'].max(), 2)}：{counts}。"
-    return chart(draw, height=2.6 + 0.17 * len(shown), id=id, caption=caption, alt=alt, note=note)
+    return chart(draw, height=2.8 + 0.17 * len(shown), id=id, caption=caption, alt=alt, note=note)
 
 
 def _reach(limits: np.ndarray, estimates: np.ndarray) -> float:

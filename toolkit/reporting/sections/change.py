@@ -70,7 +70,7 @@ def marks_note(results: Results) -> str:
 def judged_by(results: Results) -> str:
     """The method that projects are judged by, in words."""
     method = METHODS[results.params.change.verdict_from]
-    return f"判定取“{method.name_zh}”：{method.estimand}"
+    return f"判定取“{method.name_zh}”：{method.estimand}。"
 
 
 def forests(results: Results) -> Blocks:
@@ -115,7 +115,7 @@ def _change_table(results: Results, frame: pd.DataFrame, indicator: str) -> Tabl
     shown = change_rows(frame, peers)
     columns = [Column(name="label", label="建设项目", format=text), *CHANGE_COLUMNS]
     caption = f"{label(indicator, results.currency)}：建设前与建设周期"
-    return table(shown, columns, id=f"changes-{indicator}".replace("_", "-"), caption=caption, wide=False)
+    return table(shown, columns, id=f"changes-{indicator}".replace("_", "-"), caption=caption, wide=True)
 
 
 CHANGE_COLUMNS = [

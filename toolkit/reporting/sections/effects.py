@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from toolkit.evaluation.results import Results
-from toolkit.evaluation.robustness import CHOICES
+from toolkit.evaluation.robustness import CHOICES, UNHEEDED
 from toolkit.indicators import CATALOGUE
 from toolkit.models import METHODS
 from toolkit.params import word
@@ -104,7 +104,8 @@ def regression_to_mean(results: Results, project: str = "") -> Blocks:
     rows = found.assign(
         name=[CATALOGUE[i].name_zh for i in found["indicator"]],
         seen=[rounded(v, 2) for v in found["observed"]],
-        stands=[f"{'高' if d > 0 else '低'} {rounded(abs(100 * d), 1)}%" for d in found["deviation"]],
+        stands=[_beside(d) for d in found["deviation"]],
+        common=[rounded(v, 2) for v in found["common"]],
         awaited=[
             MISSING
             if missing(r.expected)
@@ -114,11 +115,19 @@ def regression_to_mean(results: Results, project: str = "") -> Blocks:
     )
     columns = [
         Column(name="name", label="指标", format=text), Column(name="stands", label="建设前与同组相比", format=text, align="right"),
+        Column(name="common", label="对照单元的前后比值", format=text, align="right"),
         Column(name="awaited", label="无作用时预期的前后比值", format=text, align="right"),
         Column(name="seen", label="实际前后比值", format=text, align="right"),
         Column(name="n_regression", label="所依据的单元", format=count),
     ]  # fmt: skip
     return Blocks(*blocks, table(rows, columns, id="regression-to-mean", caption="向均值回归：预期与实际"))
+
+
+def _beside(ratio: float) -> str:
+    """A ratio to the comparison units as how far above or below them."""
+    if missing(ratio):
+        return MISSING
+    return f"{'高' if ratio >= 1 else '低'} {rounded(abs(100 * (ratio - 1)), 1)}%"
 
 
 def robustness(results: Results, project: str = "") -> Blocks:
@@ -181,7 +190,7 @@ def _agreement(changes: pd.DataFrame, first: str, id: str, of: str = "") -> Bloc
 
 def _curves(results: Results, curve: pd.DataFrame, id: str) -> list[Block]:
     choices = {
-        column: (name, {str(v): _word(column, str(v)) for v in sorted(curve[column].unique())})
+        column: (name, {str(v): _word(column, str(v)) for v in sorted(curve[column].unique()) if v != UNHEEDED})
         for column, name in CHOICES.items()
     }
     return [

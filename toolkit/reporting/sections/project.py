@@ -110,7 +110,7 @@ def primary_changes(results: Results, project: str = "") -> Blocks:
     columns = [Column(name="label", label="指标", format=text), *CHANGE_COLUMNS]
     return Blocks(
         *front.chapter("主要指标：建设前与建设周期", FROZEN),
-        table(rows, columns, id="primary", caption="主要指标的前后变化与判定", note=marks_note(results), wide=False),
+        table(rows, columns, id="primary", caption="主要指标的前后变化与判定", note=marks_note(results), wide=True),
         *[
             Note(text=f"{why}，不能给 DRG 分级，各低风险类死亡率不予评价。")
             for why in results.facts["insufficient"]["frozen"].values()
