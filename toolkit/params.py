@@ -461,7 +461,13 @@ class RobustnessPolicy(Section):
     risk_rates: list[Literal["raw", "empirical_bayes"]] = Field(
         ["raw", "empirical_bayes"], title="分级死亡率", min_length=1
     )
+    minimum_cases: list[Annotated[int, Field(ge=1)]] = Field(
+        [], title="参照组最少例数", description="empty, as with the three on comparison units: only what the run has"
+    )
     shocks: list[Literal["with", "without"]] = Field(["with", "without"], title="外部事件年份", min_length=1)
+    same_level: list[bool] = Field([], title="对照限同级别组")
+    adjustment: list[Literal["baseline", "unadjusted"]] = Field([], title="对照校正")
+    matching: list[Literal["unmatched", "baseline"]] = Field([], title="对照匹配")
     methods: list[Text] = Field(
         ["did", "twfe"],
         title="变化方法",

@@ -1,13 +1,16 @@
 """Does the verdict depend on the choices? Every combination of declared policy choices on the same data.
 
-A specification is one combination: reference, leave-one-out, trimming of the frozen basis, risk grades, years of outside
-events in or out, method. References are computed once for each combination of the first four and shared by the rest.
+A specification is one combination: how the reference is made, years of outside events in or out, comparison units, method.
+What combinations share is done once: references by `REFERENCE`; estimates by the sums they rest on, for most choices leave
+most indicators as they are (risk grades do not touch a cost index); all verdicts in one call.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from itertools import product
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from itertools import groupby, product
 from typing import Any
 
 import numpy as np
@@ -19,38 +22,53 @@ from toolkit.indicators import Declared, Direction
 from toolkit.indicators.members import by_specialty
 from toolkit.indicators.table import collect, roll_up
 from toolkit.models import METHODS, Study, inferential
+from toolkit.models.panel import SUMS, Comparisons, Panel, comparisons, panels
 from toolkit.params import RobustnessPolicy, RunParams
 from toolkit.reference import Referenced, attach
 
 CHOICES: dict[str, str] = {
-    "scope": "参照范围", "leave_one_out": "参照剔除本院", "trimming": "裁剪", "risk_rates": "分级死亡率", "shocks": "外部事件年份",
-    "method": "方法",
+    "scope": "参照范围", "leave_one_out": "参照剔除本院", "trimming": "裁剪", "risk_rates": "分级死亡率",
+    "minimum_cases": "参照组最少例数", "shocks": "外部事件年份", "same_level": "对照限同级别", "adjustment": "对照校正",
+    "matching": "对照匹配", "method": "方法",
 }  # fmt: skip
+REFERENCE = ("scope", "leave_one_out", "trimming", "risk_rates", "minimum_cases")
+COMPARISON = ("same_level", "adjustment", "matching")
+UNHEEDED = ""  # in place of a choice that the method does not depend on
 UNIT = ["hospital", "specialty"]
 KEYS = [*UNIT, "indicator"]
-COLUMNS = [*KEYS, "specification", *CHOICES, "estimate", "low", "high", "p_value", "verdict", "warnings"]
+LIMITS = ("estimate", "low", "high", "p_value")
+COLUMNS = [*KEYS, "specification", *CHOICES, *LIMITS, "verdict", "warnings"]
 
 
 def specifications(params: RunParams) -> list[dict[str, Any]]:
-    """Every combination that can differ, in a fixed order."""
-    policy = params.robustness
-    # without a declared event, or with grades from a table, the choice is none
-    shocks = policy.shocks if params.shocks else ["with"]
-    rates = policy.risk_rates if params.risk_grades.file is None else [params.risk_grades.rates]
-    sets = (policy.scopes, policy.leave_one_out, policy.trimming, rates, shocks, policy.methods)
-    return [dict(zip(CHOICES, values, strict=True)) for values in product(*sets)]
+    """Every combination that can differ, in a fixed order; those of one reference stand together."""
+    policy, own = params.robustness, params.change.comparison
+    sets: dict[str, list[Any]] = {
+        "scope": policy.scopes, "leave_one_out": policy.leave_one_out, "trimming": policy.trimming,
+        # with grades from a table, and without a declared event, there is no choice
+        "risk_rates": policy.risk_rates if params.risk_grades.file is None else [params.risk_grades.rates],
+        "minimum_cases": policy.minimum_cases or [params.reference.minimum_cases],
+        "shocks": policy.shocks if params.shocks else ["with"],
+        "same_level": policy.same_level or [own.same_level], "adjustment": policy.adjustment or [own.adjustment],
+        "matching": policy.matching or [own.matching], "method": policy.methods,
+    }  # fmt: skip
+    found: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for values in product(*(sets[name] for name in CHOICES)):
+        choice = dict(zip(CHOICES, values, strict=True))
+        choice |= dict.fromkeys(set(COMPARISON).difference(METHODS[choice["method"]].heeds), UNHEEDED)
+        found.setdefault(tuple(choice.values()), choice)
+    return list(found.values())
 
 
 def with_choices(params: RunParams, choice: Mapping[str, Any]) -> RunParams:
     """The parameters of the run with the reference choices of one specification."""
+    reference = {name: choice[name] for name in ("scope", "leave_one_out", "minimum_cases") if name in choice}
+    if choice["leave_one_out"]:
+        reference["means"] = None  # a published table leaves no hospital out
     trimming = {"method": choice["trimming"], "frozen": "same"}
     return params.model_copy(
         update={
-            "reference": params.reference.model_copy(
-                update={"scope": choice["scope"], "leave_one_out": choice["leave_one_out"], "means": None}
-                if choice["leave_one_out"]
-                else {"scope": choice["scope"]}
-            ),
+            "reference": params.reference.model_copy(update=reference),
             "trimming": params.trimming.model_copy(update=trimming),
             "risk_grades": params.risk_grades.model_copy(update={"rates": choice["risk_rates"]}),
         }
@@ -75,27 +93,32 @@ def specification_curve(
     Returns
     -------
     pd.DataFrame
-        `hospital, specialty, indicator, specification` (its number), one column for each of `CHOICES`, `estimate, low, high,
-        p_value, verdict, warnings`. A method that gives a project no row leaves one with 不能判定.
+        `hospital, specialty, indicator, specification` (its number), one column for each of `CHOICES` (empty where the method
+        does not depend on it), `estimate, low, high, p_value, verdict, warnings`. A method that gives a project no row leaves
+        one with 不能判定.
     """
-    projects = study.units[study.units["start"] > 0]
-    if projects.empty:
+    projects = sorted(pair for pair, start in zip(study.names, study.units["start"], strict=True) if start > 0)
+    if not projects:
         return no_specification()
+    chosen, names = specifications(params), sorted(indicators)
+    estimates = _Estimates(params=params, study=study, indicators=indicators, projects=projects)
+    which = np.empty((len(names), len(chosen)), dtype=int)
+    for _reference, alike in groupby(enumerate(chosen), key=lambda one: [one[1][c] for c in REFERENCE]):
+        of_reference = dict(alike)
+        first = next(iter(of_reference.values()))
+        cube = cubes[first["scope"], first["trimming"]]
+        cells = _cells(attach(cube, with_choices(params, first), hospitals, "frozen"), indicators, params)
+        yearly = {s: _Yearly.of(cells, s, params, study) for s in {c["shocks"] for c in of_reference.values()}}
+        for number, choice in of_reference.items():
+            which[:, number] = [estimates.of(name, yearly[choice["shocks"]], choice) for name in names]
+    found = estimates.together()
     directions = {i: one.direction if inferential(one) else Direction.NEUTRAL for i, one in indicators.items()}
-    wanted = projects[UNIT].merge(pd.DataFrame({"indicator": list(indicators)}), how="cross")
-    parts = []
-    for number, choice, changes in _estimated(cubes, params, hospitals, study, indicators):
-        of_units = changes[changes["level"] == "unit"]
-        whole = wanted.merge(of_units.drop(columns=["level", "method"]), on=KEYS, how="left")
-        whole[["n_before", "n_after"]] = whole[["n_before", "n_after"]].fillna(0)
-        whole["warnings"] = whole["warnings"].fillna("该方法没有给出结果")
-        judged = verdicts(whole, directions, params.change)["verdict"]
-        parts.append(
-            whole[[*KEYS, "estimate", "low", "high", "p_value", "warnings"]].assign(
-                specification=number, **{c: str(v) for c, v in choice.items()}, verdict=judged
-            )
-        )
-    return pd.concat(parts, ignore_index=True)[COLUMNS].sort_values([*KEYS, "specification"], ignore_index=True)
+    found = found.assign(verdict=verdicts(found, directions, params.change)["verdict"])
+    # by project, then indicator, then specification
+    rows = (which * len(projects) + np.arange(len(projects))[:, None, None]).ravel()
+    numbers = np.tile(np.arange(len(chosen)), len(projects) * len(names))
+    choices = {c: pd.array([str(one[c]) for one in chosen], dtype="str").take(numbers) for c in CHOICES}
+    return found.take(rows).reset_index(drop=True).assign(specification=numbers, **choices)[COLUMNS]
 
 
 def no_specification() -> pd.DataFrame:
@@ -103,24 +126,79 @@ def no_specification() -> pd.DataFrame:
     return pd.DataFrame(columns=COLUMNS)
 
 
-def _estimated(
-    cubes: Mapping[tuple[str, str], pd.DataFrame], params: RunParams, hospitals: pd.DataFrame, study: Study,
-    indicators: Mapping[str, Declared],
-) -> Iterator[tuple[int, dict[str, Any], pd.DataFrame]]:  # fmt: skip
-    made: tuple[Any, ...] = ()
-    cells = pd.DataFrame()
-    periods: dict[str, pd.DataFrame] = {}
-    for number, choice in enumerate(specifications(params)):
-        reference = tuple(choice[c] for c in ("scope", "leave_one_out", "trimming", "risk_rates"))
-        if reference != made:
-            cube = cubes[choice["scope"], choice["trimming"]]
-            referenced = attach(cube, with_choices(params, choice), hospitals, "frozen")
-            cells, made = _cells(referenced, indicators, params), reference
-            periods.clear()
-        if choice["shocks"] not in periods:
-            used = cells[~cells["year"].isin(_shock_years(params))] if choice["shocks"] == "without" else cells
-            periods[choice["shocks"]] = _by_period(used, indicators, params)
-        yield number, choice, METHODS[choice["method"]].estimate(periods[choice["shocks"]], study).changes
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Yearly:
+    """Cells by year of one reference, with or without some years; the panels made from them, and what tells equal ones."""
+
+    cells: pd.DataFrame
+    panels: Mapping[str, Panel]
+    sums: Mapping[str, bytes]
+
+    @classmethod
+    def of(cls, cells: pd.DataFrame, shocks: str, params: RunParams, study: Study) -> _Yearly:
+        used = cells[~cells["year"].isin(_shock_years(params))] if shocks == "without" else cells
+        found = panels(used.assign(period=used["year"].astype(str)), study)
+        return cls(cells=used, panels=found, sums={name: _digest(panel) for name, panel in found.items()})
+
+
+def _digest(panel: Panel) -> bytes:
+    return hashlib.blake2b(np.stack([getattr(panel, name) for name in SUMS]).tobytes(), digest_size=16).digest()
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Estimates:
+    """Changes of all projects, estimated once for the same sums, method and comparison."""
+
+    params: RunParams
+    study: Study
+    indicators: Mapping[str, Declared]
+    projects: list[tuple[str, str]]
+    numbers: dict[tuple[Any, ...], int] = field(default_factory=dict)
+    made: list[dict[str, np.ndarray]] = field(default_factory=list)
+    asked: dict[tuple[Any, ...], tuple[Study, Comparisons]] = field(default_factory=dict)
+
+    def of(self, indicator: str, yearly: _Yearly, choice: Mapping[str, Any]) -> int:
+        """Number of the estimates in `together`."""
+        key = (indicator, yearly.sums.get(indicator), choice["method"], *[choice[c] for c in COMPARISON])
+        if key not in self.numbers:
+            self.numbers[key] = len(self.made)
+            self.made.append(self._by_project(self._changes(indicator, yearly, choice), indicator))
+        return self.numbers[key]
+
+    def together(self) -> pd.DataFrame:
+        """One estimate after another, each with a row for every project."""
+        hospital, specialty = (list(values) * len(self.made) for values in zip(*self.projects, strict=True))
+        columns = {name: np.concatenate([one[name] for one in self.made]) for name in self.made[0]}
+        return pd.DataFrame({"hospital": hospital, "specialty": specialty, **columns})
+
+    def _changes(self, indicator: str, yearly: _Yearly, choice: Mapping[str, Any]) -> pd.DataFrame:
+        method, (study, compared) = METHODS[choice["method"]], self._study(choice)
+        if method.of_panel is not None and indicator in yearly.panels:
+            return method.of_panel(yearly.panels[indicator], compared, study)
+        cells = yearly.cells[yearly.cells["indicator"] == indicator]
+        changes = method.estimate(_by_period(cells, self.indicators, self.params), study).changes
+        return changes[changes["level"] == "unit"]
+
+    def _study(self, choice: Mapping[str, Any]) -> tuple[Study, Comparisons]:
+        key = tuple(choice[c] for c in COMPARISON)
+        if key not in self.asked:
+            update = {c: choice[c] for c in COMPARISON if choice[c] != UNHEEDED}
+            study = replace(self.study, comparison=self.study.comparison.model_copy(update=update))
+            self.asked[key] = study, comparisons(study)
+        return self.asked[key]
+
+    def _by_project(self, changes: pd.DataFrame, indicator: str) -> dict[str, np.ndarray]:
+        """Columns with a value for every project, in order."""
+        size, place = len(self.projects), {pair: number for number, pair in enumerate(self.projects)}
+        at = [place[pair] for pair in zip(changes["hospital"], changes["specialty"], strict=True)]
+        columns = {"indicator": np.full(size, indicator, dtype=object)}
+        for name in (*LIMITS, "n_before", "n_after"):
+            columns[name] = np.full(size, 0.0 if name.startswith("n_") else np.nan)
+            if name in changes:
+                columns[name][at] = changes[name].to_numpy(float)
+        columns["warnings"] = np.full(size, "该方法没有给出结果", dtype=object)
+        columns["warnings"][at] = changes["warnings"].to_numpy(object)
+        return columns
 
 
 def _shock_years(params: RunParams) -> list[int]:

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from toolkit.indicators import Declared, Distribution, Indicator
 from toolkit.params import ComparisonPolicy, Shock, Years
+
+if TYPE_CHECKING:
+    from toolkit.models.panel import Comparisons, Panel
 
 KEYS = ("level", "hospital", "specialty", "indicator")
 
@@ -143,12 +146,19 @@ class Method:
         value, se`; `period` is a year, a cycle (`before`, `after`) or a month (`2022-07`).
     estimand
         What the number is, in one Chinese sentence.
+    of_panel
+        `(panel, comparisons, study) -> changes`, where a method has it: the changes of projects by themselves on one indicator,
+        as `estimate` gives them and nothing beside. The specification curve asks for them thousands of times.
+    heeds
+        Fields of `ComparisonPolicy` that the method's changes of projects depend on.
     """
 
     id: str
     name_zh: str
     estimand: str
     estimate: Callable[[pd.DataFrame, Study], Findings]
+    of_panel: Callable[[Panel, Comparisons, Study], pd.DataFrame] | None = None
+    heeds: Sequence[str] = ()
 
 
 def inferential(indicator: Declared) -> bool:

@@ -26,7 +26,9 @@ Robins (1985), doi:10.2307/2530643. MOVER: Zou, Donner (2008), doi:10.1002/sim.3
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -55,23 +57,14 @@ def did(cells: pd.DataFrame, study: Study) -> Findings:
     Findings
         `changes` at level `unit`; tables `comparison_units` (who was compared with whom) and `regression_to_mean`.
     """
-    found = panels(cells, study)
     compared = comparisons(study)
-    units = study.units
     changes, expectations, pairs = [], [], []
-    for indicator, panel in found.items():
-        for start in np.unique(units["start"][units["start"] > 0]):
-            projects = np.flatnonzero(units["start"].to_numpy() == start)
-            before = study.years < start
-            chosen = _chosen(compared, panel, before, study)
-            sides = panel.over(before), panel.over(~before)
-            if study.distribution(indicator) is Distribution.RARE:
-                table = _rare(study, projects, chosen, *sides)
-            else:
-                table, expectation = _ratios(study, indicator, projects, chosen, *sides)
-                expectations.append(expectation)
-            changes.append(_described(table, study, indicator, projects, *sides))
-            pairs.append(_pairs(study, indicator, projects, chosen))
+    for panel in panels(cells, study).values():
+        for one in _by_start(panel, compared, study):
+            changes.append(one.changes(study))
+            pairs.append(one.pairs(study))
+            if one.fit is not None:
+                expectations.append(_expected(study, one))
     if not changes:
         return Findings(changes=nothing())
     tables = {"comparison_units": pd.concat(pairs, ignore_index=True)}
@@ -80,29 +73,72 @@ def did(cells: pd.DataFrame, study: Study) -> Findings:
     return Findings(changes=completed(pd.concat(changes, ignore_index=True)), tables=tables)
 
 
+def of_panel(panel: Panel, compared: Comparisons, study: Study) -> pd.DataFrame:
+    """The changes of `did` on one indicator."""
+    return pd.concat([one.changes(study) for one in _by_start(panel, compared, study)], ignore_index=True)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Fit:
+    """What the expected change without effect is worked out from; of units, `common` and `precision` of projects."""
+
+    change: np.ndarray
+    variance: np.ndarray
+    free: np.ndarray
+    common: np.ndarray
+    precision: np.ndarray
+    deviation: np.ndarray
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Started:
+    """The projects of one starting year on one indicator: who they are compared with, and what came of it."""
+
+    indicator: str
+    projects: np.ndarray
+    chosen: Comparisons
+    before: Side
+    after: Side
+    found: dict[str, Any]
+    fit: _Fit | None
+
+    def changes(self, study: Study) -> pd.DataFrame:
+        hospital, specialty = zip(*[study.names[i] for i in self.projects], strict=True)
+        return pd.DataFrame({
+            "level": "unit", "hospital": hospital, "specialty": specialty,
+            "indicator": self.indicator, "method": ID, "n_before": self.before.n[self.projects],
+            "n_after": self.after.n[self.projects], **self.found,
+        })  # fmt: skip
+
+    def pairs(self, study: Study) -> pd.DataFrame:
+        rows = np.isin(self.chosen.project, self.projects)
+        project, unit = study.units.iloc[self.chosen.project[rows]], study.units.iloc[self.chosen.unit[rows]]
+        return pd.DataFrame({
+            "hospital": project["hospital"].to_numpy(), "specialty": project["specialty"].to_numpy(),
+            "indicator": self.indicator, "comparison": unit["hospital"].to_numpy(),
+        })  # fmt: skip
+
+
+def _by_start(panel: Panel, compared: Comparisons, study: Study) -> Iterator[_Started]:
+    start = study.units["start"].to_numpy()
+    for year in np.unique(start[start > 0]):
+        projects, before = np.flatnonzero(start == year), study.years < year
+        chosen = _chosen(compared, panel, before, study)
+        sides = panel.over(before), panel.over(~before)
+        fit = None
+        if study.distribution(panel.indicator) is Distribution.RARE:
+            found = _rare(study, projects, chosen, *sides)
+        else:
+            found, fit = _ratios(study, projects, chosen, *sides)
+        yield _Started(
+            indicator=panel.indicator, projects=projects, chosen=chosen, before=sides[0], after=sides[1], found=found, fit=fit
+        )  # fmt: skip
+
+
 def _chosen(compared: Comparisons, panel: Panel, before: np.ndarray, study: Study) -> Comparisons:
     if study.comparison.matching == "baseline":
         return nearest(compared, panel, before, study.comparison.neighbours)
     return compared
-
-
-def _pairs(study: Study, indicator: str, projects: np.ndarray, chosen: Comparisons) -> pd.DataFrame:
-    rows = np.isin(chosen.project, projects)
-    project, unit = study.units.iloc[chosen.project[rows]], study.units.iloc[chosen.unit[rows]]
-    return pd.DataFrame({
-        "hospital": project["hospital"].to_numpy(), "specialty": project["specialty"].to_numpy(), "indicator": indicator,
-        "comparison": unit["hospital"].to_numpy(),
-    })  # fmt: skip
-
-
-def _described(
-    table: pd.DataFrame, study: Study, indicator: str, projects: np.ndarray, before: Side, after: Side
-) -> pd.DataFrame:
-    units = study.units.iloc[projects]
-    return table.assign(
-        level="unit", hospital=units["hospital"].to_numpy(), specialty=units["specialty"].to_numpy(), indicator=indicator,
-        method=ID, n_before=before.n[projects], n_after=after.n[projects],
-    )  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -117,8 +153,8 @@ class _Sums:
 
 
 def _ratios(
-    study: Study, indicator: str, projects: np.ndarray, compared: Comparisons, before: Side, after: Side
-) -> tuple[pd.DataFrame, pd.DataFrame]:
+    study: Study, projects: np.ndarray, compared: Comparisons, before: Side, after: Side
+) -> tuple[dict[str, Any], _Fit]:  # fmt: skip
     change, sampling = after.log - before.log, after.variance + before.variance
     free = (study.units["start"].to_numpy() == 0) & study.units["eligible"].to_numpy(bool) & np.isfinite(change)
     group = compared.group
@@ -154,18 +190,26 @@ def _ratios(
         if np.isfinite(scatter.tau2)
         else ""
     )
-    table = pd.DataFrame({
+    found = {
         "estimate": np.exp(effect), "low": np.exp(low), "high": np.exp(high), "p_value": p, "std_error": error,
         "n_comparison": count, "n_clusters": scatter.units, "inference": said, "warnings": warnings,
-    })  # fmt: skip
-    placed = baseline(before, change, total, group, free)
-    placed.deviation[projects] = np.where(np.isfinite(deviation), deviation, placed.deviation[projects])
+    }  # fmt: skip
+    fit = _Fit(change=change, variance=total, free=free, common=common, precision=precision, deviation=deviation)
+    return found, fit
+
+
+def _expected(study: Study, one: _Started) -> pd.DataFrame:
+    """The rows of the table `regression_to_mean`."""
+    fit, projects = one.fit, one.projects
+    assert fit is not None  # noqa: S101  rare deaths have none; the caller looked
+    placed = baseline(one.before, fit.change, fit.variance, one.chosen.group, fit.free)
+    placed.deviation[projects] = np.where(np.isfinite(fit.deviation), fit.deviation, placed.deviation[projects])
     with np.errstate(divide="ignore"):
-        spare = 1 / np.sqrt(precision)
-    return table, expected(study, indicator, projects, placed, change, total, common, spare)
+        spare = 1 / np.sqrt(fit.precision)
+    return expected(study, one.indicator, projects, placed, fit.change, fit.variance, fit.common, spare)
 
 
-def _rare(study: Study, projects: np.ndarray, compared: Comparisons, before: Side, after: Side) -> pd.DataFrame:
+def _rare(study: Study, projects: np.ndarray, compared: Comparisons, before: Side, after: Side) -> dict[str, Any]:
     free = (
         (study.units["start"].to_numpy() == 0) & study.units["eligible"].to_numpy(bool) & (before.y > 0) & (after.y > 0)
     )
@@ -220,14 +264,14 @@ def _rare(study: Study, projects: np.ndarray, compared: Comparisons, before: Sid
             NO_DEATHS if n and not k and before.y[i] > 0 and after.y[i] > 0 else "", "建设前没有死亡，比值无上限" if k and z else "",
         ) for i, n, k, z in zip(projects, count, known, none_before, strict=True)
     ]  # fmt: skip
-    return pd.DataFrame({
+    return {
         "estimate": np.where(known & ~none_before, estimate, np.nan),
         "low": np.where(known, np.where(none_after, 0.0, np.exp(low)), np.nan),
         "high": np.where(known, np.where(none_before, np.inf, np.exp(high)), np.nan),
         "p_value": np.where(known, np.minimum(1.0, 2 * np.exp(over)), np.nan), "std_error": np.nan, "n_comparison": count,
         "n_clusters": count + 1, "warnings": warnings,
         "inference": f"泊松率比之比，mid-P 类区间；区域内对照单元离散系数 {dispersion:.2f}（自由度 {df}，小于 1 按 1）",
-    })  # fmt: skip
+    }  # fmt: skip
 
 
 def _log_odds(share: np.ndarray) -> np.ndarray:
@@ -265,4 +309,5 @@ def _dispersion(
 METHOD = Method(
     id=ID, name_zh=NAME_ZH, estimate=did,
     estimand="项目前后比值除以同专科、同级别未立项单元的前后比值，并扣除基线高低自然回落的部分",
+    of_panel=of_panel, heeds=("same_level", "adjustment", "matching"),
 )  # fmt: skip

@@ -275,4 +275,5 @@ def _years(log: np.ndarray, weight: np.ndarray, variance: np.ndarray) -> tuple[n
 METHOD = Method(
     id=ID, name_zh=NAME_ZH, estimate=event_study,
     estimand="逐年与同专科、同级别未立项单元相比的差距，以开始前一年为 1；并检验建设前各年是否已有差距",
+    heeds=("same_level",),
 )  # fmt: skip

@@ -82,25 +82,46 @@ class Panel:
 def panels(cells: pd.DataFrame, study: Study) -> dict[str, Panel]:
     """A panel of every inferential indicator that has cells."""
     units, years = study.units, study.years
-    place = pd.MultiIndex.from_frame(units[["hospital", "specialty"]].astype(str))
-    year = pd.to_numeric(cells["period"].where(cells["period"].str.fullmatch(r"\d{4}")), errors="coerce")
-    rows = cells[year.between(years[0], years[-1]) & cells["indicator"].isin(study.inferential)]
-    codes = place.get_indexer(pd.MultiIndex.from_frame(rows[["hospital", "specialty"]].astype(str)))
-    when = year.loc[rows.index].to_numpy(int) - years[0]
+    unit, year = _unit_of(cells, units), _year_of(cells["period"])
+    inside = (unit >= 0) & (year >= years[0]) & (year <= years[-1])
+    named, names = pd.factorize(cells["indicator"])
+    columns = {c: cells[c].to_numpy(float) if c in cells else np.full(len(cells), np.nan) for c in SUMS}
     found = {}
-    names = rows["indicator"].to_numpy(object)
-    columns = {c: rows[c].to_numpy(float) if c in rows else np.full(len(rows), np.nan) for c in SUMS}
     for indicator in study.inferential:
-        of = (names == indicator) & (codes >= 0)
-        if not of.any():
+        rows = np.flatnonzero(inside & (named == names.get_indexer([indicator])[0]))
+        if not len(rows):
             continue
-        arrays = {}
-        for name, values in columns.items():
-            array = np.zeros((len(units), len(years)))
-            array[codes[of], when[of]] = np.nan_to_num(values[of])
-            arrays[name] = array
+        at = unit[rows], (year[rows] - years[0]).astype(int)
+        arrays = {name: np.zeros((len(units), len(years))) for name in SUMS}
+        for name, array in arrays.items():
+            array[at] = np.nan_to_num(columns[name][rows])
         found[indicator] = Panel(study=study, indicator=indicator, **arrays)
     return found
+
+
+def _unit_of(cells: pd.DataFrame, units: pd.DataFrame) -> np.ndarray:
+    """Position of every cell's unit in `units`, −1 where it has none; text is looked up once for each different value."""
+    code, size = np.zeros(len(cells), dtype=int), 1
+    own, known = np.zeros(len(units), dtype=int), np.ones(len(cells), dtype=bool)
+    for key in ("hospital", "specialty"):
+        codes, values = pd.factorize(cells[key])
+        of_units = pd.Index(values).astype(str).get_indexer(units[key].astype(str))
+        known &= codes >= 0
+        # a unit without cells stands behind all others, where no cell points to
+        own = np.where((own < 0) | (of_units < 0), -1, own * len(values) + of_units)
+        code, size = code * len(values) + codes, size * len(values)
+    place = np.full(size + 1, -1)
+    place[own] = np.arange(len(units))
+    place[-1] = -1
+    return np.where(known, place[code], -1)
+
+
+def _year_of(period: pd.Series) -> np.ndarray:
+    """The year that a period is, missing for a cycle or a month."""
+    codes, values = pd.factorize(period)
+    texts = pd.Series(values).astype(str)
+    years = pd.to_numeric(texts.where(texts.str.fullmatch(r"\d{4}")), errors="coerce").to_numpy(float)
+    return np.append(years, np.nan)[codes]  # the last is of a missing period
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

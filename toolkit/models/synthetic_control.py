@@ -159,4 +159,5 @@ def _simplex(columns: np.ndarray, target: np.ndarray, ridge: float) -> np.ndarra
 METHOD = Method(
     id=ID, name_zh=NAME_ZH, estimate=synthetic_did,
     estimand="项目相对一组加权对照单元的变化，权重使建设前走势与项目平行",
+    heeds=("same_level",),
 )  # fmt: skip

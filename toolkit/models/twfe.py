@@ -17,6 +17,8 @@ Fisher (1935); MacKinnon, Webb (2020), doi:10.1016/j.jeconom.2020.04.024.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -49,7 +51,7 @@ def twfe(cells: pd.DataFrame, study: Study) -> Findings:
     parts = []
     for panel in found.values():
         parts.append(_together(panel, compared.group))
-        parts.append(_each(panel, compared))
+        parts.append(of_panel(panel, compared, study))
     changes = completed(pd.concat(parts, ignore_index=True)) if parts else nothing()
     return Findings(changes=changes)
 
@@ -100,48 +102,63 @@ def _together(panel: Panel, group: np.ndarray) -> pd.DataFrame:
     }])  # fmt: skip
 
 
-def _each(panel: Panel, compared: Comparisons) -> pd.DataFrame:
-    study, units = panel.study, panel.study.units
-    start = units["start"].to_numpy()
-    projects = np.flatnonzero(start > 0)
-    rows = []
+def of_panel(panel: Panel, compared: Comparisons, study: Study) -> pd.DataFrame:
+    """Every project by itself, on one indicator."""
+    start = study.units["start"].to_numpy()
     rare = study.distribution(panel.indicator) is Distribution.RARE
+    parts = []
+    for year in np.unique(start[start > 0]):
+        projects, before = np.flatnonzero(start == year), study.years < year
+        found = {"warnings": ONLY_TOGETHER} if rare else _randomised(panel, compared, study, projects, before)
+        part = {
+            "level": "unit", "hospital": [study.names[i][0] for i in projects],
+            "specialty": [study.names[i][1] for i in projects], "indicator": panel.indicator, "method": ID,
+            "n_before": panel.over(before).n[projects], "n_after": panel.over(~before).n[projects],
+        }  # fmt: skip
+        parts.append(pd.DataFrame({**part, **found}, index=projects))
+    return pd.concat(parts).sort_index(ignore_index=True) if parts else pd.DataFrame()
+
+
+def _randomised(
+    panel: Panel, compared: Comparisons, study: Study, projects: np.ndarray, before: np.ndarray
+) -> dict[str, Any]:  # fmt: skip
+    """Effects of the projects of one starting year against placebo effects of their comparison units."""
     log = panel.yearly.log
     weight = np.where(np.isfinite(log), panel.n, 0.0)
-    placebos: dict[tuple, np.ndarray] = {}
-    for project in map(int, projects):
-        before = study.years < start[project]
-        row = {
-            "level": "unit", "hospital": study.names[project][0], "specialty": study.names[project][1],
-            "indicator": panel.indicator, "method": ID, "n_before": panel.n[project, before].sum(),
-            "n_after": panel.n[project, ~before].sum(),
-        }  # fmt: skip
-        rows.append(row)
-        if rare:
-            row["warnings"] = ONLY_TOGETHER
-            continue
-        others = compared.of(project)
-        key = (start[project], others.tobytes())
-        if key not in placebos:
-            placebos[key] = effects_of_each(log[others], weight[others], ~before)
-        place = placebos[key]
-        at = np.r_[project, others]
-        effect = effects_of_each(log[at], weight[at], ~before, only_first=True)[0]
-        usable = place[np.isfinite(place)]
+    others = [compared.of(int(project)) for project in projects]
+    effect = effects_of_each(*_side_by_side(log, weight, [np.r_[p, o] for p, o in zip(projects, others, strict=True)]),
+                             ~before, only_first=True)[:, 0]  # fmt: skip
+    sets = {one.tobytes(): one for one in others}  # projects of one group share their placebos
+    effects = effects_of_each(*_side_by_side(log, weight, list(sets.values())), ~before)
+    placebos = dict(zip(sets, effects, strict=True))
+    found: dict[str, list[Any]] = {name: [] for name in ("width", "p_value", "n_comparison", "inference", "warnings")}
+    for project, own, one in zip(map(int, projects), effect, others, strict=True):
+        place = placebos[one.tobytes()]
+        usable = int(np.isfinite(place).sum())
         width = randomisation_width(place, study.confidence)
-        least = 1 / (len(usable) + 1)
-        row |= {
-            "estimate": np.exp(effect), "low": np.exp(effect - width), "high": np.exp(effect + width),
-            "p_value": randomisation_p(effect, place), "n_comparison": len(usable), "n_clusters": len(usable) + 1,
-            "inference": f"随机化检验，{len(usable)} 个安慰剂单元，最小可能 p = {least:.3f}" if len(usable) else "",
-            "warnings": joined(
-                own_warning(panel.over(before), panel.over(~before), project), "" if len(usable) else NONE,
-                WIDENED if project in compared.widened else "",
-                MISSING_YEARS if np.isfinite(effect) and (weight[project] == 0).any() else "",
-                f"安慰剂单元只有 {len(usable)} 个，不足以给出 {study.confidence:.0%} 区间" if len(usable) and np.isnan(width) else "",
-            ),
-        }  # fmt: skip
-    return pd.DataFrame(rows)
+        found["width"].append(width)
+        found["p_value"].append(randomisation_p(own, place))
+        found["n_comparison"].append(usable)
+        found["inference"].append(
+            f"随机化检验，{usable} 个安慰剂单元，最小可能 p = {1 / (usable + 1):.3f}" if usable else ""
+        )
+        found["warnings"].append(joined(
+            own_warning(panel.over(before), panel.over(~before), project), "" if usable else NONE,
+            WIDENED if project in compared.widened else "",
+            MISSING_YEARS if np.isfinite(own) and (weight[project] == 0).any() else "",
+            f"安慰剂单元只有 {usable} 个，不足以给出 {study.confidence:.0%} 区间" if usable and np.isnan(width) else "",
+        ))  # fmt: skip
+    widths = np.array(found.pop("width"))
+    ratios = {"estimate": np.exp(effect), "low": np.exp(effect - widths), "high": np.exp(effect + widths)}
+    return {**ratios, **found, "n_clusters": np.array(found["n_comparison"]) + 1}
+
+
+def _side_by_side(log: np.ndarray, weight: np.ndarray, sets: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Log and weight of sets of units, shape (sets, units, years); a set with fewer units is filled up with weight 0."""
+    at = np.full((len(sets), max(map(len, sets))), -1)
+    for row, units in zip(at, sets, strict=True):
+        row[: len(units)] = units
+    return log[at], np.where((at >= 0)[..., None], weight[at], 0.0)
 
 
 def effects_of_each(log: np.ndarray, weight: np.ndarray, post: np.ndarray, *, only_first: bool = False) -> np.ndarray:
@@ -150,7 +167,7 @@ def effects_of_each(log: np.ndarray, weight: np.ndarray, post: np.ndarray, *, on
     Parameters
     ----------
     log, weight
-        Shape (units, years); weight 0 where there is no value.
+        Shape (…, units, years), for as many sets of units as there are; weight 0 where there is no value.
     post
         Which years are after.
     only_first
@@ -159,34 +176,34 @@ def effects_of_each(log: np.ndarray, weight: np.ndarray, post: np.ndarray, *, on
     Returns
     -------
     np.ndarray
-        Log effects; missing where a unit has no year on one side or no comparison.
+        Log effects, shape (…, units); missing where a unit has no year on one side or no comparison.
 
     Notes
     -----
     Exact, by Frisch–Waugh–Lovell: the dummy of one treated unit, centred on the unit, has that unit's row only, so one
     inverse of the years' cross-products serves all.
     """
-    if len(log) < 2:
-        return np.full(len(log), np.nan)
     y = np.where(weight > 0, log, 0.0)
-    total = weight.sum(axis=1)
-    safe = np.where(total > 0, total, 1.0)
-    y = np.where(weight > 0, y - ((weight * y).sum(axis=1) / safe)[:, None], 0.0)
-    cross = np.diag(weight.sum(axis=0)) - np.einsum("ut,us->ts", weight, weight / safe[:, None])
+    total = weight.sum(axis=-1)
+    safe = np.where(total > 0, total, 1.0)[..., None]
+    y = np.where(weight > 0, y - (weight * y).sum(axis=-1, keepdims=True) / safe, 0.0)
+    years = np.eye(weight.shape[-1])
+    cross = weight.sum(axis=-2)[..., None] * years - np.einsum("...ut,...us->...ts", weight, weight / safe)
     inverse = np.linalg.pinv(cross, hermitian=True)
-    right = (weight * y).sum(axis=0)
+    right = (weight * y).sum(axis=-2)[..., None]
     some = slice(0, 1) if only_first else slice(None)
-    w = weight[some]
-    treated = np.where(w > 0, post - ((w * post).sum(axis=1) / safe[some])[:, None], 0.0)
+    w, safe = weight[..., some, :], safe[..., some, :]
+    treated = np.where(w > 0, post - (w * post).sum(axis=-1, keepdims=True) / safe, 0.0)
     slant = w * treated
-    own = (slant * treated).sum(axis=1)
-    left = own - np.einsum("ut,ts,us->u", slant, inverse, slant)
-    above = (slant * y[some]).sum(axis=1) - slant @ inverse @ right
-    good = (own > 0) & (left > 1e-9 * np.where(own > 0, own, 1.0))
+    own = (slant * treated).sum(axis=-1)
+    left = own - ((slant @ inverse) * slant).sum(axis=-1)
+    above = (slant * y[..., some, :]).sum(axis=-1) - (slant @ inverse @ right)[..., 0]
+    good = (own > 0) & (left > 1e-9 * np.where(own > 0, own, 1.0))  # of a unit alone, nothing is left
     return np.where(good, above / np.where(good, left, 1.0), np.nan)
 
 
 METHOD = Method(
     id=ID, name_zh=NAME_ZH, estimate=twfe,
     estimand="逐年比较，项目相对同专科、同级别未立项单元的变化；单个项目用随机化检验，全部项目合并用聚类刀切误差",
+    of_panel=of_panel, heeds=("same_level",),
 )  # fmt: skip

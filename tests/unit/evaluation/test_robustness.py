@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from toolkit import pipeline
+from toolkit.evaluation.effects import study_of
 from toolkit.evaluation.judgement import with_agreement
-from toolkit.evaluation.robustness import CHOICES, agreement, specifications
+from toolkit.evaluation.robustness import (
+    CHOICES,
+    COMPARISON,
+    UNHEEDED,
+    _by_period,
+    _cells,
+    agreement,
+    specification_curve,
+    specifications,
+    with_choices,
+)
+from toolkit.indicators import CATALOGUE
+from toolkit.models import METHODS
 from toolkit.params import RobustnessPolicy, load_params
+from toolkit.reference import attach
 
 ROOT = Path(__file__).resolve().parents[3]
 KEYS = ["hospital", "specialty", "indicator"]
@@ -52,6 +67,46 @@ def test_what_cannot_differ_is_not_tried():
     quiet = params.model_copy(update={"shocks": []})
     loud = [m for m in specifications(params) if m["shocks"] == "without"]
     assert len(specifications(quiet)) == len(specifications(params)) - len(loud)
+
+
+def test_what_a_method_does_not_heed_is_not_tried_with_it():
+    params = load_params(ROOT / "params" / "golden.yaml")
+    before = len(specifications(params))
+    policy = params.robustness.model_copy(
+        update={"adjustment": ["baseline", "unadjusted"], "same_level": [True, False]}
+    )
+    made = specifications(params.model_copy(update={"robustness": policy}))
+    of = {m: [one for one in made if one["method"] == m] for m in ("did", "twfe")}
+    assert (len(of["did"]), len(of["twfe"])) == (4 * before / 2, 2 * before / 2)
+    assert {one["adjustment"] for one in of["twfe"]} == {UNHEEDED}
+
+
+def test_what_combinations_share_is_what_each_gives_by_itself(results):
+    several = {
+        "trimming": ["none"], "minimum_cases": [5, 30], "same_level": [True, False], "adjustment": ["baseline", "unadjusted"],
+        "matching": ["unmatched", "baseline"], "methods": ["did", "twfe", "event_study", "two_period_ratio"],
+    }  # fmt: skip
+    params = results.params.model_copy(update={"robustness": results.params.robustness.model_copy(update=several)})
+    primary = {i: CATALOGUE[i] for i in params.change.primary}
+    study = replace(study_of(results.units, params, results.hospitals), indicators=primary)
+    cubes = {(scope, "none"): results.cube for scope in params.robustness.scopes}
+    curve = specification_curve(cubes, params, results.hospitals, study, primary)
+    made = specifications(params)
+    assert len(curve) == len(made) * len(params.change.primary) * (results.units["project"] != "").sum()
+    for number in range(0, len(made), 29):
+        choice = made[number]
+        referenced = attach(results.cube, with_choices(params, choice), results.hospitals, "frozen")
+        cells = _cells(referenced, primary, params)
+        if choice["shocks"] == "without":
+            cells = cells[~cells["year"].between(2020, 2022)]
+        heeded = {c: choice[c] for c in COMPARISON if choice[c] != UNHEEDED}
+        own = replace(study, comparison=study.comparison.model_copy(update=heeded))
+        alone = METHODS[choice["method"]].estimate(_by_period(cells, primary, params), own).changes
+        alone = alone[alone["level"] == "unit"].set_index(KEYS)
+        shared = curve[curve["specification"] == number].set_index(KEYS)
+        assert set(alone.index) <= set(shared.index)
+        for name in ("estimate", "low", "high", "p_value", "warnings"):
+            pd.testing.assert_series_equal(shared.loc[alone.index, name], alone[name], check_exact=False, rtol=1e-12)
 
 
 def _curve(verdicts: list[str]) -> pd.DataFrame:
