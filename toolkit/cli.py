@@ -250,9 +250,9 @@ def worklist(
     as_json: Json = False,
 ) -> None:
     """为每家机构写整改清单（csv 和 xlsx）：文件、行号、规则、填报值、办法。Write each hospital's worklist."""
-    from toolkit import pipeline
+    from toolkit import finished
 
-    summary = pipeline.worklists(run, to)
+    summary = finished.worklists(run, to)
     if as_json:
         _print_json(summary.to_dict("records"))
         return
@@ -260,7 +260,7 @@ def worklist(
         typer.echo(
             f"{row.hospital or '—':12} 隔离 {row.quarantined:>8,}  排除 {row.excluded:>8,}  提示 {row.warned:>8,}  {row.name}"
         )
-    typer.echo(f"清单 lists: {to or run / pipeline.WORKLISTS}")
+    typer.echo(f"清单 lists: {to or run / finished.WORKLISTS}")
 
 
 @app.command()
@@ -274,7 +274,7 @@ def trace(
     as_json: Json = False,
 ) -> None:
     """查一例的去向：哪条规则，进入了哪些数值。What became of a record, and which numbers it entered."""
-    from toolkit import pipeline
+    from toolkit import finished
     from toolkit.errors import ParameterError
 
     if bool(hospital and record) == bool(file and line):
@@ -283,7 +283,7 @@ def trace(
             remedy="speceval trace 运行 --hospital 0001 --record 123；或 --file a.csv --line 7",
             remedy_english="see the examples",
         )  # fmt: skip
-    found = pipeline.trace(run, hospital=hospital, record=record, visit=visit, file=file, line=line)
+    found = finished.trace(run, hospital=hospital, record=record, visit=visit, file=file, line=line)
     from toolkit.evaluation.results import RESULTS, load
     from toolkit.evaluation.trace import as_records, as_text
 

@@ -151,12 +151,21 @@ def _sums_by(
     table: Any, params: RunParams, frozen: Any | None, by: Sequence[str], connection: Any, *, of_year: bool = True,
     measures: Sequence[Measure] = (),
 ) -> pa.Table:  # fmt: skip
-    rows = _amounts(table, params, frozen, by, connection, of_year=of_year, measures=measures)
+    measures = measures or measures_for(params.weights.source)
+    # where neither basis trims, their sums are the same: added up once
+    once = frozen is None and not (of_year and params.trimming.on("contemporaneous") != "none")
+    bases = BASES[:1] if once else BASES
+    rows = _amounts(table, params, frozen, by, connection, of_year=of_year, measures=measures, bases=bases)
     columns: dict[str, Any] = {"n": _.count()}
     for column in rows.columns:
         if column not in by:
             columns |= sums(_measure_of(column), column)
-    return rows.group_by(list(by)).aggregate(**columns).to_pyarrow()
+    summed = rows.group_by(list(by)).aggregate(**columns).to_pyarrow()
+    for measure in [m for m in measures if m.trimmed and once]:
+        one, other = (sums(measure, f"{measure.id}@{basis}") for basis in BASES)
+        for name, same in zip(other, one, strict=True):
+            summed = summed.append_column(name, summed.column(same))
+    return summed
 
 
 def _measure_of(column: str) -> Measure:
@@ -166,7 +175,7 @@ def _measure_of(column: str) -> Measure:
 
 def _amounts(
     table: Any, params: RunParams, frozen: Any | None, by: Sequence[str], connection: Any, *, of_year: bool = True,
-    measures: Sequence[Measure] = (),
+    measures: Sequence[Measure] = (), bases: Sequence[Basis] = BASES,
 ) -> Any:  # fmt: skip
     """What each discharge adds to each measure, missing where it adds nothing, beside its key."""
     limits: dict[Basis, Any] = {} if frozen is None else {"frozen": frozen}
@@ -177,7 +186,7 @@ def _amounts(
         table = _with_limits(table, of_basis, basis)
     measures = measures or measures_for(params.weights.source)
     amounts = {m.id: added(m) for m in measures if not m.trimmed}
-    for basis in BASES:
+    for basis in bases:
         for measure in [m for m in measures if m.trimmed]:
             within = _within(measure, basis, params) if basis in limits else None
             amounts[f"{measure.id}@{basis}"] = added(measure, within)

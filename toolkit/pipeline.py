@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -18,7 +17,6 @@ import pandas as pd
 
 from toolkit import cube as cubes
 from toolkit.data import intake as intakes
-from toolkit.data import lookup
 from toolkit.data.balance import balance
 from toolkit.data.covariates import death_cells, one_row_a_specialty
 from toolkit.data.derived import facts_of, read_lists
@@ -28,34 +26,32 @@ from toolkit.data.identity import Key, random_key, read_key, run_key
 from toolkit.data.profile import effect, profile
 from toolkit.data.quality import CATALOGUE as RULES
 from toolkit.data.quality import SCOPES
-from toolkit.data.quality.measures import outside, stopped
+from toolkit.data.quality.measures import outside
 from toolkit.data.register import Register, write_register
 from toolkit.data.register import tables as tables_of
 from toolkit.data.registry import from_codes, read_registry
 from toolkit.data.submitted import SUBMITTED
+from toolkit.data.synthetic.as_data import with_synthetic
 from toolkit.data.worklist import Facts, field_codes, write_worklists
 from toolkit.engine import connect
 from toolkit.errors import InputError, ParameterError
+from toolkit.evaluation.cells import SHARES, all_cells, all_changes, disease_cells, no_changes, units_of, without_cases
+from toolkit.evaluation.data_quality import insufficient
 from toolkit.evaluation.effects import change_effects, study_of
 from toolkit.evaluation.judgement import judged, with_agreement
 from toolkit.evaluation.monitoring import at_months, monitor
-from toolkit.evaluation.results import RESULTS, Results, load, save
+from toolkit.evaluation.results import DATA, RESULTS, Results, load, save
 from toolkit.evaluation.robustness import agreement, no_specification, specification_curve, with_choices
-from toolkit.evaluation.trace import Trace
-from toolkit.indicators import CATALOGUE, Declared, Status
-from toolkit.indicators.base import Distribution
-from toolkit.indicators.diseases import DISEASES, attach_diseases
-from toolkit.indicators.members import by_specialty
-from toolkit.indicators.table import COLUMNS, collect
-from toolkit.models import inferential, two_period
-from toolkit.params import DrgFile, Project, RunParams, Specialty
-from toolkit.reference import Referenced, attach, described
+from toolkit.finished import worklists
+from toolkit.indicators import CATALOGUE
+from toolkit.models import inferential
+from toolkit.params import RunParams
+from toolkit.reference import attach, described
 
 if TYPE_CHECKING:
     from toolkit.running import Outcome
 
 Progress = Callable[[str, float], None]
-DATA = "data"
 PROJECT = Path(__file__).resolve().parents[1]
 
 
@@ -163,14 +159,15 @@ def _evaluate(
         )  # fmt: skip
     progress("指标", 0.0)
     referenced = {basis: attach(cube, params, registry, basis) for basis in cubes.BASES}
-    units = _units(cube, params)
+    units = units_of(cube, params)
     cells = all_cells(referenced, units, params)
     diseases = disease_cells(disease_cube, registry, params)
-    changes = all_changes(cells, units, params) if params.cycles else _no_changes()
+    changes = all_changes(cells, units, params) if params.cycles else no_changes()
     months = at_months(by_month[0], referenced["frozen"], params, registry) if by_month else None
     effects = change_effects(cells, units, params, registry, months)
-    changes = judged(changes, effects["effects"], units, params)
-    curve = specifications(tried, changes, units, params, registry)
+    poor = insufficient(intake.hospital_warnings)
+    changes = judged(changes, effects["effects"], units, params, poor)
+    curve = specifications(tried, changes, units, params, registry, poor)
     changes = with_agreement(changes, agreement(curve, changes, params.robustness))
     monitoring = monitor(cells, units, deaths, params, monthly=months, monthly_deaths=by_month[1] if by_month else None)
     facts = {
@@ -181,7 +178,7 @@ def _evaluate(
         "synthetic": params.data.synthetic is not None, "scopes": list(SCOPES.items()), "codes": field_codes(form),
         "rules": _rule_facts(params),
         "data_hash": _hash(sorted(intake.files["sha256"])), "parameter_hash": parameter_hash(params),
-        "lists": {**facts_of(read_lists(params), params), "没有病例的专科": _without_cases(units, params)},
+        "lists": {**facts_of(read_lists(params), params), "没有病例的专科": without_cases(units, params)},
         "diseases": [[d.id, d.name_zh] for d in read_diseases(params.data.diseases).diseases],
         "references": {basis: reference_hashes(r.frame) for basis, r in referenced.items()},
     }  # fmt: skip
@@ -229,186 +226,6 @@ def _check_projects(params: RunParams, registry: pd.DataFrame) -> None:
                 f"项目的机构 {project.hospital} 不在数据或名录内", "the project's hospital is unknown", where="projects",
                 remedy=f"是否为 {near}?" if near else "核对机构代码", remedy_english="check the code",
             )  # fmt: skip
-
-
-def _units(cube: pd.DataFrame, params: RunParams) -> pd.DataFrame:
-    cycle = {y: label for label, years in params.periods.items() for y in range(years.first, years.last + 1)}
-    named = one_row_a_specialty(cube.loc[cube["specialty"] != cubes.NONE, ["hospital", "specialty", "year", "n"]])
-    named = named.astype({"hospital": "str", "specialty": "str"})
-    counts = named.assign(cycle=named["year"].map(cycle)).pivot_table(
-        index=["hospital", "specialty"], columns="cycle", values="n", aggfunc="sum", fill_value=0
-    )
-    counts = counts.reindex(columns=list(params.periods), fill_value=0)
-    projects = {(p.hospital, p.specialty): p.level for p in params.projects}
-    # a project without any discharge still gets its row, and its report says 不予评价
-    index = (
-        counts.index.union(pd.MultiIndex.from_tuples(projects, names=counts.index.names)) if projects else counts.index
-    )
-    counts = counts.reindex(index, fill_value=0).astype("int64")
-    units = counts.add_prefix("n_").reset_index()
-    units["eligible"] = (counts >= params.minimum_unit_cases).all(axis=1).to_numpy()
-    pairs = zip(units["hospital"], units["specialty"], strict=True)
-    units["project"] = [projects.get(pair, "") for pair in pairs]
-    units["id"] = [report_id(h, s) for h, s in zip(units["hospital"], units["specialty"], strict=True)]
-    return units
-
-
-def _without_cases(units: pd.DataFrame, params: RunParams) -> str:
-    """Names of the declared specialties that no discharge belongs to: their definition may not fit the records."""
-    cases = units.filter(regex="^n_").sum(axis=1)
-    found = set(units.loc[cases > 0, "specialty"])
-    return "、".join(s.name_zh for s in params.specialties if s.id not in found) or "无"
-
-
-def report_id(hospital: str, specialty: str) -> str:
-    """Id of a unit's report: letters, digits, - and _ only, whatever the hospital's code holds."""
-    plain = "".join(c if c.isascii() and c.isalnum() else "_" for c in hospital)
-    mark = "" if plain[:30] == hospital else "_" + hashlib.sha256(hospital.encode()).hexdigest()[:6]
-    return f"{plain[:30]}{mark}-{specialty}"[:64]
-
-
-# the numerator of a proportion counts discharges of its denominator (rule P16)
-SHARES = tuple(i for i, one in CATALOGUE.items() if getattr(one, "distribution", None) is Distribution.PROPORTION)
-LEVELS: dict[str, tuple[str, ...]] = {
-    "region": (), "specialty": ("specialty",), "hospital": ("hospital",), "unit": ("hospital", "specialty"),
-}  # fmt: skip
-
-
-def all_cells(referenced: dict[Any, Referenced], units: pd.DataFrame, params: RunParams) -> pd.DataFrame:
-    """Cells of every level, by year and by cycle, on both bases."""
-    parts = []
-    with_project = units.loc[units["project"] != "", ["hospital", "specialty"]].assign(funded=True)
-    for reference in referenced.values():
-        whole = reference.frame.assign(region="")
-        # of a discharge that counts in several specialties, each has all; the region and the hospital have it once
-        spread = by_specialty(replace(reference, frame=whole), params.specialties).frame
-        funded = spread.merge(with_project, on=["hospital", "specialty"], how="left")["funded"].notna().to_numpy()
-        for level, keys in (*LEVELS.items(), ("peers", ("specialty",))):
-            rows = spread if "specialty" in keys else whole
-            if level == "peers":
-                rows = rows[~funded]
-            if "specialty" in keys:
-                rows = rows[rows["specialty"] != cubes.NONE]
-            if rows.empty:
-                continue
-            of_level = Referenced(basis=reference.basis, frame=rows, grades=reference.grades, insufficient={})
-            for time in ("year", "cycle"):
-                cells = collect(
-                    of_level,
-                    CATALOGUE.values(),
-                    [*(keys or ("region",)), time],
-                    confidence=params.change.confidence,
-                    policy=params.indicators,
-                )
-                parts.append(
-                    cells.rename(columns={time: "period"}).assign(level=level, period=lambda f: f["period"].astype(str))
-                )
-    cells = _too_few(pd.concat(parts, ignore_index=True), params)
-    cells = stopped(cells, outside(cells, SHARES), Status.STOPPED.value)
-    for key in ("hospital", "specialty"):
-        cells[key] = cells[key].fillna("") if key in cells else ""
-    first = ["level", "hospital", "specialty", "period"]
-    return cells[[*first, *[c for c in cells if c not in (*first, "region")]]]
-
-
-def disease_cells(sums: pd.DataFrame, hospitals: pd.DataFrame, params: RunParams) -> pd.DataFrame:
-    """Cells of every disease on every level, by year and by cycle, on both bases."""
-    parts = []
-    for basis in cubes.BASES:
-        whole = attach_diseases(sums, params, hospitals, basis)
-        whole = replace(whole, frame=whole.frame.assign(region=""))
-        for level, keys in LEVELS.items():
-            frame = whole.frame
-            if "specialty" in keys:
-                frame = one_row_a_specialty(frame[frame["specialty"] != cubes.NONE])
-            for time in ("year", "cycle") if len(frame) else ():
-                by = [*(keys or ("region",)), "disease", time]
-                cells = collect(replace(whole, frame=frame), DISEASES.values(), by, confidence=params.change.confidence)
-                parts.append(
-                    cells.rename(columns={time: "period"}).assign(level=level, period=lambda f: f["period"].astype(str))
-                )
-    first = ["level", "hospital", "specialty", "disease", "period"]
-    if not parts:
-        return pd.DataFrame(columns=[*first, "indicator", "basis", *COLUMNS])
-    cells = _too_few(pd.concat(parts, ignore_index=True), params, DISEASES, ("unit", "hospital"))
-    for key in ("hospital", "specialty"):
-        cells[key] = cells[key].fillna("") if key in cells else ""
-    return cells[[*first, *[c for c in cells if c not in (*first, "region")]]]
-
-
-def _too_few(
-    cells: pd.DataFrame, params: RunParams, declared: Mapping[str, Declared] = CATALOGUE, levels: Sequence[str] = ("unit",)
-) -> pd.DataFrame:  # fmt: skip
-    """A unit's value on very few cases is not shown: it says more of chance, and of single patients, than of the unit."""
-    ratios = [i for i, one in declared.items() if inferential(one)]
-    few = cells["level"].isin(levels) & cells["indicator"].isin(ratios) & (cells["status"] == Status.VALUE.value)
-    few &= cells["n"] < params.minimum_value_cases
-    cells.loc[few, ["value", "se", "low", "high"]] = float("nan")
-    cells.loc[few, "status"] = Status.TOO_FEW.value
-    return cells
-
-
-def all_changes(cells: pd.DataFrame, units: pd.DataFrame, params: RunParams) -> pd.DataFrame:
-    """Before/after ratios: every unit with enough cases, every project, and the peers of each specialty."""
-    frozen = cells[(cells["basis"] == "frozen") & cells["period"].isin(params.periods)].rename(
-        columns={"period": "cycle"}
-    )
-    judged = units[units["eligible"] | (units["project"] != "")][["hospital", "specialty"]]
-    parts = []
-    for level, rows in (("unit", frozen.merge(judged, on=["hospital", "specialty"])), ("peers", frozen)):
-        rows = rows[rows["level"] == level]
-        by = ["hospital", "specialty"]
-        parts.append(two_period(rows, CATALOGUE, by, confidence=params.change.confidence).assign(level=level))
-    changes = pd.concat(parts, ignore_index=True)
-    first = ["level", "hospital", "specialty", "indicator"]
-    return changes[[*first, *[c for c in changes if c not in first]]].sort_values(first, ignore_index=True)
-
-
-def _no_changes() -> pd.DataFrame:
-    from toolkit.models.base import COLUMNS
-
-    return pd.DataFrame(columns=["level", "hospital", "specialty", "indicator", *COLUMNS, "before", "after"])
-
-
-def with_synthetic(params: RunParams, folder: Path) -> RunParams:
-    """`params` with a generated region as its files, registry, specialties, projects and price index (合成数据)."""
-    from toolkit.data import synthetic
-    from toolkit.data.synthetic.lists import write_lists
-
-    spec, periods = params.data.synthetic, params.periods
-    assert spec is not None  # noqa: S101  the caller asked
-    settings = synthetic.Settings(
-        seed=spec.seed, discharges=spec.discharges, first_year=periods["before"].first, projects=spec.projects,
-        selection=spec.selection, dirt_rate=spec.dirt, hospitals=spec.hospitals,
-    )  # fmt: skip
-    synthetic.write_front_pages(synthetic.generate(settings), folder)
-    given = {
-        n: path for n, path in write_lists(folder, settings.first_year).items() if getattr(params.indicators, n) is None
-    }
-    departments = pd.read_csv(folder / "departments.csv", dtype=str)
-    specialties = [
-        Specialty(id=id_, name_zh=part["specialty_name"].iloc[0], surgical=part["surgical"].iloc[0] == "1",
-                  departments=list(part["department"]))
-        for id_, part in departments.groupby("specialty", sort=False)
-    ]  # fmt: skip
-    projects = pd.read_csv(folder / "projects.csv", dtype=str)
-    deflators = pd.read_csv(folder / "deflators.csv")
-    data = params.data.model_copy(
-        update={
-            "format": "front-page", "files": [str(folder / "front_pages")], "hospitals": folder / "hospitals.csv",
-            "divisions": folder / "divisions.csv",
-            "drg_file": DrgFile(file=folder / "drg.csv", discharge="B15"),
-        }
-    )  # fmt: skip
-    return params.model_copy(
-        update={
-            "data": data, "specialties": params.specialties or specialties,
-            "indicators": params.indicators.model_copy(update=given),
-            "projects": params.projects
-            or [Project(hospital=r.hospital, specialty=r.specialty, level=r.level) for r in projects.itertuples()],
-            "price_index": params.price_index or dict(zip(deflators["year"].astype(int), deflators["factor"], strict=True)),
-        }
-    )  # fmt: skip
 
 
 def parameter_hash(params: RunParams) -> str:
@@ -544,14 +361,14 @@ def again(
 
 def specifications(
     tried: dict[tuple[str, str], pd.DataFrame], changes: pd.DataFrame, units: pd.DataFrame, params: RunParams,
-    registry: pd.DataFrame,
+    registry: pd.DataFrame, poor: Mapping[str, str],
 ) -> pd.DataFrame:  # fmt: skip
     """The primary indicators of every project under every combination of policy choices; no row without projects."""
     primary = {i: CATALOGUE[i] for i in params.change.primary if i in CATALOGUE and inferential(CATALOGUE[i])}
     if not tried or changes.empty or not primary:
         return no_specification()
     study = replace(study_of(units, params, registry), indicators=primary)
-    return specification_curve(tried, params, registry, study, primary)
+    return specification_curve(tried, params, registry, study, primary, poor)
 
 
 def choice_cubes(
@@ -577,62 +394,6 @@ class Checked:
 
     intake: intakes.Intake
     balance: pd.DataFrame
-
-
-def bootstrap(
-    folder: Path, hospital: str, specialty: str, *, basis: cubes.Basis = "contemporaneous", replicates: int = 1000, seed: int = 0
-) -> pd.DataFrame:  # fmt: skip
-    """The cells of one unit of a finished run, by cycle, with error and limits from drawing its records again.
-
-    Parameters
-    ----------
-    folder
-        Of the run; its stored discharges are read.
-
-    Returns
-    -------
-    pd.DataFrame
-        `cycle, indicator, value, se, low, high` as in the run's cells (closed form, exact), and `replicates, se_drawn,
-        low_drawn, high_drawn`.
-
-    Raises
-    ------
-    ParameterError
-        The run has no such unit.
-    """
-    from toolkit.indicators.bootstrap import bootstrap as drawn_again
-    from toolkit.indicators.table import collect
-
-    results = load(folder / RESULTS)
-    units = results.units[(results.units["hospital"] == hospital) & (results.units["specialty"] == specialty)]
-    if units.empty:
-        raise ParameterError("没有该评估单元", "no such unit", where=f"{hospital} {specialty}", remedy="见 results/units.parquet",
-                             remedy_english="see results/units.parquet")  # fmt: skip
-    params, by = results.params, ["hospital", "specialty", "cycle"]
-    groups = results.hospitals.rename(columns={"code": "hospital"})[["hospital", "level_group"]]
-    store = folder / DATA / "discharges"
-    with tempfile.TemporaryDirectory() as work:
-        connection = connect(Path(work), [store])
-        try:
-            drawn = cubes.resampled(
-                intakes.discharges(connection, store), params, groups, (hospital, specialty), replicates=replicates,
-                seed=seed, connection=connection,
-            )  # fmt: skip
-        finally:
-            connection.disconnect()
-    referenced = by_specialty(attach(results.cube, params, results.hospitals, basis), params.specialties)
-    chosen = [one for one in CATALOGUE.values() if inferential(one)]
-    again = drawn_again(
-        drawn, referenced, chosen, by, params, results.hospitals, confidence=params.change.confidence
-    ).set_index([*by, "indicator"])
-    mine = (referenced.frame["hospital"] == hospital) & (referenced.frame["specialty"] == specialty)
-    own = Referenced(basis=basis, frame=referenced.frame[mine], grades=referenced.grades, insufficient={})
-    cells = collect(own, chosen, by, confidence=params.change.confidence, policy=params.indicators)
-    both = cells.set_index([*by, "indicator"]).join(
-        again.rename(columns=lambda c: c if c == "replicates" else f"{c}_drawn")
-    )
-    columns = ["value", "se", "low", "high", "replicates", "se_drawn", "low_drawn", "high_drawn"]
-    return both[columns].reset_index().drop(columns=["hospital", "specialty"])
 
 
 def check(params: RunParams, work: Path, progress: Progress = _quiet, *, lists: Path | None = None) -> Checked:
@@ -668,80 +429,6 @@ def check(params: RunParams, work: Path, progress: Progress = _quiet, *, lists: 
     if intake.entry:
         write_register(intake.entry.made(intake.files, intake.accounts))
     return Checked(intake=intake, balance=balanced)
-
-
-WORKLISTS = "worklists"  # folder of a run, one list a hospital
-
-
-def worklists(folder: Path, to: Path | None = None) -> pd.DataFrame:
-    """The worklists of the run in `folder`, written to `to` or to its own folder of them; returns their summary."""
-    from tempfile import TemporaryDirectory
-
-    results, data = load(folder / RESULTS), folder / DATA
-    facts = Facts(rules=results.facts["rules"], scopes=dict(results.facts["scopes"]), codes=results.facts["codes"])
-    names = dict(zip(results.hospitals["code"], results.hospitals["name"], strict=True))
-    with TemporaryDirectory(prefix="speceval-") as work:
-        connection = connect(Path(work), [data])
-        try:
-            marked, held = (connection.read_parquet(str(data / name)) for name in (intakes.FATES, SUBMITTED))
-            return write_worklists(
-                marked, held, results.files, results.balance, names, facts, to or folder / WORKLISTS, connection, Path(work)
-            )  # fmt: skip
-        finally:
-            connection.disconnect()
-
-
-def trace(
-    folder: Path, *, hospital: str = "", record: str = "", visit: str = "", file: str = "", line: int = 0
-) -> list[Trace]:  # fmt: skip
-    """What became of a record of a finished run: of one line of a file, or of every stay under a record number.
-
-    Raises
-    ------
-    RunError
-        The folder holds no finished run, or its key is gone.
-    ParameterError
-        The run knows no such hospital, file or record.
-    """
-    from tempfile import TemporaryDirectory
-
-    from toolkit.evaluation import trace as tracing
-
-    results, data = load(folder / RESULTS), folder / DATA
-    number = tracing.file_number(results, file) if file else None
-    if number is not None and (refused := tracing.refused_file(results, number, line)):
-        return [refused]
-    pseudonyms = [] if file else tracing.pseudonyms(results, folder, hospital, record, visit)
-    with TemporaryDirectory(prefix="speceval-") as work:
-        connection = connect(Path(work), [data, data / lookup.STORE])
-        try:
-            if number is not None:
-                marked, stored = lookup.records_at(connection, data, number, line)
-            else:
-                marked, stored = lookup.records_of(connection, data, pseudonyms)
-            if marked.empty and stored.empty:
-                raise tracing.not_found(results, number, line, hospital)
-            return tracing.traces(results, marked, stored, lambda row: _entered(results, connection, data, row))
-        finally:
-            connection.disconnect()
-
-
-def _entered(
-    results: Results, connection: Any, data: Path, row: pd.Series
-) -> tuple[dict[tuple[str, str], bool], pd.DataFrame]:
-    """Whether a stored record was trimmed, and the cells it entered."""
-    from toolkit.evaluation.trace import entered, one_record, trimmed
-
-    groups = results.hospitals.rename(columns={"code": "hospital"})[["hospital", "level_group"]]
-    key = [*cubes.KEY, "file", "line"]
-    cube = cubes.build(lookup.drg_of(connection, data, row), results.params, groups, by=key, connection=connection)
-    own = cube[(cube["file"] == row["file"]) & (cube["line"] == row["line"])].drop(columns=["file", "line"])
-    own = own.reset_index(drop=True)
-    alone = {}
-    for basis in cubes.BASES:
-        whole = attach(results.cube, results.params, results.hospitals, basis)
-        alone[basis] = one_record(whole, attach(own, results.params, results.hospitals, basis), list(own))
-    return trimmed(own.iloc[0]), entered(all_cells(alone, results.units, results.params), results)
 
 
 def golden() -> Results:

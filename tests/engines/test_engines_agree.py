@@ -304,7 +304,7 @@ def test_text_is_cut_and_stripped_alike(engines):
 
 
 def test_a_region_goes_from_files_to_indicators_alike(engines, work):
-    from toolkit.pipeline import with_synthetic
+    from toolkit.data.synthetic.as_data import with_synthetic
 
     base = rows.params(cycles=rows.CYCLES)
     data = base.data.model_copy(

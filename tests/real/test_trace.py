@@ -8,7 +8,7 @@ import duckdb
 import pytest
 from conftest import BRAZIL, CYCLES
 
-from toolkit import pipeline
+from toolkit import finished, pipeline
 from toolkit.params import RunParams
 
 HOSPITALS = ("2078031", "2079593")
@@ -55,10 +55,10 @@ def test_the_balance_is_that_of_the_file(run):
 def test_a_continuation_record_is_no_discharge_and_in_no_number(run):
     folder, _, path = run
     line, hospital, number = found(path, "IDENT <> '1'")[0]
-    by_line = pipeline.trace(folder, file="two.parquet", line=line)
+    by_line = finished.trace(folder, file="two.parquet", line=line)
     assert [(t.fate, t.reason, t.cells.empty) for t in by_line] == [("排除", "SCOPE", True)]
     # the same number comes back every month: all of them are told
-    by_number = pipeline.trace(folder, hospital=hospital, record=number)
+    by_number = finished.trace(folder, hospital=hospital, record=number)
     assert {t.line for t in by_number} == {at for at, of, n in found(path, f"N_AIH = '{number}'") if of == hospital}
     listed = folder / "worklists" / f"{hospital}.csv"
     with listed.open(encoding="utf-8-sig", newline="") as handle:
@@ -69,7 +69,7 @@ def test_a_continuation_record_is_no_discharge_and_in_no_number(run):
 def test_a_stay_that_cost_nothing_leaves_cost_and_stays_in_time_and_mortality(run):
     folder, _, path = run
     line, hospital, number = found(path, FREE + " AND DIAG_PRINC LIKE 'F3%'")[0]
-    [one] = pipeline.trace(folder, hospital=hospital, record=number, visit="000")
+    [one] = finished.trace(folder, hospital=hospital, record=number, visit="000")
     assert (one.fate, one.line) == ("纳入", line)
     assert "规则C01" in one.uses["cost"]
     assert (one.uses["los"], one.uses["mortality"]) == ("纳入", "纳入")

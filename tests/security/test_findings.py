@@ -26,7 +26,7 @@ from toolkit.data.files import open_source
 from toolkit.data.text_rows import read_schema
 from toolkit.engine import connect, without_values
 from toolkit.errors import ContractBroken, ParameterError
-from toolkit.pipeline import report_id
+from toolkit.evaluation.cells import report_id
 from toolkit.reporting.templates import environment
 from toolkit.running import report_folder
 from toolkit.running.parameters import Parameter, check

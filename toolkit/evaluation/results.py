@@ -22,6 +22,7 @@ TABLES = (
     *MONITORING_TABLES, *EFFECT_TABLES,
 )  # fmt: skip
 RESULTS = "results"  # folder of a run that holds them
+DATA = "data"  # folder of a run with its stored discharges and what became of every record
 FACTS, PARAMETERS = "facts.json", "parameters.json"
 
 

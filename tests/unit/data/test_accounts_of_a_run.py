@@ -13,7 +13,7 @@ import pytest
 import rows
 from small_files import MAP, line, text
 
-from toolkit import pipeline
+from toolkit import finished, pipeline
 from toolkit.errors import ParameterError, RunError, UnbalancedError
 from toolkit.evaluation import data_quality as dq
 from toolkit.evaluation.trace import as_records, as_text
@@ -63,7 +63,7 @@ def trace(folder, **query):
     """Each record is traced once: a trace reads the whole run."""
     key = (folder, *sorted(query.items()))
     if key not in _traced:
-        _traced[key] = pipeline.trace(folder, **query)
+        _traced[key] = finished.trace(folder, **query)
     return _traced[key]
 
 

@@ -9,12 +9,12 @@ import rows
 
 from toolkit import cube as cubes
 from toolkit.data.covariates import band_names, death_cells, one_row_a_specialty
+from toolkit.evaluation.cells import all_cells, units_of
 from toolkit.evaluation.monitoring import OE, TABLES, at_months, monitor
 from toolkit.evaluation.monitoring import TOO_FEW as FEW
 from toolkit.indicators import CATALOGUE
 from toolkit.indicators.table import collect
 from toolkit.models.funnel import Position
-from toolkit.pipeline import _units, all_cells
 from toolkit.reference import attach
 
 PROJECT = {"hospital": "H0", "specialty": "s1"}
@@ -66,7 +66,7 @@ class Region:
         bands, project = chosen.monitoring.age_bands, pd.DataFrame([PROJECT])
         self.deaths = death_cells(table, bands, KEY)
         self.referenced = {b: attach(self.cube, chosen, self.hospitals, b) for b in cubes.BASES}
-        self.units = _units(self.cube, chosen)
+        self.units = units_of(self.cube, chosen)
         self.cells = all_cells(self.referenced, self.units, chosen)
         self.monthly = self.monthly_deaths = None
         if months:
