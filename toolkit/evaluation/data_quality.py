@@ -158,6 +158,24 @@ def _reasons(warnings: pd.DataFrame) -> pd.Series:
     return (words["year"] + " 年" + words["said"]).groupby(words["hospital"]).agg("；".join)
 
 
+def insufficient(warnings: pd.DataFrame) -> dict[str, str]:
+    """Hospital -> why its units are not judged (rule X04), for every hospital whose data do not suffice.
+
+    Limit and years, none of the hospital's own shares: the reason stands beside a verdict, in the release edition too.
+
+    Parameters
+    ----------
+    warnings
+        As in `Results.hospital_warnings`.
+    """
+    poor = warnings[warnings["rule"] == TOO_POOR]
+    years = poor.groupby("hospital")["year"].agg(lambda of: "、".join(map(str, sorted(set(of)))))
+    return {
+        str(hospital): f"机构数据不足（规则{TOO_POOR}：{said} 年隔离占比或关键字段缺失率超过界限）"
+        for hospital, said in years.items()
+    }
+
+
 def coding_depth(results: Results) -> pd.DataFrame:
     """Other diagnoses a record, by hospital and year, beside the other hospitals of the same level group.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 
@@ -26,7 +28,9 @@ COLUMNS = [
 ]
 
 
-def judged(changes: pd.DataFrame, effects: pd.DataFrame, units: pd.DataFrame, params: RunParams) -> pd.DataFrame:
+def judged(
+    changes: pd.DataFrame, effects: pd.DataFrame, units: pd.DataFrame, params: RunParams, insufficient: Mapping[str, str]
+) -> pd.DataFrame:  # fmt: skip
     """The table of changes with the verdict of every row.
 
     A project is judged by the method that the parameters name; a unit without project, which has no comparison of its own, and
@@ -39,6 +43,8 @@ def judged(changes: pd.DataFrame, effects: pd.DataFrame, units: pd.DataFrame, pa
         `level, hospital, specialty, indicator`, the columns of `Change` for the plain ratio.
     effects
         As from `toolkit.evaluation.effects.change_effects`.
+    insufficient
+        As from `toolkit.evaluation.data_quality.insufficient`.
 
     Returns
     -------
@@ -58,7 +64,7 @@ def judged(changes: pd.DataFrame, effects: pd.DataFrame, units: pd.DataFrame, pa
         )  # fmt: skip
     # what cannot be tested (totals, distinct counts) is described, never judged
     directions = {i: one.direction if inferential(one) else Direction.NEUTRAL for i, one in CATALOGUE.items()}
-    plain = verdicts(changes, directions, params.change)["verdict"]
+    plain = verdicts(changes, directions, params.change, insufficient)["verdict"]
     of_projects = changes[["level", "hospital", "specialty"]].merge(
         units.loc[units["project"] != "", ["hospital", "specialty"]].assign(level="unit", funded=True), how="left"
     )
@@ -72,7 +78,7 @@ def judged(changes: pd.DataFrame, effects: pd.DataFrame, units: pd.DataFrame, pa
         plain_verdict=plain.to_numpy(), judged_by=np.where(project, method, PLAIN), **chosen
     )
     numbers = {c: pd.to_numeric(whole[f"judged_{c}"]) for c in ("estimate", "low", "high")}
-    found = verdicts(whole.assign(**numbers), directions, params.change)
+    found = verdicts(whole.assign(**numbers), directions, params.change, insufficient)
     adjusted = changes[KEYS].merge(
         effects[(effects["level"] == "unit") & (effects["method"] == method)][[*KEYS, "p_adjusted"]],
         on=KEYS,

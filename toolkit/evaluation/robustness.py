@@ -77,7 +77,7 @@ def with_choices(params: RunParams, choice: Mapping[str, Any]) -> RunParams:
 
 def specification_curve(
     cubes: Mapping[tuple[str, str], pd.DataFrame], params: RunParams, hospitals: pd.DataFrame, study: Study,
-    indicators: Mapping[str, Declared],
+    indicators: Mapping[str, Declared], insufficient: Mapping[str, str] | None = None,
 ) -> pd.DataFrame:  # fmt: skip
     """Estimate and verdict of every project and indicator under every specification.
 
@@ -89,6 +89,8 @@ def specification_curve(
         As the run's methods were given.
     indicators
         Those to be judged: the primary ones.
+    insufficient
+        As from `toolkit.evaluation.data_quality.insufficient`: no choice gives these hospitals a verdict.
 
     Returns
     -------
@@ -113,7 +115,7 @@ def specification_curve(
             which[:, number] = [estimates.of(name, yearly[choice["shocks"]], choice) for name in names]
     found = estimates.together()
     directions = {i: one.direction if inferential(one) else Direction.NEUTRAL for i, one in indicators.items()}
-    found = found.assign(verdict=verdicts(found, directions, params.change)["verdict"])
+    found = found.assign(verdict=verdicts(found, directions, params.change, insufficient)["verdict"])
     # by project, then indicator, then specification
     rows = (which * len(projects) + np.arange(len(projects))[:, None, None]).ravel()
     numbers = np.tile(np.arange(len(chosen)), len(projects) * len(names))

@@ -34,7 +34,7 @@ MEANING: dict[Verdict, str] = {
     Verdict.WORSE: "区间完全落在差的一侧，且变化不小于最小有意义变化",
     Verdict.NO_CHANGE: "区间包含“无变化”，或变化小于最小有意义变化",
     Verdict.UNDECIDED: "区间过宽，既不能排除有意义的改善，也不能排除有意义的变差；或没有区间",
-    Verdict.NOT_JUDGED: "例数不足、缺少标杆，或指标不评优劣",
+    Verdict.NOT_JUDGED: "机构数据不足、例数不足、缺少标杆，或指标不评优劣",
 }
 
 Condition = Literal["neutral", "few_cases", "no_interval", "includes_none", "wide", "small", "better", "worse"]
@@ -81,7 +81,10 @@ def rules(path: Path | None = None) -> VerdictRules:
     return validate(VerdictRules, values, lines, path or RULES)
 
 
-def verdicts(changes: pd.DataFrame, directions: Mapping[str, Direction], policy: ChangePolicy) -> pd.DataFrame:
+def verdicts(
+    changes: pd.DataFrame, directions: Mapping[str, Direction], policy: ChangePolicy,
+    insufficient: Mapping[str, str] | None = None,
+) -> pd.DataFrame:  # fmt: skip
     """The verdict of every row of a table of changes, and why.
 
     Parameters
@@ -89,6 +92,9 @@ def verdicts(changes: pd.DataFrame, directions: Mapping[str, Direction], policy:
     changes
         `indicator, estimate, low, high, n_before, n_after`: ratio with limits, 1 = no change, missing where the method could
         not give them.
+    insufficient
+        Hospital -> why its data do not suffice (rule X04); `changes` then has a column `hospital`. Such a hospital's units are
+        not judged, whatever the table says: the limits are declared once, in `quality`.
 
     Returns
     -------
@@ -99,10 +105,14 @@ def verdicts(changes: pd.DataFrame, directions: Mapping[str, Direction], policy:
     table = rules(policy.verdict_rules)
     applies = np.column_stack([np.all([holds[c] for c in rule.when], axis=0) for rule in table.rules])
     first = applies.argmax(axis=1)  # of the first True
-    return pd.DataFrame(
+    found = pd.DataFrame(
         {"verdict": np.array([rule.verdict.value for rule in table.rules], dtype=object)[first],
          "reason": np.array([rule.reason for rule in table.rules], dtype=object)[first]}, index=changes.index,
     )  # fmt: skip
+    if insufficient:
+        poor = changes["hospital"].map(dict(insufficient))
+        found = found.mask(poor.notna(), pd.DataFrame({"verdict": Verdict.NOT_JUDGED.value, "reason": poor}))
+    return found
 
 
 def _conditions(changes: pd.DataFrame, direction: pd.Series, policy: ChangePolicy) -> dict[Condition, np.ndarray]:

@@ -44,6 +44,8 @@ ID = "did"
 NAME_ZH = "对照校正比值（两期双重差分）"
 NO_SPREAD = "区域内对照单元不足，无法估计单元间离散，不给区间"
 NO_SLOPE = "对照单元不足，未作基线校正"
+BEYOND = "建设前水平远在区域内所有对照单元之外，基线校正为外推"
+FAR = 1.5  # times as far as the farthest comparison unit: of few units the farthest is near by chance
 NO_DEATHS = "项目或对照没有死亡，无法估计"
 STEPS = 60
 LEAST_P = 1e-9  # of the test of rates; smaller ones are printed as this
@@ -177,12 +179,15 @@ def _ratios(
         extra = (stood.slope_error * deviation) ** 2 if use else 0.0
         effect = change[projects] - common - fall
         error = np.sqrt(sampling[projects] + scatter.tau2 + 1 / precision + extra)
+        supported = stood.deviation[free & np.isfinite(stood.beyond)]
+        beyond = np.abs(deviation) > FAR * np.abs(supported).max(initial=0.0)
     low, high, p = limits(effect, error, max(scatter.df, 1), study.confidence)
     warnings = [
         joined(
             own_warning(before, after, i), "" if n else NONE, WIDENED if i in compared.widened else "",
             NO_SPREAD if np.isnan(scatter.tau2) else "", NO_SLOPE if adjusted and not use else "",
-        ) for i, n in zip(projects, count, strict=True)
+            BEYOND if use and far else "",
+        ) for i, n, far in zip(projects, count, beyond, strict=True)
     ]  # fmt: skip
     said = (
         f"区域内 {scatter.units} 个未立项单元的变化离散 {np.sqrt(scatter.tau2):.3f}（对数），t 分布自由度 {scatter.df}"

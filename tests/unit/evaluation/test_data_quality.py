@@ -7,8 +7,10 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+import rows
 from statsmodels.stats.proportion import proportion_confint
 
+from toolkit import pipeline
 from toolkit.evaluation import data_quality as dq
 from toolkit.reporting.quality_figures import month_marks
 
@@ -53,6 +55,41 @@ def test_the_sound_share_leaves_out_what_a_declared_rule_excludes_and_counts_eac
     assert found.loc["A", ["received", "judged", "sound"]].tolist() == [150, 100, 92]
     assert found.loc["A", "quarantined"] == pytest.approx(2 / 100)
     assert found.loc["A", ["low", "high"]].tolist() == pytest.approx(proportion_confint(92, 100, method="beta"))
+
+
+def test_the_reason_names_rule_limit_and_years_and_no_number_of_the_hospital():
+    assert dq.insufficient(WARNINGS) == {"C": "机构数据不足（规则X04：2022、2023 年隔离占比或关键字段缺失率超过界限）"}
+    assert dq.insufficient(WARNINGS[WARNINGS["rule"] == "D15"]) == dq.insufficient(WARNINGS.iloc[:0]) == {}
+
+
+@pytest.mark.parametrize(("limit", "judged"), [(0.05, False), (0.2, True)])
+def test_the_declared_limit_decides_both_rank_and_verdict(tmp_path, limit, judged):
+    lines = [
+        f"{hospital} | {year} | {cost + 1000 * n} | D1" for hospital, cost in (("A", 90_000), ("B", 100_000), ("C", 95_000))
+        for year in range(2019, 2025) for n in range(20)
+    ]  # fmt: skip
+    lines += ["C | 2023 | | D1"] * 3  # 3 of 23 without cost
+    (tmp_path / "in.csv").write_bytes(
+        rows.csv_of(rows.received("\n".join(["hospital | year | cost_fen | department", *lines])))
+    )
+    once = {"scopes": ["region"], "leave_one_out": [False], "trimming": ["none"], "risk_rates": ["raw"]}
+    params = rows.params(
+        files=(str(tmp_path / "in.csv"),), cycles=rows.CYCLES, quality={"missing_share": limit}, minimum_unit_cases=10,
+        projects=[{"hospital": h, "specialty": "s1"} for h in ("A", "C")], robustness=once,
+        change={"minimum_cases": 10, "primary": ["cost_index"], "methods": ["did", "twfe"]},
+    )  # fmt: skip
+    found = pipeline.evaluate(params, tmp_path / "run")
+    ranks = dq.standing(found).set_index("hospital")["rank"]
+    assert ranks.notna().to_dict() == {"A": True, "B": True, "C": judged}
+    units = found.changes[found.changes["level"] == "unit"].set_index(["hospital", "indicator"]).sort_index()
+    poor = units["reason"].str.contains("规则X04：2023 年", regex=False)
+    assert set(poor[poor].index.get_level_values("hospital")) == (set() if judged else {"C"})
+    assert poor.loc["C"].all() or judged
+    assert (units.loc[poor, ["verdict", "plain_verdict"]] == "不予评价").all(axis=None)
+    assert units.loc[("A", "cost_index"), "verdict"] != "不予评价"
+    curve = found.specifications.set_index("hospital")["verdict"]
+    assert (curve.loc["C"] == "不予评价").all() == (not judged)
+    assert (curve.loc["A"] != "不予评价").all()
 
 
 def test_too_little_to_go_by_has_no_rank_and_no_score_and_says_why():

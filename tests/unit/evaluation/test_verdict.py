@@ -90,6 +90,15 @@ def test_every_verdict_has_its_reason():
     ]  # fmt: skip
 
 
+def test_a_hospital_whose_data_do_not_suffice_gets_no_verdict_whatever_its_numbers_say():
+    changes = pd.DataFrame({"hospital": ["A", "B", ""], "indicator": ["i"] * 3, "estimate": [1.5] * 3, "low": [1.4] * 3,
+                            "high": [1.6] * 3, "n_before": [500] * 3, "n_after": [500] * 3}, index=[7, 8, 9])  # fmt: skip
+    found = verdicts(changes, {"i": Direction.HIGHER}, POLICY, {"B": "机构数据不足"})
+    assert found["verdict"].to_dict() == {7: "改善", 8: "不予评价", 9: "改善"}
+    assert found.loc[8, "reason"] == "机构数据不足"
+    pd.testing.assert_frame_equal(found.drop(index=8), verdicts(changes, {"i": Direction.HIGHER}, POLICY).drop(index=8))
+
+
 def test_no_change_gets_no_row():
     empty = pd.DataFrame({c: [] for c in ("indicator", "estimate", "low", "high", "n_before", "n_after")})
     assert verdicts(empty, {}, POLICY).empty
