@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from toolkit.cube import NONE
-from toolkit.evaluation.verdict import verdicts
+from toolkit.evaluation.verdict import Verdict, verdicts
 from toolkit.indicators import Declared, Direction
 from toolkit.indicators.members import by_specialty
 from toolkit.indicators.table import collect, roll_up
@@ -228,7 +228,10 @@ def _by_period(cells: pd.DataFrame, indicators: Mapping[str, Declared], params: 
 
 
 def agreement(curve: pd.DataFrame, changes: pd.DataFrame, policy: RobustnessPolicy) -> pd.DataFrame:
-    """How many specifications agree with the run's own verdict.
+    """How many specifications agree with the run's own verdict, of those that give one.
+
+    A combination under which a unit has too few cases (a year of an outside event left out, say) gives 不予评价: it neither
+    agrees with a verdict nor speaks against it, and is not counted.
 
     Parameters
     ----------
@@ -240,16 +243,18 @@ def agreement(curve: pd.DataFrame, changes: pd.DataFrame, policy: RobustnessPoli
     Returns
     -------
     pd.DataFrame
-        `hospital, specialty, indicator, verdict, specifications, agreeing, share, lowest, highest` (of the estimates),
+        `hospital, specialty, indicator, verdict, specifications` (that judge), `agreeing, share, lowest, highest` (of the
+        estimates of all),
         `boundary`: the verdict flips in more specifications than the policy allows (边界).
     """
     own = changes[[*KEYS, "verdict"]]
     both = curve.merge(own, on=KEYS, suffixes=("", "_own"))
     both["agrees"] = both["verdict"] == both["verdict_own"]
+    both["judges"] = both["agrees"] | (both["verdict"] != Verdict.NOT_JUDGED.value)
     grouped = both.groupby(KEYS, sort=True)
     found = grouped.agg(
-        verdict=("verdict_own", "first"), specifications=("agrees", "size"), agreeing=("agrees", "sum"),
+        verdict=("verdict_own", "first"), specifications=("judges", "sum"), agreeing=("agrees", "sum"),
         lowest=("estimate", "min"), highest=("estimate", "max"),
     ).reset_index()  # fmt: skip
-    share = found["agreeing"] / found["specifications"]
+    share = found["agreeing"] / found["specifications"].where(found["specifications"] > 0)
     return found.assign(share=np.round(share, 12), boundary=share < policy.agreement)

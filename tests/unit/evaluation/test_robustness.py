@@ -129,6 +129,13 @@ def test_a_verdict_that_too_few_combinations_share_is_on_the_boundary(agreeing, 
     assert pd.isna(marked["share"].iloc[1])
 
 
+def test_a_combination_that_cannot_judge_speaks_neither_for_nor_against():
+    changes = pd.DataFrame({"hospital": ["A"], "specialty": ["s"], "indicator": ["cmi"], "verdict": ["改善"]})
+    curve = _curve(["改善"] * 4 + ["未见变化"] + ["不予评价"] * 5)
+    agreed = agreement(curve, changes, RobustnessPolicy(agreement=0.8)).iloc[0]
+    assert agreed[["specifications", "agreeing", "share", "boundary"]].tolist() == [5, 4, 0.8, False]
+
+
 def test_what_is_not_judged_is_never_on_the_boundary():
     changes = pd.DataFrame({"level": ["unit"], "hospital": ["A"], "specialty": ["s"], "indicator": ["cmi"], "verdict": ["不予评价"],
                             "share": [float("nan")], "boundary": [False]})  # fmt: skip

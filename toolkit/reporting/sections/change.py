@@ -64,7 +64,7 @@ def marks_note(results: Results) -> str:
     """What the five verdicts mean, and the boundary."""
     share = results.params.robustness.agreement
     meanings = "；".join(f"{marked(v.value)}：{meaning}" for v, meaning in MEANING.items())
-    return f"{meanings}。{BOUNDARY} 边界：换用其他政策选择，得出同一判定的组合不到 {share:.0%}，须现场核实。"
+    return f"{meanings}。{BOUNDARY} 边界：换用其他政策选择，能判定的组合中得出同一判定的不到 {share:.0%}，须现场核实。"
 
 
 def judged_by(results: Results) -> str:
