@@ -68,8 +68,7 @@ def build(
     years: list[int] = []
     if "year" in by and discharges.count().execute() > ROWS_AT_ONCE:
         years = sorted(int(y) for y in discharges.select("year").distinct().execute()["year"])
-    parts = [sums_of(table.filter(_.year == year)) for year in years]
-    return _in_order(pa.concat_tables(parts or [sums_of(table)]), by)
+    return _in_order([_owned(sums_of(rows)) for rows in [table.filter(_.year == y) for y in years] or [table]], by)
 
 
 def from_sums(cells: pd.DataFrame, params: RunParams) -> pd.DataFrame:
@@ -118,26 +117,47 @@ def from_sums(cells: pd.DataFrame, params: RunParams) -> pd.DataFrame:
             # of a measure that is not there the sum of nothing is 0; a Σx² that nobody added up is unknown
             values = summed[name] if name in summed else pd.Series(np.nan if source in given else 0.0, summed.index)
             columns[column] = values.where(summed["drg"] != NONE, 0) if measure.trimmed else values
-    return _in_order(pa.Table.from_pandas(pd.DataFrame(columns), preserve_index=False), KEY)
+    return _in_order([_owned(pa.Table.from_pandas(pd.DataFrame(columns), preserve_index=False))], KEY)
 
 
-def _in_order(cube: pa.Table, by: Sequence[str]) -> pd.DataFrame:
+def _owned(part: pa.Table) -> dict[str, Any]:
+    """Column by column a copy: those of the engine's result lie in one piece, which only goes as a whole.
+
+    Integers that fit take half the room until `_in_order` puts the parts together.
+    """
+    columns: dict[str, Any] = {}
+    for name in part.column_names:
+        values = part.column(name)
+        if pa.types.is_string(values.type) or pa.types.is_large_string(values.type):
+            columns[name] = values.combine_chunks().dictionary_encode()
+            continue
+        numbers = values.to_numpy()
+        small = numbers.dtype == np.int64 and len(numbers) and np.abs(numbers).max() <= np.iinfo(np.int32).max
+        columns[name] = np.array(numbers, dtype=np.int32 if small else numbers.dtype)
+    return columns
+
+
+def _in_order(parts: list[dict[str, Any]], by: Sequence[str]) -> pd.DataFrame:
     """The cube sorted by its key, keys as categories, one column at a time: two whole copies of it never stand together."""
     keys = {}
     for name in by:
-        values = cube.column(name)
-        text = pa.types.is_string(values.type) or pa.types.is_large_string(values.type)
-        keys[name] = _categories(values) if text else pd.Series(values.to_numpy())
+        column = [part.pop(name) for part in parts]
+        text = isinstance(column[0], pa.DictionaryArray)
+        keys[name] = _categories(pa.chunked_array(column)) if text else pd.Series(_whole(column))
     order = np.argsort(KeyCodes(pd.DataFrame(keys)).of(by).of_row, kind="stable")
     columns: dict[str, Any] = {name: values.array.take(order) for name, values in keys.items()}
-    for name in [c for c in cube.column_names if c not in keys]:
-        columns[name] = cube.column(name).to_numpy()[order]
-        cube = cube.drop_columns([name])
+    for name in list(parts[0]):
+        columns[name] = _whole([part.pop(name) for part in parts])[order]
     return pd.DataFrame(columns, copy=False)
 
 
+def _whole(column: list[np.ndarray]) -> np.ndarray:
+    dtype = np.result_type(*column)
+    return np.concatenate(column, dtype=np.int64 if dtype == np.int32 else dtype)
+
+
 def _categories(values: pa.ChunkedArray) -> pd.Series:
-    coded = values.combine_chunks().dictionary_encode()
+    coded = values.unify_dictionaries().combine_chunks()
     found = np.asarray(coded.dictionary.to_pylist(), dtype=object)
     place = np.argsort(found, kind="stable")
     rank = np.empty(len(found), dtype=np.int32)
@@ -333,7 +353,7 @@ def of_units(
     if params.trimming.on("frozen") != "none":
         frozen = _stored(trim_limits(table, params, "frozen"), "trim_limits_frozen", connection)
     untrimmed = params.model_copy(update={"trimming": params.trimming.model_copy(update={"method": "none"})})
-    return _in_order(_sums_by(table.filter(units_condition(units)), untrimmed, frozen, by, connection), by)
+    return _in_order([_owned(_sums_by(table.filter(units_condition(units)), untrimmed, frozen, by, connection))], by)
 
 
 def monthly(discharges: Any) -> pd.DataFrame:
