@@ -155,6 +155,9 @@ def _operations(table: Any, params: RunParams, lists: Lists) -> Any:
         & ~_begins(table.principal_diagnosis, (*PREGNANCY, *NEWBORN))
         & ~((table.age_days < NEWBORN_DAYS).fill_null(False))
     )  # fmt: skip
+    # columns of their own: each is looked at several times
+    table = table.mutate(all_procedures=procedures, all_acquired=acquired, asked_complication=asked.fill_null(False))
+    procedures, acquired, asked = table.all_procedures, table.all_acquired, table.asked_complication
     made: dict[str, Any] = {}
     for suffix, span in (("", years), ("_frozen", before)):
         level, minimal, complicated = lists.surgery_levels, lists.minimally_invasive, lists.complications
@@ -168,9 +171,9 @@ def _operations(table: Any, params: RunParams, lists: Lists) -> Any:
             any_listed(procedures, year, minimal, span) if minimal else table.minimally_invasive
         )
         found = any_listed(acquired, year, complicated, span) if complicated else table.complication
-        made[f"complication{suffix}"] = ibis.ifelse(asked.fill_null(False), found, ibis.null("boolean"))
+        made[f"complication{suffix}"] = ibis.ifelse(asked, found, ibis.null("boolean"))
     # read together: the frozen answer must not see the one of the year under the same name
-    return table.mutate(**made)
+    return table.mutate(**made).drop("all_procedures", "all_acquired", "asked_complication")
 
 
 def _begins(column: Any, prefixes: Sequence[str]) -> Any:

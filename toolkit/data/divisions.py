@@ -108,16 +108,24 @@ def with_residence(table: Any, gazetteer: Gazetteer | None) -> Any:
     Columns `residence` (a code as given) and `address` must be there; either may be NULL throughout.
     """
     given = table.residence.re_search(r"^[1-9]\d{5}(\d{3}|\d{6})?$").fill_null(False)
-    code = table.residence.left(6).re_replace(r"(00){1,2}$", "")
+    county = table.residence.left(6)
+    code = ibis.cases(
+        (county.endswith("0000"), county.left(2)), (county.endswith("00"), county.left(4)), else_=county
+    )  # fmt: skip
     table = table.mutate(residence=ibis.ifelse(given, code, ibis.null("string")))
     if gazetteer is None:
         return table
     # blanks and separators that some systems put between the parts
-    asked = ibis.ifelse(table.residence.isnull(), ibis.coalesce(table.address, ""), "")  # a code has said it already
-    text = asked.re_replace(r"[\s·,，/|\-]+", "").re_replace("^(中华人民共和国|中国)", "")
+    text = table.address.re_replace(r"[\s·,，/|\-]+", "").re_replace("^(中华人民共和国|中国)", "")
+    # where a code has said it already, nothing is read
+    asked = ibis.ifelse(table.residence.isnull(), text, ibis.null("string"))
+    table = table.mutate(asked_address=asked)
     # every division's name ends in one of a few characters: only beginnings that end there can be one
-    starts = {f"start_{k}": text.re_extract(f"^((?:[^{ENDS}]*[{ENDS}]){{{k}}})", 1) for k in range(MOST_ENDS, 0, -1)}
-    found = table.mutate(**starts)
+    starts = {}
+    for k in range(MOST_ENDS, 0, -1):
+        start = table.asked_address.re_extract(f"^(?:[^{ENDS}]*[{ENDS}]){{{k}}}", 0)
+        starts[f"start_{k}"] = ibis.ifelse(table.asked_address.notnull(), start, ibis.null("string"))
+    found = table.mutate(**starts).drop("asked_address")
     known = meanings(gazetteer)
     for name in starts:
         place = ibis.memtable(known.rename(columns={"text": f"text_{name}", "residence": f"place_{name}"}))

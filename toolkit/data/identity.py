@@ -119,8 +119,8 @@ def pseudonym_of(hospital: str, record: str, visit: str, key: Key) -> str:
 # --- patients -----------------------------------------------------------------------------------------------------------
 
 
-def patient(table: Any, key: Key) -> Any:
-    """Keyed hash of who the patient is, as int64: equal for two stays of one person in one run, meaningless outside it.
+def with_patient(table: Any, key: Key) -> Any:
+    """`table` with `patient`, a keyed hash: equal for two stays of one person in one run, meaningless outside it; int64.
 
     From the identity number (15 and 18 digits of one person are the same), else another document or the health card, else
     the record number within its hospital; NULL where there is none. A constant such as 000000 is no number.
@@ -130,17 +130,25 @@ def patient(table: Any, key: Key) -> Any:
     table
         With `identity, health_card, hospital, record`, text.
     """
-    identity, card = table.identity.upper(), table.health_card.upper()
+    # columns of their own: each is looked at several times
+    asked = table.mutate(identity_number=table.identity.upper(), card_number=table.health_card.upper())
+    asked = asked.mutate(person=_person(asked))
+    hashed = _keyed(asked.person, "patient", key).hash()
+    found = asked.mutate(patient=ibis.ifelse(asked.person.notnull(), hashed, ibis.null("int64")))
+    return found.drop("identity_number", "card_number", "person")
+
+
+def _person(table: Any) -> Any:
+    identity, card = table.identity_number, table.card_number
     # the 15 digits of old lack the century, which was 19 for all of them, and the check digit
     of_birth = ibis.ifelse(identity.length() == 15, identity[:6] + "19" + identity[6:], identity[:17])
     # in the order of how often; each test is made only where those before it failed
-    who = ibis.cases(
+    return ibis.cases(
         (identity.re_search(r"^(\d{15}|\d{17}[\dX])$") & _varied(identity), "identity" + PARTS + of_birth),
         (_numbered(identity), "document" + PARTS + identity),
         (_numbered(card), "card" + PARTS + card),
         else_="record" + PARTS + table.hospital.fill_null("") + PARTS + table.record,
     )
-    return ibis.ifelse(who.notnull(), _keyed(who, "patient", key).hash(), ibis.null("int64"))
 
 
 def _numbered(text: Any) -> Any:
@@ -149,7 +157,8 @@ def _numbered(text: Any) -> Any:
 
 def _varied(text: Any) -> Any:
     """Whether the text is more than one digit repeated, as programs fill in what they do not know."""
-    return text[:6].notin(FILLED)
+    # not as a list: the engine would join it, and carry every column of every row through the join
+    return ~ibis.or_(*[text.startswith(filled) for filled in FILLED])
 
 
 def _keyed(text: Any, purpose: str, key: Key) -> Any:

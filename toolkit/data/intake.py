@@ -27,7 +27,7 @@ from toolkit.data.files import SourceFile
 from toolkit.data.formats import FormatMap, Source, standardise
 from toolkit.data.grouping import Grouper, opened, with_drgs
 from toolkit.data.hospital_facts import hospital_warnings
-from toolkit.data.identity import Key, direct_identifiers, patient, pseudonym, random_key
+from toolkit.data.identity import Key, direct_identifiers, pseudonym, random_key, with_patient
 from toolkit.data.quality import CATALOGUE, MARKS, RECORD_RULES, read_given
 from toolkit.data.quality.base import title_of, value_of
 from toolkit.data.readmission import with_readmission
@@ -297,9 +297,8 @@ class _Batch:
         table = self.connection.create_view("standard_rows", standardise(text, columns, form), overwrite=True)
         if self.grouper is not None:
             table = with_drgs(table, self.grouper, self.connection, self.ungrouped)
-        table = table.mutate(
-            patient=patient(table, self.key), pseudonym=pseudonym(table.hospital, table.record, table.visit, self.key)
-        )
+        table = with_patient(table, self.key)
+        table = table.mutate(pseudonym=pseudonym(table.hospital, table.record, table.visit, self.key))
         derived = derive(table, self.params, self.lists, self.hospitals, given, form)
         table = self.connection.create_view("derived_rows", derived, overwrite=True)
         table = table.mutate(

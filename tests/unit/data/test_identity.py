@@ -14,12 +14,12 @@ from toolkit.data import identity
 from toolkit.data.identity import (
     Key,
     direct_identifiers,
-    patient,
     pseudonym,
     pseudonym_of,
     random_key,
     read_key,
     run_key,
+    with_patient,
 )
 from toolkit.errors import ParameterError
 
@@ -89,14 +89,14 @@ PERSONS = [
 @pytest.mark.parametrize(("one", "other", "same"), [p[1:] for p in PERSONS], ids=[p[0] for p in PERSONS])
 def test_who_is_the_same_patient(table, one, other, same):
     given = table([one, other])
-    found = given.select(p=patient(given, KEY)).execute()["p"]
+    found = with_patient(given, KEY).execute()["patient"]
     assert found.notna().all()
     assert (found[0] == found[1]) == same
 
 
 def test_a_patient_of_whom_nothing_is_known_is_none(table):
     given = table([{"record": None}])
-    assert given.select(p=patient(given, KEY)).execute()["p"].isna().all()
+    assert with_patient(given, KEY).execute()["patient"].isna().all()
 
 
 def test_the_key_is_kept_for_its_owner_alone_and_does_not_show(tmp_path):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from fnmatch import fnmatchcase
+from functools import reduce
 from pathlib import Path
 from typing import Any, Literal
 
@@ -172,6 +173,7 @@ def standardise(text: Any, columns: dict[str, list[str]], form: FormatMap) -> An
     range of the field is applied), `in_scope`, and what `text` carries under `file`, `line` and `source_content` (hash of
     the row as received). Fields that the map does not have are NULL.
     """
+    text = _with_shared(text, columns, form)
     typed: dict[str, Any] = {"file": text.file, "line": text.line, "content": text.source_content}
     for name, field in BY_NAME.items():
         source = form.fields.get(name)
@@ -185,6 +187,7 @@ def standardise(text: Any, columns: dict[str, list[str]], form: FormatMap) -> An
     )
     # what follows looks at typed columns: as one expression, every age would hold two dates with all their formats, thrice
     table = text.select(**typed)
+    table = table.mutate(born_before=_born_before(table)).mutate(computed_age=_age)
     more: dict[str, Any] = {}
     for name in DAYS:
         source = form.fields.get(name)
@@ -202,22 +205,63 @@ def standardise(text: Any, columns: dict[str, list[str]], form: FormatMap) -> An
         more["year"] = table.discharge_date.year().cast("int16")
     if "month" not in form.fields:
         more["month"] = table.discharge_date.month().cast("int8")
-    return table.mutate(**more)
+    for name, source in form.fields.items():
+        if BY_NAME[name].type == "codes" and _is_joined(source, columns):
+            more[name] = ibis.ifelse(table[name] != "", SEPARATOR + table[name] + SEPARATOR, ibis.null("string"))
+    return table.mutate(**more).drop("born_before", "computed_age")
+
+
+SHARED = "␟"  # in no column's name
+
+
+def _shared(column: str, source: Source, field: CanonicalField) -> str:
+    """The name of a column's amount or day where fields of several columns use it, "" where it is used as text."""
+    if field.type == "date":
+        return SHARED.join(("day", column, *source.dates))
+    return SHARED.join(("amount", column)) if source.scale == 100 and field.type != "boolean" else ""
+
+
+def _with_shared(text: Any, columns: dict[str, list[str]], form: FormatMap) -> Any:
+    """`text` with the amounts and days of columns that several fields are made of, read once: a fee stands in four sums."""
+    amounts: dict[str, Any] = {}
+    days: dict[str, Any] = {}
+    for name, source in form.fields.items():
+        field = BY_NAME[name]
+        for column in (c for pattern in source.columns for c in columns[pattern]):
+            if not (shared := _shared(column, source, field)):
+                continue
+            if field.type == "date":
+                days[shared] = _date(text[column], source.dates)
+            else:
+                amounts[shared] = _digits(text[column]).try_cast("float64")
+    text = text.mutate(**amounts, **days)
+    # "nan", "inf" and 1e300 are words: out first, for the engine stops where it rounds them to an integer
+    return text.mutate(
+        **{name: ibis.ifelse(text[name].abs() < 10**13, text[name], ibis.null("float64")) for name in amounts}
+    )
+
+
+def _born_before(table: Any) -> Any:
+    birth, admission = table.birth_date, table.admission_date
+    return birth.notnull() & admission.notnull() & (birth <= admission)
+
+
+def _age(table: Any) -> Any:
+    """Age in completed years: from the birth date where there is one, else as stated."""
+    birth, admission = table.birth_date, table.admission_date
+    before_birthday = admission.month() * 100 + admission.day() < birth.month() * 100 + birth.day()
+    years = admission.year() - birth.year() - ibis.ifelse(before_birthday, 1, 0)
+    return ibis.ifelse(table.born_before, years.cast("int32"), table.age_years)
 
 
 def _ages(table: Any) -> dict[str, Any]:
     """Age in completed years and, in the first year, in days: from the birth date where there is one, else as stated."""
-    birth, admission, stated = table.birth_date, table.admission_date, table.age_years
-    known = birth.notnull() & admission.notnull() & (birth <= admission)
-    before_birthday = admission.month() * 100 + admission.day() < birth.month() * 100 + birth.day()
-    years = admission.year() - birth.year() - ibis.ifelse(before_birthday, 1, 0)
-    age = ibis.ifelse(known, years.cast("int32"), stated)
-    days = ibis.ifelse(
-        known, ibis.ifelse(years == 0, admission.delta(birth, unit="day"), ibis.null("int64")), table.age_days
-    )
+    age, known = table.computed_age, table.born_before
+    since_birth = table.admission_date.delta(table.birth_date, unit="day")
+    days = ibis.cases((known & (age == 0), since_birth), (known, ibis.null("int64")), else_=table.age_days)
     plausible = _plausible(age, BY_NAME["age_years"])
     return {
-        "stated_age_years": stated,
+        "stated_age_years": table.age_years,
         "unchecked_age_years": age,
         "age_years": ibis.ifelse(plausible, age, ibis.null("int32")).cast("int16"),
         "age_days": days.cast("int16"),
@@ -284,23 +328,27 @@ def _of_several(text: Any, columns: dict[str, list[str]], source: Source, field:
         return _codes(text, columns, source)
     names = [name for pattern in source.columns for name in columns[pattern]]
     repeats = [name for pattern in source.columns for name in columns[pattern] if "*" in pattern]
-    whole = _combined([text[name] for name in names], source, field)
+    whole = _combined(text, names, source, field)
     if len(repeats) < 2:
         return whole
     # Forty repeats are nearly always empty: one look at all of them together spares the work on each
     first = [name for name in names if name not in repeats]
-    simple = _combined([text[name] for name in first], source, field) if first else ibis.null(field.type)
-    return ibis.ifelse(_listed(text, repeats).isnull(), simple, whole)
+    simple = _combined(text, first, source, field) if first else ibis.null(field.type)
+    return ibis.ifelse(_all_missing(text, repeats), simple, whole)
 
 
-def _combined(values: list[Any], source: Source, field: CanonicalField) -> Any:
+def _combined(text: Any, names: list[str], source: Source, field: CanonicalField) -> Any:
+    values = [text[name] for name in names]
     if field.type == "boolean":
         if source.present:
             return ibis.or_(*[v.notnull() for v in values])
         return ibis.or_(*[(v.isin(source.true)).fill_null(False) for v in values])
     if source.scale == 100 and len(values) > 1:
-        return _amounts(values, source)
-    values = [_element(v, source, field) for v in values]
+        return _amounts([text[_shared(name, source, field)] for name in names], source)
+    if field.type == "date":
+        values = [text[_shared(name, source, field)] for name in names]
+    else:
+        values = [_element(v, source, field) for v in values]
     if source.combine == "sum":
         total = sum((v.fill_null(0) for v in values[1:]), start=values[0].fill_null(0))
         known = ibis.or_(*[v.notnull() for v in values])
@@ -314,21 +362,23 @@ def _combined(values: list[Any], source: Source, field: CanonicalField) -> Any:
 def _element(value: Any, source: Source, field: CanonicalField) -> Any:
     if field.type == "string":
         return value
-    if field.type == "date":
-        return _date(value, source.dates)
     return _amount(value, source.scale) if source.scale != 1 else _integer(value, field.type, field)
 
 
+def _is_joined(source: Source, columns: dict[str, list[str]]) -> bool:
+    """Whether a list of codes is put together from cells; else one cell holds all of it."""
+    return bool(source.beside) or sum(len(columns[pattern]) for pattern in source.columns) > 1
+
+
 def _codes(text: Any, columns: dict[str, list[str]], source: Source) -> Any:
-    """All codes of a list in one text (see `toolkit.data.schema`), NULL where there is none."""
-    none = ibis.null("string")
+    """All codes of a list in one text (see `toolkit.data.schema`), but for the separators around it where it is joined."""
     names = [name for pattern in source.columns for name in columns[pattern]]
-    if len(names) == 1 and not source.beside:
+    if not _is_joined(source, columns):
         [name] = names
         value = text[name]
         return ibis.ifelse(value.startswith(SEPARATOR), value, SEPARATOR + value + SEPARATOR)
     if not source.beside:
-        return _listed(text, names)
+        return _joined([text[name] for name in names])
     pairs: list[tuple[Any, Any, bool]] = []
     qualifiers: list[str] = []
     for pattern, beside in zip(source.columns, source.beside, strict=True):
@@ -339,32 +389,33 @@ def _codes(text: Any, columns: dict[str, list[str]], source: Source) -> Any:
             value = text[other].fill_null("") if other else ibis.literal("")
             pairs.append((text[name], value, "*" in pattern))
     if source.joined:
-        every = _wrapped([code + source.joined + value for code, value, _repeated in pairs])
+        every = _joined([code + source.joined + value for code, value, _repeated in pairs])
         few = [code + source.joined + value for code, value, repeated in pairs if not repeated]
         repeats = [name for pattern in source.columns if "*" in pattern for name in columns[pattern]]
-        return ibis.ifelse(_listed(text, repeats).isnull(), _wrapped(few), every) if few and repeats else every
-    kept = _wrapped([ibis.ifelse(value.isin(source.beside_values), code, none) for code, value, _repeated in pairs])
-    given = _listed(text, qualifiers)
+        return ibis.ifelse(_all_missing(text, repeats), _joined(few), every) if few and repeats else every
+    none = ibis.null("string")
+    kept = _joined([ibis.ifelse(value.isin(source.beside_values), code, none) for code, value, _repeated in pairs])
+    # most records have none: a look at the cells is cheaper than a text of what is kept
     if "" in source.beside_values:
-        # as many qualifiers as codes: none is missing
-        possible = (
-            _listed(text, names).fill_null("").length()
-            - _listed(text, names).fill_null("").replace(SEPARATOR, "").length()
-        )
-        possible = possible > given.fill_null("").length() - given.fill_null("").replace(SEPARATOR, "").length()
+        # as many qualifiers as codes: none is missing; one cell may hold several codes
+        several = ibis.or_(*[text[name].contains(SEPARATOR).fill_null(False) for name in names])
+        possible = several | (_given(text, names) > _given(text, qualifiers))
     else:
-        possible = ibis.or_(*[given.contains(SEPARATOR + value + SEPARATOR) for value in source.beside_values])
+        possible = ibis.or_(*[text[name].isin(source.beside_values) for name in qualifiers])
     return ibis.ifelse(possible, kept, none)
 
 
-def _listed(text: Any, names: list[str]) -> Any:
-    """What the columns hold, in one text."""
-    return _wrapped([text[name] for name in names])
+def _given(text: Any, names: list[str]) -> Any:
+    """How many of the columns hold something."""
+    return reduce(lambda a, b: a + b, [text[name].notnull().cast("int32") for name in names], ibis.literal(0, "int32"))
 
 
-def _wrapped(parts: list[Any]) -> Any:
-    joined = ibis.literal(SEPARATOR).join(parts) if len(parts) > 1 else parts[0]
-    return ibis.ifelse(joined != "", SEPARATOR + joined + SEPARATOR, ibis.null("string"))
+def _joined(parts: list[Any]) -> Any:
+    return ibis.literal(SEPARATOR).join(parts) if len(parts) > 1 else parts[0]
+
+
+def _all_missing(text: Any, names: list[str]) -> Any:
+    return ibis.coalesce(*[text[name] for name in names]).isnull()
 
 
 def _repeat(name: str) -> str:
@@ -384,12 +435,8 @@ def _amount(value: Any, scale: int) -> Any:
     return ibis.ifelse(wide.abs() < 10**15, wide, ibis.null(wide.type())).cast("int64")
 
 
-def _amounts(values: list[Any], source: Source) -> Any:
+def _amounts(numbers: list[Any], source: Source) -> Any:
     """Several amounts of two decimals as one in hundredths: put together first and rounded once, exact below 10^15."""
-    # "nan", "inf" and 1e300 are words: out first, for the engine stops where it rounds them to an integer
-    numbers = [
-        ibis.ifelse(n.abs() < 10**13, n, ibis.null("float64")) for n in (_digits(v).try_cast("float64") for v in values)
-    ]
     if source.combine == "sum":
         total = sum((n.fill_null(0.0) for n in numbers[1:]), start=numbers[0].fill_null(0.0))
         one = ibis.ifelse(ibis.coalesce(*numbers).isnull(), ibis.null("float64"), total)

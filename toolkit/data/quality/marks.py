@@ -49,7 +49,7 @@ class Marks:
         parts: dict[str, list[Any]] = {column: [] for column in self.columns}
         for id_, test in tests.items():
             column, bit = self.place(id_)
-            parts[column].append(ibis.ifelse(test.fill_null(False), ibis.literal(bit, "int64"), 0))
+            parts[column].append(ibis.ifelse(test, ibis.literal(bit, "int64"), 0))
         none = ibis.literal(0, "int64")
         return {c: reduce(lambda a, b: a + b, found).cast("int64") if found else none for c, found in parts.items()}
 
