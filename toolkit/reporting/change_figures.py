@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
@@ -115,7 +117,7 @@ def specification_curve(
         axes.set(ylim=(lowest, highest), xlim=(-1, len(rows)))
         axes.axhline(1, color=INK, linewidth=0.8, zorder=1)
         limits = rows[["low", "high"]].clip(lowest, highest)
-        axes.vlines(np.arange(len(rows)), limits["low"], limits["high"], color=RULE, linewidth=0.8, zorder=2)
+        _strokes(axes, np.arange(len(rows)), limits["low"], limits["high"], color=RULE, linewidth=0.8, zorder=2)
         for verdict, (marker, filled, colour, _mark) in VERDICTS.items():
             of = rows[rows["verdict"] == verdict]
             if of.empty:
@@ -136,7 +138,9 @@ def specification_curve(
         below = canvas.add_subplot(grid[1], sharex=axes)
         for y, (column, value, _word) in enumerate(shown):
             places = np.flatnonzero(rows[column].to_numpy() == value)
-            below.plot(places, np.full(len(places), y), "|", color=PEER, markersize=5, markeredgewidth=1.2)
+            _strokes(
+                below, places, np.full(len(places), y - 0.2), np.full(len(places), y + 0.2), color=PEER, linewidth=1.2
+            )
         below.set(ylim=(len(shown) - 0.4, -0.6))
         below.set_yticks(range(len(shown)), [word for _c, _v, word in shown], fontsize=7.5)
         below.set_xticks([])
@@ -147,6 +151,15 @@ def specification_curve(
     counts = "，".join(f"{v} {n} 种" for v, n in rows["verdict"].value_counts().items())
     alt = f"{len(rows)} 种政策组合下的比值，从 {rounded(rows['estimate'].min(), 2)} 到 {rounded(rows['estimate'].max(), 2)}：{counts}。"
     return chart(draw, height=2.8 + 0.17 * len(shown), id=id, caption=caption, alt=alt, note=note)
+
+
+def _strokes(axes: Axes, x: np.ndarray, low: np.ndarray, high: np.ndarray, **style: Any) -> None:
+    """A vertical stroke at every x, all as one path: with 2,000 specifications, an element for each makes 3 MB a figure."""
+    nothing_between = np.full(len(x), np.nan)
+    axes.plot(
+        np.column_stack([x, x, nothing_between]).ravel(), np.column_stack([low, high, nothing_between]).ravel(),
+        solid_capstyle="butt", **style,
+    )  # fmt: skip
 
 
 def _reach(limits: np.ndarray, estimates: np.ndarray) -> float:

@@ -190,7 +190,7 @@ def _agreement(changes: pd.DataFrame, first: str, id: str, of: str = "") -> Bloc
 
 def _curves(results: Results, curve: pd.DataFrame, id: str) -> list[Block]:
     choices = {
-        column: (name, {str(v): _word(column, str(v)) for v in sorted(curve[column].unique()) if v != UNHEEDED})
+        column: (name, {v: _word(column, v) for v in sorted(curve[column].unique(), key=_place) if v != UNHEEDED})
         for column, name in CHOICES.items()
     }
     return [
@@ -201,6 +201,11 @@ def _curves(results: Results, curve: pd.DataFrame, id: str) -> list[Block]:
         for indicator in results.params.change.primary
         if (curve["indicator"] == indicator).any()
     ]  # fmt: skip
+
+
+def _place(value: str) -> tuple[int, str]:
+    """Numbers by size, words by letter."""
+    return int(value) if value.isdigit() else 0, value
 
 
 def _word(column: str, value: str) -> str:
