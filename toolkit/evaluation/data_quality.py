@@ -84,15 +84,18 @@ def rule_status(results: Results, hospital: str = "") -> pd.DataFrame:
     -------
     pd.DataFrame
         `rule, name, group, fate, status, n` and `unit` (例, 个文件 or 机构年 hit), `why`: the reason where 不适用 or 错误.
+        What a declared rule excludes as a whole is nobody's fault to mend: of it only such rules are counted.
     """
     accounts = _of(results.accounts, hospital)
-    of_records = hits(accounts).groupby("rule")["n"].sum()
+    of_all = hits(accounts).groupby("rule")["n"].sum()
+    of_judged = hits(accounts[accounts["fate"] != EXCLUDED]).groupby("rule")["n"].sum()
     of_hospitals = _of(results.hospital_warnings, hospital).groupby("rule").size()
     refused = results.files.loc[results.files["rejected"] != "", "rejected"] if not hospital else pd.Series(dtype=str)
     dropped = int((results.files["dropped"] != "").sum()) if "dropped" in results.files and not hospital else 0
     missing, errors = results.facts["not_applicable"], results.facts.get("rule_errors", {})
     rows = []
     for id_, rule in rules_of(results).items():
+        of_records = of_all if rule["fate"] == EXCLUDED and not rule["scopes"] else of_judged
         n = int(of_records.get(id_, 0)) + int(of_hospitals.get(id_, 0))
         if id_.startswith("F"):
             n += int(refused.str.contains(f"规则{id_}", regex=False).sum()) + dropped * (id_ == "F09")
