@@ -119,7 +119,8 @@ def standing(results: Results) -> pd.DataFrame:
     pd.DataFrame
         `hospital, received, judged` (received less what a declared rule excludes), `sound` (judged records that no rule of
         quarantine or warning hit), `share` = sound / judged with its exact 95 % limits `low, high`, `quarantined` (share of
-        judged), `reasons` (of rule X04, by year), `rank` (1 = best; missing where the data do not suffice). Best first.
+        judged), `reasons` (of rule X04, by year), `rank` (1 = best; missing where the data do not
+        suffice, or are fewer than a value needs). Best first.
     """
     accounts = results.accounts[results.accounts["hospital"] != ""]
     fate = {i: rule["fate"] for i, rule in rules_of(results).items()}
@@ -139,7 +140,7 @@ def standing(results: Results) -> pd.DataFrame:
     table["quarantined"] = table["apart"] / n.where(n > 0)
     table["reasons"] = _reasons(results.hospital_warnings).reindex(table.index).fillna("")
     table.loc[n == 0, "reasons"] = "没有可评价的病例"
-    enough = table["reasons"] == ""
+    enough = (table["reasons"] == "") & (n >= results.params.minimum_value_cases)
     table["rank"] = table["share"].where(enough).rank(method="min", ascending=False)
     return (
         table.drop(columns="apart")

@@ -44,7 +44,7 @@ def results(**more):
     given = {
         "accounts": ACCOUNTS, "hospital_warnings": WARNINGS, "balance": ACCOUNTS.iloc[:0].assign(measure=""),
         "files": pd.DataFrame({"rejected": ["", "编码无法识别（规则F03）"], "dropped": ["", ""]}),
-        "facts": {"rules": RULES, "not_applicable": {"D13": "没有新生儿病例"}},
+        "facts": {"rules": RULES, "not_applicable": {"D13": "没有新生儿病例"}}, "params": SimpleNamespace(minimum_value_cases=30),
     }  # fmt: skip
     return SimpleNamespace(**{**given, **more})
 
@@ -99,6 +99,13 @@ def test_too_little_to_go_by_has_no_rank_and_no_score_and_says_why():
     last = found.iloc[-1]
     assert np.isnan(last["rank"])
     assert last["reasons"] == "2022、2023 年隔离 50.0%；2023 年cost_fen 缺失 10.0%"
+
+
+def test_a_few_cases_without_objection_are_no_first_rank():
+    found = dq.standing(results(params=SimpleNamespace(minimum_value_cases=41))).set_index("hospital")
+    assert found.loc["A", "rank"] == 1
+    assert np.isnan(found.loc["B", "rank"])
+    assert found.loc["B", "reasons"] == ""
 
 
 def test_not_applicable_is_a_status_of_its_own():

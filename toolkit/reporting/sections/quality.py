@@ -15,7 +15,7 @@ from toolkit.evaluation.results import Results
 from toolkit.reporting.blocks import Block, Blocks, Heading, Note, Paragraph, Table
 from toolkit.reporting.figures import Shock, ranking, waterfall
 from toolkit.reporting.sections.front import chapter
-from toolkit.reporting.tables import Column, count, percent, rounded, table, text
+from toolkit.reporting.tables import Column, count, missing, percent, rounded, table, text
 
 HOSPITALS_SHOWN = 60
 PAGES = 6  # hospitals with a waterfall of their own in the report of the whole region
@@ -65,7 +65,7 @@ def _findings(results: Results, hospital: str) -> list[str]:
 
 
 def _of_standing(results: Results, standing: pd.DataFrame, hospital: str) -> str:
-    poor = standing[standing["rank"].isna()]
+    poor = standing[standing["reasons"] != ""]
     if not hospital and len(poor):
         names = "、".join(results.hospital_name(h) for h in poor["hospital"].head(5)) + (" 等" if len(poor) > 5 else "")
         return f"{len(standing)} 家医疗机构中，{len(poor)} 家的数据不足以评价（{names}）。"
@@ -74,6 +74,8 @@ def _of_standing(results: Results, standing: pd.DataFrame, hospital: str) -> str
     row = standing[standing["hospital"] == hospital].iloc[0]
     if row["reasons"]:
         return f"{dq.INSUFFICIENT}：{row['reasons']}。"
+    if missing(row["rank"]):
+        return f"完好率 {percent_text(row['share'])}；应评价不足 {results.params.minimum_value_cases} 例，不排名。"
     among = int(standing["rank"].notna().sum())
     return f"完好率 {percent_text(row['share'])}，在 {among} 家中列第 {int(row['rank'])} 位。"
 
@@ -272,29 +274,35 @@ def standing(results: Results) -> Blocks:
     lead = (
         "完好率 = 没有任何隔离或提示的病例 ÷ 应评价的病例（收到减去按规则排除的）。它只说明数据，不说明医疗质量。"
         f"隔离占比超过 {percent_text(policy.quarantined_share)}，或关键字段缺失超过 {percent_text(policy.missing_share)} 的机构"
-        f"为“{dq.INSUFFICIENT}”（规则X04），不排名，也不记 0 分。"
+        f"为“{dq.INSUFFICIENT}”（规则X04），不排名，也不记 0 分；应评价不足 {results.params.minimum_value_cases} 例的也不排名。"
     )
-    enough, poor = found[found["rank"].notna()], found[found["rank"].isna()]
+    enough, poor = found[found["rank"].notna()], found[found["reasons"] != ""]
+    # the sound ones share one rank and one value: what is worth a line is where something was objected to
+    flawed = enough[enough["share"] < 1]
+    last = flawed.tail(HOSPITALS_SHOWN)
     picture = ranking(
         pd.DataFrame({
-            "label": [results.hospital_name(h) for h in enough["hospital"]], "value": 100 * enough["share"],
-            "low": 100 * enough["low"], "high": 100 * enough["high"], "n": enough["judged"], "highlight": False,
+            "label": [results.hospital_name(h) for h in last["hospital"]], "value": 100 * last["share"],
+            "low": 100 * last["low"], "high": 100 * last["high"], "n": last["judged"], "highlight": False,
         }),
         id="standing", caption="各医疗机构的完好率", x_label="完好率（%）", reference=None, places=1,
     )  # fmt: skip
-    shown = enough.assign(
-        name=[results.hospital_name(h) for h in enough["hospital"]], rank=enough["rank"].astype("int64")
-    ).head(HOSPITALS_SHOWN)
+    shown = last.assign(name=[results.hospital_name(h) for h in last["hospital"]], rank=last["rank"].astype("int64"))
+    sound, few = len(enough) - len(flawed), len(found) - len(enough) - len(poor)
+    said = [f"另有 {sound} 家完好率为 100%，并列第 1。" if sound else "", f"{few} 家例数不足，不排名。" if few else "",
+            f"只列位次最后的 {HOSPITALS_SHOWN} 家。" if len(flawed) > len(last) else "", "并列者位次相同。"]  # fmt: skip
     columns = [
         Column(name="rank", label="位次", format=count), Column(name="hospital", label="代码", format=text),
         Column(name="name", label="医疗机构", format=text), Column(name="judged", label="应评价", format=count),
         Column(name="sound", label="完好", format=count), Column(name="share", label="完好率", format=percent(1)),
         Column(name="quarantined", label="隔离占比", format=percent(2)),
     ]  # fmt: skip
-    blocks: list[Block] = [*chapter("数据质量位次", lead), picture]
-    blocks.append(
-        table(shown, columns, id="standing-table", caption="各医疗机构的数据质量位次", note="并列者位次相同。")
-    )
+    blocks: list[Block] = chapter("数据质量位次", lead)
+    if len(last):
+        caption = "各医疗机构的数据质量位次"
+        blocks += [picture, table(shown, columns, id="standing-table", caption=caption, note="".join(said))]
+    else:
+        blocks.append(Paragraph(text=f"{sound} 家医疗机构没有任何被隔离或提示的病例，并列第 1。{said[1]}"))
     if len(poor):
         listed = poor.assign(name=[results.hospital_name(h) for h in poor["hospital"]])
         columns = [
