@@ -158,5 +158,4 @@ def _with_limits(effect: float, se: float, df: int, confidence: float) -> dict[s
 METHOD = Method(
     id=ID, name_zh=NAME_ZH, estimate=staggered,
     estimand="起始年不同的项目各自与始终未立项的同专科、同级别单元比较，再取平均",
-    heeds=("same_level",),
 )  # fmt: skip

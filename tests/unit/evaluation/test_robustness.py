@@ -81,6 +81,22 @@ def test_what_a_method_does_not_heed_is_not_tried_with_it():
     assert {one["adjustment"] for one in of["twfe"]} == {UNHEEDED}
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_a_method_depends_on_what_it_heeds_and_on_no_other_choice_of_comparison(results, method):
+    study = study_of(results.units, results.params, results.hospitals)
+    study = replace(study, indicators={i: CATALOGUE[i] for i in ("cost_index", "cmi")})
+    cells = results.cells[(results.cells["basis"] == "frozen") & (results.cells["level"] == "unit")]
+
+    def units(**choice) -> pd.DataFrame:
+        other = replace(study, comparison=study.comparison.model_copy(update={"minimum_units": 1, **choice}))
+        found = METHODS[method].estimate(cells, other).changes
+        return found[found["level"] == "unit"].drop(columns="warnings").reset_index(drop=True)
+
+    usual = units()
+    for choice in ({"same_level": False}, {"adjustment": "unadjusted"}, {"matching": "baseline", "neighbours": 1}):
+        assert units(**choice).equals(usual) == (next(iter(choice)) not in METHODS[method].heeds)
+
+
 def test_what_combinations_share_is_what_each_gives_by_itself(results):
     several = {
         "trimming": ["none"], "minimum_cases": [5, 30], "same_level": [True, False], "adjustment": ["baseline", "unadjusted"],
