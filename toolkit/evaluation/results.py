@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -125,9 +126,12 @@ class Results:
     def specialty_name(self, id: str) -> str:
         return next((s.name_zh for s in self.params.specialties if s.id == id), id)
 
+    @cached_property
+    def _names(self) -> dict[str, str]:
+        return {str(code): str(name) for code, name in zip(self.hospitals["code"], self.hospitals["name"], strict=True)}
+
     def hospital_name(self, code: str) -> str:
-        found = self.hospitals.loc[self.hospitals["code"] == code, "name"]
-        return str(found.iloc[0]) if len(found) else code
+        return self._names.get(code, code)
 
     def unit_name(self, hospital: str, specialty: str) -> str:
         return f"{self.hospital_name(hospital)} {self.specialty_name(specialty)}"
