@@ -64,14 +64,14 @@ def read_drgs(params: RunParams, form: FormatMap, connection: Any, work: Path) -
         text_rows.register(part, connection)
         text = door.table(text_rows.NAME)
         key = {
-            "key_hospital": text[wanted[spec.hospital][0]].strip() if spec.hospital else ibis.literal(""),
-            "key_record": text[wanted[spec.record][0]].strip(),
-            "key_visit": text[wanted[spec.visit][0]].strip(),
+            "key_hospital": text[wanted[spec.hospital][0]] if spec.hospital else ibis.literal(""),
+            "key_record": text[wanted[spec.record][0]],
+            "key_visit": text[wanted[spec.visit][0]],
             "key_day": day(text[wanted[spec.discharge][0]], form.fields["discharge_date"])
             if spec.discharge
             else ibis.null("date"),
         }
-        drgs = text.select(**key, joined_drg=text[wanted[spec.drg][0]].strip()).distinct()
+        drgs = text.select(**key, joined_drg=text[wanted[spec.drg][0]])
         if number:
             door.insert("drg_rows", drgs)
         else:
@@ -131,7 +131,7 @@ def join_drgs(text: Any, drgs: Any, form: FormatMap, columns: dict[str, list[str
     table, by_hospital, by_day = drgs
 
     def of(field: str) -> Any:
-        return text[columns[form.fields[field].column][0]].strip()
+        return text[columns[form.fields[field].column][0]]
 
     conditions = [of("record") == table.key_record, of("visit") == table.key_visit]
     if by_hospital:

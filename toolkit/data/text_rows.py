@@ -109,14 +109,11 @@ class Part:
     ----------
     rows
         None for a Parquet file, which the engine itself reads in parts.
-    empty
-        Columns in which every cell is missing: most repeats of a front page.
     """
 
     sources: tuple[SourceFile, ...]
     present: tuple[str, ...]
     rows: pa.Table | None
-    empty: frozenset[str]
 
 
 def parts(sources: Sequence[SourceFile], present: Sequence[str], *, key: bytes = b"") -> Iterator[Part]:
@@ -132,7 +129,7 @@ def parts(sources: Sequence[SourceFile], present: Sequence[str], *, key: bytes =
     """
     wanted = tuple(present)
     if sources[0].kind == "parquet":
-        yield Part(tuple(sources), wanted, None, frozenset())
+        yield Part(tuple(sources), wanted, None)
         return
     schema = pa.schema([*((n, pa.string()) for n in present), ("file", pa.int32()), ("line", pa.int64())])
     gathered: list[pa.Table] = []
@@ -142,15 +139,10 @@ def parts(sources: Sequence[SourceFile], present: Sequence[str], *, key: bytes =
             gathered.append(rows)
             size += rows.nbytes
             if size > PART_BYTES:
-                yield _part(sources, wanted, gathered)
+                yield Part(tuple(sources), wanted, pa.concat_tables(gathered))
                 gathered, size = [], 0
     if gathered:
-        yield _part(sources, wanted, gathered)
-
-
-def _part(sources: Sequence[SourceFile], present: tuple[str, ...], gathered: list[pa.Table]) -> Part:
-    rows = pa.concat_tables(gathered)
-    return Part(tuple(sources), present, rows, frozenset(n for n in present if rows[n].null_count == len(rows)))
+        yield Part(tuple(sources), wanted, pa.concat_tables(gathered))
 
 
 def register(part: Part, connection: Any) -> None:

@@ -226,12 +226,6 @@ def test_cells_come_without_blanks_and_missing_where_they_hold_nothing(read, end
     ]  # fmt: skip
 
 
-def test_columns_that_hold_nothing_are_told(read, opened):
-    source = opened(b"a,b,c,d\n1,-,,-x\n2,,-,-\n")
-    [part] = text_rows.parts([source], source.header)
-    assert part.empty == {"b", "c"}
-
-
 def test_spaces_are_blank_whether_or_not_another_line_is(read):
     for content in (b"a,b\n1,2\n   \n3,4\n", b"a,b\n1,2\n   \n3,4\n\n", b"a\n1\n  \n2\n"):
         assert read(content)[1].received == 2
