@@ -22,7 +22,7 @@ def handed_out(value: str | None) -> str | None:
 def typed(engine, tmp_path):
     """Values of one text column, typed by a declaration of one field."""
 
-    def run(field: str, declaration: str, *values: str | None):
+    def run(field: str, declaration: str, *values: str | None, **others: list[str]):
         path = tmp_path / "map.yaml"
         path.write_text(BASE % "yyyy-MM-dd" + f"  {field}: {declaration}\n", encoding="utf-8")
         form = format_map(str(path))
@@ -31,6 +31,7 @@ def typed(engine, tmp_path):
             "OUT": ["2022-01-05"] * len(values),
             "X": [handed_out(value) for value in values],
             "Y": ["y"] * len(values),
+            **{name: [handed_out(value) for value in cells] for name, cells in others.items()},
         }
         table = pa.table({name: pa.array(cells, pa.string()) for name, cells in columns.items()})
         table = table.append_column("line", pa.array(range(len(values))))
@@ -105,6 +106,15 @@ def test_text_is_trimmed_cut_mapped_and_joined(typed):
     assert typed("drg", "{column: X, first: 3}", "I21.9", "I2") == ["I21", "I2"]
     assert typed("drg", "{concat: [{column: X}, {column: Y}], separator: '/'}", "a", "") == ["a/y", None]
     assert typed("drg", "{column: X, missing: [无]}", "无", "a") == [None, "a"]
+
+
+def test_a_code_is_without_its_date_although_another_date_stands_beside_no_code(typed):
+    declared = '{columns: [X, X2], beside: [DAY, DAY2], beside_values: [""]}'
+    found = typed(
+        "undated_procedures", declared, "36.1", "36.1", "-", "36.1", X2=["-", "37.2", "-", "-"],
+        DAY=["-", "2022-01-01", "2022-01-01", "2022-01-01"], DAY2=["2022-01-01", "-", "-", "-"],
+    )  # fmt: skip
+    assert found == ["|36.1|", "|37.2|", None, None]
 
 
 def test_patterns_and_case_of_column_names():

@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from fnmatch import fnmatchcase
-from functools import reduce
 from pathlib import Path
 from typing import Any, Literal
 
@@ -380,10 +379,8 @@ def _codes(text: Any, columns: dict[str, list[str]], source: Source) -> Any:
     if not source.beside:
         return _joined([text[name] for name in names])
     pairs: list[tuple[Any, Any, bool]] = []
-    qualifiers: list[str] = []
     for pattern, beside in zip(source.columns, source.beside, strict=True):
         of_number = {_repeat(name): name for name in columns[beside]}
-        qualifiers += of_number.values()
         for name in columns[pattern]:
             other = of_number.get(_repeat(name))
             value = text[other].fill_null("") if other else ibis.literal("")
@@ -396,18 +393,8 @@ def _codes(text: Any, columns: dict[str, list[str]], source: Source) -> Any:
     none = ibis.null("string")
     kept = _joined([ibis.ifelse(value.isin(source.beside_values), code, none) for code, value, _repeated in pairs])
     # most records have none: a look at the cells is cheaper than a text of what is kept
-    if "" in source.beside_values:
-        # as many qualifiers as codes: none is missing; one cell may hold several codes
-        several = ibis.or_(*[text[name].contains(SEPARATOR).fill_null(False) for name in names])
-        possible = several | (_given(text, names) > _given(text, qualifiers))
-    else:
-        possible = ibis.or_(*[text[name].isin(source.beside_values) for name in qualifiers])
+    possible = ibis.or_(*[code.notnull() & value.isin(source.beside_values) for code, value, _repeated in pairs])
     return ibis.ifelse(possible, kept, none)
-
-
-def _given(text: Any, names: list[str]) -> Any:
-    """How many of the columns hold something."""
-    return reduce(lambda a, b: a + b, [text[name].notnull().cast("int32") for name in names], ibis.literal(0, "int32"))
 
 
 def _joined(parts: list[Any]) -> Any:
