@@ -28,7 +28,6 @@ EDGE = 1e-12
 NONE = ""  # specialty of a discharge that belongs to none, DRG of one that is not grouped
 
 BY_ID = {m.id: m for m in MEASURES}
-_TRIMMED = [m for m in MEASURES if m.trimmed]
 
 
 def build(
@@ -96,7 +95,8 @@ def from_sums(cells: pd.DataFrame, params: RunParams) -> pd.DataFrame:
             "已汇总的数据不能裁剪", f"cells that are summed already cannot be trimmed ({', '.join(asked)})",
             where="trimming.method", remedy="改为 trimming: {method: none}", remedy_english="use method: none",
         )  # fmt: skip
-    plain = {m.id: sums(m, m.id) for m in MEASURES if not m.trimmed}
+    measures = measures_for(params.weights.source)
+    plain = {m.id: sums(m, m.id) for m in measures if not m.trimmed}
     given = [id_ for id_ in plain if id_ in cells]
     known = {*KEY, "n", *(column for id_ in given for column in plain[id_])}
     needed = [*KEY, "n", *(f"{id_}_n" for id_ in given)]
@@ -109,8 +109,8 @@ def from_sums(cells: pd.DataFrame, params: RunParams) -> pd.DataFrame:
         )  # fmt: skip
     summed = cells.groupby(list(KEY), as_index=False, observed=True).sum(skipna=False)  # unknown + known is unknown
     columns: dict[str, Any] = {name: summed[name] for name in (*KEY, "n")}
-    for measure, basis in [(m, "") for m in MEASURES if not m.trimmed] + [
-        (m, f"@{b}") for b in BASES for m in _TRIMMED
+    for measure, basis in [(m, "") for m in measures if not m.trimmed] + [
+        (m, f"@{b}") for b in BASES for m in measures if m.trimmed
     ]:
         source = measure.trimmed or measure.id
         for column, name in zip(sums(measure, measure.id + basis), sums(measure, source), strict=True):
