@@ -117,7 +117,7 @@ def chart(
         canvas.get_layout_engine().execute(canvas)
         canvas.set_layout_engine("none")
         svg, png = io.StringIO(), io.BytesIO()
-        FigureCanvasAgg(canvas).print_png(png, metadata={"Software": None})
+        FigureCanvasAgg(canvas).print_png(png, metadata={"Software": None}, pil_kwargs={"compress_level": 1})
         FigureCanvasSVG(canvas).print_svg(svg, metadata={"Date": None, "Creator": None})
     return blocks.Figure(id=id, caption=caption, alt=alt, note=note, svg=svg.getvalue(), png=png.getvalue())
 
