@@ -230,8 +230,9 @@ def _by_period(cells: pd.DataFrame, indicators: Mapping[str, Declared], params: 
 def agreement(curve: pd.DataFrame, changes: pd.DataFrame, policy: RobustnessPolicy) -> pd.DataFrame:
     """How many specifications agree with the run's own verdict, of those that give one.
 
-    A combination under which a unit has too few cases (a year of an outside event left out, say) gives 不予评价: it neither
-    agrees with a verdict nor speaks against it, and is not counted.
+    A combination under which a unit has too few cases (a year of an outside event left out, say) gives 不予评价, and a method
+    that finds too few comparison units gives no interval: these neither agree with a verdict nor speak against it, and are
+    not counted.
 
     Parameters
     ----------
@@ -250,7 +251,8 @@ def agreement(curve: pd.DataFrame, changes: pd.DataFrame, policy: RobustnessPoli
     own = changes[[*KEYS, "verdict"]]
     both = curve.merge(own, on=KEYS, suffixes=("", "_own"))
     both["agrees"] = both["verdict"] == both["verdict_own"]
-    both["judges"] = both["agrees"] | (both["verdict"] != Verdict.NOT_JUDGED.value)
+    speaks = (both["verdict"] != Verdict.NOT_JUDGED.value) & both[["low", "high"]].notna().all(axis=1)
+    both["judges"] = both["agrees"] | speaks
     grouped = both.groupby(KEYS, sort=True)
     found = grouped.agg(
         verdict=("verdict_own", "first"), specifications=("judges", "sum"), agreeing=("agrees", "sum"),

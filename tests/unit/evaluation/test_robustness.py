@@ -147,7 +147,8 @@ def test_a_verdict_that_too_few_combinations_share_is_on_the_boundary(agreeing, 
 
 def test_a_combination_that_cannot_judge_speaks_neither_for_nor_against():
     changes = pd.DataFrame({"hospital": ["A"], "specialty": ["s"], "indicator": ["cmi"], "verdict": ["改善"]})
-    curve = _curve(["改善"] * 4 + ["未见变化"] + ["不予评价"] * 5)
+    curve = _curve(["改善"] * 4 + ["未见变化"] + ["不予评价"] * 5 + ["不能判定"] * 3)
+    curve.loc[10:, ["low", "high"]] = float("nan")  # a method without enough comparison units
     agreed = agreement(curve, changes, RobustnessPolicy(agreement=0.8)).iloc[0]
     assert agreed[["specifications", "agreeing", "share", "boundary"]].tolist() == [5, 4, 0.8, False]
 
