@@ -98,6 +98,14 @@ def catalogue_iqr(size: int) -> Callable[[], Any]:
     return work
 
 
+def whole(size: int) -> Any:
+    """The cube of every measure."""
+    from toolkit import cube
+
+    connection, discharges, groups, params = _opened(size, "iqr")
+    return cube.build(discharges, params, groups, connection=connection)
+
+
 def sql_iqr(size: int) -> Callable[[], Any]:
     return _sql(size, trimmed=True)
 
