@@ -9,8 +9,11 @@ share of the unit in its own reference), `status`, and the further sums that a c
 
 from __future__ import annotations
 
+import os
 import re
+import sys
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -31,7 +34,7 @@ NUMBERS = ("n", "x", "y", "xx", "value", "se", "low", "high", "covered", "own_sh
            "own_y", "rows")  # fmt: skip
 COLUMNS = (*NUMBERS[:10], "status", *NUMBERS[10:])
 NAMED = re.compile(r"col\('([^']*)'\)")  # the columns that an expression names
-SMALL = 200_000  # rows
+SMALL, FEW = 200_000, 8  # rows of a frame; columns kept of a longer one
 DIGITS = 12  # significant digits kept, so that results do not depend on the order of additions
 
 
@@ -59,10 +62,16 @@ def collect(
     codes, columns = KeyCodes(frame), _Columns(frame)
     groups = codes.of(by)
     chosen, size = list(indicators), len(groups)
-    parts = []
-    for one in chosen:
+
+    def finished(one: Declared) -> dict[str, np.ndarray]:
         sums = _sums(columns, one, groups) if isinstance(one, Indicator) else _kinds(columns, one, by, codes, policy)
-        parts.append(_finished(sums, one, confidence))
+        return _finished(sums, one, confidence)
+
+    if len(frame) > SMALL:  # long arrays: numpy lets another thread work meanwhile
+        with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+            parts = list(pool.map(finished, chosen))
+    else:
+        parts = [finished(one) for one in chosen]
     # indicators side by side, then row by row: group after group, without sorting; text only once, at the end
     cells = {c: np.column_stack([part[c] for part in parts]).ravel() for c in NUMBERS}
     status = np.column_stack([part["status"] for part in parts]).ravel()
@@ -117,27 +126,33 @@ def evaluate(frame: pd.DataFrame, expression: CubeExpression) -> pd.Series:
 
 
 class _Columns:
-    """Values of expressions over one frame. Of a small frame each is kept: there, working one out twice is what costs."""
+    """Values of expressions over one frame, kept where room allows: of a long frame the first few, and every condition."""
 
     def __init__(self, frame: pd.DataFrame) -> None:
         self.frame = frame
+        self._most = FEW if len(frame) > SMALL else sys.maxsize
         self._kept: dict[str, np.ndarray] = {}
+        self._true: dict[str, np.ndarray] = {}
 
     def of(self, expression: CubeExpression) -> np.ndarray:
         text = repr(expression)
-        if text not in self._kept:
-            # handing on a frame costs by its columns, and it has a hundred
-            names = list(dict.fromkeys(n for n in NAMED.findall(text) if n in self.frame))
-            values = evaluate(self.frame[names], expression).to_numpy(float, na_value=np.nan)
-            if len(self.frame) > SMALL:
-                return values
+        if text in self._kept:
+            return self._kept[text]
+        values = self._made(expression, text).to_numpy(float, na_value=np.nan)
+        if len(self._kept) < self._most:
             self._kept[text] = values
-        return self._kept[text]
+        return values
+
+    def _made(self, expression: CubeExpression, text: str) -> pd.Series:
+        # handing on a frame costs by its columns, and it has a hundred
+        return evaluate(self.frame[list(dict.fromkeys(n for n in NAMED.findall(text) if n in self.frame))], expression)
 
     def true(self, condition: CubeExpression | None) -> np.ndarray:
-        if condition is None:
-            return np.ones(len(self.frame), dtype=bool)
-        return np.nan_to_num(self.of(condition)) != 0
+        text = "" if condition is None else repr(condition)
+        if text not in self._true:
+            made = pd.Series(True, self.frame.index) if condition is None else self._made(condition, text)
+            self._true[text] = (made if made.dtype == bool else made.fillna(0) != 0).to_numpy(bool)
+        return self._true[text]
 
 
 def _sums(columns: _Columns, one: Indicator, groups: Groups) -> dict[str, np.ndarray]:
