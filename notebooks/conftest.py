@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-PICTURES = ("image/svg+xml", "image/png")
+PICTURE = "image/svg+xml"
 
 
 def pytest_collectstart(collector: Any) -> None:
     """Leave pictures out of nbval's comparison."""
     if hasattr(collector, "skip_compare"):
-        collector.skip_compare = (*collector.skip_compare, *PICTURES)
+        collector.skip_compare = (*collector.skip_compare, PICTURE)

@@ -13,7 +13,7 @@ from nbclient import NotebookClient
 
 NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
 MARK = "# NBVAL_CHECK_OUTPUT"
-PICTURES = ("image/svg+xml", "image/png")
+PICTURE = "image/svg+xml"
 
 
 def save(path: Path) -> None:
@@ -29,8 +29,7 @@ def save(path: Path) -> None:
         compared = cell.source.startswith(MARK)
         cell.outputs = cell.outputs if compared else []
         for output in cell.outputs:
-            for picture in PICTURES:
-                output.get("data", {}).pop(picture, None)
+            output.get("data", {}).pop(PICTURE, None)
     notebook.metadata.pop("papermill", None)
     notebook.metadata["language_info"] = {"name": "python"}
     nbformat.write(notebook, path)

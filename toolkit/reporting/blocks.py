@@ -6,7 +6,6 @@ from the same executed notebook. Renderers read blocks, never HTML.
 
 from __future__ import annotations
 
-import base64
 import json
 import unicodedata
 from abc import abstractmethod
@@ -200,7 +199,7 @@ class Table(Block):
 
 
 class Figure(Block):
-    """A chart: SVG for HTML and PDF, PNG at 200 dpi for Word, both in the same output beside the block's JSON."""
+    """A chart as SVG, in the same output beside the block's JSON. Its words are outlines: any format can be drawn from it."""
 
     kind: Literal["figure"] = "figure"
     id: Identifier
@@ -208,7 +207,6 @@ class Figure(Block):
     alt: Words
     note: Text = ""
     svg: Annotated[str, Field(exclude=True, repr=False, min_length=1)]
-    png: Annotated[bytes, Field(exclude=True, repr=False, min_length=1)]
 
     def plain(self) -> str:
         return f"图：{self.caption}\n{self.alt}" + (f"\n{self.note}" if self.note else "")
@@ -217,7 +215,6 @@ class Figure(Block):
         return {
             MIME: self.model_dump(mode="json"),
             "image/svg+xml": self.svg,
-            "image/png": base64.b64encode(self.png).decode("ascii"),
             "text/plain": self.plain(),
         }
 
@@ -326,12 +323,11 @@ def _read(data: dict[str, Any], where: str) -> Block:
     if kind not in _KINDS:
         raise _unreadable(f"未知的内容块类型 {kind!r}", "unknown kind of block", where)
     if kind == "figure":
-        if {"svg", "png"} & set(payload) or not {"image/svg+xml", "image/png"} <= set(data):
-            raise _unreadable("图缺少 SVG 或 PNG", "a figure needs SVG and PNG in its output", where)
+        if "svg" in payload or "image/svg+xml" not in data:
+            raise _unreadable("图缺少 SVG", "a figure needs an SVG in its output", where)
         svg = data["image/svg+xml"]
         payload = {**payload, "svg": svg if isinstance(svg, str) else "".join(svg)}
         try:
-            payload["png"] = base64.b64decode(data["image/png"])
             return Figure.model_validate(payload)
         except (ValidationError, ValueError, TypeError) as error:
             raise _unreadable(_faults(error), "block does not fit its schema", where) from error

@@ -112,14 +112,13 @@ def chart(
         FigureCanvasAgg(canvas)
         draw(canvas)
         require_glyphs(text.get_text() for text in canvas.findobj(mpl.text.Text))
-        # laid out once and printed: savefig would lay out for each format, and first draw everything without showing it
+        # laid out once and printed: savefig would lay out again, and first draw everything without showing it
         canvas.set_dpi(DPI)
         canvas.get_layout_engine().execute(canvas)
         canvas.set_layout_engine("none")
-        svg, png = io.StringIO(), io.BytesIO()
-        FigureCanvasAgg(canvas).print_png(png, metadata={"Software": None}, pil_kwargs={"compress_level": 1})
+        svg = io.StringIO()
         FigureCanvasSVG(canvas).print_svg(svg, metadata={"Date": None, "Creator": None})
-    return blocks.Figure(id=id, caption=caption, alt=alt, note=note, svg=svg.getvalue(), png=png.getvalue())
+    return blocks.Figure(id=id, caption=caption, alt=alt, note=note, svg=svg.getvalue())
 
 
 def quiet_axes(axes: Axes, *, grid: Literal["x", "y"] | None = None) -> None:
