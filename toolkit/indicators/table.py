@@ -133,6 +133,7 @@ class _Columns:
         self._most = FEW if len(frame) > SMALL else sys.maxsize
         self._kept: dict[str, np.ndarray] = {}
         self._true: dict[str, np.ndarray] = {}
+        self._rows: dict[str, np.ndarray] = {}
 
     def of(self, expression: CubeExpression) -> np.ndarray:
         text = repr(expression)
@@ -146,6 +147,13 @@ class _Columns:
     def _made(self, expression: CubeExpression, text: str) -> pd.Series:
         # handing on a frame costs by its columns, and it has a hundred
         return evaluate(self.frame[list(dict.fromkeys(n for n in NAMED.findall(text) if n in self.frame))], expression)
+
+    def counted(self, condition: CubeExpression | None, groups: Groups) -> np.ndarray:
+        """Rows of each group for which the condition holds; a frame is read by one set of groups only."""
+        text = "" if condition is None else repr(condition)
+        if text not in self._rows:
+            self._rows[text] = groups.sum(self.true(condition))
+        return self._rows[text]
 
     def true(self, condition: CubeExpression | None) -> np.ndarray:
         text = "" if condition is None else repr(condition)
@@ -164,27 +172,28 @@ def _sums(columns: _Columns, one: Indicator, groups: Groups) -> dict[str, np.nda
     divided = ~np.isnan(below)
     known = among & divided & ~np.isnan(above)
     found = groups.any(known)
+    nothing = np.full(len(groups), np.nan)
 
-    def total(values: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        return np.where(found, groups.sum(values, rows), np.nan)
+    def total(values: np.ndarray) -> np.ndarray:
+        return groups.sum(values, known)
 
     def of(expression: CubeExpression | None) -> np.ndarray:
-        if expression is None:
-            return np.full(len(groups), np.nan)
-        return total(columns.of(expression), known)
+        return nothing if expression is None else np.where(found, total(columns.of(expression)), np.nan)
 
-    own, y = np.full(len(groups), np.nan), total(below, known)
+    own, y = nothing, total(below)
     if one.own_share is not None:
         share = columns.of(one.own_share)
         shared = known & ~np.isnan(share)
         own = np.where(groups.any(shared), groups.sum(share * below, shared), np.nan)
-    applicable = groups.any(counted)
-    # of the cases that would count if their row had a reference, `cases` did
+    rows = columns.counted(one.applies_to, groups)
+    # of the cases that would count if their row had a reference, `cases` did; often all, and often they are the divisor
     behind = below if one.cases is None else columns.of(one.cases)
-    every = np.where(applicable, groups.sum(behind, among & ~np.isnan(behind)), np.nan)
-    return {"cases": total(behind, known), "x": total(above, known), "y": y, "xx": of(one.squares),
-            "xy": of(one.cross), "yy": of(one.squares_below), "all_y": every, "own_y": own,
-            "rows": np.where(applicable, groups.sum(counted), np.nan)}  # fmt: skip
+    cases = y if behind is below else total(behind)
+    asked = among & (divided if behind is below else ~np.isnan(behind))
+    every = cases if np.array_equal(asked, known) else groups.sum(behind, asked)
+    return {"cases": np.where(found, cases, np.nan), "x": np.where(found, total(above), np.nan),
+            "y": np.where(found, y, np.nan), "xx": of(one.squares), "xy": of(one.cross), "yy": of(one.squares_below),
+            "all_y": np.where(rows > 0, every, np.nan), "own_y": own, "rows": np.where(rows > 0, rows, np.nan)}  # fmt: skip
 
 
 def _kinds(
