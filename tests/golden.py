@@ -13,11 +13,11 @@ from nbclient import NotebookClient
 
 NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
 MARK = "# NBVAL_CHECK_OUTPUT"
-PICTURE = "image/svg+xml"
+UNSAVED = ("image/svg+xml", "text/html")  # pictures, and tables that stand in the block's JSON already
 
 
 def save(path: Path) -> None:
-    """Execute one notebook where it lies and store its outputs without pictures, times and outputs that are not compared."""
+    """Execute one notebook where it lies and store its outputs without pictures, HTML, times and outputs that are not compared."""
     notebook = nbformat.read(path, as_version=4)
     NotebookClient(
         notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": str(path.parent)}}
@@ -29,7 +29,8 @@ def save(path: Path) -> None:
         compared = cell.source.startswith(MARK)
         cell.outputs = cell.outputs if compared else []
         for output in cell.outputs:
-            output.get("data", {}).pop(PICTURE, None)
+            for kind in UNSAVED:
+                output.get("data", {}).pop(kind, None)
     notebook.metadata.pop("papermill", None)
     notebook.metadata["language_info"] = {"name": "python"}
     nbformat.write(notebook, path)
