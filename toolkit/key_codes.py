@@ -1,57 +1,204 @@
-"""Integer codes of key columns, so that a sum by group is one pass over numbers and not over text."""
+"""Integer codes of key columns, so that a sum by group is one pass over numbers and not over text.
+
+Long frames are worked through in parts that stay near the processor: on a frame of millions of rows, most of the time of a
+plain array operation goes into getting the memory for its result.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
 
-DENSE = 50_000_000
+DENSE = 50_000_000  # so many possible codes are marked; more are sorted
+PART = 600_000  # rows
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Groups:
-    """The rows of a frame by group; groups are numbered in the sort order of their keys.
+class Part:
+    """Neighbouring rows of a frame, and the groups that they add to.
 
     Attributes
     ----------
-    of_row
-        Group number of every row.
+    rows, groups
+        Slices of the frame's rows and of its groups.
     first
-        The first row of every group; no group is empty.
+        The first row of each of the groups, counted from the part's own; where groups are in order.
+    code
+        Group of every row of the part, counted from the first of `groups`; where they are not.
+    """
+
+    rows: slice
+    groups: slice
+    first: np.ndarray | None
+    code: np.ndarray | None
+
+    @property
+    def _size(self) -> int:
+        return self.groups.stop - self.groups.start
+
+    def sum(self, values: np.ndarray, among: np.ndarray | None = None) -> np.ndarray:
+        """Σ values over each group's rows of this part, 0 where it has none of `among`; both by the part's rows."""
+        if among is not None and not among.all():
+            values = np.where(among, values, 0.0)
+        if self.first is None:
+            assert self.code is not None  # noqa: S101  one of the two is given
+            return np.bincount(self.code, weights=values, minlength=self._size)
+        values = values.astype(float, copy=False)
+        return values if len(self.first) == len(values) else np.add.reduceat(values, self.first)
+
+    def any(self, among: np.ndarray) -> np.ndarray:
+        """Whether the group has one of the rows in this part."""
+        if self.first is None:
+            assert self.code is not None  # noqa: S101  one of the two is given
+            return np.bincount(self.code[among], minlength=self._size) > 0
+        return among if len(self.first) == len(among) else np.logical_or.reduceat(among, self.first)
+
+
+class Groups:
+    """The rows of a frame by group; groups are numbered in the sort order of their keys, and none is empty.
+
+    Parameters
+    ----------
+    code
+        Of every row; groups of smaller codes come first.
+    space
+        Codes are below it.
+
+    Attributes
+    ----------
     in_order
         Rows of a group stand together, groups in their order.
     """
 
-    of_row: np.ndarray
-    first: np.ndarray
-    in_order: bool
+    def __init__(self, code: np.ndarray, space: int) -> None:
+        self.in_order = all((np.diff(code[a : a + PART + 1]) >= 0).all() for a in range(0, len(code), PART))
+        self._different = None
+        if not self.in_order and space > DENSE:
+            self._different, code = np.unique(code, return_inverse=True)
+            space = len(self._different)
+        self._code, self._space = code, space
 
     def __len__(self) -> int:
-        return len(self.first)
+        return len(self.first) if self.in_order else len(self._present)
 
-    def sum(self, values: np.ndarray, rows: np.ndarray | None = None) -> np.ndarray:
-        """Σ values over the rows of each group, 0 where it has none of `rows`; equal input gives equal sums."""
-        values = np.asarray(values, dtype=float)
-        if rows is not None and not rows.all():
-            values = np.where(rows, values, 0.0)
-        if not len(self):
-            return np.zeros(0)
-        if len(self) == len(values) and self.in_order:
-            return values
+    @cached_property
+    def _present(self) -> np.ndarray:
+        """The codes that occur, in order."""
+        marks = np.zeros(self._space, dtype=bool)
+        marks[self._code] = True
+        return np.flatnonzero(marks)
+
+    @cached_property
+    def _number(self) -> np.ndarray:
+        """Code -> number of its group."""
+        numbers = np.zeros(self._space, dtype=np.int64)
+        numbers[self._present] = np.arange(len(self._present))
+        return numbers
+
+    @property
+    def code(self) -> np.ndarray:
+        """The code of every group."""
         if self.in_order:
-            return np.add.reduceat(values, self.first)
-        return np.bincount(self.of_row, weights=values, minlength=len(self))
+            return self._code[self.first]
+        return self._present if self._different is None else self._different
 
-    def any(self, rows: np.ndarray) -> np.ndarray:
+    @cached_property
+    def first(self) -> np.ndarray:
+        """The first row of every group."""
+        code, step = self._code, PART
+        if self.in_order:
+            later = [np.flatnonzero(np.diff(code[a : a + step + 1])) + a + 1 for a in range(0, len(code), step)]
+            return np.concatenate([np.zeros(min(len(code), 1), dtype=np.int64), *later])
+        rows = np.empty(self._space, dtype=np.int64)
+        for begin in range((len(code) - 1) // step * step, -1, -step):  # what is written last is the first row
+            part = code[begin : begin + step][::-1]
+            rows[part] = np.arange(begin + len(part) - 1, begin - 1, -1)
+        return rows[self._present]
+
+    @cached_property
+    def of_row(self) -> np.ndarray:
+        """Group number of every row."""
+        if self.in_order:
+            return np.repeat(np.arange(len(self)), np.diff(self.first, append=len(self._code)))
+        return self._number[self._code]
+
+    @cached_property
+    def parts(self) -> tuple[Part, ...]:
+        """All rows, part after part; where groups are in order, none is in two parts."""
+        rows, size = len(self._code), len(self)
+        if not rows:
+            return ()
+        if not self.in_order:
+            step = max(PART, 4 * size)  # every part is as wide as all groups
+            return tuple(
+                Part(
+                    rows=slice(a, min(a + step, rows)),
+                    groups=slice(0, size),
+                    first=None,
+                    code=self.of_row[a : a + step],
+                )
+                for a in range(0, rows, step)
+            )
+        begins = np.unique(np.searchsorted(self.first, np.arange(0, rows, PART), side="right") - 1)
+        made = []
+        for begin, end in zip(begins, np.append(begins[1:], size), strict=True):
+            at, until = int(self.first[begin]), int(self.first[end]) if end < size else rows
+            made.append(
+                Part(
+                    rows=slice(at, until),
+                    groups=slice(int(begin), int(end)),
+                    first=self.first[begin:end] - at,
+                    code=None,
+                )
+            )
+        return tuple(made)
+
+    def sum(self, values: np.ndarray, among: np.ndarray | None = None) -> np.ndarray:
+        """Σ values over the rows of each group, 0 where it has none of `among`; equal input gives equal sums."""
+        if self.in_order:
+            sums = [p.sum(values[p.rows], None if among is None else among[p.rows]) for p in self.parts]
+            return np.concatenate(sums) if sums else np.zeros(0)
+        total = self._by_code(values, among)
+        return total if len(self._present) == self._space else total[self._present]
+
+    def spread_sum(self, values: np.ndarray, among: np.ndarray | None = None) -> Callable[[slice], np.ndarray]:
+        """The sum of its group for every row, given for one slice of the rows at a time."""
+        if not self.in_order:
+            by_code = self._by_code(values, among)
+            return lambda rows: by_code[self._code[rows]]
+        sums = self.sum(values, among)
+        return lambda rows: sums[rows] if len(self) == len(self._code) else sums[self.of_row[rows]]
+
+    def _by_code(self, values: np.ndarray, among: np.ndarray | None) -> np.ndarray:
+        total = np.zeros(self._space)
+        step = max(PART, 4 * self._space)  # each part is as wide as all codes
+        for begin in range(0, len(values), step):
+            rows = slice(begin, begin + step)
+            part = values[rows] if among is None else np.where(among[rows], values[rows], 0.0)
+            total += np.bincount(self._code[rows], weights=part, minlength=self._space)
+        return total
+
+    def any(self, among: np.ndarray) -> np.ndarray:
         """Whether the group has one of the rows."""
-        if not len(self) or rows.all():
+        if among.all():
             return np.ones(len(self), dtype=bool)
         if self.in_order:
-            return np.logical_or.reduceat(rows, self.first)
-        return np.bincount(self.of_row[rows], minlength=len(self)) > 0
+            return np.concatenate([p.any(among[p.rows]) for p in self.parts])
+        marks = np.zeros(self._space, dtype=bool)
+        marks[self._code[among]] = True
+        return marks[self._present]
+
+    def of_rows(self, values: np.ndarray) -> np.ndarray:
+        """The group's value for every row."""
+        if self.in_order:
+            return values if len(self) == len(self._code) else values[self.of_row]
+        by_code = np.zeros(self._space, dtype=values.dtype)
+        by_code[self._present] = values
+        return by_code[self._code]
 
 
 class KeyCodes:
@@ -62,61 +209,53 @@ class KeyCodes:
 
     def __init__(self, frame: pd.DataFrame) -> None:
         self.frame = frame
-        self._columns: dict[str, tuple[np.ndarray, int]] = {}
+        self._columns: dict[str, tuple[np.ndarray, pd.Index]] = {}
         self._groups: dict[tuple[str, ...], Groups] = {}
 
     def of(self, names: Sequence[str]) -> Groups:
         """The rows grouped by these columns."""
         key = tuple(names)
         if key not in self._groups:
+            columns = [self._column(name) for name in names]
             code, space = np.zeros(len(self.frame), dtype=np.int64), 1
-            for name in names:
-                codes, size = self._column(name)
-                code, space = code * size + codes, space * size
-            self._groups[key] = _numbered(code, space)
+            for _codes, values in columns:
+                space *= len(values)
+            for begin in range(0, len(code), PART):
+                part = code[begin : begin + PART]
+                for codes, values in columns:
+                    part *= len(values)
+                    part += codes[begin : begin + PART]
+            self._groups[key] = Groups(code, space)
         return self._groups[key]
 
-    def _column(self, name: str) -> tuple[np.ndarray, int]:
+    @property
+    def slices(self) -> list[slice]:
+        """All rows, some at a time."""
+        return [slice(begin, begin + PART) for begin in range(0, len(self.frame), PART)]
+
+    def keys(self, names: Sequence[str]) -> pd.DataFrame:
+        """The key values of every group, one row each; text, not categories."""
+        left, found = self.of(names).code, {}
+        for name in reversed(names):
+            values = self._column(name)[1]
+            left, place = np.divmod(left, len(values))
+            found[name] = values.take(place)
+        return pd.DataFrame({name: found[name] for name in names})
+
+    def _column(self, name: str) -> tuple[np.ndarray, pd.Index]:
+        """The code of every row and the values in the order of their codes."""
         if name not in self._columns:
             column = self.frame[name]
             if isinstance(column.dtype, pd.CategoricalDtype) and column.cat.categories.is_monotonic_increasing:
-                codes, size = column.cat.codes.to_numpy(), len(column.cat.categories)
+                codes, values = column.cat.codes.to_numpy(), column.cat.categories
                 if codes.min(initial=0) < 0:  # missing stands last, as in `sort_values`
-                    codes, size = np.where(codes < 0, size, codes), size + 1
+                    codes = np.where(codes < 0, len(values), codes.astype(np.int64))
+                    values = values.insert(len(values), None)
             else:
                 codes, values = pd.factorize(column, sort=True, use_na_sentinel=False)
-                size = len(values)
-            self._columns[name] = codes.astype(np.int64), max(size, 1)
+                values = pd.Index(values)
+            self._columns[name] = codes, values
         return self._columns[name]
-
-
-def _numbered(code: np.ndarray, space: int) -> Groups:
-    """Codes as numbers without gaps, in their order."""
-    if not len(code):
-        return Groups(of_row=code, first=code, in_order=True)
-    steps = np.diff(code)
-    if steps.min(initial=0) >= 0:  # sorted already: the cube is, by its own key
-        new = np.concatenate([[True], steps > 0])
-        return Groups(of_row=np.cumsum(new) - 1, first=np.flatnonzero(new), in_order=True)
-    if space <= DENSE:  # a mark for every possible code is faster than sorting the codes
-        present = np.zeros(space, dtype=bool)
-        present[code] = True
-        number = np.cumsum(present, dtype=np.int32) - 1
-        group = number[code]
-        first = np.empty(int(number[-1]) + 1, dtype=np.int64)
-        first[group[::-1]] = np.arange(len(code) - 1, -1, -1)  # the last one written is the first row
-        return Groups(of_row=group, first=first, in_order=False)
-    _values, first, group = np.unique(code, return_index=True, return_inverse=True)
-    return Groups(of_row=group, first=first, in_order=False)
-
-
-def distinct(code: np.ndarray, space: int) -> np.ndarray:
-    """The different codes, in their order."""
-    if space > DENSE:
-        return np.unique(code)
-    present = np.zeros(space, dtype=bool)
-    present[code] = True
-    return np.flatnonzero(present)
 
 
 def categories(values: pd.Series) -> pd.Series:

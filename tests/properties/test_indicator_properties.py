@@ -83,6 +83,17 @@ def test_levels_add_up(engine, given_rows, basis):
 
 
 @settings(max_examples=5)
+@given(many, st.sampled_from([*LEVELS, ["hospital", "specialty", "year"]]), st.sampled_from(cubes.BASES))
+def test_a_cube_worked_through_in_many_parts_gives_the_same_cells(engine, given_rows, by, basis):
+    cube = engine.cube(frame_of(given_rows), params())
+    whole = cells_of(cube, by, basis)
+    with pytest.MonkeyPatch.context() as patch:
+        for module in ("toolkit.key_codes", "toolkit.indicators.table"):
+            patch.setattr(f"{module}.PART", 2)
+        pd.testing.assert_frame_equal(cells_of(cube, by, basis), whole, rtol=1e-11)
+
+
+@settings(max_examples=5)
 @given(many, st.randoms(use_true_random=False))
 def test_the_order_of_rows_changes_not_a_digit(engine, given_rows, random):
     shuffled = list(given_rows)

@@ -143,6 +143,15 @@ class Indicator:
     adds_up: ClassVar[bool] = True
 
     @property
+    def expressions(self) -> tuple[CubeExpression, ...]:
+        """All that are evaluated for it."""
+        declared = (
+            self.numerator, self.denominator, self.cases, self.squares, self.cross, self.squares_below, self.among,
+            self.applies_to, self.own_share,
+        )  # fmt: skip
+        return tuple(one for one in declared if one is not None)
+
+    @property
     def divides(self) -> bool:
         """A ratio, not a total."""
         return self.denominator is not None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from functools import reduce
+from operator import or_
 from typing import Any
 
 from toolkit.indicators.base import Direction, Distribution, Domain, Example, Indicator, Source, Standing, col
@@ -41,11 +42,7 @@ def _mortality(
 
 def _graded(*grades: int) -> Any:
     """Rows of these grades; an ungraded DRG is in none."""
-    return col("risk_grade").isin(_list(grades))
-
-
-def _list(grades: Sequence[int]) -> list[float]:
-    return [float(g) for g in grades]
+    return reduce(or_, [col("risk_grade") == float(grade) for grade in grades])
 
 
 MID_LOW = _mortality(

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -22,7 +21,7 @@ import scipy  # its parts load when first used: reports read tables and need non
 
 from toolkit.errors import ContractBroken, EvaluationError
 from toolkit.indicators.base import Count, CubeExpression, Declared, Distribution, Indicator, Rarefied, Status, col
-from toolkit.key_codes import Groups, KeyCodes
+from toolkit.key_codes import PART, Groups, KeyCodes, Part
 from toolkit.params import IndicatorPolicy
 from toolkit.reference import Referenced
 
@@ -33,9 +32,10 @@ STATUS = pd.array([Status.VALUE, Status.NOT_APPLICABLE, Status.TOO_FEW, Status.N
 NUMBERS = ("n", "x", "y", "xx", "value", "se", "low", "high", "covered", "own_share", "xy", "yy", "all_y",
            "own_y", "rows")  # fmt: skip
 COLUMNS = (*NUMBERS[:10], "status", *NUMBERS[10:])
-NAMED = re.compile(r"col\('([^']*)'\)")  # the columns that an expression names
-SMALL, FEW = 200_000, 8  # rows of a frame; columns kept of a longer one
+NAMED = re.compile(r"col\('([^']*)'\)")  # a column that an expression names; the whole of it, where it is no more
 DIGITS = 12  # significant digits kept, so that results do not depend on the order of additions
+LARGEST = 300
+TENS = 10.0 ** np.arange(-LARGEST, LARGEST + 1)  # read from a table: to raise ten to a power takes ten times as long
 
 
 def collect(
@@ -58,27 +58,25 @@ def collect(
     pd.DataFrame
         One row per group and indicator; see the module. Sorted by group, indicators in the order given.
     """
-    frame, by, policy = referenced.frame, list(by), policy or IndicatorPolicy()
-    codes, columns = KeyCodes(frame), _Columns(frame)
+    frame, by, policy, chosen = referenced.frame, list(by), policy or IndicatorPolicy(), list(indicators)
+    codes = KeyCodes(frame)
     groups = codes.of(by)
-    chosen, size = list(indicators), len(groups)
-
-    def finished(one: Declared) -> dict[str, np.ndarray]:
-        sums = _sums(columns, one, groups) if isinstance(one, Indicator) else _kinds(columns, one, by, codes, policy)
-        return _finished(sums, one, confidence)
-
-    if len(frame) > SMALL:  # long arrays: numpy lets another thread work meanwhile
-        with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-            parts = list(pool.map(finished, chosen))
-    else:
-        parts = [finished(one) for one in chosen]
-    # indicators side by side, then row by row: group after group, without sorting; text only once, at the end
-    cells = {c: np.column_stack([part[c] for part in parts]).ravel() for c in NUMBERS}
-    status = np.column_stack([part["status"] for part in parts]).ravel()
-    keys = {name: _text(frame[name], np.repeat(groups.first, len(chosen))) for name in by}
-    named = pd.array([one.id for one in chosen], dtype="str").take(np.tile(np.arange(len(chosen)), size))
-    made = {**keys, "indicator": named, "basis": referenced.basis, **cells, "status": STATUS.take(status)}
-    return pd.DataFrame(made, copy=False)[[*by, "indicator", "basis", *COLUMNS]]
+    ratios = [one for one in chosen if isinstance(one, Indicator)]
+    kinds = [one for one in chosen if not isinstance(one, Indicator)]
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+        every = pool.map if len(groups.parts) > 1 else map  # threads pay where there is more than one part
+        counted = every(lambda one: _kinds(frame, one, by, codes, policy), kinds)
+        added = every(lambda part: _of_part(frame, ratios, part), groups.parts)
+        sums = _added_up(ratios, groups, added) | {one.id: of for one, of in zip(kinds, counted, strict=True)}
+        cells = list(every(lambda one: _finished(sums[one.id], one, confidence), chosen))
+        # indicators side by side, then row by row: group after group, without sorting; text only once, at the end
+        rows = every(lambda name: np.column_stack([of.pop(name) for of in cells]).ravel(), (*NUMBERS, "status"))
+        numbers = dict(zip((*NUMBERS, "status"), rows, strict=True))
+    size, width = len(groups), len(chosen)
+    keys = {name: _text(frame[name], np.repeat(groups.first, width)) for name in by}
+    named = pd.array([one.id for one in chosen], dtype="str").take(np.tile(np.arange(width), size))
+    whole = {**keys, "indicator": named, "basis": referenced.basis, **numbers, "status": STATUS.take(numbers["status"])}
+    return pd.DataFrame(whole, copy=False)[[*by, "indicator", "basis", *COLUMNS]]
 
 
 def _text(keys: pd.Series, rows: np.ndarray) -> Any:
@@ -126,82 +124,111 @@ def evaluate(frame: pd.DataFrame, expression: CubeExpression) -> pd.Series:
 
 
 class _Columns:
-    """Values of expressions over one frame, kept where room allows: of a long frame the first few, and every condition."""
+    """Values of expressions over neighbouring rows of a frame, each found once."""
 
-    def __init__(self, frame: pd.DataFrame) -> None:
-        self.frame = frame
-        self._most = FEW if len(frame) > SMALL else sys.maxsize
-        self._kept: dict[str, np.ndarray] = {}
+    def __init__(self, frame: pd.DataFrame, expressions: Iterable[CubeExpression], rows: slice) -> None:
+        read = dict.fromkeys(name for e in expressions for name in NAMED.findall(repr(e)))
+        # handing on a frame costs by its columns, and it has a hundred
+        self._frame = frame[[name for name in read if name in frame]].iloc[rows]
+        self._frame.columns = self._frame.columns.astype(object)  # names are looked up often
+        self._values: dict[str, np.ndarray] = {}
+        self._known: dict[str, np.ndarray] = {}
         self._true: dict[str, np.ndarray] = {}
-        self._rows: dict[str, np.ndarray] = {}
-
-    def of(self, expression: CubeExpression) -> np.ndarray:
-        text = repr(expression)
-        if text in self._kept:
-            return self._kept[text]
-        values = self._made(expression, text).to_numpy(float, na_value=np.nan)
-        if len(self._kept) < self._most:
-            self._kept[text] = values
-        return values
 
     def _made(self, expression: CubeExpression, text: str) -> pd.Series:
-        # handing on a frame costs by its columns, and it has a hundred
-        return evaluate(self.frame[list(dict.fromkeys(n for n in NAMED.findall(text) if n in self.frame))], expression)
+        plain = NAMED.fullmatch(text)
+        return self._frame[plain[1]] if plain and plain[1] in self._frame else evaluate(self._frame, expression)
 
-    def counted(self, condition: CubeExpression | None, groups: Groups) -> np.ndarray:
-        """Rows of each group for which the condition holds; a frame is read by one set of groups only."""
-        text = "" if condition is None else repr(condition)
-        if text not in self._rows:
-            self._rows[text] = groups.sum(self.true(condition))
-        return self._rows[text]
+    def of(self, expression: CubeExpression) -> np.ndarray:
+        """Numbers, missing ones NaN."""
+        text = repr(expression)
+        if text not in self._values:
+            made = self._made(expression, text)
+            plain = isinstance(made.dtype, np.dtype) and made.dtype.kind in "biuf"
+            self._values[text] = made.to_numpy() if plain else made.to_numpy(float, na_value=np.nan)
+        return self._values[text]
+
+    def known(self, expression: CubeExpression) -> np.ndarray:
+        """Whether the row has a value."""
+        text = repr(expression)
+        if text not in self._known:
+            values = self.of(expression)
+            self._known[text] = ~np.isnan(values) if values.dtype.kind == "f" else np.ones(len(values), dtype=bool)
+        return self._known[text]
 
     def true(self, condition: CubeExpression | None) -> np.ndarray:
+        """Whether the condition holds; none always does."""
         text = "" if condition is None else repr(condition)
         if text not in self._true:
-            made = pd.Series(True, self.frame.index) if condition is None else self._made(condition, text)
-            self._true[text] = (made if made.dtype == bool else made.fillna(0) != 0).to_numpy(bool)
+            if condition is None:
+                self._true[text] = np.ones(len(self._frame), dtype=bool)
+            else:
+                made = self._made(condition, text)
+                self._true[text] = (made if made.dtype == bool else made.fillna(0) != 0).to_numpy(bool)
         return self._true[text]
 
 
-def _sums(columns: _Columns, one: Indicator, groups: Groups) -> dict[str, np.ndarray]:
-    """The sums of every group; missing, not 0, where no row of the group counts."""
-    counted = columns.true(one.applies_to)
-    below = columns.of(one.denominator if one.denominator is not None else col("n"))
-    above = columns.of(one.numerator)
-    among = counted & columns.true(one.among)
-    divided = ~np.isnan(below)
-    known = among & divided & ~np.isnan(above)
-    found = groups.any(known)
-    nothing = np.full(len(groups), np.nan)
+def _of_part(
+    frame: pd.DataFrame, indicators: Sequence[Indicator], part: Part
+) -> tuple[Part, list[dict[str, np.ndarray]]]:
+    columns = _Columns(frame, [e for one in indicators for e in (col("n"), *one.expressions)], part.rows)
+    rows: dict[str, np.ndarray] = {}  # of each group, by the kind of row that indicators are for
+    for one in indicators:
+        if repr(one.applies_to) not in rows:
+            rows[repr(one.applies_to)] = part.sum(columns.true(one.applies_to))
+    return part, [{**_sums(columns, one, part), "rows": rows[repr(one.applies_to)]} for one in indicators]
 
-    def total(values: np.ndarray) -> np.ndarray:
-        return groups.sum(values, known)
 
-    def of(expression: CubeExpression | None) -> np.ndarray:
-        return nothing if expression is None else np.where(found, total(columns.of(expression)), np.nan)
-
-    own, y = nothing, total(below)
-    if one.own_share is not None:
-        share = columns.of(one.own_share)
-        shared = known & ~np.isnan(share)
-        own = np.where(groups.any(shared), groups.sum(share * below, shared), np.nan)
-    rows = columns.counted(one.applies_to, groups)
+def _sums(columns: _Columns, one: Indicator, part: Part) -> dict[str, np.ndarray]:
+    """The sums of every group over the rows of one part, 0 where no row counts, and which groups have one that does."""
+    divisor = one.denominator if one.denominator is not None else col("n")
+    above, below = columns.of(one.numerator), columns.of(divisor)
+    among = columns.true(one.applies_to) & columns.true(one.among)
+    known = among & columns.known(divisor) & columns.known(one.numerator)
+    made = {"known": part.any(known), "x": part.sum(above, known), "y": part.sum(below, known)}
     # of the cases that would count if their row had a reference, `cases` did; often all, and often they are the divisor
-    behind = below if one.cases is None else columns.of(one.cases)
-    cases = y if behind is below else total(behind)
-    asked = among & (divided if behind is below else ~np.isnan(behind))
-    every = cases if np.array_equal(asked, known) else groups.sum(behind, asked)
-    return {"cases": np.where(found, cases, np.nan), "x": np.where(found, total(above), np.nan),
-            "y": np.where(found, y, np.nan), "xx": of(one.squares), "xy": of(one.cross), "yy": of(one.squares_below),
-            "all_y": np.where(rows > 0, every, np.nan), "own_y": own, "rows": np.where(rows > 0, rows, np.nan)}  # fmt: skip
+    behind = divisor if one.cases is None else one.cases
+    made["cases"] = made["y"] if behind is divisor else part.sum(columns.of(behind), known)
+    asked = among & columns.known(behind)
+    made["all_y"] = made["cases"] if np.array_equal(asked, known) else part.sum(columns.of(behind), asked)
+    for name, square in (("xx", one.squares), ("xy", one.cross), ("yy", one.squares_below)):
+        if square is not None:
+            made[name] = part.sum(columns.of(square), known)
+    if one.own_share is not None:
+        shared = known & columns.known(one.own_share)
+        made |= {"shared": part.any(shared), "own_y": part.sum(columns.of(one.own_share) * below, shared)}
+    return made
+
+
+def _added_up(
+    indicators: Sequence[Indicator], groups: Groups, parts: Iterable[tuple[Part, list[dict[str, np.ndarray]]]]
+) -> dict[str, dict[str, np.ndarray]]:  # fmt: skip
+    """The sums of every group, by indicator; missing, not 0, where no row of the group counts."""
+    size = len(groups)
+    total: dict[str, dict[str, np.ndarray]] = {one.id: {} for one in indicators}
+    for part, made in parts:
+        for one, sums in zip(indicators, made, strict=True):
+            for name, values in sums.items():
+                whole = total[one.id].setdefault(name, np.zeros(size, dtype=values.dtype))
+                whole[part.groups] += values
+    nothing, never = np.full(size, np.nan), np.zeros(size, dtype=bool)
+    for one in indicators:
+        sums = total[one.id]
+        rows = sums.pop("rows", np.zeros(size))
+        among = {"all_y": rows > 0, "own_y": sums.pop("shared", never)}
+        found = sums.pop("known", never)
+        for name in ("cases", "x", "y", "xx", "xy", "yy", "all_y", "own_y"):
+            sums[name] = np.where(among.get(name, found), sums[name], np.nan) if name in sums else nothing
+        sums["rows"] = np.where(rows > 0, rows, np.nan)
+    return total
 
 
 def _kinds(
-    columns: _Columns, one: Count | Rarefied, by: Sequence[str], codes: KeyCodes, policy: IndicatorPolicy
+    frame: pd.DataFrame, one: Count | Rarefied, by: Sequence[str], codes: KeyCodes, policy: IndicatorPolicy
 ) -> dict[str, np.ndarray]:  # fmt: skip
     """Distinct values of a key in every group: as they are, or expected among the same number of cases."""
-    groups, pairs = codes.of(by), codes.of([*by, one.of])
-    n = columns.of(col("n"))
+    columns = _Columns(frame, [col("n"), one.among], slice(None))
+    groups, pairs, n = codes.of(by), codes.of([*by, one.of]), columns.of(col("n"))
     rows = columns.true(one.among) & (n > 0)
     present, cases = groups.any(rows), groups.sum(n, rows)
     group_of_pair = groups.of_row[pairs.first]
@@ -212,23 +239,27 @@ def _kinds(
         common = float(getattr(policy, one.at))
         counted = present & (cases >= common)
         found = found & counted[group_of_pair]
-        inside = group_of_pair[found]
-        drawn = _drawn(cases[inside], pairs.sum(n, rows)[found], common)
-        value = np.bincount(inside, weights=drawn, minlength=len(groups))
+        value = _drawn(cases, group_of_pair[found], pairs.sum(n, rows)[found], common)
     nothing = np.full(len(groups), np.nan)
     y = np.where(counted, cases, np.where(present, 0.0, np.nan))
     return {"cases": y, "x": np.where(counted, value, np.nan), "y": y, "xx": nothing, "xy": nothing, "yy": nothing,
             "all_y": np.where(counted, cases, np.nan), "own_y": nothing, "rows": np.where(present, 1.0, np.nan)}  # fmt: skip
 
 
-def _drawn(cases: np.ndarray, of_kind: np.ndarray, drawn: float) -> np.ndarray:
-    """Probability that a kind of `of_kind` among `cases` is in `drawn` cases without return: 1 − C(N − N_k, m) / C(N, m)."""
-    others = cases - of_kind
-    possible = others >= drawn  # else too few others to fill the draw: the kind is certain
-    left = np.where(possible, others, drawn)
-    log = scipy.special.gammaln(left + 1) - scipy.special.gammaln(left - drawn + 1)
-    log -= scipy.special.gammaln(cases + 1) - scipy.special.gammaln(cases - drawn + 1)
-    return np.where(possible, -np.expm1(log), 1.0)
+def _drawn(cases: np.ndarray, group: np.ndarray, of_kind: np.ndarray, drawn: float) -> np.ndarray:
+    """Kinds expected in `drawn` cases without return, by group: Σ over its kinds of 1 − C(N − N_k, m) / C(N, m)."""
+
+    def draws(of: np.ndarray) -> np.ndarray:  # ln C(of, m) + ln m!
+        return scipy.special.gammaln(of + 1) - scipy.special.gammaln(of - drawn + 1)
+
+    every, value = draws(np.maximum(cases, drawn)), np.zeros(len(cases))
+    for begin in range(0, len(group), PART):
+        inside = group[begin : begin + PART]
+        others = cases[inside] - of_kind[begin : begin + PART]
+        possible = others >= drawn  # else too few others to fill the draw: the kind is certain
+        chance = np.where(possible, -np.expm1(draws(np.where(possible, others, drawn)) - every[inside]), 1.0)
+        value += np.bincount(inside, weights=chance, minlength=len(cases))
+    return value
 
 
 def finish(cells: pd.DataFrame, one: Declared, confidence: float) -> pd.DataFrame:
@@ -271,11 +302,11 @@ def _interval(
         return np.sqrt(x) / below, least / below, most / below
     if kind is Distribution.PROPORTION:
         # Clopper and Pearson: quantiles of the beta distribution, 0 and 1 at the ends
-        low = np.where(x > 0, scipy.special.betaincinv(x, y - x + 1, tail), 0.0)
-        high = np.where(x < y, scipy.special.betaincinv(x + 1, y - x, 1 - tail), 1.0)
         some = ~np.isnan(ratio)
-        error = np.sqrt(np.maximum(ratio * (1 - ratio), 0) / below)
-        return error, np.where(some, low, np.nan), np.where(some, high, np.nan)
+        low, high = np.where(some, 0.0, np.nan), np.where(some, 1.0, np.nan)
+        scipy.special.betaincinv(x, y - x + 1, tail, out=low, where=some & (x > 0))
+        scipy.special.betaincinv(x + 1, y - x, 1 - tail, out=high, where=some & (x < y))
+        return np.sqrt(np.maximum(ratio * (1 - ratio), 0) / below), low, high
     # Limits on the log scale, so never below 0. A ratio's discharges add a above and b below: Σ(a − R·b)², from the sums;
     # a mean is the ratio with b = 1: s²/n, with s² from Σa and Σa².
     left = xx - x * ratio if kind is Distribution.MEAN else xx - ratio * (2 * sums["xy"] - ratio * sums["yy"])
@@ -289,15 +320,18 @@ def _interval(
 
 def poisson_limits(count: np.ndarray, confidence: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
     """Exact limits of a Poisson mean given its count (Garwood), by quantiles of the gamma distribution."""
-    count, tail = np.asarray(count, dtype=float), (1 - confidence) / 2
-    low = np.where(count > 0, scipy.special.gammaincinv(np.where(count > 0, count, 1.0), tail), 0.0)
-    return np.where(np.isnan(count), np.nan, low), scipy.special.gammaincinv(count + 1, 1 - tail)
+    # counts repeat: each different one is worked out once
+    each, place = np.unique(np.asarray(count, dtype=float), return_inverse=True)
+    tail = (1 - confidence) / 2
+    low = np.where(each > 0, scipy.special.gammaincinv(np.where(each > 0, each, 1.0), tail), 0.0)
+    return np.where(np.isnan(each), np.nan, low)[place], scipy.special.gammaincinv(each + 1, 1 - tail)[place]
 
 
 def _rounded(values: np.ndarray) -> np.ndarray:
     """To `DIGITS` significant digits."""
-    array = np.array(values, dtype=float)
-    finite = np.isfinite(array) & (array != 0)
-    magnitude = np.power(10.0, DIGITS - 1 - np.floor(np.log10(np.abs(array[finite]))))
-    array[finite] = np.round(array[finite] * magnitude) / magnitude
-    return array
+    array = np.asarray(values, dtype=float)
+    with np.errstate(divide="ignore"):
+        power = DIGITS - 1 - np.floor(np.log10(np.abs(array)))
+    power = np.nan_to_num(power, nan=0.0, posinf=0.0, neginf=0.0)  # what has no digits stays as it is
+    magnitude = TENS[np.clip(power, -LARGEST, LARGEST).astype(np.int64) + LARGEST]
+    return np.round(array * magnitude) / magnitude

@@ -7,6 +7,7 @@ the period before (change).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -68,22 +69,24 @@ def attach(cube: pd.DataFrame, params: RunParams, hospitals: pd.DataFrame, basis
     added: dict[str, np.ndarray] = {}
     if params.reference.means is None:
         for name in ("cost", "los"):
-            added |= _reference_mean(frame, codes, inside, name, by_time, params)
+            added |= _reference_mean(codes, inside, name, by_time, params)
     else:
         table = mean_table(params.reference.means)
         for name in ("cost", "los"):
             added |= {f"ref_{name}": _looked_up(codes, table, ["drg"], name), f"own_{name}": np.zeros(len(frame))}
     added["ref_mortality"] = _mortality(codes, inside, by_cycle, params)
-    frame = frame.assign(**added)
-    frame["weight"] = _looked_up(codes, _weights(codes, inside, params, by_time), ["drg", *by_time], "weight")
-    grades, insufficient = _grades(codes, inside, params, by_cycle)
+    added["weight"] = _looked_up(codes, _weights(codes, inside, params, by_time), ["drg", *by_time], "weight")
+    deaths = _sums(codes, inside, ["drg", *by_cycle], ["died", "died_n"])
+    grades, insufficient = _grades(deaths, params)
     if params.risk_grades.file is None:
         graded = grades[~grades["window"].isin(insufficient)].rename(columns={"window": "cycle"})
-        frame["risk_grade"] = _looked_up(codes, graded, [*by_cycle, "drg"], "grade")
+        added["risk_grade"] = _looked_up(codes, graded, ["drg", *by_cycle], "grade")
     else:
         insufficient = {}  # deaths of this reference do not matter where the grades come from another
-        frame["risk_grade"] = _looked_up(codes, grade_table(params.risk_grades.file), ["drg"], "grade")
-    return Referenced(basis=basis, frame=frame, grades=grades, insufficient=insufficient)
+        added["risk_grade"] = _looked_up(codes, grade_table(params.risk_grades.file), ["drg"], "grade")
+    # as columns already: arrays would be copied
+    columns = {name: pd.Series(values, frame.index, copy=False) for name, values in added.items()}
+    return Referenced(basis=basis, frame=frame.assign(**columns), grades=grades, insufficient=insufficient)
 
 
 def on_basis(cube: pd.DataFrame, params: RunParams, hospitals: pd.DataFrame, basis: Basis) -> pd.DataFrame:
@@ -103,14 +106,15 @@ def on_basis(cube: pd.DataFrame, params: RunParams, hospitals: pd.DataFrame, bas
     keys = {name: categories(frame[name]) for name in ("hospital", "specialty", "drg")}
     if basis == "frozen" and params.grouping.bridge is not None:
         keys["drg"] = _bridged(keys["drg"], frame["year"], params)
-    # looked up once for each hospital and specialty, not for each row
+    # looked up once for each hospital, specialty and year, not for each row
+    year, years = pd.factorize(frame["year"], sort=True)
     hospital, specialty = keys["hospital"].cat, keys["specialty"].cat
     known = registry.reindex(hospital.categories).fillna("")
     is_surgical = np.array([bool(surgical.get(s, False)) for s in specialty.categories], dtype=bool)
     return frame.assign(
         **keys,
         **{name: _spread(known[name], hospital.codes.to_numpy()) for name in ("level_group", "tier")},
-        cycle=_spread(pd.Series(years := np.unique(frame["year"])).map(cycle), np.searchsorted(years, frame["year"])),
+        cycle=_spread(pd.Series(years).map(cycle), year),
         surgical_specialty=is_surgical[specialty.codes.to_numpy()] if len(frame) else False,
     )
 
@@ -139,64 +143,58 @@ def _spread(values: pd.Series, codes: np.ndarray) -> pd.Categorical:
 def _looked_up(codes: KeyCodes, table: pd.DataFrame, keys: list[str], column: str) -> np.ndarray:
     """`column` of a small table for every row of the frame, missing where the table has no row."""
     groups = codes.of(keys)
-    found = _keys(codes, keys).merge(table[[*keys, column]], on=keys, how="left", validate="one_to_one")
-    return found[column].to_numpy(dtype=float)[groups.of_row]
-
-
-def _keys(codes: KeyCodes, keys: list[str]) -> pd.DataFrame:
-    """The key values of every group, one row each; text, not categories."""
-    rows = codes.frame[keys].iloc[codes.of(keys).first].reset_index(drop=True)
-    return rows.astype({k: "str" for k in keys if isinstance(rows[k].dtype, pd.CategoricalDtype)})
+    found = codes.keys(keys).merge(table[[*keys, column]], on=keys, how="left", validate="one_to_one")
+    return groups.of_rows(found[column].to_numpy(dtype=float))
 
 
 def _sums(codes: KeyCodes, inside: np.ndarray, keys: list[str], columns: list[str]) -> pd.DataFrame:
     """Σ of the columns over the rows inside, one row per group that has one: `keys`, the columns."""
     groups = codes.of(keys)
-    sums = {c: groups.sum(codes.frame[c].to_numpy(float), inside) for c in columns}
-    return _keys(codes, keys).assign(**sums)[groups.any(inside)].reset_index(drop=True)
+    sums = {c: groups.sum(codes.frame[c].to_numpy(), inside) for c in columns}
+    return codes.keys(keys).assign(**sums)[groups.any(inside)].reset_index(drop=True)
 
 
-def _spread_sums(codes: KeyCodes, inside: np.ndarray, names: list[str], values: np.ndarray) -> np.ndarray:
-    """Σ of the values over the rows inside, of each row's group."""
-    groups = codes.of(names)
-    sums = groups.sum(values, inside)
-    return sums if len(groups) == len(values) and groups.in_order else sums[groups.of_row]
+def _reference_mean(
+    codes: KeyCodes, inside: np.ndarray, name: str, by_time: list[str], params: RunParams
+) -> dict[str, np.ndarray]:  # fmt: skip
+    """`ref_<name>`, the mean over the reference, missing below the minimum cases, and `own_<name>`, by row."""
+    amounts, counts = (codes.frame[f"{name}_kept{suffix}"].to_numpy() for suffix in ("", "_n"))
+    mean = _mean(codes, inside, ["level_group", "drg", *by_time], by_time, (amounts, counts), params)
+    unit = None if params.reference.leave_one_out else codes.of(["hospital", "specialty", *by_time, "drg"])
+    own = None if unit is None else unit.spread_sum(counts, inside)
+    found, share = np.empty(len(codes.frame)), np.empty(len(codes.frame))
+    for rows in codes.slices:
+        value, cases = mean(rows)
+        found[rows] = np.where(value > 0, value, np.nan)  # a reference of 0 divides nothing: leaves both sums
+        share[rows] = (0.0 if own is None else own(rows)) / cases
+    return {f"ref_{name}": found, f"own_{name}": share}
 
 
 def _mortality(codes: KeyCodes, inside: np.ndarray, by_time: list[str], params: RunParams) -> np.ndarray:
     """Deaths per discharge of the row's DRG in the region, missing below the minimum cases."""
-    died, n = (codes.frame[c].to_numpy(float) for c in ("died", "died_n"))
-    deaths, cases = (_spread_sums(codes, inside, ["drg", *by_time], v) for v in (died, n))
-    if params.reference.leave_one_out:
-        own = ["hospital", *by_time, "drg"]
-        deaths, cases = deaths - _spread_sums(codes, inside, own, died), cases - _spread_sums(codes, inside, own, n)
-    enough = cases >= params.reference.minimum_cases
-    return np.where(enough & (codes.frame["drg"] != NONE).to_numpy(), deaths / np.where(enough, cases, 1), np.nan)
+    died, n = (codes.frame[c].to_numpy() for c in ("died", "died_n"))
+    rate = _mean(codes, inside, ["drg", *by_time], by_time, (died, n), params)
+    return np.concatenate([rate(rows)[0] for rows in codes.slices] or [np.zeros(0)])
 
 
-def _reference_mean(
-    frame: pd.DataFrame, codes: KeyCodes, inside: np.ndarray, name: str, by_time: list[str], params: RunParams
-) -> dict[str, np.ndarray]:  # fmt: skip
-    """`ref_<name>`, the mean over the reference, missing below the minimum cases, and `own_<name>`, by row."""
-    total, count = frame[f"{name}_kept"].to_numpy(float), frame[f"{name}_kept_n"].to_numpy(float)
+def _mean(
+    codes: KeyCodes, inside: np.ndarray, keys: list[str], by_time: list[str], columns: tuple[np.ndarray, np.ndarray],
+    params: RunParams,
+) -> Callable[[slice], tuple[np.ndarray, np.ndarray]]:  # fmt: skip
+    """Σ first / Σ second column over the reference of a slice of rows, and Σ second; missing below the minimum cases."""
+    whole = [codes.of(keys).spread_sum(c, inside) for c in columns]
+    own = None
+    if params.reference.leave_one_out:  # a hospital is in one level group
+        own = [codes.of(["hospital", *by_time, "drg"]).spread_sum(c, inside) for c in columns]
 
-    def of_group(names: list[str], values: np.ndarray) -> np.ndarray:
-        return _spread_sums(codes, inside, names, values)
+    def of(rows: slice) -> tuple[np.ndarray, np.ndarray]:
+        total, cases = (one(rows) for one in whole)
+        if own is not None:
+            total, cases = total - own[0](rows), cases - own[1](rows)
+        cases = np.where((cases >= params.reference.minimum_cases) & (cases > 0), cases, np.nan)
+        return total / cases, cases
 
-    keys = ["level_group", "drg", *by_time]
-    summed, cases = of_group(keys, total), of_group(keys, count)
-    own = ["hospital", *by_time, "drg"]  # a hospital is in one level group
-    unit = of_group(["hospital", "specialty", *by_time, "drg"], count)
-    if params.reference.leave_one_out:
-        summed = summed - of_group(own, total)
-        cases = cases - of_group(own, count)
-        unit = np.zeros_like(unit)
-    enough = cases >= params.reference.minimum_cases
-    with np.errstate(divide="ignore", invalid="ignore"):
-        mean = np.where(enough, summed / cases, np.nan)
-        share = np.where(enough, unit / cases, np.nan)
-    # a reference of 0 divides nothing: leaves both sums
-    return {f"ref_{name}": np.where(mean > 0, mean, np.nan), f"own_{name}": share}
+    return of
 
 
 def _weights(codes: KeyCodes, inside: np.ndarray, params: RunParams, by_time: list[str]) -> pd.DataFrame:
@@ -205,7 +203,7 @@ def _weights(codes: KeyCodes, inside: np.ndarray, params: RunParams, by_time: li
     if policy.source == "file":
         assert policy.file is not None  # noqa: S101  WeightPolicy checks it
         table = weight_table(policy.file)
-        return table.merge(_keys(codes, by_time), how="cross") if by_time else table
+        return table.merge(codes.keys(by_time), how="cross") if by_time else table
     if policy.source == "records":
         sums = _sums(codes, inside, ["drg", *by_time], ["carried_weight", "carried_weight_n"])
         weight = sums["carried_weight"] / sums["carried_weight_n"].where(sums["carried_weight_n"] > 0) / 10_000
@@ -243,10 +241,8 @@ def _five_class_weights(codes: KeyCodes, inside: np.ndarray, by_time: list[str])
     return sums.assign(weight=sum(each) / len(FEE_CLASSES))[["drg", *by_time, "weight"]]
 
 
-def _grades(
-    codes: KeyCodes, inside: np.ndarray, params: RunParams, by_time: list[str]
-) -> tuple[pd.DataFrame, dict[str, str]]:  # fmt: skip
-    sums = _sums(codes, inside, [*by_time, "drg"], ["died_n", "died"]).astype({"died_n": "int64", "died": "int64"})
+def _grades(deaths: pd.DataFrame, params: RunParams) -> tuple[pd.DataFrame, dict[str, str]]:
+    sums = deaths.astype({"died_n": "int64", "died": "int64"})
     sums = sums.rename(columns={"cycle": "window"}) if "cycle" in sums else sums.assign(window="frozen")
     tables, insufficient = [], {}
     for label, part in sums.groupby("window"):
