@@ -174,13 +174,13 @@ class Groups:
         return lambda rows: sums[rows] if len(self) == len(self._code) else sums[self.of_row[rows]]
 
     def _by_code(self, values: np.ndarray, among: np.ndarray | None) -> np.ndarray:
-        total = np.zeros(self._space)
         step = max(PART, 4 * self._space)  # each part is as wide as all codes
+        sums = []
         for begin in range(0, len(values), step):
             rows = slice(begin, begin + step)
             part = values[rows] if among is None else np.where(among[rows], values[rows], 0.0)
-            total += np.bincount(self._code[rows], weights=part, minlength=self._space)
-        return total
+            sums.append(np.bincount(self._code[rows], weights=part, minlength=self._space))
+        return sums[0] if len(sums) == 1 else sum(sums, start=np.zeros(self._space))
 
     def any(self, among: np.ndarray) -> np.ndarray:
         """Whether the group has one of the rows."""
