@@ -680,8 +680,10 @@ def policies(params: RunParams) -> tuple[tuple[str, str], ...]:
                 text = "、".join(map(str, value)) or "无"
             elif isinstance(value, Path):
                 text = value.name
+            elif isinstance(value, (bool, str, type(None))):
+                text = _WORDS.get(value, str(value))
             else:
-                text = _WORDS.get(value, str(value)) if isinstance(value, (bool, str, type(None))) else f"{value:,.12g}"
+                text = str(value) if name.endswith("year") else f"{value:,.12g}"
             if (section_name, name) == ("weights", "trimmed") and value and params.trimming.on("frozen") == "none":
                 text = "是（定基口径不裁剪，故只用于当期口径）"
             rows.append((f"{RunParams.model_fields[section_name].title}：{field.title}", text))

@@ -8,7 +8,7 @@ records are added, every record gets one fate, and the accepted ones are stored.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ from toolkit.data.quality import CATALOGUE, MARKS, RECORD_RULES, read_given
 from toolkit.data.quality.base import title_of, value_of
 from toolkit.data.readmission import with_readmission
 from toolkit.data.register import Entry, settle_typed
-from toolkit.data.schema import STORED
+from toolkit.data.schema import BY_NAME, STORED
 from toolkit.data.submitted import SUBMITTED, complete, hit_records, kept_of
 from toolkit.data.text_rows import columns_of
 from toolkit.engine import compiled, handed_over, reader, without_values, write_parquet
@@ -178,6 +178,10 @@ def _fields(params: RunParams, form: FormatMap) -> set[str]:
     return has
 
 
+def _names(fields: Iterable[str]) -> str:
+    return "、".join(BY_NAME[name].name_zh.removesuffix("（分）") for name in fields)
+
+
 def _applicable(
     params: RunParams, form: FormatMap, hospitals: pd.DataFrame | None
 ) -> tuple[set[str], dict[str, str]]:  # fmt: skip
@@ -185,17 +189,17 @@ def _applicable(
     reasons: dict[str, str] = {}
     for id_, rule in CATALOGUE.items():
         if missing := [f for f in rule.needs if f not in has]:
-            reasons[id_] = f"来源格式没有字段 {'、'.join(missing)}"
+            reasons[id_] = f"来源格式没有字段：{_names(missing)}"
         elif rule.needs_any and not has & set(rule.needs_any):
-            reasons[id_] = f"来源格式没有字段 {'、'.join(rule.needs_any)} 中的任何一个"
+            reasons[id_] = f"来源格式没有下列字段中的任何一个：{_names(rule.needs_any)}"
         elif missing := [name for name in rule.inputs if not value_of(params, name)]:
-            reasons[id_] = f"未提供{'、'.join(title_of(params, name) for name in missing)}"
+            reasons[id_] = f"未提供：{'、'.join(title_of(params, name) for name in missing)}"
     if hospitals is not None:
         for id_ in [i for i, rule in CATALOGUE.items() if "data.hospitals" in rule.inputs and i in reasons]:
             del reasons[id_]
         reasons["K00"] = "有机构名录，见规则K01"
     if hospitals is not None and "hospital_name" not in has:
-        reasons["K02"] = "来源格式没有字段 hospital_name"
+        reasons["K02"] = f"来源格式没有字段：{_names(['hospital_name'])}"
     if form.scope is None:
         reasons["SCOPE"] = "来源格式未声明范围"
     if "year" not in form.fields:

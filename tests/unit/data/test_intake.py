@@ -313,7 +313,7 @@ def test_the_same_stay_in_two_files_is_found(tmp_path):
 def test_without_a_registry_a_record_still_needs_a_hospital(tmp_path):
     taken = take(tmp_path, {"a.csv": text(line(), line(H="-")).encode()})
     assert taken.lines("a.csv") == {3: "K00"}
-    assert taken.intake.not_applicable["K01"] == "未提供机构名录"
+    assert taken.intake.not_applicable["K01"] == "未提供：机构名录"
 
 
 def test_a_source_without_deaths_or_drg_claims_neither(tmp_path):

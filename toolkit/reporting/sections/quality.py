@@ -32,7 +32,7 @@ def overview(results: Results, hospital: str = "") -> Blocks:
     received, accepted, apart = (int(n) for n in (by_fate.sum(), by_fate.get(ACCEPTED, 0), by_fate.get(QUARANTINED, 0)))
     sentences = [
         f"收到 {received:,} 例，纳入 {accepted:,} 例（{_share(accepted, received)}），隔离 {apart:,} 例（{_share(apart, received)}）。"
-        "三者与排除的例数相加等于收到的例数，程序在每次运行时逐文件、逐机构、逐类指标核对，对不上即停止。"
+        "纳入、隔离与按规则排除的例数之和等于收到的例数，程序在每次运行时逐文件、逐机构、逐类指标核对，对不上即停止。"
     ]
     if dq.given(results):
         sentences += _findings(results, hospital)
@@ -220,23 +220,33 @@ def hospitals(results: Results) -> Blocks:
     wide["received"] = wide[[ACCEPTED, EXCLUDED, QUARANTINED]].sum(axis=1)
     wide["share"] = wide[QUARANTINED] / wide["received"]
     wide["name"] = [results.hospital_name(c) if c else "（行不可读，机构未知）" for c in wide["hospital"]]
-    wide = wide.sort_values(["share", "hospital"], ascending=[False, True])
+    wide = wide.sort_values(["share", "received", "hospital"], ascending=[False, False, True])
     shown = wide.head(HOSPITALS_SHOWN)
     columns = [
-        Column(name="hospital", label="代码", format=text), Column(name="name", label="医疗机构", format=text),
+        *_of_hospital(wide),
         Column(name="received", label="收到", format=count), Column(name=ACCEPTED, label="纳入", format=count),
         Column(name=EXCLUDED, label="排除", format=count), Column(name=QUARANTINED, label="隔离", format=count),
         Column(name="share", label="隔离率", format=percent(2)),
         *[Column(name=s, label=n.removesuffix("指标") + "可用", format=count) for s, n in scopes],
     ]  # fmt: skip
-    more = f"共 {len(wide)} 家，列出隔离率最高的 {HOSPITALS_SHOWN} 家；" if len(wide) > HOSPITALS_SHOWN else ""
+    more = f"共 {len(wide)} 家，列出前 {HOSPITALS_SHOWN} 家；" if len(wide) > HOSPITALS_SHOWN else ""
+    lead = (
+        "按隔离率从高到低排列，隔离率相同的，例数多的在前。"
+        "每行：收到 = 纳入 + 排除 + 隔离；右侧各列是其中可用于该类指标的例数。"
+    )
     return Blocks(
-        *chapter("各医疗机构的病例", "按隔离率从高到低排列。每行：收到 = 纳入 + 排除 + 隔离；右侧各列是其中可用于该类指标的例数。"),
+        *chapter("各医疗机构的病例", lead),
         table(
             shown, columns, id="hospitals", caption="各医疗机构的病例去向",
             note=more + "完整表见运行目录 results/accounts.parquet 与 balance.parquet。",
         ),
     )  # fmt: skip
+
+
+def _of_hospital(rows: pd.DataFrame) -> list[Column]:
+    """Code and name; one of them where no name is known."""
+    code, name = Column(name="hospital", label="代码", format=text), Column(name="name", label="医疗机构", format=text)
+    return [code, name] if (rows["hospital"] != rows["name"]).any() else [name]
 
 
 def pages(results: Results) -> Blocks:
@@ -292,8 +302,8 @@ def standing(results: Results) -> Blocks:
     said = [f"另有 {sound} 家完好率为 100%，并列第 1。" if sound else "", f"{few} 家例数不足，不排名。" if few else "",
             f"只列位次最后的 {HOSPITALS_SHOWN} 家。" if len(flawed) > len(last) else "", "并列者位次相同。"]  # fmt: skip
     columns = [
-        Column(name="rank", label="位次", format=count), Column(name="hospital", label="代码", format=text),
-        Column(name="name", label="医疗机构", format=text), Column(name="judged", label="应评价", format=count),
+        Column(name="rank", label="位次", format=count), *_of_hospital(shown),
+        Column(name="judged", label="应评价", format=count),
         Column(name="sound", label="完好", format=count), Column(name="share", label="完好率", format=percent(1)),
         Column(name="quarantined", label="隔离占比", format=percent(2)),
     ]  # fmt: skip
@@ -306,7 +316,7 @@ def standing(results: Results) -> Blocks:
     if len(poor):
         listed = poor.assign(name=[results.hospital_name(h) for h in poor["hospital"]])
         columns = [
-            Column(name="hospital", label="代码", format=text), Column(name="name", label="医疗机构", format=text),
+            *_of_hospital(listed),
             Column(name="judged", label="应评价", format=count), Column(name="quarantined", label="隔离占比", format=percent(2)),
             Column(name="reasons", label="原因", format=text),
         ]  # fmt: skip

@@ -49,14 +49,19 @@ def _month_marks(results: Results, hospital: str) -> Iterable[Block]:
         default="",
     )
     found = found.assign(state=states, label=[results.hospital_name(h) for h in found["hospital"]])
-    odd = found[found["state"] != ""].groupby("hospital").size().sort_values(ascending=False, kind="stable")
+    # a hospital with a case or two has gaps everywhere: what counts is how many discharges the odd months may stand for
+    usual = found.groupby("hospital")["n"].transform("median")
+    found["off"] = (found["n"].fillna(0) - usual).abs()
+    odd = found[found["state"] != ""].groupby("hospital")["off"].sum().sort_values(ascending=False, kind="stable")
     if odd.empty:
         return [Note(text="各机构每个月都有病例，没有明显偏多或偏少的月份。")]
     chosen = found[found["hospital"].isin(odd.index[:HOSPITALS_SHOWN])]
     order = {h: i for i, h in enumerate(odd.index)}
     chosen = chosen.assign(_order=chosen["hospital"].map(order)).sort_values(["_order", "month"])
     more = (
-        f"共 {len(odd)} 家有缺月或偏离的月份，列出最多的 {HOSPITALS_SHOWN} 家。" if len(odd) > HOSPITALS_SHOWN else ""
+        f"共 {len(odd)} 家有缺月或偏离的月份，列出涉及例数最多的 {HOSPITALS_SHOWN} 家（与本院月中位数相差的例数之和，缺月按 0 例计）。"
+        if len(odd) > HOSPITALS_SHOWN
+        else ""
     )
     suffix = "-hospital" if hospital else ""
     return [month_marks(chosen, id=f"month-marks{suffix}", caption="各医疗机构出院例数异常的月份", note=more)]
