@@ -44,18 +44,18 @@ DERIVED = {
 }  # fmt: skip
 
 
-def store(size: int) -> Path:
+def store(size: int, hospitals: int = HOSPITALS, projects: int = PROJECTS) -> Path:
     """Folder of stored discharges: a sorted file a year, with the columns that `toolkit.data.intake` adds."""
     import duckdb
 
-    folder = CACHE / f"store-{size}"
+    folder = CACHE / f"store-{_name(size, hospitals, projects)}"
     if (folder / "complete").exists() and (folder / "complete").read_text() == repr(DERIVED):
         return folder
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     connection = duckdb.connect(config={"memory_limit": "3GB", "temp_directory": str(CACHE / "spill")})
     derived = ", ".join(f"{expression} AS {name}" for name, expression in DERIVED.items())
-    for number, file in enumerate(sorted((region(size) / "discharges").glob("*.parquet"))):
+    for number, file in enumerate(sorted((region(size, hospitals, projects) / "discharges").glob("*.parquet"))):
         year = file.stem.removeprefix("year=")
         connection.execute(
             f"""COPY (

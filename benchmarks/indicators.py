@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,8 @@ def run(size: int, runs: int) -> None:
 def _cube(size: int) -> Path:
     from toolkit.data.measures import MEASURES
 
-    return CACHE / f"cube-{size}-{len(MEASURES)}.parquet"
+    declared = repr([(m.id, repr(m.value), repr(m.when)) for m in MEASURES])
+    return CACHE / f"cube-{size}-{sha256(declared.encode()).hexdigest()[:8]}.parquet"
 
 
 def make(size: int) -> None:

@@ -99,7 +99,7 @@ def from_sums(cells: pd.DataFrame, params: RunParams) -> pd.DataFrame:
     plain = {m.id: sums(m, m.id) for m in measures if not m.trimmed}
     given = [id_ for id_ in plain if id_ in cells]
     known = {*KEY, "n", *(column for id_ in given for column in plain[id_])}
-    needed = [*KEY, "n", *(f"{id_}_n" for id_ in given)]
+    needed = [*KEY, "n", *(list(plain[id_])[1] for id_ in given)]
     wrong = [c for c in needed if c not in cells] + [c for c in cells if c not in known]
     wrong += [f"{c}（有空值）" for c in KEY if c in cells and cells[c].isna().any()]
     if wrong:

@@ -128,11 +128,11 @@ class Groups:
 
     @cached_property
     def parts(self) -> tuple[Part, ...]:
-        """All rows, part after part; where groups are in order, none is in two parts."""
+        """All rows, part after part; where groups are in order and none is longer than a part, none is in two parts."""
         rows, size = len(self._code), len(self)
         if not rows:
             return ()
-        if not self.in_order:
+        if not self._in_parts:
             step = max(PART, 4 * size)  # every part is as wide as all groups
             return tuple(
                 Part(
@@ -157,11 +157,21 @@ class Groups:
             )
         return tuple(made)
 
+    @cached_property
+    def _in_parts(self) -> bool:
+        """Whole groups make parts."""
+        return self.in_order and np.diff(self.first, append=len(self._code)).max(initial=0) <= PART
+
     def sum(self, values: np.ndarray, among: np.ndarray | None = None) -> np.ndarray:
         """Σ values over the rows of each group, 0 where it has none of `among`; equal input gives equal sums."""
-        if self.in_order:
+        if self._in_parts:
             sums = [p.sum(values[p.rows], None if among is None else among[p.rows]) for p in self.parts]
             return np.concatenate(sums) if sums else np.zeros(0)
+        if self.in_order:
+            total = np.zeros(len(self))
+            for p in self.parts:
+                total += p.sum(values[p.rows], None if among is None else among[p.rows])
+            return total
         total = self._by_code(values, among)
         return total if len(self._present) == self._space else total[self._present]
 
@@ -186,8 +196,10 @@ class Groups:
         """Whether the group has one of the rows."""
         if among.all():
             return np.ones(len(self), dtype=bool)
-        if self.in_order:
+        if self._in_parts:
             return np.concatenate([p.any(among[p.rows]) for p in self.parts])
+        if self.in_order:
+            return np.logical_or.reduceat(among, self.first)
         marks = np.zeros(self._space, dtype=bool)
         marks[self._code[among]] = True
         return marks[self._present]
@@ -220,6 +232,8 @@ class KeyCodes:
             code, space = np.zeros(len(self.frame), dtype=np.int64), 1
             for _codes, values in columns:
                 space *= len(values)
+            if space > np.iinfo(np.int64).max:
+                raise OverflowError(f"{space} possible keys of {', '.join(names)} are more than 64 bits can number")
             for begin in range(0, len(code), PART):
                 part = code[begin : begin + PART]
                 for codes, values in columns:
@@ -252,6 +266,8 @@ class KeyCodes:
                     codes = np.where(codes < 0, len(values), codes.astype(np.int64))
                     values = values.insert(len(values), None)
             else:
+                if isinstance(column.dtype, pd.CategoricalDtype):  # in the order of the values, not of the categories
+                    column = column.astype(column.cat.categories.dtype)
                 codes, values = pd.factorize(column, sort=True, use_na_sentinel=False)
                 values = pd.Index(values)
             self._columns[name] = codes, values
@@ -260,6 +276,7 @@ class KeyCodes:
 
 def categories(values: pd.Series) -> pd.Series:
     """A text column as categories in sorted order: codes are then at hand wherever it is grouped or looked up."""
-    if isinstance(values.dtype, pd.CategoricalDtype):
-        return values
-    return values.astype("category")
+    if not isinstance(values.dtype, pd.CategoricalDtype):
+        return values.astype("category")
+    same = values.cat.categories
+    return values if same.is_monotonic_increasing else values.cat.reorder_categories(same.sort_values())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from itertools import product
@@ -34,14 +34,14 @@ from toolkit.data.submitted import SUBMITTED
 from toolkit.data.synthetic.as_data import with_synthetic
 from toolkit.data.worklist import Facts, field_codes, write_worklists
 from toolkit.engine import connect
-from toolkit.errors import InputError, ParameterError
+from toolkit.errors import InputError, ParameterError, nearest
 from toolkit.evaluation.cells import SHARES, all_cells, all_changes, disease_cells, no_changes, units_of, without_cases
 from toolkit.evaluation.data_quality import insufficient
-from toolkit.evaluation.effects import change_effects, study_of
+from toolkit.evaluation.effects import change_effects, check_methods, stopped_in, study_of
 from toolkit.evaluation.judgement import judged, with_agreement
 from toolkit.evaluation.monitoring import at_months, monitor
 from toolkit.evaluation.results import DATA, RESULTS, Results, load, save
-from toolkit.evaluation.robustness import agreement, no_specification, specification_curve, with_choices
+from toolkit.evaluation.robustness import agreement, no_specification, specification_curve, trimmings, with_choices
 from toolkit.finished import worklists
 from toolkit.indicators import CATALOGUE
 from toolkit.models import inferential
@@ -125,6 +125,7 @@ def _evaluate(
 ) -> tuple[Results, Register | None]:
     from toolkit.running.sources import reference_hashes
 
+    _check_choices(params)
     registry = read_registry(params.data.hospitals, work) if params.data.hospitals else None
     inputs = [Path(f) for f in params.data.files] + ([params.data.drg_file.file] if params.data.drg_file else [])
     connection = connect(work, inputs, engine=params.engine)
@@ -167,7 +168,7 @@ def _evaluate(
     effects = change_effects(cells, units, params, registry, months)
     poor = insufficient(intake.hospital_warnings)
     changes = judged(changes, effects["effects"], units, params, poor)
-    curve = specifications(tried, changes, units, params, registry, poor)
+    curve = specifications(tried, changes, units, params, registry, poor, stopped_in(cells))
     changes = with_agreement(changes, agreement(curve, changes, params.robustness))
     monitoring = monitor(cells, units, deaths, params, monthly=months, monthly_deaths=by_month[1] if by_month else None)
     facts = {
@@ -192,6 +193,19 @@ def _evaluate(
         **monitoring, **effects, **accounted,
     )  # fmt: skip
     return made, register
+
+
+def _check_choices(params: RunParams) -> None:
+    """Names that only the catalogues know, before any record is read."""
+    check_methods(params.change.methods, "change.methods")
+    check_methods(params.robustness.methods, "robustness.methods")
+    for id_ in params.change.primary:
+        if id_ not in CATALOGUE:
+            raise ParameterError(
+                f"没有指标 {id_}", "no such indicator", where="change.primary",
+                remedy=f"是否为 {nearest(id_, CATALOGUE) or next(iter(CATALOGUE))}? 见 speceval indicators",
+                remedy_english="see speceval indicators",
+            )  # fmt: skip
 
 
 def _by_month(
@@ -361,10 +375,10 @@ def again(
 
 def specifications(
     tried: dict[tuple[str, str], pd.DataFrame], changes: pd.DataFrame, units: pd.DataFrame, params: RunParams,
-    registry: pd.DataFrame, poor: Mapping[str, str],
+    registry: pd.DataFrame, poor: Mapping[str, str], stopped: Collection[str],
 ) -> pd.DataFrame:  # fmt: skip
     """The primary indicators of every project under every combination of policy choices; no row without projects."""
-    primary = {i: CATALOGUE[i] for i in params.change.primary if i in CATALOGUE and inferential(CATALOGUE[i])}
+    primary = {i: CATALOGUE[i] for i in params.change.primary if i not in stopped and inferential(CATALOGUE[i])}
     if not tried or changes.empty or not primary:
         return no_specification()
     study = replace(study_of(units, params, registry), indicators=primary)
@@ -378,7 +392,7 @@ def choice_cubes(
     if not (params.cycles and params.projects):
         return {}
     made: dict[tuple[str, str], pd.DataFrame] = {}
-    for scope, method in product(params.robustness.scopes, params.robustness.trimming):
+    for scope, method in product(params.robustness.scopes, trimmings(params)):
         if method == "none" and params.trimming.on("frozen") == "none":
             made[scope, method] = cube  # untrimmed amounts do not depend on the reference
             continue

@@ -360,7 +360,7 @@ def test_patients_of_several_stays(repeated):
 
 PLAIN = {
     "months": {"hospital": "0001", "year": 2022, "month": 1, "n": 10},
-    "years": {"hospital": "0001", "year": 2022, "level_group": "三级", "received": 100, "quarantined": 0, "n": 100, "diagnoses": 1.0,
+    "years": {"hospital": "0001", "year": 2022, "level_group": "三级", "judged": 100, "quarantined": 0, "n": 100, "diagnoses": 1.0,
               "against_advice": 0.05, "ungrouped": 0.0, "round_cost": 0.0, "copied": 0.0, "constant": ""},
     "missing": {"hospital": "0001", "year": 2022, "field": "性别", "n": 100, "share": 0.0},
 }  # fmt: skip
@@ -389,6 +389,15 @@ def test_too_few_cases_and_no_peers_are_no_finding():
     assert CATALOGUE["P12"].judge(alone, params).empty
     months = table_of("months", [{"n": 2}, {"month": 2, "n": 1}])
     assert CATALOGUE["D15"].judge(months, params).empty
+    assert (
+        CATALOGUE["X04"]
+        .judge(
+            table_of("years", [{"judged": 29, "quarantined": 9}]),
+            table_of("missing", [{"share": 0.5, "n": 29}]),
+            params,
+        )
+        .empty
+    )
     assert CATALOGUE["X04"].judge(table_of("years", []), table_of("missing", [{"share": 0.06}]), params)[
         "limit"
     ].tolist() == [0.05]

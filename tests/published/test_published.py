@@ -126,11 +126,12 @@ def test_sums_make_the_cube_that_records_make(engine):
         """)
     params = plain_params()
     made = engine.cube(frame, params)
-    cells = made[[*cube.KEY, "n", "los", "los_n", "los_sq", "died", "died_n", "cost", "cost_n", "cost_sq"]]
+    by_basis = [f"level4{n}@{basis}" for basis in cube.BASES for n in ("", "_n")]
+    cells = made[[*cube.KEY, "n", "los", "los_n", "los_sq", "died", "died_n", "cost", "cost_n", "cost_sq", *by_basis]]
     again = cube.from_sums(cells.astype({k: "str" for k in ("hospital", "specialty", "drg")}), params)
     assert list(again) == list(made)
     measured = [c for c in made if c.removesuffix("_n").removesuffix("_sq").partition("@")[0] not in cube.KEY]
-    ours = [c for c in measured if c.startswith(("n", "los", "died", "cost"))]
+    ours = [c for c in measured if c.startswith(("n", "los", "died", "cost", "level4"))]
     assert {"los_kept_sq@frozen", "cost_kept_n@contemporaneous", "died_n"} <= set(ours)
     for column in ours:
         assert again[column].tolist() == made[column].tolist(), column

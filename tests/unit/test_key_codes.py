@@ -57,6 +57,19 @@ def test_groups_are_those_of_pandas(way, rows, in_order, names):
     )
 
 
+def test_categories_in_another_order_are_grouped_in_the_order_of_their_values():
+    frame = pd.DataFrame({"a": pd.Categorical(["b", "a", "c", "b", None], categories=["c", "b", "a", "zz"])})
+    assert KeyCodes(frame).keys(["a"])["a"].astype(object).fillna("").tolist() == ["a", "b", "c", ""]
+    assert list(key_codes.categories(frame["a"]).cat.categories) == ["a", "b", "c", "zz"]
+    assert KeyCodes(frame).of(["a"]).of_row.tolist() == [1, 0, 2, 1, 3]
+
+
+def test_more_keys_than_numbers_are_refused():
+    frame = pd.DataFrame({name: np.arange(100_000) for name in "abcd"})
+    with pytest.raises(OverflowError, match="64 bits"):
+        KeyCodes(frame).of(list("abcd"))
+
+
 @given(st.lists(row, max_size=30), st.booleans(), st.sampled_from([KEYS, ["b"], ["c", "a"]]))
 def test_parts_hold_every_row_once_and_add_up(way, rows, in_order, names):
     frame = frame_of(rows, in_order)

@@ -104,6 +104,11 @@ def _years(
         received.reset_index().merge(quarantined.reset_index(), on=KEY, how="left").merge(counted, on=KEY, how="left")
     )
     table["quarantined"] = table["quarantined"].fillna(0)
+    # what a declared rule excludes is nobody's fault and no reason to think better of the rest
+    excluded = known[known["fate"] == Fate.EXCLUDED.value].groupby(KEY)["n"].sum().rename("excluded").reset_index()
+    table["judged"] = (
+        table["received"] - table[KEY].merge(excluded, on=KEY, how="left")["excluded"].fillna(0).to_numpy()
+    )
     table["n"] = table["n"].fillna(0).astype("int64")
     cases = table["n"].where(table["n"] > 0)
     told = table["told"].where(table["told"] > 0) if "exit_mode" in fields else float("nan")
@@ -118,7 +123,7 @@ def _years(
         )
         for row in table.to_dict("records")
     ]
-    return table[[*KEY, "received", "quarantined", "n"]].assign(
+    return table[[*KEY, "judged", "quarantined", "n"]].assign(
         level_group=[groups.get(code, "") for code in table["hospital"]],
         diagnoses=table["diagnoses"] / cases if "other_diagnoses" in fields else float("nan"),
         against_advice=table["left"] / told,

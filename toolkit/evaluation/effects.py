@@ -7,7 +7,7 @@ from collections.abc import Collection
 import pandas as pd
 
 from toolkit.errors import ParameterError, nearest
-from toolkit.indicators import CATALOGUE
+from toolkit.indicators import CATALOGUE, Status
 from toolkit.indicators.table import collect
 from toolkit.models import METHODS, Study, inferential
 from toolkit.models.base import COLUMNS, KEYS, nothing
@@ -53,17 +53,13 @@ def change_effects(
         `event_study`, `comparison_units`, `regression_to_mean`, `synthetic_weights`, `segments`: as the methods of
         `toolkit.models.COMPANIONS` describe them.
 
-    Raises
-    ------
-    ParameterError
-        A method that does not exist.
     """
-    check_methods(params.change.methods)
     tables: dict[str, list[pd.DataFrame]] = {name: [] for name in TABLES}
     if params.cycles and params.projects:
         study = study_of(units, params, hospitals)
         frozen = cells[(cells["basis"] == "frozen") & (cells["level"] == "unit")]
         frozen = pd.concat([frozen, months(monthly)], ignore_index=True) if monthly is not None else frozen
+        frozen = frozen[~frozen["indicator"].isin(stopped_in(cells))]
         for id_ in params.change.methods:
             # where all begin together there is nothing staggered: the two-way estimator is right, and quicker
             if id_ == "staggered" and study.units.loc[study.units["start"] > 0, "start"].nunique() < 2:
@@ -77,7 +73,12 @@ def change_effects(
     return whole
 
 
-def check_methods(ids: Collection[str]) -> None:
+def stopped_in(cells: pd.DataFrame) -> set[str]:
+    """Indicators that rule P16 stopped: nothing is estimated of them."""
+    return set(cells.loc[cells["status"] == Status.STOPPED.value, "indicator"])
+
+
+def check_methods(ids: Collection[str], where: str) -> None:
     """Refuse a method that does not exist, and name the nearest.
 
     Raises
@@ -88,7 +89,7 @@ def check_methods(ids: Collection[str]) -> None:
     for id_ in ids:
         if id_ not in METHODS:
             raise ParameterError(
-                f"没有变化方法 {id_}", "no such method of change", where="change.methods",
+                f"没有变化方法 {id_}", "no such method of change", where=where,
                 remedy=f"是否为 {nearest(id_, METHODS) or next(iter(METHODS))}? 可用: {'、'.join(METHODS)}",
                 remedy_english="see toolkit.models.METHODS",
             )  # fmt: skip

@@ -15,7 +15,8 @@ from toolkit.params import RunParams
 
 KEYS = ["hospital", "specialty", "indicator"]
 PLAIN = "two_period_ratio"
-JUDGED = ("estimate", "low", "high", "p_value", "warnings")
+NUMBERS = ("estimate", "low", "high", "p_value", "n_before", "n_after")
+JUDGED = (*NUMBERS, "warnings")
 COLUMNS = [
     "plain_verdict",
     "judged_by",
@@ -74,10 +75,12 @@ def judged(
     )
     own = changes[list(JUDGED)].reset_index(drop=True)
     chosen = {f"judged_{c}": np.where(project, by_method[c], own[c]) for c in JUDGED}
+    for c in ("n_before", "n_after"):  # cases are counted as the method does: a project may begin within its cycle
+        chosen[f"judged_{c}"] = np.where(project & by_method[c].notna(), by_method[c], own[c])
     whole = changes.reset_index(drop=True).assign(
         plain_verdict=plain.to_numpy(), judged_by=np.where(project, method, PLAIN), **chosen
     )
-    numbers = {c: pd.to_numeric(whole[f"judged_{c}"]) for c in ("estimate", "low", "high")}
+    numbers = {c: pd.to_numeric(whole[f"judged_{c}"]) for c in NUMBERS}
     found = verdicts(whole.assign(**numbers), directions, params.change, insufficient)
     adjusted = changes[KEYS].merge(
         effects[(effects["level"] == "unit") & (effects["method"] == method)][[*KEYS, "p_adjusted"]],
@@ -85,7 +88,7 @@ def judged(
         how="left",
     )
     return whole.assign(
-        **{f"judged_{c}": v for c, v in numbers.items()}, judged_p_value=pd.to_numeric(whole["judged_p_value"]),
+        **{f"judged_{c}": v for c, v in numbers.items()},
         judged_warnings=whole["judged_warnings"].fillna("该方法没有给出结果"), p_adjusted=adjusted["p_adjusted"].where(project),
         verdict=found["verdict"], reason=found["reason"], share=np.nan, boundary=False,
     )  # fmt: skip

@@ -44,7 +44,7 @@ def specifications(params: RunParams) -> list[dict[str, Any]]:
     """Every combination that can differ, in a fixed order; those of one reference stand together."""
     policy, own = params.robustness, params.change.comparison
     sets: dict[str, list[Any]] = {
-        "scope": policy.scopes, "leave_one_out": policy.leave_one_out, "trimming": policy.trimming,
+        "scope": policy.scopes, "leave_one_out": policy.leave_one_out, "trimming": trimmings(params),
         # with grades from a table, and without a declared event, there is no choice
         "risk_rates": policy.risk_rates if params.risk_grades.file is None else [params.risk_grades.rates],
         "minimum_cases": policy.minimum_cases or [params.reference.minimum_cases],
@@ -58,6 +58,11 @@ def specifications(params: RunParams) -> list[dict[str, Any]]:
         choice |= dict.fromkeys(set(COMPARISON).difference(METHODS[choice["method"]].heeds), UNHEEDED)
         found.setdefault(tuple(choice.values()), choice)
     return list(found.values())
+
+
+def trimmings(params: RunParams) -> list[str]:
+    """How the frozen basis can be trimmed: over a change of grouper version, limits fixed before it mean nothing."""
+    return ["none"] if params.grouping.bridge is not None else list(params.robustness.trimming)
 
 
 def with_choices(params: RunParams, choice: Mapping[str, Any]) -> RunParams:
@@ -195,7 +200,7 @@ class _Estimates:
         at = [place[pair] for pair in zip(changes["hospital"], changes["specialty"], strict=True)]
         columns = {"indicator": np.full(size, indicator, dtype=object)}
         for name in (*LIMITS, "n_before", "n_after"):
-            columns[name] = np.full(size, 0.0 if name.startswith("n_") else np.nan)
+            columns[name] = np.full(size, np.nan)
             if name in changes:
                 columns[name][at] = changes[name].to_numpy(float)
         columns["warnings"] = np.full(size, "该方法没有给出结果", dtype=object)
@@ -232,7 +237,7 @@ def agreement(curve: pd.DataFrame, changes: pd.DataFrame, policy: RobustnessPoli
 
     A combination under which a unit has too few cases (a year of an outside event left out, say) gives 不予评价, and a method
     that finds too few comparison units gives no interval: these neither agree with a verdict nor speak against it, and are
-    not counted.
+    not counted, whatever the verdict is.
 
     Parameters
     ----------
@@ -244,19 +249,19 @@ def agreement(curve: pd.DataFrame, changes: pd.DataFrame, policy: RobustnessPoli
     Returns
     -------
     pd.DataFrame
-        `hospital, specialty, indicator, verdict, specifications` (that judge), `agreeing, share, lowest, highest` (of the
-        estimates of all),
-        `boundary`: the verdict flips in more specifications than the policy allows (边界).
+        `hospital, specialty, indicator, verdict, specifications` (that judge), `agreeing, share` (missing where none judges),
+        `lowest, highest` (of the estimates of all), `boundary` (边界): the verdict flips in more specifications than the policy
+        allows, or says something of which no other specification could judge.
     """
     own = changes[[*KEYS, "verdict"]]
     both = curve.merge(own, on=KEYS, suffixes=("", "_own"))
-    both["agrees"] = both["verdict"] == both["verdict_own"]
-    speaks = (both["verdict"] != Verdict.NOT_JUDGED.value) & both[["low", "high"]].notna().all(axis=1)
-    both["judges"] = both["agrees"] | speaks
+    both["judges"] = (both["verdict"] != Verdict.NOT_JUDGED.value) & both[["low", "high"]].notna().all(axis=1)
+    both["agrees"] = both["judges"] & (both["verdict"] == both["verdict_own"])
     grouped = both.groupby(KEYS, sort=True)
     found = grouped.agg(
         verdict=("verdict_own", "first"), specifications=("judges", "sum"), agreeing=("agrees", "sum"),
         lowest=("estimate", "min"), highest=("estimate", "max"),
     ).reset_index()  # fmt: skip
     share = found["agreeing"] / found["specifications"].where(found["specifications"] > 0)
-    return found.assign(share=np.round(share, 12), boundary=share < policy.agreement)
+    says = found["verdict"].isin([Verdict.IMPROVED.value, Verdict.WORSE.value, Verdict.NO_CHANGE.value])
+    return found.assign(share=np.round(share, 12), boundary=(share < policy.agreement) | (says & share.isna()))

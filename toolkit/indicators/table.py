@@ -33,6 +33,7 @@ NUMBERS = ("n", "x", "y", "xx", "value", "se", "low", "high", "covered", "own_sh
            "own_y", "rows")  # fmt: skip
 COLUMNS = (*NUMBERS[:10], "status", *NUMBERS[10:])
 NAMED = re.compile(r"col\('([^']*)'\)")  # a column that an expression names; the whole of it, where it is no more
+AT_ONCE = 4  # parts in work: of each row of a part all values are held, about a kilobyte
 DIGITS = 12  # significant digits kept, so that results do not depend on the order of additions
 LARGEST = 300
 TENS = 10.0 ** np.arange(-LARGEST, LARGEST + 1)  # read from a table: to raise ten to a power takes ten times as long
@@ -63,12 +64,13 @@ def collect(
     groups = codes.of(by)
     ratios = [one for one in chosen if isinstance(one, Indicator)]
     kinds = [one for one in chosen if not isinstance(one, Indicator)]
-    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+    with ThreadPoolExecutor(max_workers=min(os.cpu_count() or 1, AT_ONCE)) as pool:
         every = pool.map if len(groups.parts) > 1 else map  # threads pay where there is more than one part
         counted = every(lambda one: _kinds(frame, one, by, codes, policy), kinds)
         added = every(lambda part: _of_part(frame, ratios, part), groups.parts)
-        sums = _added_up(ratios, groups, added) | {one.id: of for one, of in zip(kinds, counted, strict=True)}
-        cells = list(every(lambda one: _finished(sums[one.id], one, confidence), chosen))
+        sums = [iter(_added_up(ratios, groups, added)), counted]
+        in_turn = [(next(sums[not isinstance(one, Indicator)]), one) for one in chosen]
+        cells = list(every(lambda turn: _finished(turn[0], turn[1], confidence), in_turn))
         # indicators side by side, then row by row: group after group, without sorting; text only once, at the end
         rows = every(lambda name: np.column_stack([of.pop(name) for of in cells]).ravel(), (*NUMBERS, "status"))
         numbers = dict(zip((*NUMBERS, "status"), rows, strict=True))
@@ -164,7 +166,7 @@ class _Columns:
                 self._true[text] = np.ones(len(self._frame), dtype=bool)
             else:
                 made = self._made(condition, text)
-                self._true[text] = (made if made.dtype == bool else made.fillna(0) != 0).to_numpy(bool)
+                self._true[text] = (made if made.dtype == bool else made.astype(float).fillna(0) != 0).to_numpy(bool)
         return self._true[text]
 
 
@@ -202,18 +204,17 @@ def _sums(columns: _Columns, one: Indicator, part: Part) -> dict[str, np.ndarray
 
 def _added_up(
     indicators: Sequence[Indicator], groups: Groups, parts: Iterable[tuple[Part, list[dict[str, np.ndarray]]]]
-) -> dict[str, dict[str, np.ndarray]]:  # fmt: skip
-    """The sums of every group, by indicator; missing, not 0, where no row of the group counts."""
+) -> list[dict[str, np.ndarray]]:  # fmt: skip
+    """The sums of every group for every indicator; missing, not 0, where no row of the group counts."""
     size = len(groups)
-    total: dict[str, dict[str, np.ndarray]] = {one.id: {} for one in indicators}
+    total: list[dict[str, np.ndarray]] = [{} for _one in indicators]
     for part, made in parts:
-        for one, sums in zip(indicators, made, strict=True):
-            for name, values in sums.items():
-                whole = total[one.id].setdefault(name, np.zeros(size, dtype=values.dtype))
+        for sums, of_part in zip(total, made, strict=True):
+            for name, values in of_part.items():
+                whole = sums.setdefault(name, np.zeros(size, dtype=values.dtype))
                 whole[part.groups] += values
     nothing, never = np.full(size, np.nan), np.zeros(size, dtype=bool)
-    for one in indicators:
-        sums = total[one.id]
+    for sums in total:
         rows = sums.pop("rows", np.zeros(size))
         among = {"all_y": rows > 0, "own_y": sums.pop("shared", never)}
         found = sums.pop("known", never)

@@ -251,7 +251,7 @@ def _changes(changes: pd.DataFrame, state: _State) -> pd.DataFrame:
         for column in ("estimate", "low", "high"):
             made[column] = made[column].mask(events & two, of_events[column])
     made.loc[hidden | (events & ~two), ["estimate", "low", "high"]] = np.nan
-    kept = {"method", "measure", "verdict", "warnings", "n_clusters", *keys, *made.columns}
+    kept = {"method", "measure", "verdict", "boundary", "share", "warnings", "n_clusters", *keys, *made.columns}
     rest = {c: np.nan if pd.api.types.is_numeric_dtype(changes[c]) else changes[c] for c in changes if c not in kept}
     made = made.assign(**{c: changes[c] for c in changes if c in kept and c not in made}, **rest)
     return made[list(changes.columns)]

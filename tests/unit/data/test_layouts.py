@@ -93,6 +93,17 @@ def test_columns_that_say_who_somebody_is_are_named_as_dropped(taken, layout):
     assert {"record", "visit", "identity", "birth_date"}.isdisjoint(taken[layout].store.columns)
 
 
+@pytest.mark.parametrize(
+    ("part", "total"), [("0.07", 9), ("-", 2), ("", 2), ("12元", None), ("99999999999999", None), ("inf", None)]
+)
+def test_a_sum_of_fees_of_which_one_cannot_be_read_is_unknown(tmp_path, part, total):
+    stay = {**SOUND, "chinese_patent": part}
+    content = "\n".join([cells_line([c[0] for c in CODES.values()]), cells_line([stay.get(k, "") for k in CODES]), ""])
+    yaml = available()["front-page"].read_text(encoding="utf-8")
+    [found] = take(tmp_path, {"a.csv": content.encode()}, yaml=yaml).of("a.csv")["drug_fen"].tolist()
+    assert (None if pd.isna(found) else found) == total
+
+
 def test_one_person_has_one_key_within_a_run(taken):
     patients = taken["front-page-p"].store["patient"]
     assert patients.notna().all()

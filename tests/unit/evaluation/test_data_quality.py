@@ -66,9 +66,9 @@ def test_the_reason_names_rule_limit_and_years_and_no_number_of_the_hospital():
 def test_the_declared_limit_decides_both_rank_and_verdict(tmp_path, limit, judged):
     lines = [
         f"{hospital} | {year} | {cost + 1000 * n} | D1" for hospital, cost in (("A", 90_000), ("B", 100_000), ("C", 95_000))
-        for year in range(2019, 2025) for n in range(20)
+        for year in range(2019, 2025) for n in range(30)
     ]  # fmt: skip
-    lines += ["C | 2023 | | D1"] * 3  # 3 of 23 without cost
+    lines += ["C | 2023 | | D1"] * 4  # 4 of 34 without cost
     (tmp_path / "in.csv").write_bytes(
         rows.csv_of(rows.received("\n".join(["hospital | year | cost_fen | department", *lines])))
     )

@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 
 from toolkit import pipeline
-from toolkit.evaluation.effects import study_of
-from toolkit.evaluation.judgement import with_agreement
+from toolkit.errors import ParameterError
+from toolkit.evaluation.effects import change_effects, study_of
+from toolkit.evaluation.judgement import judged, with_agreement
 from toolkit.evaluation.robustness import (
     CHOICES,
     COMPARISON,
@@ -20,9 +21,10 @@ from toolkit.evaluation.robustness import (
     agreement,
     specification_curve,
     specifications,
+    trimmings,
     with_choices,
 )
-from toolkit.indicators import CATALOGUE
+from toolkit.indicators import CATALOGUE, Status
 from toolkit.models import METHODS
 from toolkit.params import RobustnessPolicy, load_params
 from toolkit.reference import attach
@@ -151,6 +153,69 @@ def test_a_combination_that_cannot_judge_speaks_neither_for_nor_against():
     curve.loc[10:, ["low", "high"]] = float("nan")  # a method without enough comparison units
     agreed = agreement(curve, changes, RobustnessPolicy(agreement=0.8)).iloc[0]
     assert agreed[["specifications", "agreeing", "share", "boundary"]].tolist() == [5, 4, 0.8, False]
+
+
+def test_no_interval_is_no_agreement_with_cannot_be_judged():
+    changes = pd.DataFrame({"hospital": ["A"], "specialty": ["s"], "indicator": ["cmi"], "verdict": ["不能判定"]})
+    curve = _curve(["不能判定"] * 2 + ["未见变化"] * 2 + ["不能判定"] * 8)
+    curve.loc[4:, ["low", "high"]] = float("nan")
+    agreed = agreement(curve, changes, RobustnessPolicy(agreement=0.8)).iloc[0]
+    assert agreed[["specifications", "agreeing", "share", "boundary"]].tolist() == [4, 2, 0.5, True]
+
+
+@pytest.mark.parametrize(
+    ("verdict", "boundary"), [("改善", True), ("未见变化", True), ("不能判定", False), ("不予评价", False)]
+)
+def test_a_verdict_of_which_no_combination_can_judge_is_not_shown_to_be_robust(verdict, boundary):
+    changes = pd.DataFrame({"hospital": ["A"], "specialty": ["s"], "indicator": ["cmi"], "verdict": [verdict]})
+    agreed = agreement(_curve(["不予评价"] * 3), changes, RobustnessPolicy()).iloc[0]
+    assert agreed["specifications"] == 0
+    assert pd.isna(agreed["share"])
+    assert agreed["boundary"] == boundary
+
+
+def test_over_a_bridge_of_grouper_versions_nothing_is_trimmed(results):
+    assert trimmings(results.params) == results.params.robustness.trimming
+    bridged = results.params.model_copy(
+        update={"grouping": results.params.grouping.model_copy(update={"bridge": Path("bridge.csv")})}
+    )
+    assert {s["trimming"] for s in specifications(bridged)} == {"none"}
+
+
+def test_a_verdict_counts_cases_as_its_method_does(results):
+    effects = results.effects.copy()
+    effects.loc[effects["method"] == "did", "n_after"] = results.params.change.minimum_cases - 1
+    made = judged(results.changes, effects, results.units, results.params, {})
+    of_projects = made["judged_by"] == "did"
+    assert of_projects.any()
+    assert (made.loc[of_projects, "verdict"] == "不予评价").all()
+    assert (made.loc[~of_projects, "verdict"] == results.changes.loc[~of_projects, "verdict"]).all()
+
+
+def test_of_a_measure_that_rule_p16_stopped_nothing_is_estimated(results):
+    cells = results.cells.copy()
+    cells.loc[cells["indicator"] == "cmi", "status"] = Status.STOPPED.value
+    made = change_effects(cells, results.units, results.params, results.hospitals)
+    assert "cmi" in set(results.effects["indicator"])
+    assert "cmi" not in set(made["effects"]["indicator"])
+    assert "cost_index" in set(made["effects"]["indicator"])
+
+
+@pytest.mark.parametrize(
+    ("section", "choice", "where", "nearest"),
+    [
+        ("change", {"primary": ["cmi", "cost_indx"]}, "change.primary", "cost_index"),
+        ("change", {"methods": ["did", "twef"]}, "change.methods", "twfe"),
+        ("robustness", {"methods": ["did", "twef"]}, "robustness.methods", "twfe"),
+    ],
+)
+def test_a_name_that_no_catalogue_knows_is_refused_before_any_record_is_read(
+    results, tmp_path, section, choice, where, nearest
+):
+    changed = getattr(results.params, section).model_copy(update=choice)
+    with pytest.raises(ParameterError, match=nearest) as told:
+        pipeline.run(results.params.model_copy(update={section: changed}), tmp_path)
+    assert told.value.where == where
 
 
 def test_what_is_not_judged_is_never_on_the_boundary():

@@ -164,5 +164,9 @@ def test_collect_promises_its_order(engine):
         ["B", "volume"],
         ["B", "cmi"],
     ]
+    twice = engine.cells(
+        frame, rows.params(), [CATALOGUE["cmi"], CATALOGUE["drg_count"], CATALOGUE["cmi"]], ["hospital"]
+    )
+    assert twice["n"].tolist() == [1] * 6  # asked for twice, given twice
     empty = collect(engine.attached(frame, rows.params()), [CATALOGUE["cmi"]], ["hospital", "year"])
     assert empty["n"].tolist() == [1, 1]

@@ -111,6 +111,9 @@ class FormatMap(Section):
         for name in self.fields:
             if name not in BY_NAME:
                 raise ValueError(f"没有字段 {name}, 是否为 {nearest(name, BY_NAME)}? (no such canonical field)")
+        for name in ("admission_date", "discharge_date", "birth_date"):
+            if name in self.fields and self.fields[name].columns:
+                raise ValueError(f"{name} 只能来自一列, 用 column (a single column)")
         if "hospital" not in self.fields or not {"year", "discharge_date"} & set(self.fields):
             raise ValueError(
                 "必须有 hospital, 以及 discharge_date 或 year (hospital and discharge_date or year are needed)"
@@ -343,7 +346,7 @@ def _combined(text: Any, names: list[str], source: Source, field: CanonicalField
             return ibis.or_(*[v.notnull() for v in values])
         return ibis.or_(*[(v.isin(source.true)).fill_null(False) for v in values])
     if source.scale == 100 and len(values) > 1:
-        return _amounts([text[_shared(name, source, field)] for name in names], source)
+        return _amounts([text[_shared(name, source, field)] for name in names], values, source)
     if field.type == "date":
         values = [text[_shared(name, source, field)] for name in names]
     else:
@@ -422,11 +425,15 @@ def _amount(value: Any, scale: int) -> Any:
     return ibis.ifelse(wide.abs() < 10**15, wide, ibis.null(wide.type())).cast("int64")
 
 
-def _amounts(numbers: list[Any], source: Source) -> Any:
-    """Several amounts of two decimals as one in hundredths: put together first and rounded once, exact below 10^15."""
+def _amounts(numbers: list[Any], given: list[Any], source: Source) -> Any:
+    """Several amounts of two decimals as one in hundredths: put together first and rounded once, exact below 10^15.
+
+    A sum of which one part stands there and is no amount is unknown: what is left of it would pass for the whole.
+    """
     if source.combine == "sum":
         total = sum((n.fill_null(0.0) for n in numbers[1:]), start=numbers[0].fill_null(0.0))
-        one = ibis.ifelse(ibis.coalesce(*numbers).isnull(), ibis.null("float64"), total)
+        unread = ibis.or_(*[text.notnull() & number.isnull() for text, number in zip(given, numbers, strict=True)])
+        one = ibis.ifelse(ibis.coalesce(*numbers).isnull() | unread, ibis.null("float64"), total)
     else:
         one = ibis.least(*numbers) if source.combine == "smallest" else ibis.greatest(*numbers)
     scaled = one * source.scale

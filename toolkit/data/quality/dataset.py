@@ -49,7 +49,7 @@ DATASET_RULES = (
         id="X04", name_zh="数据不足，不予评价", fate=Fate.REJECTED, level=Level.HOSPITAL, judge=hospitals.too_poor,
         tables=("years", "missing"),
         message_zh="隔离占比或关键字段缺失率超过界限，数据不足，不予评价",
-        thresholds=("quality.quarantined_share", "quality.missing_share"),
+        thresholds=("quality.quarantined_share", "quality.missing_share", "quality.minimum_cases"),
         passes={"years": [{"quarantined": 2}], "missing": [{"share": 0.05}]},
         fails={"years": [{"quarantined": 3}], "missing": [{"share": 0.05}]},
     ),

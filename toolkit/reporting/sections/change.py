@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import pandas as pd
 
 from toolkit.evaluation.judgement import PLAIN
@@ -64,7 +67,8 @@ def marks_note(results: Results) -> str:
     """What the five verdicts mean, and the boundary."""
     share = results.params.robustness.agreement
     meanings = "；".join(f"{marked(v.value)}：{meaning}" for v, meaning in MEANING.items())
-    return f"{meanings}。{BOUNDARY} 边界：换用其他政策选择，能判定的组合中得出同一判定的不到 {share:.0%}，须现场核实。"
+    boundary = f"换用其他政策选择，能判定的组合中得出同一判定的不到 {share:.0%}，或没有组合能判定，须现场核实"
+    return f"{meanings}。{BOUNDARY} 边界：{boundary}。"
 
 
 def judged_by(results: Results) -> str:
@@ -146,9 +150,18 @@ def change_rows(changes: pd.DataFrame, peers: pd.DataFrame) -> pd.DataFrame:
             )
         ],
         peers=[ratio_text(peers.loc[k]) if k in peers.index else "—" for k in changes[key]],
-        cases=[f"{cases(a)} / {cases(b)}" for a, b in zip(changes["n_before"], changes["n_after"], strict=True)],
+        cases=[_cases_of(row) for row in changes.to_dict("records")],
         judged=[verdict_of(row) for _, row in changes.iterrows()],
     )
+
+
+def _cases_of(change: Mapping[str, Any]) -> str:
+    """Cases before and after, and those that the verdict rests on where a project began within its cycle."""
+    both, judged = ([change[f"{p}n_before"], change[f"{p}n_after"]] for p in ("", "judged_"))
+    said = " / ".join(cases(n) for n in both)
+    if pd.isna([*both, *judged]).any() or both == judged:
+        return said
+    return f"{said}（判定用 {' / '.join(cases(n) for n in judged)}）"
 
 
 def unit_changes(results: Results, hospital: str, specialty: str) -> pd.DataFrame:

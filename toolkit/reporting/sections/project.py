@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from toolkit.errors import ParameterError, nearest
-from toolkit.evaluation.data_quality import insufficient
+from toolkit.evaluation.data_quality import TOO_POOR
 from toolkit.evaluation.results import Results
 from toolkit.indicators import CATALOGUE
 from toolkit.reporting.blocks import Block, Blocks, Note, Paragraph, Run
@@ -95,8 +95,9 @@ def conclusion(results: Results, unit: pd.Series) -> list[Block]:
         blocks.append(
             Note(text=f"本单元有周期不足 {results.params.minimum_unit_cases} 例，结果只作参考。", tone="warning")
         )
-    if poor := insufficient(results.hospital_warnings).get(unit["hospital"]):
-        blocks.append(Note(text=f"{poor}，本单元各项指标均不予评价。", tone="warning"))
+    poor = changes.loc[changes["reason"].str.contains(f"规则{TOO_POOR}", regex=False), "reason"]
+    if len(poor):
+        blocks.append(Note(text=f"{poor.iloc[0]}，本单元各项指标均不予评价。", tone="warning"))
     return blocks
 
 

@@ -312,7 +312,8 @@ def standing(results: Results) -> Blocks:
         caption = "各医疗机构的数据质量位次"
         blocks += [picture, table(shown, columns, id="standing-table", caption=caption, note="".join(said))]
     else:
-        blocks.append(Paragraph(text=f"{sound} 家医疗机构没有任何被隔离或提示的病例，并列第 1。{said[1]}"))
+        none = f"{sound} 家医疗机构没有任何被隔离或提示的病例，并列第 1。" if sound else "没有可排名的医疗机构。"
+        blocks.append(Paragraph(text=none + said[1]))
     if len(poor):
         listed = poor.assign(name=[results.hospital_name(h) for h in poor["hospital"]])
         columns = [
