@@ -135,26 +135,15 @@ class Groups:
         if not self._in_parts:
             step = max(PART, 4 * size)  # every part is as wide as all groups
             return tuple(
-                Part(
-                    rows=slice(a, min(a + step, rows)),
-                    groups=slice(0, size),
-                    first=None,
-                    code=self.of_row[a : a + step],
-                )
+                Part(rows=slice(a, min(a + step, rows)), groups=slice(0, size), first=None, code=self.of_row[a : a + step])
                 for a in range(0, rows, step)
-            )
+            )  # fmt: skip
         begins = np.unique(np.searchsorted(self.first, np.arange(0, rows, PART), side="right") - 1)
         made = []
         for begin, end in zip(begins, np.append(begins[1:], size), strict=True):
             at, until = int(self.first[begin]), int(self.first[end]) if end < size else rows
-            made.append(
-                Part(
-                    rows=slice(at, until),
-                    groups=slice(int(begin), int(end)),
-                    first=self.first[begin:end] - at,
-                    code=None,
-                )
-            )
+            within = self.first[begin:end] - at
+            made.append(Part(rows=slice(at, until), groups=slice(int(begin), int(end)), first=within, code=None))
         return tuple(made)
 
     @cached_property
@@ -168,10 +157,8 @@ class Groups:
             sums = [p.sum(values[p.rows], None if among is None else among[p.rows]) for p in self.parts]
             return np.concatenate(sums) if sums else np.zeros(0)
         if self.in_order:
-            total = np.zeros(len(self))
-            for p in self.parts:
-                total += p.sum(values[p.rows], None if among is None else among[p.rows])
-            return total
+            part = values if among is None else np.where(among, values, 0.0)
+            return np.add.reduceat(part.astype(float, copy=False), self.first)
         total = self._by_code(values, among)
         return total if len(self._present) == self._space else total[self._present]
 
