@@ -139,7 +139,7 @@ def standing(results: Results) -> pd.DataFrame:
     table["high"] = np.where(x < n, scipy.stats.beta.ppf(0.975, x + 1, n - x), 1.0)
     table["quarantined"] = table["apart"] / n.where(n > 0)
     table["reasons"] = _reasons(results.hospital_warnings).reindex(table.index).fillna("")
-    table.loc[n == 0, "reasons"] = "没有可评价的病例"
+    table.loc[(table["reasons"] == "") & (table["apart"] == n), "reasons"] = "没有可评价的病例"
     enough = (table["reasons"] == "") & (n >= results.params.minimum_value_cases)
     table["rank"] = table["share"].where(enough).rank(method="min", ascending=False)
     return (
