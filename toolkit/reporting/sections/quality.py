@@ -284,7 +284,8 @@ def standing(results: Results) -> Blocks:
     lead = (
         "完好率 = 没有任何隔离或提示的病例 ÷ 应评价的病例（收到减去按规则排除的）。它只说明数据，不说明医疗质量。"
         f"隔离占比超过 {percent_text(policy.quarantined_share)}，或关键字段缺失超过 {percent_text(policy.missing_share)} 的机构"
-        f"为“{dq.INSUFFICIENT}”（规则X04），不排名，也不记 0 分；应评价不足 {results.params.minimum_value_cases} 例的也不排名。"
+        f"为“{dq.INSUFFICIENT}”（规则X04，按年判断，当年不足 {policy.minimum_cases} 例的不据此判断），不排名，也不记 0 分；"
+        f"应评价不足 {results.params.minimum_value_cases} 例的也不排名。"
     )
     enough, poor = found[found["rank"].notna()], found[found["reasons"] != ""]
     # the sound ones share one rank and one value: what is worth a line is where something was objected to

@@ -73,7 +73,11 @@ def completeness(results: Results, hospital: str = "") -> Blocks:
         return Blocks(*chapter("关键字段的缺失率"), withheld())
     found = dq.missing_shares(results, hospital)
     limit = percent_text(results.params.quality.missing_share)
-    lead = f"指标所依据的字段缺失的比例。缺失多的年份，相应指标不可靠；任一字段超过 {limit} 的机构当年不予评价（规则X04）。"
+    least = results.params.quality.minimum_cases
+    lead = (
+        "指标所依据的字段缺失的比例。缺失多的年份，相应指标不可靠；"
+        f"任一年有字段超过 {limit}（当年纳入不少于 {least} 例）的机构不予评价（规则X04）。"
+    )
     blocks: list[Block] = chapter("关键字段的缺失率", lead)
     if found.empty:
         return Blocks(*blocks, Note(text="没有可检查的关键字段。"))
