@@ -420,9 +420,12 @@ def check(params: RunParams, work: Path, progress: Progress = _quiet, *, lists: 
 
     Raises
     ------
+    ParameterError
+        A method or an indicator that does not exist.
     UnbalancedError
         Records do not add up.
     """
+    _check_choices(params)
     if params.data.synthetic:
         params = with_synthetic(params, work / "synthetic")
     registry = read_registry(params.data.hospitals, work) if params.data.hospitals else None
