@@ -81,6 +81,7 @@ def evaluate(params: RunParams, folder: Path, progress: Progress = _quiet) -> Re
     from toolkit.running.publish import explained
     from toolkit.running.sources import identity_of, portable
 
+    _check_choices(params)
     identity = identity_of(params, software())
     work = staging(folder)
     staged = work / "staged"
@@ -125,7 +126,6 @@ def _evaluate(
 ) -> tuple[Results, Register | None]:
     from toolkit.running.sources import reference_hashes
 
-    _check_choices(params)
     registry = read_registry(params.data.hospitals, work) if params.data.hospitals else None
     inputs = [Path(f) for f in params.data.files] + ([params.data.drg_file.file] if params.data.drg_file else [])
     connection = connect(work, inputs, engine=params.engine)
