@@ -251,6 +251,13 @@ def _changes(changes: pd.DataFrame, state: _State) -> pd.DataFrame:
         for column in ("estimate", "low", "high"):
             made[column] = made[column].mask(events & two, of_events[column])
     made.loc[hidden | (events & ~two), ["estimate", "low", "high"]] = np.nan
+    if "judged_by" in changes:
+        # What a verdict rests on stands beside it: a ratio of means to two decimals, of units that may be shown, against
+        # many others. Of events it would give counts back.
+        own = (changes["judged_by"] == changes["method"]).to_numpy()
+        for column in ("estimate", "low", "high"):
+            of_method = changes[f"judged_{column}"].round(2).mask(hidden | events)
+            made[f"judged_{column}"] = made[column].where(own, of_method)
     kept = {"method", "measure", "verdict", "boundary", "share", "warnings", "n_clusters", *keys, *made.columns}
     rest = {c: np.nan if pd.api.types.is_numeric_dtype(changes[c]) else changes[c] for c in changes if c not in kept}
     made = made.assign(**{c: changes[c] for c in changes if c in kept and c not in made}, **rest)

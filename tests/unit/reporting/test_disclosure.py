@@ -98,6 +98,21 @@ def test_verdicts_stand_unchanged_beside_hidden_numbers(exact, given):
     assert given.changes.loc[hidden, ["low", "high"]].isna().all(axis=None)
 
 
+def test_the_ratio_that_a_verdict_rests_on_is_shown_beside_it_unless_a_count_could_follow(exact, given):
+    from toolkit.indicators import CATALOGUE
+
+    columns = ["judged_estimate", "judged_low", "judged_high"]
+    corrected = (exact.changes["judged_by"] == "did").to_numpy()
+    shown = given.changes["judged_estimate"].notna().to_numpy()
+    assert (corrected & shown).sum() > 10
+    at = corrected & shown
+    pd.testing.assert_frame_equal(given.changes.loc[at, columns], exact.changes.loc[at, columns].round(2))
+    events = exact.changes["indicator"].map(lambda i: CATALOGUE[i].distribution in EVENTS).to_numpy()
+    assert not (corrected & shown & events).any()
+    hidden = given.changes["estimate"].isna()
+    assert given.changes.loc[hidden & ~events, columns].isna().all(axis=None)
+
+
 def test_grades_pool_drgs_and_lose_none(exact, given):
     assert (given.grades["n"] == 0).sum() == (exact.grades["n"] == 0).sum() == 0
     assert ((given.grades["died"] == 0) | (given.grades["died"] >= 8)).all()
