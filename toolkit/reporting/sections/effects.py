@@ -12,7 +12,7 @@ from toolkit.params import word
 from toolkit.reporting.blocks import Block, Blocks, Note
 from toolkit.reporting.change_figures import event_study, specification_curve
 from toolkit.reporting.sections.change import projects, unit_changes, verdict_of
-from toolkit.reporting.sections.front import chapter
+from toolkit.reporting.sections.front import chapter, nothing_here
 from toolkit.reporting.sections.project import unit_of
 from toolkit.reporting.tables import MISSING, Column, count, missing, p_value, percent, rounded, table, text
 from toolkit.reporting.values import ratio_text
@@ -36,9 +36,8 @@ def methods(results: Results, project: str = "") -> Blocks:
     found = _of_unit(results.effects, unit)
     found = found[found["level"] == "unit"]
     if found.empty:
-        return Blocks(
-            *blocks, Note(text="本单元没有立项，只有前后比值，见上表。" if results.params.cycles else ONE_SPAN)
-        )
+        why = "本单元没有立项，只有前后比值，见上表。" if results.params.cycles else ONE_SPAN
+        return Blocks(*blocks, nothing_here(results, why))
     for indicator in [i for i in results.params.change.primary if (found["indicator"] == i).any()]:
         rows = found[found["indicator"] == indicator]
         shown = rows.assign(
@@ -73,7 +72,9 @@ def event_studies(results: Results, project: str = "") -> Blocks:
         i for i in results.params.change.primary if paths.loc[paths["indicator"] == i, "estimate"].notna().sum() > 1
     ]
     if not drawn:
-        return Blocks(*blocks, Note(text="没有可作的逐年对照（未立项、只有一个时段，或指标为少见的死亡）。"))
+        return Blocks(
+            *blocks, nothing_here(results, "没有可作的逐年对照（未立项、只有一个时段，或指标为少见的死亡）。")
+        )
     for indicator in drawn:
         p = float(tests.get(indicator, float("nan")))
         note = "" if missing(p) else (
@@ -100,7 +101,7 @@ def regression_to_mean(results: Results, project: str = "") -> Blocks:
         "假如项目毫无作用，本单元的前后比值应是多少。",
     )
     if found.empty:
-        return Blocks(*blocks, Note(text="没有可比的未立项单元，不能推算。"))
+        return Blocks(*blocks, nothing_here(results, "没有可比的未立项单元，不能推算。"))
     rows = found.assign(
         name=[CATALOGUE[i].name_zh for i in found["indicator"]],
         seen=[rounded(v, 2) for v in found["observed"]],
@@ -136,7 +137,8 @@ def robustness(results: Results, project: str = "") -> Blocks:
     blocks: list[Block] = chapter("稳健性：换一种政策选择", SPREAD)
     curve = _of_unit(results.specifications, unit)
     if curve.empty:
-        return Blocks(*blocks, Note(text="本单元没有立项，未作政策组合。" if results.params.cycles else ONE_SPAN))
+        why = "本单元没有立项，未作政策组合。" if results.params.cycles else ONE_SPAN
+        return Blocks(*blocks, nothing_here(results, why))
     changes = unit_changes(results, unit["hospital"], unit["specialty"])
     changes = changes[changes["indicator"].isin(curve["indicator"])]
     blocks.append(

@@ -6,7 +6,7 @@ import hashlib
 import json
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from toolkit.evaluation.results import Results
 from toolkit.params import policies
@@ -54,6 +54,16 @@ def cover(results: Results, title: str, subtitle: str = "", pairs: tuple[tuple[s
     return Blocks(
         Title(text=title, subtitle=subtitle), Meta(pairs=tuple((k, v) for k, v in facts if v)), *limits(results)
     )
+
+
+def withheld() -> Note:
+    """In place of what the release edition does not give."""
+    return Note(text="发布版不提供此项，见内部评估版。")
+
+
+def nothing_here(results: Results, why: str, tone: Literal["info", "warning"] = "info") -> Note:
+    """Why a chapter is empty: the release edition lost the rows of its table, or there are none."""
+    return withheld() if results.params.edition == "release" else Note(text=why, tone=tone)
 
 
 def limits(results: Results) -> list[Block]:

@@ -11,7 +11,7 @@ from toolkit.indicators import CATALOGUE, Direction, Indicator
 from toolkit.models.funnel import Position
 from toolkit.reporting.blocks import Block, Blocks, Note, Paragraph, Table
 from toolkit.reporting.monitoring_figures import cusum_chart, funnel_chart, xmr_chart
-from toolkit.reporting.sections.front import chapter
+from toolkit.reporting.sections.front import chapter, nothing_here
 from toolkit.reporting.sections.project import unit_of
 from toolkit.reporting.sections.quality import shocks
 from toolkit.reporting.tables import MISSING, Column, count, decimal, missing, p_value, percent, rounded, table, text
@@ -213,7 +213,7 @@ def control_charts(results: Results, project: str = "") -> Blocks:
     lead = "同一单元自身的波动有多大，变化从何时起超出这一波动。定基口径；建设周期起始重设界限。"
     blocks: list[Block] = chapter("逐月监测", lead)
     if own.empty:
-        return Blocks(*blocks, Note(text="数据没有月份，或本单元没有可作图的月份，不作控制图。"))
+        return Blocks(*blocks, nothing_here(results, "数据没有月份，或本单元没有可作图的月份，不作控制图。"))
     after = results.params.cycles.after.first if results.params.cycles else None
     for indicator, rows in own.groupby("indicator", sort=False):
         one = CATALOGUE[str(indicator)]
@@ -273,9 +273,8 @@ def could_show(results: Results, project: str = "") -> Blocks:
     blocks: list[Block] = chapter("机遇、向均值回归与把握度", REGRESSION)
     shrunk, least = (_of_unit(t, keys, results.params.change.primary) for t in (results.shrinkage, results.power))
     if shrunk.empty and least.empty:
-        return Blocks(
-            *blocks, Note(text=f"本单元有周期不足 {results.params.minimum_unit_cases} 例，不作比较。", tone="warning")
-        )
+        why = f"本单元有周期不足 {results.params.minimum_unit_cases} 例，不作比较。"
+        return Blocks(*blocks, nothing_here(results, why, "warning"))
     blocks.append(_regression_table(results, shrunk))
     blocks.append(Paragraph(text=POWER.format(power=power)))
     blocks.append(_power_table(results, least))

@@ -14,7 +14,7 @@ from toolkit.evaluation.data_quality import ACCEPTED, EXCLUDED, QUARANTINED, rul
 from toolkit.evaluation.results import Results
 from toolkit.reporting.blocks import Block, Blocks, Heading, Note, Paragraph, Table
 from toolkit.reporting.figures import Shock, ranking, waterfall
-from toolkit.reporting.sections.front import chapter
+from toolkit.reporting.sections.front import chapter, withheld
 from toolkit.reporting.tables import Column, count, missing, percent, rounded, table, text
 
 HOSPITALS_SHOWN = 60
@@ -419,11 +419,6 @@ def of_hospital(frame: pd.DataFrame, hospital: str) -> pd.DataFrame:
 def percent_text(share: float) -> str:
     """12.3%."""
     return f"{rounded(float(share), 1, 100)}%"
-
-
-def withheld() -> Note:
-    """In place of what the release edition does not give."""
-    return Note(text="发布版不提供此项，见内部评估版。")
 
 
 def _share(part: int, whole: int) -> str:

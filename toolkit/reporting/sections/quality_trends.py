@@ -15,8 +15,8 @@ from toolkit.evaluation.results import Results
 from toolkit.reporting.blocks import Block, Blocks, Note
 from toolkit.reporting.figures import monthly
 from toolkit.reporting.quality_figures import month_marks
-from toolkit.reporting.sections.front import chapter
-from toolkit.reporting.sections.quality import HOSPITALS_SHOWN, of_hospital, percent_text, withheld
+from toolkit.reporting.sections.front import chapter, withheld
+from toolkit.reporting.sections.quality import HOSPITALS_SHOWN, of_hospital, percent_text
 from toolkit.reporting.tables import Column, count, decimal, percent, rounded, table, text
 
 
