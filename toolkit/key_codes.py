@@ -146,19 +146,20 @@ class Groups:
             made.append(Part(rows=slice(at, until), groups=slice(int(begin), int(end)), first=within, code=None))
         return tuple(made)
 
-    @cached_property
+    @property
     def _in_parts(self) -> bool:
         """Whole groups make parts."""
         return self.in_order and np.diff(self.first, append=len(self._code)).max(initial=0) <= PART
 
+    @property
+    def _whole(self) -> Part:
+        """All rows as one part, where they are in order."""
+        return Part(rows=slice(0, len(self._code)), groups=slice(0, len(self)), first=self.first, code=None)
+
     def sum(self, values: np.ndarray, among: np.ndarray | None = None) -> np.ndarray:
         """Σ values over the rows of each group, 0 where it has none of `among`; equal input gives equal sums."""
-        if self._in_parts:
-            sums = [p.sum(values[p.rows], None if among is None else among[p.rows]) for p in self.parts]
-            return np.concatenate(sums) if sums else np.zeros(0)
         if self.in_order:
-            part = values if among is None else np.where(among, values, 0.0)
-            return np.add.reduceat(part.astype(float, copy=False), self.first)
+            return self._whole.sum(values, among)
         total = self._by_code(values, among)
         return total if len(self._present) == self._space else total[self._present]
 
@@ -183,10 +184,8 @@ class Groups:
         """Whether the group has one of the rows."""
         if among.all():
             return np.ones(len(self), dtype=bool)
-        if self._in_parts:
-            return np.concatenate([p.any(among[p.rows]) for p in self.parts])
         if self.in_order:
-            return np.logical_or.reduceat(among, self.first)
+            return self._whole.any(among)
         marks = np.zeros(self._space, dtype=bool)
         marks[self._code[among]] = True
         return marks[self._present]

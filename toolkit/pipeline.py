@@ -37,14 +37,14 @@ from toolkit.engine import connect
 from toolkit.errors import InputError, ParameterError, nearest
 from toolkit.evaluation.cells import SHARES, all_cells, all_changes, disease_cells, no_changes, units_of, without_cases
 from toolkit.evaluation.data_quality import insufficient
-from toolkit.evaluation.effects import change_effects, check_methods, stopped_in, study_of
-from toolkit.evaluation.judgement import judged, with_agreement
+from toolkit.evaluation.effects import change_effects, stopped_in, study_of
+from toolkit.evaluation.judgement import PLAIN, judged, with_agreement
 from toolkit.evaluation.monitoring import at_months, monitor
 from toolkit.evaluation.results import DATA, RESULTS, Results, load, save
 from toolkit.evaluation.robustness import agreement, no_specification, specification_curve, trimmings, with_choices
 from toolkit.finished import worklists
 from toolkit.indicators import CATALOGUE
-from toolkit.models import inferential
+from toolkit.models import METHODS, inferential
 from toolkit.params import RunParams
 from toolkit.reference import attach, described
 
@@ -197,15 +197,22 @@ def _evaluate(
 
 def _check_choices(params: RunParams) -> None:
     """Names that only the catalogues know, before any record is read."""
-    check_methods(params.change.methods, "change.methods")
-    check_methods(params.robustness.methods, "robustness.methods")
-    for id_ in params.change.primary:
-        if id_ not in CATALOGUE:
-            raise ParameterError(
-                f"没有指标 {id_}", "no such indicator", where="change.primary",
-                remedy=f"是否为 {nearest(id_, CATALOGUE) or next(iter(CATALOGUE))}? 见 speceval indicators",
-                remedy_english="see speceval indicators",
-            )  # fmt: skip
+    change = params.change
+    asked: list[tuple[str, Collection[str], Collection[str], str, str]] = [
+        ("change.methods", change.methods, METHODS, "变化方法", "no such method of change"),
+        ("robustness.methods", params.robustness.methods, METHODS, "变化方法", "no such method of change"),
+        ("change.primary", change.primary, CATALOGUE, "指标", "no such indicator"),
+        ("change.verdict_from", [change.verdict_from], {PLAIN, *change.methods}, "参与本次运行的变化方法",
+         "the method that judges is not run"),
+    ]  # fmt: skip
+    for where, ids, known, kind, english in asked:
+        for id_ in ids:
+            if id_ not in known:
+                raise ParameterError(
+                    f"没有{kind} {id_}", english, where=where,
+                    remedy=f"是否为 {nearest(id_, known) or next(iter(known))}? 可用: {'、'.join(known)}",
+                    remedy_english=f"one of {', '.join(known)}",
+                )  # fmt: skip
 
 
 def _by_month(

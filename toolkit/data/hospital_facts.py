@@ -98,17 +98,13 @@ def _years(
 ) -> pd.DataFrame:  # fmt: skip
     # a year of which the run is not about has records by their faulty dates only
     known = accounts[(accounts["hospital"] != UNKNOWN_HOSPITAL) & accounts["year"].isin(params.all_years)]
-    received = known.groupby(KEY)["n"].sum().rename("received")
-    quarantined = known[known["fate"] == Fate.QUARANTINED.value].groupby(KEY)["n"].sum().rename("quarantined")
-    table = (
-        received.reset_index().merge(quarantined.reset_index(), on=KEY, how="left").merge(counted, on=KEY, how="left")
-    )
-    table["quarantined"] = table["quarantined"].fillna(0)
     # what a declared rule excludes is nobody's fault and no reason to think better of the rest
-    excluded = known[known["fate"] == Fate.EXCLUDED.value].groupby(KEY)["n"].sum().rename("excluded").reset_index()
-    table["judged"] = (
-        table["received"] - table[KEY].merge(excluded, on=KEY, how="left")["excluded"].fillna(0).to_numpy()
-    )
+    sums = pd.DataFrame({
+        "received": known.groupby(KEY)["n"].sum(),
+        "judged": known[known["fate"] != Fate.EXCLUDED.value].groupby(KEY)["n"].sum(),
+        "quarantined": known[known["fate"] == Fate.QUARANTINED.value].groupby(KEY)["n"].sum(),
+    })  # fmt: skip
+    table = sums.fillna(0).reset_index().merge(counted, on=KEY, how="left")
     table["n"] = table["n"].fillna(0).astype("int64")
     cases = table["n"].where(table["n"] > 0)
     told = table["told"].where(table["told"] > 0) if "exit_mode" in fields else float("nan")

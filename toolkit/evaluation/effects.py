@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-
 import pandas as pd
 
-from toolkit.errors import ParameterError, nearest
 from toolkit.indicators import CATALOGUE, Status
 from toolkit.indicators.table import collect
 from toolkit.models import METHODS, Study, inferential
@@ -76,23 +73,6 @@ def change_effects(
 def stopped_in(cells: pd.DataFrame) -> set[str]:
     """Indicators that rule P16 stopped: nothing is estimated of them."""
     return set(cells.loc[cells["status"] == Status.STOPPED.value, "indicator"])
-
-
-def check_methods(ids: Collection[str], where: str) -> None:
-    """Refuse a method that does not exist, and name the nearest.
-
-    Raises
-    ------
-    ParameterError
-        With the ids there are.
-    """
-    for id_ in ids:
-        if id_ not in METHODS:
-            raise ParameterError(
-                f"没有变化方法 {id_}", "no such method of change", where=where,
-                remedy=f"是否为 {nearest(id_, METHODS) or next(iter(METHODS))}? 可用: {'、'.join(METHODS)}",
-                remedy_english="see toolkit.models.METHODS",
-            )  # fmt: skip
 
 
 def study_of(units: pd.DataFrame, params: RunParams, hospitals: pd.DataFrame) -> Study:

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from toolkit.errors import ParameterError
 from toolkit.evaluation.verdict import Verdict, verdicts
 from toolkit.indicators import CATALOGUE, Direction
 from toolkit.models import inferential
@@ -51,18 +50,8 @@ def judged(
     -------
     pd.DataFrame
         With `COLUMNS` added; `share` and `boundary` are filled by `with_agreement`.
-
-    Raises
-    ------
-    ParameterError
-        The method that judges is not among the methods of the run.
     """
     method = params.change.verdict_from
-    if method != PLAIN and method not in params.change.methods:
-        raise ParameterError(
-            f"判定所用方法 {method} 不在 change.methods 中", "the method that judges is not run", where="change.verdict_from",
-            remedy="加入 change.methods", remedy_english="add it to change.methods",
-        )  # fmt: skip
     # what cannot be tested (totals, distinct counts) is described, never judged
     directions = {i: one.direction if inferential(one) else Direction.NEUTRAL for i, one in CATALOGUE.items()}
     plain = verdicts(changes, directions, params.change, insufficient)["verdict"]

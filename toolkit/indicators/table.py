@@ -68,9 +68,9 @@ def collect(
         every = pool.map if len(groups.parts) > 1 else map  # threads pay where there is more than one part
         counted = every(lambda one: _kinds(frame, one, by, codes, policy), kinds)
         added = every(lambda part: _of_part(frame, ratios, part), groups.parts)
-        sums = [iter(_added_up(ratios, groups, added)), counted]
-        in_turn = [(next(sums[not isinstance(one, Indicator)]), one) for one in chosen]
-        cells = list(every(lambda turn: _finished(turn[0], turn[1], confidence), in_turn))
+        of_ratios, of_kinds = iter(_added_up(ratios, groups, added)), iter(counted)
+        sums = [next(of_ratios if isinstance(one, Indicator) else of_kinds) for one in chosen]
+        cells = list(every(lambda one, of: _finished(of, one, confidence), chosen, sums))
         # indicators side by side, then row by row: group after group, without sorting; text only once, at the end
         rows = every(lambda name: np.column_stack([of.pop(name) for of in cells]).ravel(), (*NUMBERS, "status"))
         numbers = dict(zip((*NUMBERS, "status"), rows, strict=True))

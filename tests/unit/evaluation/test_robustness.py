@@ -206,6 +206,7 @@ def test_of_a_measure_that_rule_p16_stopped_nothing_is_estimated(results):
     [
         ("change", {"primary": ["cmi", "cost_indx"]}, "change.primary", "cost_index"),
         ("change", {"methods": ["did", "twef"]}, "change.methods", "twfe"),
+        ("change", {"verdict_from": "didd"}, "change.verdict_from", "did"),
         ("robustness", {"methods": ["did", "twef"]}, "robustness.methods", "twfe"),
     ],
 )

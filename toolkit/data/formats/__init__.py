@@ -111,7 +111,7 @@ class FormatMap(Section):
         for name in self.fields:
             if name not in BY_NAME:
                 raise ValueError(f"没有字段 {name}, 是否为 {nearest(name, BY_NAME)}? (no such canonical field)")
-        for name in ("admission_date", "discharge_date", "birth_date"):
+        for name in DAYS:
             if name in self.fields and self.fields[name].columns:
                 raise ValueError(f"{name} 只能来自一列, 用 column (a single column)")
         if "hospital" not in self.fields or not {"year", "discharge_date"} & set(self.fields):
