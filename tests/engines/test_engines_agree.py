@@ -18,11 +18,12 @@ from hypothesis import strategies as st
 from ibis import _
 
 from toolkit import cube as cubes
-from toolkit.data.formats import available, format_map, standardise
+from toolkit.data.formats import available, format_map
 from toolkit.data.intake import discharges, take_in
 from toolkit.data.quality import RECORD_RULES
 from toolkit.data.registry import read_registry
 from toolkit.data.schema import BY_NAME
+from toolkit.data.typed_rows import standardise
 from toolkit.engine import connect, write_parquet
 from toolkit.indicators import CATALOGUE
 from toolkit.indicators.table import collect

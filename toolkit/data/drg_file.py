@@ -13,8 +13,9 @@ from ibis import _
 
 from toolkit.data import files as source_files
 from toolkit.data import text_rows
-from toolkit.data.formats import FormatMap, day, resolve
+from toolkit.data.formats import FormatMap, resolve
 from toolkit.data.text_rows import Part, read_schema
+from toolkit.data.typed_rows import day
 from toolkit.engine import handed_over, reader
 from toolkit.errors import InputError
 from toolkit.params import RunParams

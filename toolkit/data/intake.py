@@ -24,7 +24,7 @@ from toolkit.data.drg_file import join_drgs, looked_up, read_drgs
 from toolkit.data.fates import USABLE, accounts_of, check_balance, judge, refuse_ragged, write_fates
 from toolkit.data.file_checks import check_files, warnings_of
 from toolkit.data.files import SourceFile
-from toolkit.data.formats import FormatMap, Source, standardise
+from toolkit.data.formats import FormatMap, Source
 from toolkit.data.grouping import Grouper, opened, with_drgs
 from toolkit.data.hospital_facts import hospital_warnings
 from toolkit.data.identity import Key, direct_identifiers, pseudonym, random_key, with_patient
@@ -35,6 +35,7 @@ from toolkit.data.register import Entry, settle_typed
 from toolkit.data.schema import BY_NAME, STORED
 from toolkit.data.submitted import SUBMITTED, complete, hit_records, kept_of
 from toolkit.data.text_rows import columns_of
+from toolkit.data.typed_rows import standardise
 from toolkit.engine import compiled, handed_over, reader, without_values, write_parquet
 from toolkit.errors import InputError
 from toolkit.params import RunParams

@@ -14,9 +14,10 @@ from typing import Any
 
 import ibis
 
-from toolkit.data.formats import MISSING, FormatMap, standardise
+from toolkit.data.formats import MISSING, FormatMap
 from toolkit.data.quality import CATALOGUE, MARKS
 from toolkit.data.schema import BY_NAME, IDENTIFYING
+from toolkit.data.typed_rows import standardise
 from toolkit.engine import write_parquet
 
 SUBMITTED = "submitted.parquet"  # beside the fates
@@ -91,7 +92,7 @@ def kept_of(
     Parameters
     ----------
     text
-        The text rows of the part, or only those that are hit, as `toolkit.data.formats.standardise` takes them.
+        The text rows of the part, or only those that are hit, as `toolkit.data.typed_rows.standardise` takes them.
     typed
         Its typed rows, with their marks.
     """
