@@ -1,48 +1,27 @@
-"""T07–T11, T14, T15, T19, T20 and T24 for a whole run: tables, reports, index and manifest together."""
+"""A whole run, tables, reports, index and manifest together: what it was made from, made again, and given away."""
 
 import json
 import os
-import random
 import re
 import shutil
-import signal
 import subprocess
 import sys
-import time
-from pathlib import Path
 
 import pandas as pd
 import pytest
-from whole_runs import write_region
+from whole_runs import made, told, write_region
 
 from toolkit import pipeline
 from toolkit.errors import InputError, RunError
 from toolkit.evaluation.results import load
 from toolkit.params import load_params
-from toolkit.running import evaluated, publish, verification
+from toolkit.running import publish, verification
 from toolkit.running.crate import METADATA, export_crate
-from toolkit.running.evaluated import is_evaluated, publish_tables, read_evaluation, staging
-from toolkit.running.limits import ReportFailed
+from toolkit.running.evaluated import read_evaluation
 from toolkit.running.manifest import Software, software
-from toolkit.running.publish import read_state, run_task, write_state
+from toolkit.running.publish import read_state, write_state
 from toolkit.running.run_manifest import read_run_manifest
 from toolkit.running.verification import compare_runs, verify_run
-
-PROGRAM = Path(__file__).with_name("whole_runs.py")
-QUICK = {"only": ["data_quality"], "projects": 0}
-
-
-def program(**asked):
-    return subprocess.Popen(
-        [sys.executable, PROGRAM, json.dumps(asked)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-
-
-def made(**asked):
-    done = program(**asked)
-    out, err = done.communicate()
-    assert done.returncode == 0, err[-2000:]
-    return json.loads(out.splitlines()[-1])
 
 
 @pytest.fixture(scope="module")
@@ -62,10 +41,6 @@ def first(tmp_path_factory):
 def copy(first, tmp_path):
     """The first run, to be tampered with."""
     return shutil.copytree(first / "reports" / "trial", tmp_path / "trial")
-
-
-def told(folder, params=None):
-    return [str(d) for d in verify_run(folder, params).differences]
 
 
 # --- what was this made from --------------------------------------------------------------------------------------------
@@ -322,121 +297,3 @@ def test_equal_runs_give_equal_archives_and_a_changed_run_is_not_exported(first,
     with pytest.raises(RunError, match="没有通过核对"):
         export_crate(copy, tmp_path / "three.zip")
     assert not (tmp_path / "three.zip").exists()
-
-
-# --- deaths and full disks ----------------------------------------------------------------------------------------------
-
-
-def test_a_second_run_in_the_folder_is_refused(tmp_path):
-    (tmp_path / "trial").mkdir()
-    with run_task(tmp_path / "trial"):
-        second = program(params=str(write_region(tmp_path / "data")), reports=str(tmp_path))
-        out, _ = second.communicate()
-    assert second.returncode == 5
-    assert "正在运行" in json.loads(out)["error"]
-
-
-def table(folder, text):
-    (folder / "results").mkdir(parents=True)
-    (folder / "data").mkdir()
-    (folder / "results" / "a.json").write_text(text)
-    (folder / "data" / "b.json").write_text(text)
-
-
-STEPS = ["before tables", "after data", "after results", "rename evaluation.json"]
-
-
-@pytest.mark.parametrize("step", STEPS)
-def test_tables_of_two_evaluations_never_pass_for_one(step, tmp_path, monkeypatch):
-    """Whatever the step at which the power goes: no evaluation verifies, or one whose files are all its own."""
-    run = tmp_path / "run"
-    work = staging(run)
-    table(work, "old")
-    publish_tables(work, run, {"of": "old"})
-    assert is_evaluated(run, {"of": "old"})
-
-    class PowerLoss(BaseException):
-        pass
-
-    def fail(here):
-        if here == step:
-            raise PowerLoss
-
-    monkeypatch.setattr(publish, "fault_point", fail)
-    work = staging(run)
-    table(work, "new")
-    with pytest.raises(PowerLoss):
-        publish_tables(work, run, {"of": "new"})
-    assert not is_evaluated(run, {"of": "old"})
-    assert not is_evaluated(run, {"of": "new"})
-    assert read_evaluation(run) is None
-    monkeypatch.setattr(publish, "fault_point", lambda _: None)
-    work = staging(run)  # the next start clears what was left
-    assert [p.name for p in run.glob(".*")] == [work.name]
-    table(work, "new")
-    publish_tables(work, run, {"of": "new"})
-    assert is_evaluated(run, {"of": "new"})
-    assert not is_evaluated(run, {"of": "old"})
-    assert {p.read_text() for p in run.glob("*/*.json")} == {"new"}
-
-
-def test_one_changed_byte_in_the_tables_makes_them_anew(tmp_path):
-    run = tmp_path / "run"
-    work = staging(run)
-    table(work, "old")
-    publish_tables(work, run, {"of": "old"})
-    (run / "data" / "b.json").write_text("o1d")
-    assert not is_evaluated(run, {"of": "old"})
-    assert evaluated.table_hashes(run)
-
-
-@pytest.mark.parametrize("times", [1, pytest.param(20, marks=pytest.mark.slow)])
-def test_a_run_stopped_at_a_random_moment_shows_nothing_unfinished(times, tmp_path):
-    seed = random.randrange(10**6)
-    print("seed", seed)  # noqa: T201
-    moment = random.Random(seed)
-    path, reports = write_region(tmp_path / "data"), tmp_path / "reports"
-    folder = reports / "trial"
-    for _ in range(times):
-        stopped = program(params=str(path), reports=str(reports), **QUICK)
-        time.sleep(moment.uniform(0.5, 8))
-        stopped.send_signal(moment.choice([signal.SIGTERM, signal.SIGINT, signal.SIGKILL]))
-        stopped.communicate()
-        if (folder / "manifest.json").exists() and read_run_manifest(folder):
-            assert told(folder) == []
-        elif folder.exists():
-            assert told(folder)
-            assert read_state(folder).get("state") != "DONE"
-    outcome = made(params=str(path), reports=str(reports), **QUICK)
-    assert {state for state, *_ in outcome.values()} <= {"DONE", "CACHED"}, outcome
-    assert told(folder) == []
-    assert not list(folder.glob(".making-*"))
-    again = made(params=str(path), reports=str(reports), **QUICK)
-    assert {state for state, *_ in again.values()} == {"CACHED"}
-
-
-@pytest.mark.parametrize("size", [2_000, 60_000])
-def test_a_full_disk_ends_a_run_with_a_message_and_the_old_one_whole(size, tmp_path):
-    """Files may grow to `size` bytes, as on a disk that is full: among the tables, then among the pages."""
-    path, reports = write_region(tmp_path / "data"), tmp_path / "reports"
-    full = program(params=str(path), reports=str(reports), bytes=size, **QUICK)
-    out, err = full.communicate()
-    assert "Traceback" not in err, err[-1500:]
-    told_ = json.loads(out.splitlines()[-1])
-    text = json.dumps(told_, ensure_ascii=False)
-    assert "磁盘" in text, text
-    folder = reports / "trial"
-    assert not (folder / "manifest.json").exists()
-    assert read_state(folder).get("state") != "DONE"
-    assert not list(folder.glob("*/report.html"))
-
-
-def test_a_lock_of_a_dead_run_is_free_and_its_state_is_taken_over(tmp_path):
-    folder = tmp_path / "trial"
-    held = run_task(folder)
-    held.__enter__()
-    assert read_state(folder)["state"] == "RUNNING"
-    assert not held.__exit__(KeyboardInterrupt, KeyboardInterrupt(), None)  # goes on to whoever asked
-    assert read_state(folder)["state"] == "FAILED"
-    with run_task(folder), pytest.raises(ReportFailed, match="正在运行"), run_task(folder):
-        pass

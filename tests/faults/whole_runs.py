@@ -4,6 +4,7 @@ import json
 import os
 import resource
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -22,6 +23,8 @@ specialties:
 projects: [{{hospital: "0012", specialty: cardiology, level: 市}}]
 """
 
+QUICK = {"only": ["data_quality"], "projects": 0}
+
 
 def write_region(folder, order=("0012", "0015", "0018"), seed=3, shuffled=False):
     """One CSV file a hospital and the parameter file, which lists them in `order`; rows shuffled where asked."""
@@ -39,6 +42,27 @@ def write_region(folder, order=("0012", "0015", "0018"), seed=3, shuffled=False)
     path = folder / "trial.yaml"
     path.write_text(YAML.format(files=", ".join(f"{hospital}.csv" for hospital in order)), encoding="utf-8")
     return path
+
+
+def program(**asked):
+    """This file as a process of its own."""
+    return subprocess.Popen(
+        [sys.executable, __file__, json.dumps(asked)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def made(**asked):
+    done = program(**asked)
+    out, err = done.communicate()
+    assert done.returncode == 0, err[-2000:]
+    return json.loads(out.splitlines()[-1])
+
+
+def told(folder, params=None):
+    """What verification says of a run."""
+    from toolkit.running.verification import verify_run
+
+    return [str(d) for d in verify_run(folder, params).differences]
 
 
 def main(asked):
