@@ -173,3 +173,15 @@ def test_the_last_submission_is_compared_rule_by_rule():
         ["A", "D07", 3, 0, 100, 102, "2025-05-01", "2025-06-01"],
     ]
     assert dq.since_last(results(submissions=submissions.iloc[3:], submitted_rules=rules)).empty
+
+
+def test_the_quarantined_share_is_of_the_judged_and_the_same_in_rule_and_table(tmp_path):
+    sound = rows.received("hospital | year | principal_diagnosis | cases\nA | 2022 | I21.0 | 40\nA | 2022 | | 2")
+    twice = sound.head(20)  # excluded as repeated: that makes the bad ones no better
+    (tmp_path / "in.csv").write_bytes(rows.csv_of(pd.concat([sound, twice])))
+    params = rows.params(files=(str(tmp_path / "in.csv"),), cycles=rows.CYCLES, quality={"quarantined_share": 0.04})
+    found = pipeline.evaluate(params, tmp_path / "run")
+    warned = found.hospital_warnings[found.hospital_warnings["rule"] == dq.TOO_POOR]
+    assert found.accounts.groupby("fate")["n"].sum().to_dict() == {"纳入": 40, "排除": 20, "隔离": 2}
+    assert warned["value"].tolist() == [2 / 42]
+    assert dq.standing(found)["quarantined"].tolist() == [2 / 42]
