@@ -11,7 +11,7 @@ CHECKS := \
     "ruff check --output-format concise ." \
     "mypy toolkit" \
     "lint-imports --no-cache --no-logo" \
-    "python -m toolkit.reporting.handbook --check"
+    "python -m toolkit.reporting.formats.handbook --check"
 
 help: ## 本说明 | this list
 	@awk -F ' *## *| *[|] *' '/^[a-z-]+:.*## /{split($$1, t, ":"); printf "  make %-9s %s  %s\n", t[1], $$2, $$3}' Makefile
@@ -50,7 +50,7 @@ bench: setup ## 性能测试 | benchmarks
 	$(PY) -m benchmarks
 
 handbook: setup ## 重新生成指标手册与参数模式 | make the handbook and the parameter schema anew
-	$(PY) -m toolkit.reporting.handbook
+	$(PY) -m toolkit.reporting.formats.handbook
 
 golden: setup ## 重新生成基准结果（须在 CHANGELOG 说明） | make the golden results anew
 	$(PY) -m tests.golden

@@ -126,7 +126,7 @@ def _opened(size: int, method: str) -> tuple[Any, Any, Any, Any]:
 
 
 def _first() -> list[Any]:
-    from toolkit.data.measures import MEASURES
+    from toolkit.data.discharge.measures import MEASURES
 
     return [m for m in MEASURES if m.id in FIRST]
 

@@ -13,7 +13,7 @@ HOSPITALS, ADJACENT_GROUPS, PROJECTS = 600, 270, 12  # about 5,800 units and 810
 
 def region(size: int, hospitals: int = HOSPITALS, projects: int = PROJECTS) -> Path:
     """Folder with `discharges/` and the registry tables of a region of `size` discharges."""
-    from toolkit.data.synthetic import Settings, generate, write_discharges
+    from toolkit.synthetic import Settings, generate, write_discharges
 
     folder = CACHE / f"region-{_name(size, hospitals, projects)}"
     if not (folder / "truth.json").exists():  # written last
@@ -87,7 +87,7 @@ def params(**policies: Any) -> Any:
 
 
 def _specialties(kind: Any) -> list[Any]:
-    from toolkit.data.synthetic.specialties import SPECIALTIES
+    from toolkit.synthetic.specialties import SPECIALTIES
 
     return [
         kind(id=s.id, name_zh=s.name_zh, surgical=s.surgical, departments=[code for code, _ in s.departments])

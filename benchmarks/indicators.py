@@ -33,7 +33,7 @@ def run(size: int, runs: int) -> None:
 
 
 def _cube(size: int) -> Path:
-    from toolkit.data.measures import MEASURES
+    from toolkit.data.discharge.measures import MEASURES
 
     declared = repr([(m.id, repr(m.value), repr(m.when)) for m in MEASURES])
     return CACHE / f"cube-{size}-{sha256(declared.encode()).hexdigest()[:8]}.parquet"

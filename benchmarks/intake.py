@@ -38,10 +38,10 @@ def pages(size: int) -> Path:
 def _write(size: int, folder: Path) -> None:
     import pyarrow.csv as arrow_csv
 
-    from toolkit.data.synthetic import Settings, generate
-    from toolkit.data.synthetic.lists import write_lists
-    from toolkit.data.synthetic.pages import page_columns, year_stays
-    from toolkit.data.synthetic.truth import write_registry
+    from toolkit.synthetic import Settings, generate
+    from toolkit.synthetic.lists import write_lists
+    from toolkit.synthetic.pages import page_columns, year_stays
+    from toolkit.synthetic.truth import write_registry
 
     region = generate(Settings(discharges=size, hospitals=200, dirt_rate=0.0))
     for name in ENCODINGS:
@@ -78,8 +78,8 @@ def toolkit_gb18030(size: int) -> Callable[[], None]:
 def params_of(size: int, encoding: str) -> Any:
     """A run over the file, with a registry, a grouper's table, dictionaries and code lists: every rule that the layout allows."""
     from benchmarks import data
-    from toolkit.data.synthetic.lists import write_lists
     from toolkit.params import Data, DrgFile
+    from toolkit.synthetic.lists import write_lists
 
     folder, params = pages(size), data.params()
     source = Data(
@@ -93,9 +93,9 @@ def params_of(size: int, encoding: str) -> Any:
 
 
 def _toolkit(size: int, encoding: str) -> Callable[[], None]:
-    from toolkit.data.formats import format_map
     from toolkit.data.intake import take_in
-    from toolkit.data.registry import read_registry
+    from toolkit.data.lists.registry import read_registry
+    from toolkit.data.reading.formats import format_map
     from toolkit.engine import connect
 
     folder, work_folder = pages(size), CACHE / f"work-intake-{encoding}"

@@ -22,8 +22,8 @@ COPIES = {"cost_index": "mean_cost", "los_index": "mean_los", "cmi": "cost_per_w
 
 def worlds() -> dict[str, Any]:
     """What is varied: size of the units, persistence of their shocks, selection."""
-    from toolkit.data.synthetic import Settings
-    from toolkit.models.simulation import World
+    from toolkit.models.change.simulation import World
+    from toolkit.synthetic import Settings
 
     return {
         "150,000 discharges, merit": World(),
@@ -40,8 +40,8 @@ def run(_size: int, _runs: int) -> None:
     import numpy as np
     import pandas as pd
 
-    from toolkit.models import METHODS, RECOMMENDED
-    from toolkit.models.bench import bench
+    from toolkit.models.change import METHODS, RECOMMENDED
+    from toolkit.models.change.bench import bench
 
     jobs = os.cpu_count() or 1
     tables: dict[str, pd.DataFrame] = {}
@@ -69,11 +69,11 @@ def speed() -> dict[str, Any]:
     """Seconds of every method for 1,000 projects × 10 indicators, one process; processor time beside them."""
     import pandas as pd
 
-    from toolkit.data.synthetic import Settings
     from toolkit.indicators import CATALOGUE
-    from toolkit.models import METHODS, Study
-    from toolkit.models.simulation import World, simulate
+    from toolkit.models.change import METHODS, Study
+    from toolkit.models.change.simulation import World, simulate
     from toolkit.params import Years
+    from toolkit.synthetic import Settings
 
     region = simulate(World(settings=Settings(hospitals=HOSPITALS, discharges=DISCHARGES, projects=PROJECTS)), 1)
     copies = region.cells.assign(indicator=region.cells["indicator"].map(COPIES))

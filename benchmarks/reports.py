@@ -15,7 +15,7 @@ def run(size: int, runs: int) -> None:
     measured = against_each_other(["reports:project", "reports:cells_only", "reports:figure"], 0, runs)
     starts = {
         "python": [PYTHON, "-c", ""],
-        "imports of a report": [PYTHON, "-c", "import toolkit.reporting.sections.project, toolkit.reporting.figures"],
+        "imports of a report": [PYTHON, "-c", "import toolkit.reporting.sections.project, toolkit.reporting.figures.indicators"],
         "kernel start and shutdown": [PYTHON, "-c", _KERNEL],
     }
     report(
@@ -46,7 +46,7 @@ _DEMO = """
 import shutil
 from pathlib import Path
 from toolkit.params import load_params
-from toolkit.pipeline import run
+from toolkit.runs.pipeline import run
 shutil.rmtree({folder!r}, ignore_errors=True)
 made = run(load_params(Path({params!r})), Path({folder!r}))
 assert all(o.exists for o in made.outcomes)
@@ -56,8 +56,8 @@ assert all(o.exists for o in made.outcomes)
 def project(size: int) -> Callable[[], None]:
     """One project report as the runner makes it: kernel, imports, cells, page, manifest."""
     from toolkit import open_run
-    from toolkit.running.plan import jobs
     from toolkit.running.report import run_report
+    from toolkit.runs.plan import jobs
 
     results, folder = open_run(), CACHE / "report"
     golden = HERE.parent / "reports" / ".golden" / "results"
@@ -95,7 +95,7 @@ def figure(size: int) -> Callable[[], None]:
     """One ranking of 24 units."""
     import pandas as pd
 
-    from toolkit.reporting.figures import ranking
+    from toolkit.reporting.figures.indicators import ranking
 
     value = [0.8 + 0.02 * i for i in range(24)]
     frame = pd.DataFrame(

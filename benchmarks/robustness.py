@@ -68,7 +68,7 @@ def make() -> None:
     """The cubes that the curve reads. Remove the folder from the cache where the cube itself has changed."""
     from toolkit import cube
     from toolkit.engine import connect
-    from toolkit.pipeline import choice_cubes
+    from toolkit.runs.pipeline import choice_cubes
 
     store, folder, params = data.store(SIZE, HOSPITALS, PROJECTS), _folder(), _params("many")
     folder.mkdir(exist_ok=True)
@@ -96,7 +96,7 @@ def _curve(policy: str) -> Callable[[], None]:
     import pandas as pd
 
     from toolkit.evaluation.cells import units_of
-    from toolkit.pipeline import specifications
+    from toolkit.runs.pipeline import specifications
 
     params, registry = _params(policy), _registry()
     cubes = {

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
-from toolkit.data.schema import BY_NAME, STORED
+from toolkit.data.discharge.schema import BY_NAME, STORED
 from toolkit.params import RunParams
 
 DEFAULTS = {
@@ -47,7 +47,7 @@ def csv_of(frame: pd.DataFrame) -> bytes:
 
 
 def registry_of(frame: pd.DataFrame) -> pd.DataFrame:
-    """The hospitals of `received` rows, as `toolkit.data.registry.read_registry` gives them."""
+    """The hospitals of `received` rows, as `toolkit.data.lists.registry.read_registry` gives them."""
     first = frame.groupby("hospital", sort=True)[list(OF_HOSPITAL)].first().reset_index()
     return first.rename(columns={"hospital": "code"}).assign(name=first["hospital"], level="")
 

@@ -18,6 +18,6 @@ def open_run(folder: Path | str = "") -> Results:
         from toolkit.evaluation.results import RESULTS, load
 
         return load(Path(folder) / RESULTS)
-    from toolkit.pipeline import golden
+    from toolkit.runs.pipeline import golden
 
     return golden()

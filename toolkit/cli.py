@@ -84,8 +84,8 @@ def _run(
     if dry_run:
         _say_plan(params, reports, as_json)
         return
-    from toolkit import pipeline
     from toolkit.running import exit_code
+    from toolkit.runs import pipeline
 
     # stopped from outside, a run still ends its processes and says so in its state
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
@@ -106,7 +106,7 @@ def _run(
 
 def _say_plan(params: RunParams, reports: Path, as_json: bool) -> None:
     """What a run would do, without reading a record."""
-    from toolkit.data.files import find
+    from toolkit.data.reading.files import find
     from toolkit.params import policies
 
     files = [str(p) for p in find(params.data.files)] if params.data.files else []
@@ -147,13 +147,13 @@ def verify(
 
     from toolkit.errors import RunError
     from toolkit.params import load_params
-    from toolkit.running.verification import compare_runs, verify_run
+    from toolkit.runs.verification import compare_runs, verify_run
 
     loaded = load_params(params) if params else None
     checked = verify_run(run, loaded)
     differences = list(checked.differences)
     if rerun:
-        from toolkit import pipeline
+        from toolkit.runs import pipeline
 
         with tempfile.TemporaryDirectory(prefix="speceval-") as work, _progress(quiet or as_json) as (step, report):
             again = pipeline.again(run, Path(work), params=loaded, workers=workers, progress=step, on_report=report)
@@ -187,7 +187,7 @@ def export(
     as_json: Json = False,
 ) -> None:  # fmt: skip
     """导出为 RO-Crate：报告、结果表、笔记本、参数与清单，不含病例记录。Export without records."""
-    from toolkit.running.crate import export_crate
+    from toolkit.runs.crate import export_crate
 
     names = export_crate(run, ro_crate)
     if as_json:
@@ -207,10 +207,10 @@ def check(
     """只检查数据：每例去了哪里，为什么。Check the data only."""
     import tempfile
 
-    from toolkit import pipeline
-    from toolkit.data.balance import COUNTED
+    from toolkit.data.accounts.balance import COUNTED
     from toolkit.data.quality import CATALOGUE
     from toolkit.params import load_params
+    from toolkit.runs import pipeline
 
     loaded = load_params(params)
     with tempfile.TemporaryDirectory(prefix="speceval-") as work, _progress(quiet or as_json) as (step, _):
@@ -250,7 +250,7 @@ def worklist(
     as_json: Json = False,
 ) -> None:
     """为每家机构写整改清单（csv 和 xlsx）：文件、行号、规则、填报值、办法。Write each hospital's worklist."""
-    from toolkit import finished
+    from toolkit.runs import finished
 
     summary = finished.worklists(run, to)
     if as_json:
@@ -274,8 +274,8 @@ def trace(
     as_json: Json = False,
 ) -> None:
     """查一例的去向：哪条规则，进入了哪些数值。What became of a record, and which numbers it entered."""
-    from toolkit import finished
     from toolkit.errors import ParameterError
+    from toolkit.runs import finished
 
     if bool(hospital and record) == bool(file and line):
         raise ParameterError(
@@ -285,7 +285,7 @@ def trace(
         )  # fmt: skip
     found = finished.trace(run, hospital=hospital, record=record, visit=visit, file=file, line=line)
     from toolkit.evaluation.results import RESULTS, load
-    from toolkit.evaluation.trace import as_records, as_text
+    from toolkit.runs.trace import as_records, as_text
 
     if as_json:
         _print_json(as_records(found))
@@ -300,7 +300,7 @@ def indicators(
     """列出指标；给出编号则解释一项。List the indicators, or explain one."""
     from toolkit.errors import ParameterError, nearest
     from toolkit.indicators import CATALOGUE
-    from toolkit.reporting.handbook import facts, plain
+    from toolkit.reporting.formats.handbook import facts, plain
 
     if id and id not in CATALOGUE:
         near = nearest(id, CATALOGUE)
@@ -326,7 +326,7 @@ def propose_map(
     as_json: Json = False,
 ) -> None:
     """为未知格式的文件提出格式映射，由人核对。Propose a format map for a file; a person confirms it."""
-    from toolkit.data.mapping import propose, table
+    from toolkit.data.reading.mapping import propose, table
     from toolkit.errors import ParameterError
 
     if out and out.exists() and not force:

@@ -14,8 +14,8 @@ import pandas as pd
 import pyarrow as pa
 from ibis import _
 
-from toolkit.data.covariates import units_condition
-from toolkit.data.measures import MEASURES, Measure, added, measures_for, sums
+from toolkit.data.discharge.covariates import units_condition
+from toolkit.data.discharge.measures import MEASURES, Measure, added, measures_for, sums
 from toolkit.errors import InputError
 from toolkit.key_codes import KeyCodes
 from toolkit.params import RunParams

@@ -30,7 +30,7 @@ assert Path(toolkit.__file__).is_relative_to({copy!r}), toolkit.__file__
 from dataclasses import replace
 from toolkit.indicators import CATALOGUE
 from toolkit.params import RunParams
-from toolkit.pipeline import evaluate
+from toolkit.runs.pipeline import evaluate
 from toolkit.reporting import handbook
 from toolkit.reporting.sections import indicators
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import websocket
 
-from toolkit.reporting.style import font_paths
+from toolkit.reporting.figures.style import font_paths
 
 PROGRAM = next((p for n in ("chromium", "chromium-browser", "google-chrome") if (p := shutil.which(n))), None)
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from toolkit.reporting import figures, html, site, tables
-from toolkit.reporting.blocks import Heading, Meta, Note, Paragraph, Title
-from toolkit.reporting.provenance import Provenance
+from toolkit.reporting.content import tables
+from toolkit.reporting.content.blocks import Heading, Meta, Note, Paragraph, Title
+from toolkit.reporting.figures.indicators import indicators as figures
+from toolkit.reporting.formats import html, site
+from toolkit.reporting.formats.provenance import Provenance
 
 websocket = pytest.importorskip("websocket", reason="websocket-client is not installed: the browser cannot be driven")
 from chromium import PROGRAM, Page  # noqa: E402

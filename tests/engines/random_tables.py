@@ -7,7 +7,7 @@ import pandas as pd
 import pyarrow as pa
 import rows
 
-from toolkit.data.formats import FormatMap, resolve
+from toolkit.data.reading.formats import FormatMap, resolve
 
 # what stands in a cell: right, wrong, and what only looks like a number or a day to one of the engines
 CELLS = (

@@ -18,12 +18,12 @@ from hypothesis import strategies as st
 from ibis import _
 
 from toolkit import cube as cubes
-from toolkit.data.formats import available, format_map
+from toolkit.data.discharge.schema import BY_NAME
 from toolkit.data.intake import discharges, take_in
+from toolkit.data.lists.registry import read_registry
 from toolkit.data.quality import RECORD_RULES
-from toolkit.data.registry import read_registry
-from toolkit.data.schema import BY_NAME
-from toolkit.data.typed_rows import standardise
+from toolkit.data.reading.formats import available, format_map
+from toolkit.data.reading.typed_rows import standardise
 from toolkit.engine import connect, write_parquet
 from toolkit.indicators import CATALOGUE
 from toolkit.indicators.table import collect
@@ -305,7 +305,7 @@ def test_text_is_cut_and_stripped_alike(engines):
 
 
 def test_a_region_goes_from_files_to_indicators_alike(engines, work):
-    from toolkit.data.synthetic.as_data import with_synthetic
+    from toolkit.synthetic.as_data import with_synthetic
 
     base = rows.params(cycles=rows.CYCLES)
     data = base.data.model_copy(

@@ -7,9 +7,9 @@ import pytest
 import rows
 
 from toolkit import cube as cubes
-from toolkit.data.diseases import disease_sums
-from toolkit.data.formats import format_map
 from toolkit.data.intake import discharges, take_in
+from toolkit.data.lists.diseases import disease_sums
+from toolkit.data.reading.formats import format_map
 from toolkit.engine import connect
 from toolkit.indicators import CATALOGUE
 from toolkit.indicators.base import catalogue

@@ -9,14 +9,14 @@ import pyarrow as pa
 import pytest
 import rows
 
-from toolkit.data.formats import format_map
+from toolkit.data.discharge.schema import BY_NAME
 from toolkit.data.intake import take_in
 from toolkit.data.quality import CATALOGUE, CODE_RULES, MARKS, RECORD_RULES, Level, repeats
 from toolkit.data.quality.base import value_of
 from toolkit.data.quality.identities import EARLIER_VISIT
 from toolkit.data.quality.marks import ids_in, marked
 from toolkit.data.quality.ranges import pattern
-from toolkit.data.schema import BY_NAME
+from toolkit.data.reading.formats import format_map
 from toolkit.engine import connect
 
 SOUND = {

@@ -11,17 +11,17 @@ import pandas as pd
 import pytest
 from whole_runs import made, told, write_region
 
-from toolkit import pipeline
 from toolkit.errors import InputError, RunError
 from toolkit.evaluation.results import load
 from toolkit.params import load_params
-from toolkit.running import publish, verification
-from toolkit.running.crate import METADATA, export_crate
-from toolkit.running.evaluated import read_evaluation
+from toolkit.running import publish
 from toolkit.running.manifest import Software, software
 from toolkit.running.publish import read_state, write_state
-from toolkit.running.run_manifest import read_run_manifest
-from toolkit.running.verification import compare_runs, verify_run
+from toolkit.runs import pipeline, verification
+from toolkit.runs.crate import METADATA, export_crate
+from toolkit.runs.evaluated import read_evaluation
+from toolkit.runs.run_manifest import read_run_manifest
+from toolkit.runs.verification import compare_runs, verify_run
 
 
 @pytest.fixture(scope="module")

@@ -8,11 +8,12 @@ import time
 import pytest
 from whole_runs import QUICK, made, program, told, write_region
 
-from toolkit.running import evaluated, publish
-from toolkit.running.evaluated import is_evaluated, publish_tables, read_evaluation, staging
+from toolkit.running import publish
 from toolkit.running.limits import ReportFailed
 from toolkit.running.publish import read_state, run_task
-from toolkit.running.run_manifest import read_run_manifest
+from toolkit.runs import evaluated
+from toolkit.runs.evaluated import is_evaluated, publish_tables, read_evaluation, staging
+from toolkit.runs.run_manifest import read_run_manifest
 
 
 def test_a_second_run_in_the_folder_is_refused(tmp_path):

@@ -60,17 +60,17 @@ def made(**asked):
 
 def told(folder, params=None):
     """What verification says of a run."""
-    from toolkit.running.verification import verify_run
+    from toolkit.runs.verification import verify_run
 
     return [str(d) for d in verify_run(folder, params).differences]
 
 
 def main(asked):
     """Make the run; `only`: these reports of the region, `die_at`: a step at which the power goes, `bytes`: of the disk."""
-    from toolkit import pipeline
     from toolkit.errors import EvaluationError
     from toolkit.params import load_params
-    from toolkit.running import plan, publish
+    from toolkit.running import publish
+    from toolkit.runs import pipeline, plan
 
     def die(step):
         if step == asked.get("die_at"):

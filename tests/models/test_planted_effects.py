@@ -14,10 +14,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from toolkit.data.synthetic import Settings, generate, write_discharges
 from toolkit.evaluation.results import Results
 from toolkit.params import RunParams
-from toolkit.pipeline import evaluate
+from toolkit.runs.pipeline import evaluate
+from toolkit.synthetic import Settings, generate, write_discharges
 
 SEEDS, DISCHARGES = (11, 12), 90_000
 BEFORE, AFTER = range(2019, 2022), range(2022, 2025)

@@ -18,15 +18,15 @@ from scipy import linalg
 
 from tests.models.reference.make_cells import read
 from toolkit.indicators import CATALOGUE
-from toolkit.models.base import Study
-from toolkit.models.did import did
-from toolkit.models.event_study import event_study
+from toolkit.models.change.base import Study
+from toolkit.models.change.did import did
+from toolkit.models.change.event_study import event_study
+from toolkit.models.change.panel import comparisons, panels
+from toolkit.models.change.segmented import lags, regression, segmented
+from toolkit.models.change.synthetic_control import synthesise
+from toolkit.models.change.twfe import effects_of_each, twfe
+from toolkit.models.change.two_period import by_years
 from toolkit.models.inference import absorbed, absorbed_poisson
-from toolkit.models.panel import comparisons, panels
-from toolkit.models.segmented import lags, regression, segmented
-from toolkit.models.synthetic_control import synthesise
-from toolkit.models.twfe import effects_of_each, twfe
-from toolkit.models.two_period import by_years
 from toolkit.params import ComparisonPolicy, Years
 
 EXACT = 1e-8
@@ -293,7 +293,7 @@ def test_synthetic_did_agrees_with_diff_diff():
 
 def test_synthetic_weights_are_at_the_optimum():
     # conditions of Karush, Kuhn and Tucker for the constrained problem itself, no other program needed
-    from toolkit.models.synthetic_control import _simplex
+    from toolkit.models.change.synthetic_control import _simplex
 
     rng = np.random.default_rng(6)
     columns, target, ridge = rng.normal(size=(6, 9)), rng.normal(size=6), 0.3

@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from toolkit.data.synthetic import Settings
-from toolkit.models import METHODS, RECOMMENDED
-from toolkit.models.bench import PLANTED, bench, study_of, summary
-from toolkit.models.simulation import World, simulate
+from toolkit.models.change import METHODS, RECOMMENDED
+from toolkit.models.change.bench import PLANTED, bench, study_of, summary
+from toolkit.models.change.simulation import World, simulate
 from toolkit.params import ComparisonPolicy
+from toolkit.synthetic import Settings
 
 REGIONS = 24
 

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from tests.models.test_planted_effects import region
-from toolkit.data.synthetic import Settings
-from toolkit.models.simulation import World, simulate
+from toolkit.models.change.simulation import World, simulate
+from toolkit.synthetic import Settings
 
 INDICATORS = ("cost_index", "los_index", "cmi")
 UNIT = ["hospital", "specialty"]

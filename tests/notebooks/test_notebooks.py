@@ -14,7 +14,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from toolkit.reporting.blocks import MIME
+from toolkit.reporting.content.blocks import MIME
 from toolkit.running.parameters import declared, read_template
 
 ROOT = Path(__file__).resolve().parents[2]

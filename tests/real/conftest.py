@@ -16,8 +16,8 @@ import pandas as pd
 import pytest
 
 from toolkit import cube, engine, reference
-from toolkit.data.formats import format_map
 from toolkit.data.intake import discharges, take_in
+from toolkit.data.reading.formats import format_map
 from toolkit.params import RunParams
 
 DEFAULT_FOLDER = Path(__file__).parents[3] / "shared" / "data"

@@ -13,12 +13,12 @@ import pytest
 from comparison import FIELDS, QUICK, SHOWN, Tally, compare, oracle_cells, prepare
 
 from toolkit.cube import BASES
-from toolkit.data.formats import format_map
 from toolkit.data.intake import take_in
+from toolkit.data.reading.formats import format_map
 from toolkit.engine import connect
 from toolkit.indicators import CATALOGUE
 from toolkit.indicators.table import collect
-from toolkit.models import two_period
+from toolkit.models.change import two_period
 
 # ibis asks pandas for an option that pandas 3 deprecates; not ours to mend
 pytestmark = pytest.mark.filterwarnings("ignore:The 'future.infer_string' option")

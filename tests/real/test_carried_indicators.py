@@ -8,7 +8,7 @@ import pytest
 
 from toolkit.indicators import CATALOGUE
 from toolkit.params import load_params
-from toolkit.pipeline import evaluate
+from toolkit.runs.pipeline import evaluate
 
 PARAMS = Path(__file__).resolve().parents[2] / "params"
 OF_STAYS = {"volume", "grouped_share", "drg_count", "drg_count_rarefied", "cmi", "total_weight", "heavy_share", "los_index", "los_ratio",

@@ -9,7 +9,7 @@ import pytest
 
 from toolkit.evaluation.results import Results
 from toolkit.params import load_params
-from toolkit.pipeline import evaluate
+from toolkit.runs.pipeline import evaluate
 
 PARAMS = Path(__file__).resolve().parents[2] / "params"
 

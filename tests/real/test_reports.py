@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from toolkit.params import load_params
-from toolkit.pipeline import run
+from toolkit.runs.pipeline import run
 
 PARAMS = Path(__file__).resolve().parents[2] / "params" / "sih-sp-psychiatry.yaml"
 

@@ -8,8 +8,8 @@ import duckdb
 import pytest
 from conftest import BRAZIL, CYCLES
 
-from toolkit import finished, pipeline
 from toolkit.params import RunParams
+from toolkit.runs import finished, pipeline
 
 HOSPITALS = ("2078031", "2079593")
 SPECIALTIES = [{"id": "psychosis", "name_zh": "精神分裂症及相关障碍", "diagnoses": ["F2"]},

@@ -18,10 +18,10 @@ import pytest
 import xlsxwriter
 from scanning import found
 
-from toolkit import pipeline
-from toolkit.data.identity import KEY, PRIVATE
-from toolkit.data.synthetic import Settings, generate, write_front_pages
+from toolkit.data.discharge.identity import KEY, PRIVATE
 from toolkit.params import load_params
+from toolkit.runs import pipeline
+from toolkit.synthetic import Settings, generate, write_front_pages
 
 # 哨兵 data: invented; the identity numbers have no division (99…) and a wrong check digit
 CANARY = {

@@ -22,12 +22,12 @@ import pyarrow.parquet as pq
 import pytest
 from jinja2 import UndefinedError
 
-from toolkit.data.files import open_source
-from toolkit.data.text_rows import read_schema
+from toolkit.data.reading.files import open_source
+from toolkit.data.reading.text_rows import read_schema
 from toolkit.engine import connect, without_values
 from toolkit.errors import ContractBroken, ParameterError
 from toolkit.evaluation.cells import report_id
-from toolkit.reporting.templates import environment
+from toolkit.reporting.content.templates import environment
 from toolkit.running import report_folder
 from toolkit.running.parameters import Parameter, check
 from toolkit.strict_yaml import read_yaml
@@ -154,7 +154,7 @@ def test_s9_a_hostile_header_is_data(tmp_path):
     out = io.StringIO()
     csv.writer(out, lineterminator="\n").writerows([hostile, ["1", "2", "3", "4", "5"]])
     path.write_text(out.getvalue(), encoding="utf-8")
-    from toolkit.data import text_rows
+    from toolkit.data.reading import text_rows
 
     connection = connect(tmp_path / "work", [path], threads=1)
     source = open_source(0, path, tmp_path / "work")

@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from toolkit.data import synthetic
-from toolkit.data.synthetic.lists import write_lists
+from toolkit import synthetic
 from toolkit.indicators import CATALOGUE
 from toolkit.indicators.diseases import DISEASES
 from toolkit.params import RunParams
-from toolkit.pipeline import check, evaluate
+from toolkit.runs.pipeline import check, evaluate
+from toolkit.synthetic.lists import write_lists
 
 YEARS = (2019, 2024)
 GROUP = {"id": "centre", "name_zh": "合成专科群", "members": ["cardiology", "general-surgery"], "overlap": True}

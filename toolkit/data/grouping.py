@@ -24,7 +24,7 @@ import pandas as pd
 import pyarrow as pa
 from ibis import _
 
-from toolkit.data.schema import BY_NAME, SEPARATOR
+from toolkit.data.discharge.schema import BY_NAME, SEPARATOR
 from toolkit.errors import InputError, ParameterError, nearest
 from toolkit.params import GrouperSpec
 

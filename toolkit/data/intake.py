@@ -17,25 +17,25 @@ import ibis
 import pandas as pd
 from ibis import _
 
-from toolkit.data import files as source_files
-from toolkit.data import text_rows
-from toolkit.data.derived import Lists, derive, read_lists
-from toolkit.data.drg_file import join_drgs, looked_up, read_drgs
-from toolkit.data.fates import USABLE, accounts_of, check_balance, judge, refuse_ragged, write_fates
-from toolkit.data.file_checks import check_files, warnings_of
-from toolkit.data.files import SourceFile
-from toolkit.data.formats import FormatMap, Source
+from toolkit.data.accounts.fates import USABLE, accounts_of, check_balance, judge, refuse_ragged, write_fates
+from toolkit.data.accounts.file_checks import check_files, warnings_of
+from toolkit.data.accounts.hospital_facts import hospital_warnings
+from toolkit.data.accounts.register import Entry, settle_typed
+from toolkit.data.accounts.submitted import SUBMITTED, complete, hit_records, kept_of
+from toolkit.data.discharge.derived import Lists, derive, read_lists
+from toolkit.data.discharge.identity import Key, direct_identifiers, pseudonym, random_key, with_patient
+from toolkit.data.discharge.readmission import with_readmission
+from toolkit.data.discharge.schema import BY_NAME, STORED
 from toolkit.data.grouping import Grouper, opened, with_drgs
-from toolkit.data.hospital_facts import hospital_warnings
-from toolkit.data.identity import Key, direct_identifiers, pseudonym, random_key, with_patient
+from toolkit.data.lists.drg_file import join_drgs, looked_up, read_drgs
 from toolkit.data.quality import CATALOGUE, MARKS, RECORD_RULES, read_given
 from toolkit.data.quality.base import title_of, value_of
-from toolkit.data.readmission import with_readmission
-from toolkit.data.register import Entry, settle_typed
-from toolkit.data.schema import BY_NAME, STORED
-from toolkit.data.submitted import SUBMITTED, complete, hit_records, kept_of
-from toolkit.data.text_rows import columns_of
-from toolkit.data.typed_rows import standardise
+from toolkit.data.reading import files as source_files
+from toolkit.data.reading import text_rows
+from toolkit.data.reading.files import SourceFile
+from toolkit.data.reading.formats import FormatMap, Source
+from toolkit.data.reading.text_rows import columns_of
+from toolkit.data.reading.typed_rows import standardise
 from toolkit.engine import compiled, handed_over, reader, without_values, write_parquet
 from toolkit.errors import InputError
 from toolkit.params import RunParams
@@ -72,7 +72,7 @@ class Intake:
         Parquet file with one row for every record that any rule but S01 has hit: `file, line, hospital, year, fate, rule,
         rules` (year 0 and hospital "" where unknown). A record that is in neither stood in a refused file.
     submitted
-        Parquet file of what the hit records held in the fields that rules name (`toolkit.data.submitted`).
+        Parquet file of what the hit records held in the fields that rules name (`toolkit.data.accounts.submitted`).
     entry
         What the register of submissions will hold after the run, None where the run keeps none.
     """

@@ -10,14 +10,14 @@ from typing import Any
 import pandas as pd
 
 from toolkit import cube as cubes
-from toolkit.data.covariates import one_row_a_specialty
+from toolkit.data.discharge.covariates import one_row_a_specialty
 from toolkit.data.quality.measures import outside, stopped
 from toolkit.indicators import CATALOGUE, Declared, Status
 from toolkit.indicators.base import Distribution
 from toolkit.indicators.diseases import DISEASES, attach_diseases
 from toolkit.indicators.members import by_specialty
 from toolkit.indicators.table import COLUMNS, collect
-from toolkit.models import inferential, two_period
+from toolkit.models.change import inferential, two_period
 from toolkit.params import RunParams
 from toolkit.reference import Referenced
 
@@ -157,6 +157,6 @@ def all_changes(cells: pd.DataFrame, units: pd.DataFrame, params: RunParams) -> 
 
 def no_changes() -> pd.DataFrame:
     """The table of a run without cycles."""
-    from toolkit.models.base import COLUMNS
+    from toolkit.models.change.base import COLUMNS
 
     return pd.DataFrame(columns=["level", "hospital", "specialty", "indicator", *COLUMNS, "before", "after"])

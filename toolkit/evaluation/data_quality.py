@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import scipy  # its parts load when first used: reports read tables and need none
 
-from toolkit.data.balance import ALL
-from toolkit.data.profile import DIAGNOSES
+from toolkit.data.accounts.balance import ALL
+from toolkit.data.accounts.profile import DIAGNOSES
 from toolkit.data.quality.marks import ids_in
 from toolkit.evaluation.results import Results
 

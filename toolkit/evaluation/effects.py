@@ -6,13 +6,13 @@ import pandas as pd
 
 from toolkit.indicators import CATALOGUE, Status
 from toolkit.indicators.table import collect
-from toolkit.models import METHODS, Study, inferential
-from toolkit.models.base import COLUMNS, KEYS, nothing
-from toolkit.models.event_study import PATH
-from toolkit.models.matching import EXPECTED
-from toolkit.models.multiplicity import adjusted
-from toolkit.models.segmented import TERMS
-from toolkit.models.synthetic_control import WEIGHTS
+from toolkit.models.change import METHODS, Study, inferential
+from toolkit.models.change.base import COLUMNS, KEYS, nothing
+from toolkit.models.change.event_study import PATH
+from toolkit.models.change.matching import EXPECTED
+from toolkit.models.change.multiplicity import adjusted
+from toolkit.models.change.segmented import TERMS
+from toolkit.models.change.synthetic_control import WEIGHTS
 from toolkit.params import RunParams
 from toolkit.reference import Referenced
 

@@ -9,7 +9,7 @@ import pandas as pd
 
 from toolkit.evaluation.verdict import Verdict, verdicts
 from toolkit.indicators import CATALOGUE, Direction
-from toolkit.models import inferential
+from toolkit.models.change import inferential
 from toolkit.params import RunParams
 
 KEYS = ["hospital", "specialty", "indicator"]

@@ -11,18 +11,18 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from toolkit.data.covariates import one_row_a_specialty
+from toolkit.data.discharge.covariates import one_row_a_specialty
 from toolkit.indicators import CATALOGUE, Distribution, Indicator
 from toolkit.indicators.table import collect
-from toolkit.models.cusum import cusum
-from toolkit.models.funnel import funnel
-from toolkit.models.power import COLUMNS as POWER_COLUMNS
-from toolkit.models.power import smallest_changes
-from toolkit.models.rare_deaths import observed_expected
-from toolkit.models.risk_model import REST, RiskModel, c_statistic, calibration, fit
-from toolkit.models.shrinkage import COLUMNS as SHRINKAGE_COLUMNS
-from toolkit.models.shrinkage import no_effect
-from toolkit.models.spc import assurance, xmr
+from toolkit.models.monitoring.cusum import cusum
+from toolkit.models.monitoring.funnel import funnel
+from toolkit.models.monitoring.power import COLUMNS as POWER_COLUMNS
+from toolkit.models.monitoring.power import smallest_changes
+from toolkit.models.monitoring.rare_deaths import observed_expected
+from toolkit.models.monitoring.risk_model import REST, RiskModel, c_statistic, calibration, fit
+from toolkit.models.monitoring.shrinkage import COLUMNS as SHRINKAGE_COLUMNS
+from toolkit.models.monitoring.shrinkage import no_effect
+from toolkit.models.monitoring.spc import assurance, xmr
 from toolkit.params import RunParams
 from toolkit.reference import Referenced, on_basis
 
@@ -46,7 +46,7 @@ def monitor(
     cells, units
         As in `Results`.
     deaths
-        `toolkit.data.covariates.death_cells` by hospital, specialty and year.
+        `toolkit.data.discharge.covariates.death_cells` by hospital, specialty and year.
     monthly_deaths
         The same by month, of the units that have a project; None or empty where the source has no months.
     monthly

@@ -40,11 +40,11 @@ class Results:
     hospital_warnings
         As in `toolkit.data.intake.Intake`.
     balance
-        As from `toolkit.data.balance.balance`.
+        As from `toolkit.data.accounts.balance.balance`.
     profile, effect
-        As from the functions of these names in `toolkit.data.profile`.
+        As from the functions of these names in `toolkit.data.accounts.profile`.
     submissions, submitted_rules
-        As from `toolkit.data.register.tables`; empty without a register.
+        As from `toolkit.data.accounts.register.tables`; empty without a register.
     monthly
         `hospital, year, month, n`.
     cube

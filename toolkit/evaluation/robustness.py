@@ -21,8 +21,8 @@ from toolkit.evaluation.verdict import Verdict, verdicts
 from toolkit.indicators import Declared, Direction
 from toolkit.indicators.members import by_specialty
 from toolkit.indicators.table import collect, roll_up
-from toolkit.models import METHODS, Study, inferential
-from toolkit.models.panel import SUMS, Comparisons, Panel, comparisons, panels
+from toolkit.models.change import METHODS, Study, inferential
+from toolkit.models.change.panel import SUMS, Comparisons, Panel, comparisons, panels
 from toolkit.params import RobustnessPolicy, RunParams
 from toolkit.reference import Referenced, attach
 

@@ -96,7 +96,7 @@ DISEASES: dict[str, Declared] = catalogue(VOLUME, MEAN_COST, COST_INDEX, MEAN_LO
 
 
 def attach_diseases(sums: pd.DataFrame, params: RunParams, hospitals: pd.DataFrame, basis: Basis) -> Referenced:
-    """Give every row of `toolkit.data.diseases.disease_sums` its reference means on one basis.
+    """Give every row of `toolkit.data.lists.diseases.disease_sums` its reference means on one basis.
 
     The reference follows the run's policy: scope, leave-one-out, minimum cases. Contemporaneous: each year its own;
     frozen: the period before. Frame: the sums, `cycle`, `level_group`, `ref_cost` (fen), `ref_los` (days), `ref_died`.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from toolkit.data.covariates import one_row_a_specialty
+from toolkit.data.discharge.covariates import one_row_a_specialty
 from toolkit.key_codes import categories
 from toolkit.params import SPECIALTY_SEPARATOR, Specialty
 from toolkit.reference import Referenced

@@ -121,7 +121,7 @@ def evaluate(frame: pd.DataFrame, expression: CubeExpression) -> pd.Series:
     except (KeyError, ValueError) as error:
         raise ContractBroken(
             f"指标用到的列不存在: {error}", "an indicator needs a column that the cube lacks", where=repr(expression),
-            remedy="在 toolkit/data/measures.py 声明该度量", remedy_english="declare the measure",
+            remedy="在 toolkit/data/discharge/measures.py 声明该度量", remedy_english="declare the measure",
         ) from error  # fmt: skip
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from toolkit.cube import NONE, Basis
-from toolkit.data.measures import FEE_CLASSES
+from toolkit.data.discharge.measures import FEE_CLASSES
 from toolkit.errors import InputError
 from toolkit.key_codes import KeyCodes, categories
 from toolkit.params import RunParams

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from toolkit.data.synthetic import Settings
-from toolkit.models.simulation import World, simulate
+from toolkit.models.change.simulation import World, simulate
+from toolkit.synthetic import Settings
 
 HERE = Path(__file__).parent
 KEPT = ("cardiology", "general_surgery", "neurology", "orthopaedics")

@@ -12,8 +12,8 @@ from typing import Any
 import pandas as pd
 import rows
 
-from toolkit.data.formats import FormatMap, format_map
 from toolkit.data.intake import Intake, discharges, take_in
+from toolkit.data.reading.formats import FormatMap, format_map
 from toolkit.engine import connect
 
 MAP = """

@@ -13,10 +13,10 @@ import pytest
 import rows
 from small_files import MAP, line, text
 
-from toolkit import finished, pipeline
 from toolkit.errors import ParameterError, RunError, UnbalancedError
 from toolkit.evaluation import data_quality as dq
-from toolkit.evaluation.trace import as_records, as_text
+from toolkit.runs import finished, pipeline
+from toolkit.runs.trace import as_records, as_text
 
 USUAL = [line(COST=f"{900 + 20 * i}.00", DRG="FA11") for i in range(12)] + [
     line(DRG="FB21", COST="500.00", DEPT="D2") for _ in range(6)

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from toolkit.data import files, text_rows
-from toolkit.data.files import find, open_source
+from toolkit.data.reading import files, text_rows
+from toolkit.data.reading.files import find, open_source
 from toolkit.errors import InputError
 
 

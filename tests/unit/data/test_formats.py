@@ -7,8 +7,8 @@ import datetime as dt
 import pyarrow as pa
 import pytest
 
-from toolkit.data.formats import Source, available, format_map, resolve
-from toolkit.data.typed_rows import standardise
+from toolkit.data.reading.formats import Source, available, format_map, resolve
+from toolkit.data.reading.typed_rows import standardise
 from toolkit.errors import EvaluationError
 
 BASE = "id: t\ntitle: 合成\nfields:\n  hospital: {column: H}\n  discharge_date: {column: OUT, dates: [%s]}\n"

@@ -13,9 +13,9 @@ import pyarrow as pa
 import pytest
 import rows
 
-from toolkit.data.formats import format_map
 from toolkit.data.grouping import COLUMNS, Grouper, open_grouper, with_drgs
 from toolkit.data.intake import discharges, take_in
+from toolkit.data.reading.formats import format_map
 from toolkit.engine import connect
 from toolkit.errors import InputError, ParameterError
 from toolkit.params import GrouperSpec

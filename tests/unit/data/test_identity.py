@@ -10,8 +10,8 @@ import ibis
 import pandas as pd
 import pytest
 
-from toolkit.data import identity
-from toolkit.data.identity import (
+from toolkit.data.discharge import identity
+from toolkit.data.discharge.identity import (
     Key,
     direct_identifiers,
     pseudonym,

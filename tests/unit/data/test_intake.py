@@ -23,7 +23,7 @@ from small_files import (
     workbook,
 )  # fmt: skip
 
-from toolkit.data.formats import available
+from toolkit.data.reading.formats import available
 from toolkit.errors import InputError
 
 

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from small_files import cells_line, take
 
-from toolkit.data.formats import available
+from toolkit.data.reading.formats import available
 
 # meaning: A/B/C/D, P, pinyin
 CODES = {

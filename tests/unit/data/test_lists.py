@@ -9,11 +9,11 @@ import pyarrow as pa
 import pytest
 import rows
 
-from toolkit.data.code_lists import any_listed, highest_level, read_code_list, with_principal
-from toolkit.data.crosswalk import current, read_crosswalk
-from toolkit.data.diseases import Disease, diseases_of, read_diseases
-from toolkit.data.divisions import outside, read_gazetteer, with_residence
-from toolkit.data.specialties import attribute, read_departments
+from toolkit.data.lists.code_lists import any_listed, highest_level, read_code_list, with_principal
+from toolkit.data.lists.crosswalk import current, read_crosswalk
+from toolkit.data.lists.diseases import Disease, diseases_of, read_diseases
+from toolkit.data.lists.divisions import outside, read_gazetteer, with_residence
+from toolkit.data.lists.specialties import attribute, read_departments
 from toolkit.errors import InputError, ParameterError
 from toolkit.params import Specialty
 

@@ -14,11 +14,11 @@ from test_layouts import CODES, LAYOUTS, written
 from typer.testing import CliRunner
 
 from toolkit.cli import app
-from toolkit.data.formats import available, format_map
-from toolkit.data.mapping import propose
-from toolkit.data.synthetic import Settings, generate
-from toolkit.data.synthetic.pages import page_columns, year_stays
+from toolkit.data.reading.formats import available, format_map
+from toolkit.data.reading.mapping import propose
 from toolkit.errors import InputError
+from toolkit.synthetic import Settings, generate
+from toolkit.synthetic.pages import page_columns, year_stays
 
 ANSWERS = {  # field: column of the front page it is in
     "identity": "A20", "birth_date": "A13", "admission_date": "B12", "discharge_date": "B15", "los_days": "B20",

@@ -7,8 +7,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from toolkit.data.files import SourceFile
-from toolkit.data.register import Register, Settled, enter, read_register, settle, write_register
+from toolkit.data.accounts.register import Register, Settled, enter, read_register, settle, write_register
+from toolkit.data.reading.files import SourceFile
 from toolkit.errors import InputError
 
 MAY, JUNE, JULY = "2025-05-01", "2025-06-01", "2025-07-01"

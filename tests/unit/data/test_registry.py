@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from toolkit.data.registry import from_codes, read_registry
+from toolkit.data.lists.registry import from_codes, read_registry
 from toolkit.errors import InputError
 
 

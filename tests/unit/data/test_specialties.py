@@ -7,7 +7,7 @@ import pytest
 import rows
 from pydantic import ValidationError
 
-from toolkit.data.specialties import attribute
+from toolkit.data.lists.specialties import attribute
 from toolkit.params import Specialty
 
 

@@ -13,8 +13,8 @@ from datetime import date, datetime
 import pandas as pd
 import pytest
 
-from toolkit.data.synthetic import MARK, Settings, discharges, generate, write_front_pages
-from toolkit.data.synthetic.dirt import DEFECTS
+from toolkit.synthetic import MARK, Settings, discharges, generate, write_front_pages
+from toolkit.synthetic.dirt import DEFECTS
 
 # many defects among few stays; the small files would hold no ragged row at the default limit
 SETTINGS = Settings(discharges=9_000, hospitals=12, dirt_rate=0.09, ragged_limit=0.03)

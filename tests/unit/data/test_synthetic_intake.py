@@ -8,13 +8,13 @@ import pandas as pd
 import pytest
 import rows
 
-from toolkit.data.formats import format_map
 from toolkit.data.intake import discharges, take_in
+from toolkit.data.lists.registry import read_registry
 from toolkit.data.quality import CATALOGUE
 from toolkit.data.quality.marks import ids_in
-from toolkit.data.registry import read_registry
-from toolkit.data.synthetic import Settings, generate, write_front_pages
+from toolkit.data.reading.formats import format_map
 from toolkit.engine import connect
+from toolkit.synthetic import Settings, generate, write_front_pages
 
 SETTINGS = Settings(discharges=6_000, hospitals=6, dirt_rate=0.08, ragged_limit=0.03, projects=2, broken_file=True)
 # By policy a department outside every specialty stays in the reference; it is no fault of the record.

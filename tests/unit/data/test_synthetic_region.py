@@ -9,11 +9,11 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from toolkit.data.schema import STORED
-from toolkit.data.synthetic import MARK, Effect, Settings, discharges, generate, write_discharges
-from toolkit.data.synthetic.records import BLOCK, draw_block, draw_year
-from toolkit.data.synthetic.selection import observed
+from toolkit.data.discharge.schema import STORED
 from toolkit.errors import ParameterError
+from toolkit.synthetic import MARK, Effect, Settings, discharges, generate, write_discharges
+from toolkit.synthetic.records import BLOCK, draw_block, draw_year
+from toolkit.synthetic.selection import observed
 
 PLANTED = Effect(name="planted", cost=0.8, los=0.85, mortality=0.6, volume=1.5, level4_odds=2.0)
 

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 from small_files import DATE, MOMENT, number_cell, text_cell, workbook
 
-from toolkit.data import files, text_rows
-from toolkit.data.files import NumericCells, open_source
+from toolkit.data.reading import files, text_rows
+from toolkit.data.reading.files import NumericCells, open_source
 
 
 @pytest.fixture

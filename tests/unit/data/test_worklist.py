@@ -12,10 +12,10 @@ import pandas as pd
 import pytest
 from python_calamine import CalamineWorkbook
 
-from toolkit.data import worklist
-from toolkit.data.formats import format_map
-from toolkit.data.submitted import HIDDEN, keep_submitted
-from toolkit.data.worklist import Facts, defused, field_codes, file_stem, write_worklists
+from toolkit.data.accounts import worklist
+from toolkit.data.accounts.submitted import HIDDEN, keep_submitted
+from toolkit.data.accounts.worklist import Facts, defused, field_codes, file_stem, write_worklists
+from toolkit.data.reading.formats import format_map
 from toolkit.engine import connect
 
 COLUMNS = {"hospital": ["A01"], "record": ["A48"], "principal_diagnosis": ["C03C"], "sex": ["A12C"], "cost_fen": ["D01"],

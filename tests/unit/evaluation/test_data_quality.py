@@ -10,9 +10,9 @@ import pytest
 import rows
 from statsmodels.stats.proportion import proportion_confint
 
-from toolkit import pipeline
 from toolkit.evaluation import data_quality as dq
-from toolkit.reporting.quality_figures import month_marks
+from toolkit.reporting.figures.quality import month_marks
+from toolkit.runs import pipeline
 
 RULES = [
     {"id": "D01", "name": "日期", "fate": "隔离", "scopes": [], "level": "记录"},

@@ -8,13 +8,13 @@ import pytest
 import rows
 
 from toolkit import cube as cubes
-from toolkit.data.covariates import band_names, death_cells, one_row_a_specialty
+from toolkit.data.discharge.covariates import band_names, death_cells, one_row_a_specialty
 from toolkit.evaluation.cells import all_cells, units_of
 from toolkit.evaluation.monitoring import OE, TABLES, at_months, monitor
 from toolkit.evaluation.monitoring import TOO_FEW as FEW
 from toolkit.indicators import CATALOGUE
 from toolkit.indicators.table import collect
-from toolkit.models.funnel import Position
+from toolkit.models.monitoring.funnel import Position
 from toolkit.reference import attach
 
 PROJECT = {"hospital": "H0", "specialty": "s1"}

@@ -8,7 +8,6 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from toolkit import pipeline
 from toolkit.errors import ParameterError
 from toolkit.evaluation.effects import change_effects, study_of
 from toolkit.evaluation.judgement import judged, with_agreement
@@ -25,9 +24,10 @@ from toolkit.evaluation.robustness import (
     with_choices,
 )
 from toolkit.indicators import CATALOGUE, Status
-from toolkit.models import METHODS
+from toolkit.models.change import METHODS
 from toolkit.params import RobustnessPolicy, load_params
 from toolkit.reference import attach
+from toolkit.runs import pipeline
 
 ROOT = Path(__file__).resolve().parents[3]
 KEYS = ["hospital", "specialty", "indicator"]

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from toolkit.models.cusum import _deaths, cusum
+from toolkit.models.monitoring.cusum import _deaths, cusum
 
 
 def months(seed: int, count: int = 36, patterns: int = 30) -> pd.DataFrame:

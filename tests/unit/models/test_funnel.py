@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from toolkit.models.funnel import Position, dispersion, funnel, limits, scored
+from toolkit.models.monitoring.funnel import Position, dispersion, funnel, limits, scored
 
 SHMI_O, SHMI_E = np.array([100.0, 150, 180, 80, 120, 225]), np.array([108.0, 112, 165, 95, 100, 220])
 OWN_E = np.arange(50.0, 250, 10)

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from toolkit.indicators import CATALOGUE
-from toolkit.models import METHODS, Study
-from toolkit.models.base import COLUMNS, KEYS
+from toolkit.models.change import METHODS, Study
+from toolkit.models.change.base import COLUMNS, KEYS
 from toolkit.params import ComparisonPolicy, Shock, Years
 
 INDICATORS = ("cost_index", "level4_share", "mortality")

@@ -9,8 +9,8 @@ from scipy import stats
 
 from tests.unit.models.test_shrinkage import MEAN, PROPORTION, RARE, cells
 from toolkit.indicators import CATALOGUE
-from toolkit.models import two_period
-from toolkit.models.power import RateTest, smallest_changes
+from toolkit.models.change import two_period
+from toolkit.models.monitoring.power import RateTest, smallest_changes
 
 BY = ["hospital", "specialty"]
 

@@ -8,7 +8,7 @@ import pytest
 import statsmodels.api as sm
 from scipy import stats
 
-from toolkit.models.rare_deaths import (
+from toolkit.models.monitoring.rare_deaths import (
     ALL_ALIKE,
     NO_DEATHS,
     NO_EXPECTED,

@@ -10,7 +10,7 @@ import pytest
 import statsmodels.api as sm
 from scipy import stats
 
-from toolkit.models.risk_model import REST, c_statistic, calibration, fit
+from toolkit.models.monitoring.risk_model import REST, c_statistic, calibration, fit
 
 STORED = Path(__file__).parents[2] / "models" / "reference"
 COVARIATES = ["age_band", "sex", "admission_route"]

@@ -10,7 +10,7 @@ from statsmodels.stats.meta_analysis import combine_effects
 
 from toolkit.indicators import CATALOGUE
 from toolkit.indicators.table import finish
-from toolkit.models.shrinkage import between, no_effect
+from toolkit.models.monitoring.shrinkage import between, no_effect
 
 RARE, PROPORTION, MEAN = "mortality", "level4_share", "cost_index"
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from toolkit.indicators import Direction
-from toolkit.models.spc import FEW_POINTS, TOO_FEW_POINTS, assurance, xmr
+from toolkit.models.monitoring.spc import FEW_POINTS, TOO_FEW_POINTS, assurance, xmr
 
 
 def chart(values, phases=None, **more) -> pd.DataFrame:

@@ -12,7 +12,7 @@ from scipy import stats
 from toolkit.indicators import CATALOGUE
 from toolkit.indicators.base import Count, Distribution
 from toolkit.indicators.table import finish
-from toolkit.models import inferential, two_period
+from toolkit.models.change import inferential, two_period
 
 RARE, PROPORTION, MEAN = "mortality", "level4_share", "cost_index"
 

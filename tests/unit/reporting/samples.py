@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from toolkit.reporting import blocks, figures, tables
-from toolkit.reporting.provenance import Provenance
+from toolkit.reporting.content import blocks, tables
+from toolkit.reporting.figures.indicators import indicators as figures
+from toolkit.reporting.formats.provenance import Provenance
 
 HOSTILE = (
     "<script>alert(1)</script>",

@@ -6,8 +6,20 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 from pydantic import ValidationError
 
 from toolkit.errors import RunError
-from toolkit.reporting import blocks
-from toolkit.reporting.blocks import MIME, Blocks, Figure, Heading, Meta, Note, PageBreak, Paragraph, Run, Table, Title
+from toolkit.reporting.content import blocks
+from toolkit.reporting.content.blocks import (
+    MIME,
+    Blocks,
+    Figure,
+    Heading,
+    Meta,
+    Note,
+    PageBreak,
+    Paragraph,
+    Run,
+    Table,
+    Title,
+)
 
 from . import samples
 

@@ -7,21 +7,11 @@ import pandas as pd
 import pytest
 from scipy.optimize import linprog
 
-from toolkit import pipeline
 from toolkit.evaluation.results import TABLES
 from toolkit.params import DisclosurePolicy
-from toolkit.reporting.disclosure import (
-    CONTROLS,
-    EVENTS,
-    HIDDEN,
-    PLACE,
-    POOLED,
-    _facts,
-    equations,
-    pooled,
-    released,
-)  # fmt: skip
-from toolkit.reporting.suppression import Equations, determined, protected
+from toolkit.release.disclosure import CONTROLS, EVENTS, HIDDEN, PLACE, POOLED, _facts, equations, pooled, released
+from toolkit.release.suppression import Equations, determined, protected
+from toolkit.runs import pipeline
 
 POLICY = DisclosurePolicy()
 

@@ -10,9 +10,10 @@ import pandas as pd
 import pytest
 
 from toolkit.errors import ContractBroken, InputError, UnbalancedError
-from toolkit.reporting import figures, style
-from toolkit.reporting.blocks import Figure, Note
-from toolkit.reporting.drawing import apart
+from toolkit.reporting.content.blocks import Figure, Note
+from toolkit.reporting.figures.drawing import apart
+from toolkit.reporting.figures.indicators import indicators as figures
+from toolkit.reporting.figures.indicators import style
 
 from . import samples
 

@@ -9,9 +9,10 @@ import pandas as pd
 import pytest
 
 from toolkit.errors import ContractBroken
-from toolkit.reporting import html, site, tables
-from toolkit.reporting.blocks import Note, Table, Title
-from toolkit.reporting.provenance import SYNTHETIC_BANNER
+from toolkit.reporting.content import tables
+from toolkit.reporting.content.blocks import Note, Table, Title
+from toolkit.reporting.formats import html, site
+from toolkit.reporting.formats.provenance import SYNTHETIC_BANNER
 
 from . import samples
 

@@ -11,12 +11,12 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Annotation, Text
 
 from toolkit.indicators import Direction
-from toolkit.models.cusum import cusum
-from toolkit.models.funnel import Position, funnel
-from toolkit.models.spc import assurance, xmr
-from toolkit.reporting import monitoring_figures as figures
-from toolkit.reporting.blocks import Figure, Note
-from toolkit.reporting.style import chart
+from toolkit.models.monitoring.cusum import cusum
+from toolkit.models.monitoring.funnel import Position, funnel
+from toolkit.models.monitoring.spc import assurance, xmr
+from toolkit.reporting.content.blocks import Figure, Note
+from toolkit.reporting.figures.indicators import monitoring as figures
+from toolkit.reporting.figures.style import chart
 
 # 合成数据: names and numbers of no hospital
 

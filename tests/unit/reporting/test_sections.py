@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from toolkit import pipeline
 from toolkit.params import DisclosurePolicy
-from toolkit.reporting.disclosure import released
+from toolkit.release.disclosure import released
+from toolkit.reporting.content.tables import MISSING
 from toolkit.reporting.sections import effects, monitoring
 from toolkit.reporting.sections.effects import _beside
-from toolkit.reporting.tables import MISSING
+from toolkit.runs import pipeline
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from toolkit.errors import ContractBroken
-from toolkit.reporting import tables
-from toolkit.reporting.tables import Column
+from toolkit.reporting.content import tables
+from toolkit.reporting.content.tables import Column
 
 
 def cell(format, *values, **column):

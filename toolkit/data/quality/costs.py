@@ -88,7 +88,7 @@ COST_RULES = (
         passes={"self_pay_fen": 100_000, "cost_fen": 100_000}, fails={"self_pay_fen": 100_001, "cost_fen": 100_000},
     ),
     Rule(
-        id="C09", name_zh="费用疑以分为单位", fate=Fate.REJECTED, level=Level.FILE, applied="toolkit.data.file_checks",
+        id="C09", name_zh="费用疑以分为单位", fate=Fate.REJECTED, level=Level.FILE, applied="toolkit.data.accounts.file_checks",
         message_zh="本院费用中位数约为同级机构的 100 倍，疑似以“分”为单位，请核实", needs=("cost_fen",),
         thresholds=("quality.fen_times", "quality.minimum_cases"),
     ),

@@ -30,7 +30,7 @@ DATASET_RULES = (
         passes={"principal_diagnosis": "Z53.0", "los_days": 3}, fails={"principal_diagnosis": "Z53.0", "los_days": 2},
     ),
     Rule(
-        id="X01", name_zh="收支不平衡", fate=Fate.REJECTED, level=Level.RUN, applied="toolkit.data.fates, toolkit.data.balance",
+        id="X01", name_zh="收支不平衡", fate=Fate.REJECTED, level=Level.RUN, applied="toolkit.data.accounts.fates, toolkit.data.accounts.balance",
         message_zh="收到 ≠ 纳入 + 排除 + 隔离，运行停止，不生成报告",
     ),
     Rule(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from toolkit.data.quality.base import Fate, Level, Rule
 
-READER = "toolkit.data.files, toolkit.data.text_rows"
+READER = "toolkit.data.reading.files, toolkit.data.reading.text_rows"
 # a small file of the toolkit's own format
 HEAD = "hospital,year,los_days,died,drg\n"
 SOUND = HEAD + "0001,2022,5,0,FA11\n"
@@ -36,7 +36,7 @@ FILE_RULES = (
     ),
     Rule(
         id="F06", name_zh="与报送说明不符", fate=Fate.REJECTED, level=Level.FILE, inputs=("data.cover_sheet",),
-        applied="toolkit.data.file_checks", message_zh="文件的行数、总费用合计或各月出院例数与报送说明不符",
+        applied="toolkit.data.accounts.file_checks", message_zh="文件的行数、总费用合计或各月出院例数与报送说明不符",
     ),
     Rule(
         id="F07", name_zh="标识被存为数值", fate=Fate.QUARANTINED, level=Level.LINE, applied=READER,
@@ -44,11 +44,11 @@ FILE_RULES = (
     ),
     Rule(
         id="F08", name_zh="手术操作编码末尾的 0 丢失", fate=Fate.REJECTED, level=Level.FILE,
-        applied="toolkit.data.text_rows, toolkit.data.file_checks", thresholds=("quality.lost_zero_share",),
+        applied="toolkit.data.reading.text_rows, toolkit.data.accounts.file_checks", thresholds=("quality.lost_zero_share",),
         message_zh="手术操作编码末尾的 0 已丢失（如 36.10 变为 36.1），请以文本格式导出",
     ),
     Rule(
-        id="F09", name_zh="文件含直接标识信息", fate=Fate.WARNED, level=Level.FILE, applied="toolkit.data.file_checks",
+        id="F09", name_zh="文件含直接标识信息", fate=Fate.WARNED, level=Level.FILE, applied="toolkit.data.accounts.file_checks",
         message_zh="文件含直接标识信息，已在接收时删除，未入库",
         passes={"a.csv": SOUND}, fails={"a.csv": "hospital,year,los_days,died,drg,A11\n0001,2022,5,0,FA11,x\n"},
     ),

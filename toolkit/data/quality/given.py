@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from toolkit.data.code_lists import CodeList, read_code_list
-from toolkit.data.listing import Row, read_listing
+from toolkit.data.lists.code_lists import CodeList, read_code_list
+from toolkit.data.lists.listing import Row, read_listing
 from toolkit.errors import InputError
 from toolkit.params import RunParams
 

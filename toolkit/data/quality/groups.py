@@ -91,7 +91,7 @@ GROUP_RULES = (
         test=lambda params: _.specialty.isnull(), passes={"specialty": "cardiology"}, fails={"specialty": None},
     ),
     Rule(
-        id="S02", name_zh="科室与专科的对应有变更", fate=Fate.WARNED, level=Level.HOSPITAL, applied="toolkit.data.hospital_facts",
+        id="S02", name_zh="科室与专科的对应有变更", fate=Fate.WARNED, level=Level.HOSPITAL, applied="toolkit.data.accounts.hospital_facts",
         message_zh="科室与专科的对应在评价期内有变更", needs=("department",), inputs=("data.departments",),
     ),
 )  # fmt: skip

@@ -39,7 +39,7 @@ IDENTITY_RULES = (
     ),
     Rule(
         id="K02", name_zh="机构代码与名称不一致", fate=Fate.REJECTED, level=Level.FILE, message_zh="机构代码与机构名称不一致",
-        needs=("hospital_name",), inputs=("data.hospitals",), applied="toolkit.data.file_checks",
+        needs=("hospital_name",), inputs=("data.hospitals",), applied="toolkit.data.accounts.file_checks",
     ),
     Rule(
         id="K03", name_zh="病案号为空", fate=Fate.QUARANTINED, message_zh="病案号为空",

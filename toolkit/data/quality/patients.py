@@ -8,12 +8,12 @@ import ibis
 import pandas as pd
 from ibis import _
 
-from toolkit.data.code_lists import CodeList, Entry
+from toolkit.data.discharge.schema import SEPARATOR
+from toolkit.data.lists.code_lists import CodeList, Entry
 from toolkit.data.quality import hospitals
 from toolkit.data.quality.base import SURGERY, Fate, Level, Rule
 from toolkit.data.quality.given import Given
 from toolkit.data.quality.ranges import pattern
-from toolkit.data.schema import SEPARATOR
 from toolkit.params import RunParams
 
 PROPOSED = "数据质量规则目录（编码范围为建议值）"

@@ -7,14 +7,14 @@ from matplotlib.figure import Figure as Canvas
 
 from toolkit.evaluation.results import Results
 from toolkit.indicators import CATALOGUE
-from toolkit.models import METHODS, NAMES_ZH, RECOMMENDED
-from toolkit.models.bench import PLANTED, bench
-from toolkit.models.simulation import World
-from toolkit.reporting.blocks import Block, Blocks, Figure, Note, Paragraph, Table
-from toolkit.reporting.drawing import nothing
+from toolkit.models.change import METHODS, NAMES_ZH, RECOMMENDED
+from toolkit.models.change.bench import PLANTED, bench
+from toolkit.models.change.simulation import World
+from toolkit.reporting.content.blocks import Block, Blocks, Figure, Note, Paragraph, Table
+from toolkit.reporting.content.tables import Column, count, decimal, missing, percent, table, text
+from toolkit.reporting.figures.drawing import nothing
+from toolkit.reporting.figures.style import INK, PEER, RULE, SHADE, UNIT, chart, quiet_axes
 from toolkit.reporting.sections.front import chapter
-from toolkit.reporting.style import INK, PEER, RULE, SHADE, UNIT, chart, quiet_axes
-from toolkit.reporting.tables import Column, count, decimal, missing, percent, table, text
 
 WHAT = (
     "每个模拟区域（合成数据）有 24 家医院、12 个按成绩选出的项目、6 年，疫情年份出院减少，平均住院日逐年缩短；没有项目作用时抽一次，"
@@ -25,7 +25,7 @@ LEVELS = {"unit": "单个项目", "region": "全部项目合并"}
 
 
 def run(results: Results, replications: str) -> pd.DataFrame:
-    """The bench of the methods and the comparison units that the run declares; see `toolkit.models.bench.bench`."""
+    """The bench of the methods and the comparison units that the run declares; see `toolkit.models.change.bench.bench`."""
     change = results.params.change
     return bench(World(), change.methods, int(replications), comparison=change.comparison)
 

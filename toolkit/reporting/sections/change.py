@@ -11,12 +11,12 @@ from toolkit.evaluation.judgement import PLAIN
 from toolkit.evaluation.results import Results
 from toolkit.evaluation.verdict import MEANING
 from toolkit.indicators import CATALOGUE
-from toolkit.models import METHODS
-from toolkit.reporting.blocks import Block, Blocks, Note, Paragraph, Table
-from toolkit.reporting.figures import change_forest
+from toolkit.models.change import METHODS
+from toolkit.reporting.content.blocks import Block, Blocks, Note, Paragraph, Table
+from toolkit.reporting.content.tables import MISSING, Column, count, table, text
+from toolkit.reporting.content.values import DIRECTION_KEYS, cases, label, marked, ratio_text
+from toolkit.reporting.figures.indicators import change_forest
 from toolkit.reporting.sections.front import chapter
-from toolkit.reporting.tables import MISSING, Column, count, table, text
-from toolkit.reporting.values import DIRECTION_KEYS, cases, label, marked, ratio_text
 
 FROZEN = "定基：DRG 参照均值、权重和风险级别都固定在建设前，费用按声明的价格指数换算，只比较本单元自身的前后。"
 CAUTION = (
@@ -134,7 +134,7 @@ CHANGE_COLUMNS = [
 
 def change_rows(changes: pd.DataFrame, peers: pd.DataFrame) -> pd.DataFrame:
     """Changes as rows of text; `peers` indexed by specialty, or by indicator, as `changes` is matched."""
-    from toolkit.reporting.values import number
+    from toolkit.reporting.content.values import number
 
     key = "specialty" if peers.index.name == "specialty" else "indicator"
     return changes.assign(

@@ -7,10 +7,10 @@ import pandas as pd
 from toolkit.evaluation.results import Results
 from toolkit.indicators.base import Status
 from toolkit.indicators.diseases import DISEASES
-from toolkit.reporting.blocks import Block, Blocks, Note
+from toolkit.reporting.content.blocks import Block, Blocks, Note
+from toolkit.reporting.content.tables import MISSING, Column, missing, rounded, table, text
 from toolkit.reporting.sections.front import chapter
 from toolkit.reporting.sections.project import unit_of
-from toolkit.reporting.tables import MISSING, Column, missing, rounded, table, text
 
 LEAD = "按主要诊断界定的病种，各与参照中的同一病种比较（每年对本年的参照）；未校正年龄与病情轻重。"
 

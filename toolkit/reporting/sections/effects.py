@@ -7,15 +7,15 @@ import pandas as pd
 from toolkit.evaluation.results import Results
 from toolkit.evaluation.robustness import CHOICES, UNHEEDED
 from toolkit.indicators import CATALOGUE
-from toolkit.models import METHODS
+from toolkit.models.change import METHODS
 from toolkit.params import word
-from toolkit.reporting.blocks import Block, Blocks, Note
-from toolkit.reporting.change_figures import event_study, specification_curve
+from toolkit.reporting.content.blocks import Block, Blocks, Note
+from toolkit.reporting.content.tables import MISSING, Column, count, missing, p_value, percent, rounded, table, text
+from toolkit.reporting.content.values import ratio_text
+from toolkit.reporting.figures.change import event_study, specification_curve
 from toolkit.reporting.sections.change import projects, unit_changes, verdict_of
 from toolkit.reporting.sections.front import chapter, nothing_here
 from toolkit.reporting.sections.project import unit_of
-from toolkit.reporting.tables import MISSING, Column, count, missing, p_value, percent, rounded, table, text
-from toolkit.reporting.values import ratio_text
 
 ONE_SPAN = "本次评价只有一个时段，不作前后比较。"
 SIDE_BY_SIDE = (

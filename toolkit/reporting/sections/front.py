@@ -10,8 +10,8 @@ from typing import Any, Literal
 
 from toolkit.evaluation.results import Results
 from toolkit.params import policies
-from toolkit.reporting.blocks import Block, Blocks, Heading, Meta, Note, Paragraph, Title
-from toolkit.reporting.provenance import Provenance
+from toolkit.reporting.content.blocks import Block, Blocks, Heading, Meta, Note, Paragraph, Title
+from toolkit.reporting.formats.provenance import Provenance
 
 PROVENANCE_MIME = "application/vnd.speceval.provenance+json"
 LOCK = Path(__file__).resolve().parents[3] / "requirements.lock"

@@ -6,9 +6,9 @@ import pandas as pd
 
 from toolkit.evaluation.results import Results
 from toolkit.reference import GRADES, OTHERWISE
-from toolkit.reporting.blocks import Block, Blocks, Note, Paragraph
+from toolkit.reporting.content.blocks import Block, Blocks, Note, Paragraph
+from toolkit.reporting.content.tables import Column, count, decimal, table, text
 from toolkit.reporting.sections.front import chapter
-from toolkit.reporting.tables import Column, count, decimal, table, text
 
 UNGRADED = "未分级"
 SURE = 0.9  # a grade that comes again this often is called firm

@@ -6,11 +6,11 @@ import pandas as pd
 
 from toolkit.evaluation.results import Results
 from toolkit.indicators import CATALOGUE, Domain, Indicator
-from toolkit.reporting.blocks import Block, Blocks, Figure, Heading, Note, Table
-from toolkit.reporting.figures import grade_scatter, ranking
+from toolkit.reporting.content.blocks import Block, Blocks, Figure, Heading, Note, Table
+from toolkit.reporting.content.tables import Column, count, decimal, table, text
+from toolkit.reporting.content.values import POOLED, label, number, with_limits
+from toolkit.reporting.figures.indicators import grade_scatter, ranking
 from toolkit.reporting.sections.front import chapter
-from toolkit.reporting.tables import Column, count, decimal, table, text
-from toolkit.reporting.values import POOLED, label, number, with_limits
 
 ACROSS = 6  # indicators beside each other
 LEVELS = "当期参照：每一年以本年的参照计算，用于看水平和排名，不用于前后比较。"

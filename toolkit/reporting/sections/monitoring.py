@@ -4,18 +4,29 @@ from __future__ import annotations
 
 import pandas as pd
 
-from toolkit.data.covariates import COVARIATES, NAMES_ZH
+from toolkit.data.discharge.covariates import COVARIATES, NAMES_ZH
 from toolkit.evaluation.monitoring import OE, OE_ZH
 from toolkit.evaluation.results import Results
 from toolkit.indicators import CATALOGUE, Direction, Indicator
-from toolkit.models.funnel import Position
-from toolkit.reporting.blocks import Block, Blocks, Note, Paragraph, Table
-from toolkit.reporting.monitoring_figures import cusum_chart, funnel_chart, xmr_chart
+from toolkit.models.monitoring.funnel import Position
+from toolkit.reporting.content.blocks import Block, Blocks, Note, Paragraph, Table
+from toolkit.reporting.content.tables import (
+    MISSING,
+    Column,
+    count,
+    decimal,
+    missing,
+    p_value,
+    percent,
+    rounded,
+    table,
+    text,
+)
+from toolkit.reporting.content.values import label, number, with_limits
+from toolkit.reporting.figures.monitoring import cusum_chart, funnel_chart, xmr_chart
 from toolkit.reporting.sections.front import chapter, nothing_here
 from toolkit.reporting.sections.project import unit_of
 from toolkit.reporting.sections.quality import shocks
-from toolkit.reporting.tables import MISSING, Column, count, decimal, missing, p_value, percent, rounded, table, text
-from toolkit.reporting.values import label, number, with_limits
 
 CHANCE = (
     "漏斗图回答：一个单元离中心的距离，是否超出它的病例数本来就会有的波动。"

@@ -8,8 +8,10 @@ from toolkit.errors import ParameterError, nearest
 from toolkit.evaluation.data_quality import TOO_POOR
 from toolkit.evaluation.results import Results
 from toolkit.indicators import CATALOGUE
-from toolkit.reporting.blocks import Block, Blocks, Note, Paragraph, Run
-from toolkit.reporting.figures import trend
+from toolkit.reporting.content.blocks import Block, Blocks, Note, Paragraph, Run
+from toolkit.reporting.content.tables import Column, count, percent, table, text
+from toolkit.reporting.content.values import cases, label, with_limits
+from toolkit.reporting.figures.indicators import trend
 from toolkit.reporting.sections import front
 from toolkit.reporting.sections.change import (
     BOUNDARY,
@@ -25,8 +27,6 @@ from toolkit.reporting.sections.change import (
 )
 from toolkit.reporting.sections.indicators import LEVELS, rank
 from toolkit.reporting.sections.quality import shocks
-from toolkit.reporting.tables import Column, count, percent, table, text
-from toolkit.reporting.values import cases, label, with_limits
 
 
 def unit_of(results: Results, project: str) -> pd.Series:

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import pandas as pd
 
-from toolkit.data.balance import ALL, NO_VALUE
+from toolkit.data.accounts.balance import ALL, NO_VALUE
 from toolkit.evaluation import data_quality as dq
 from toolkit.evaluation.data_quality import ACCEPTED, EXCLUDED, QUARANTINED, rules_of
 from toolkit.evaluation.results import Results
-from toolkit.reporting.blocks import Block, Blocks, Heading, Note, Paragraph, Table
-from toolkit.reporting.figures import Shock, ranking, waterfall
+from toolkit.reporting.content.blocks import Block, Blocks, Heading, Note, Paragraph, Table
+from toolkit.reporting.content.tables import Column, count, missing, percent, rounded, table, text
+from toolkit.reporting.figures.indicators import Shock, ranking, waterfall
 from toolkit.reporting.sections.front import chapter, withheld
-from toolkit.reporting.tables import Column, count, missing, percent, rounded, table, text
 
 HOSPITALS_SHOWN = 60
 PAGES = 6  # hospitals with a waterfall of their own in the report of the whole region

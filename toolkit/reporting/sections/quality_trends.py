@@ -7,17 +7,17 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
-from toolkit.data.profile import DIAGNOSES, KEY_FIELDS
-from toolkit.data.schema import BY_NAME
+from toolkit.data.accounts.profile import DIAGNOSES, KEY_FIELDS
+from toolkit.data.discharge.schema import BY_NAME
 from toolkit.evaluation import data_quality as dq
 from toolkit.evaluation.data_quality import rules_of
 from toolkit.evaluation.results import Results
-from toolkit.reporting.blocks import Block, Blocks, Note
-from toolkit.reporting.figures import monthly
-from toolkit.reporting.quality_figures import month_marks
+from toolkit.reporting.content.blocks import Block, Blocks, Note
+from toolkit.reporting.content.tables import Column, count, decimal, percent, rounded, table, text
+from toolkit.reporting.figures.indicators import monthly
+from toolkit.reporting.figures.quality import month_marks
 from toolkit.reporting.sections.front import chapter, withheld
 from toolkit.reporting.sections.quality import HOSPITALS_SHOWN, of_hospital, percent_text
-from toolkit.reporting.tables import Column, count, decimal, percent, rounded, table, text
 
 
 def months(results: Results, hospital: str = "") -> Blocks:

@@ -1,0 +1,400 @@
+"""报送登记册: which files arrived when, and which replaced which; kept between the runs and checks of one project folder.
+
+A hospital that mends its file sends it again whole. The later file replaces the earlier one of the same hospital and
+period; both stay in the register, with what the rules found in each. Content that is known already is refused (rule F01).
+The day of arrival is a parameter, never the clock: the same data and parameters give the same numbers on any day.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import ibis
+import pandas as pd
+from ibis import _
+
+from toolkit.data.quality.marks import ids_in
+from toolkit.data.reading.files import SourceFile
+from toolkit.errors import InputError
+
+VERSION = 1
+OVERLAP = 0.95  # share of the earlier file's records in months that the later one has too: the same period
+WHOLE = (
+    0.5  # share of the earlier file's records below which the later one is a list of corrections, not the file mended
+)
+CURRENT, REPLACED, REFUSED = "现用", "已被替代", "拒收"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """One hospital's records in a file.
+
+    Attributes
+    ----------
+    periods
+        Records by month (`2022-03`), by year where the source has no months; undated records are in none.
+    fates, rules
+        Records by fate, and by every rule that hit them.
+    replaced_by
+        SHA-256 of the later file that took this one's place, "" while it stands.
+    """
+
+    periods: dict[str, int] = field(default_factory=dict)
+    fates: dict[str, int] = field(default_factory=dict)
+    rules: dict[str, int] = field(default_factory=dict)
+    replaced_by: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Submission:
+    """A file as it arrived. `refused` is the reason where it was not taken in."""
+
+    sha256: str
+    name: str
+    size: int
+    arrived: str
+    refused: str = ""
+    parts: dict[str, Part] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Register:
+    """All submissions, in the order of their arrival."""
+
+    path: Path
+    submissions: tuple[Submission, ...] = ()
+    read_as: str = ""  # hash of the file as read: nobody may write in between
+
+    def first(self, sha256: str) -> Submission | None:
+        """The first arrival of this content."""
+        return next((s for s in self.submissions if s.sha256 == sha256), None)
+
+    def name(self, sha256: str) -> str:
+        found = self.first(sha256)
+        return f"{found.name}（{found.arrived} 收到）" if found else sha256[:12]
+
+
+def read_register(path: Path) -> Register:
+    """The register, empty where the file does not exist yet.
+
+    Raises
+    ------
+    InputError
+        The file is not a register.
+    """
+    if not path.exists():
+        return Register(path=path)
+    content = path.read_bytes()
+    try:
+        data = json.loads(content)
+        if data["version"] != VERSION:
+            raise ValueError("version")
+        submissions = tuple(
+            Submission(**{**one, "parts": {h: Part(**part) for h, part in one["parts"].items()}})
+            for one in data["submissions"]
+        )
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(
+            "报送登记册不可读", f"not a register of submissions: {type(error).__name__}", where=str(path),
+            remedy="恢复备份, 或换一个文件名从头登记", remedy_english="restore a copy, or begin a new one",
+        ) from None  # fmt: skip
+    return Register(path=path, submissions=submissions, read_as=hashlib.sha256(content).hexdigest())
+
+
+def write_register(register: Register) -> None:
+    """Replace the file, whole or not at all.
+
+    Raises
+    ------
+    InputError
+        Another run has written it since it was read.
+    """
+    data = {"version": VERSION, "submissions": [_plain(s) for s in register.submissions]}
+    content = (json.dumps(data, ensure_ascii=False, indent=1, sort_keys=True) + "\n").encode()
+    with register.path.with_name(f".{register.path.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        now = hashlib.sha256(register.path.read_bytes()).hexdigest() if register.path.exists() else ""
+        if now != register.read_as:
+            raise InputError(
+                "报送登记册在运行期间被另一次运行改动", "another run has written the register", where=str(register.path),
+                remedy="重新运行", remedy_english="run again",
+            )  # fmt: skip
+        temporary = register.path.with_name(f".{register.path.name}.tmp")
+        with temporary.open("wb") as handle:
+            handle.write(content)
+            handle.flush()
+            os.fsync(handle.fileno())
+        temporary.replace(register.path)
+
+
+def _plain(one: Submission) -> dict[str, Any]:
+    return {**vars(one), "parts": {h: vars(part) for h, part in one.parts.items()}}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settled:
+    """Which records of which files stand.
+
+    Attributes
+    ----------
+    replaced
+        (SHA-256, hospital) -> SHA-256 of the later file that took its place.
+    files
+        File number -> reason, for files of which nothing is left or that were not accepted.
+    notes
+        File number -> what a person must look at.
+    """
+
+    replaced: dict[tuple[str, str], str]
+    files: dict[int, str]
+    notes: dict[int, str]
+
+
+def settle_typed(path: Path, sources: Sequence[SourceFile], typed: Any, arrived: str) -> tuple[Any, Entry]:
+    """The typed rows of the files that stand, and what the register will hold; other files are marked as rejected.
+
+    Parameters
+    ----------
+    typed
+        One row per record: `file, hospital, year, month`.
+    """
+    register = read_register(path)
+    dated = ibis.ifelse(
+        _.month.notnull(), _.year.cast("string") + "-" + _.month.cast("string").lpad(2, "0"), _.year.cast("string")
+    )
+    counted = typed.group_by(file=_.file, hospital=_.hospital.fill_null(""), period=dated.fill_null("")).aggregate(
+        n=_.count()
+    )
+    periods = counted.execute().sort_values(["file", "hospital", "period"], ignore_index=True)
+    settled = settle(register, sources, periods, arrived)
+    sizes = periods.groupby(["file", "hospital"])["n"].sum()
+    for source in sources:
+        if source.number in settled.files:
+            source.rejected = settled.files[source.number]
+            continue
+        gone = sorted(h for (sha, h) in settled.replaced if sha == source.sha256 and (source.number, h) in sizes.index)
+        if gone and not source.rejected:
+            typed = typed.filter((_.file != source.number) | ~_.hospital.isin(gone).fill_null(False))
+            source.received -= int(sum(sizes.loc[source.number, h] for h in gone))
+    if settled.files:
+        typed = typed.filter(_.file.notin(sorted(settled.files)))
+    return typed, Entry(register=register, settled=settled, periods=periods, arrived=arrived)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """What a run will add to the register, once it has come to its end."""
+
+    register: Register
+    settled: Settled
+    periods: pd.DataFrame
+    arrived: str
+
+    def notes(self, files: pd.DataFrame) -> dict[str, str]:
+        """SHA-256 -> what a person must look at."""
+        content = dict(zip(files["file"], files["sha256"], strict=True))
+        return {content[number]: note for number, note in self.settled.notes.items()}
+
+    def made(self, files: pd.DataFrame, accounts: pd.DataFrame) -> Register:
+        """The register after the run.
+
+        Parameters
+        ----------
+        files, accounts
+            As in `toolkit.data.intake.Intake`.
+        """
+        keys = ["file", "hospital"]
+        by_fate = accounts.groupby([*keys, "fate"], as_index=False)["n"].sum().rename(columns={"fate": "what"})
+        long = accounts[accounts["rules"] != ""].assign(what=lambda f: f["rules"].map(ids_in)).explode("what")
+        by_rule = long.groupby([*keys, "what"], as_index=False)["n"].sum()
+        counts = pd.concat([by_fate.assign(kind="fate"), by_rule.assign(kind="rule")], ignore_index=True)
+        return enter(self.register, files, self.periods, counts, self.settled, self.arrived)
+
+
+SUBMISSIONS = ["sha256", "name", "arrived", "hospital", "status", "replaced_by", "received", "accepted", "excluded", "quarantined",
+               "first", "last", "note"]  # fmt: skip
+SUBMITTED_RULES = ["sha256", "hospital", "rule", "n"]
+
+
+def tables(register: Register | None, notes: Mapping[str, str] | None = None) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The register as two tables; both empty where a run has none.
+
+    Returns
+    -------
+    (pd.DataFrame, pd.DataFrame)
+        One row per file and hospital: `sha256, name, arrived, hospital, status` (现用, 已被替代, 拒收), `replaced_by` (SHA-256),
+        `received, accepted, excluded, quarantined` (records), `first, last` (period), `note`. And `sha256, hospital, rule, n`.
+    """
+    notes = notes or {}
+    rows, rules = [], []
+    for one in register.submissions if register else ():
+        if one.refused or not one.parts:
+            rows.append([one.sha256, one.name, one.arrived, "", REFUSED, "", 0, 0, 0, 0, "", "", one.refused])
+            continue
+        assert register is not None  # noqa: S101  the loop runs over its submissions
+        for hospital, part in one.parts.items():
+            gone = part.replaced_by
+            note = f"由 {register.name(gone)} 替代" if gone else notes.get(one.sha256, "")
+            n = [part.fates.get(fate, 0) for fate in ("纳入", "排除", "隔离")]
+            span = sorted(part.periods)
+            rows.append([one.sha256, one.name, one.arrived, hospital, REPLACED if gone else CURRENT, gone, sum(n), *n,
+                         span[0] if span else "", span[-1] if span else "", note])  # fmt: skip
+            rules += [[one.sha256, hospital, rule, count] for rule, count in part.rules.items()]
+    kinds = dict.fromkeys(["received", "accepted", "excluded", "quarantined"], "int64")
+    submissions = pd.DataFrame(rows, columns=SUBMISSIONS).astype(
+        kinds | dict.fromkeys([c for c in SUBMISSIONS if c not in kinds], "str")
+    )
+    found = pd.DataFrame(rules, columns=SUBMITTED_RULES).astype(
+        {"n": "int64", "sha256": "str", "hospital": "str", "rule": "str"}
+    )
+    return submissions, found.sort_values(["sha256", "hospital", "rule"], ignore_index=True)
+
+
+def settle(register: Register, sources: Sequence[SourceFile], periods: pd.DataFrame, arrived: str) -> Settled:
+    """Decide which file stands for each hospital and period, file after file in the order of arrival.
+
+    Parameters
+    ----------
+    periods
+        Records read: `file, hospital, period, n`, the period "" where a record has no date.
+    arrived
+        Day on which files that the register does not know arrived. Files of one day never replace one another.
+    """
+    read = {s.number: s for s in sources if not s.rejected}
+    dated = periods[(periods["period"] != "") & (periods["hospital"] != "") & periods["file"].isin(read)]
+    months = {
+        (int(file), str(hospital)): dict(zip(rows["period"], (int(n) for n in rows["n"]), strict=True))
+        for (file, hospital), rows in dated.groupby(["file", "hospital"])
+    }
+    standing = _standing(register, {s.sha256 for s in read.values()})
+    days = {n: first.arrived if (first := register.first(s.sha256)) else arrived for n, s in read.items()}
+    replaced: dict[tuple[str, str], str] = {}
+    files: dict[int, str] = {}
+    notes: dict[int, str] = {}
+    for file in sorted(read, key=lambda n: (days[n], n)):
+        source, day = read[file], days[file]
+        known = register.first(source.sha256)
+        if known and known.refused:
+            files[file] = known.refused
+            continue
+        mine = {h: p for (f, h), p in months.items() if f == file}
+        meets = [
+            (h, old, _overlap(old.periods, p)) for h, p in mine.items() for old in standing.get(h, ()) if old.day < day
+        ]
+        small = [
+            old for h, old, share in meets
+            if share >= OVERLAP and sum(mine[h].values()) < WHOLE * sum(old.periods.values())
+        ]  # fmt: skip
+        if small:
+            old = small[0]
+            files[file] = (
+                f"例数不足 {old.name}（{old.day} 收到，{sum(old.periods.values()):,} 例）的一半，像是只含更正的病例；"
+                "更正须重新报送整份文件，本文件未接收"
+            )
+            continue
+        for hospital, old, share in meets:
+            if share >= OVERLAP:
+                replaced[old.sha256, hospital] = source.sha256
+                standing[hospital].remove(old)
+            elif share > 0:
+                notes[file] = f"与 {old.name}（{old.day} 收到）的期间部分重叠，两份都保留；重复的病例按规则K04、K05处理"
+        for hospital, own in mine.items():
+            standing.setdefault(hospital, []).append(_Stands(source.sha256, source.path.name, day, own))
+    for file, source in read.items():
+        own_hospitals = {h for (f, h) in months if f == file}
+        later = [replaced.get((source.sha256, h), "") for h in sorted(own_hospitals)]
+        if later and all(later):
+            by = next(n for n, s in read.items() if s.sha256 == later[0])
+            files[file] = f"已被后来报送的 {read[by].path.name}（{days[by]} 收到）替代"
+    return Settled(replaced=replaced, files=files, notes=notes)
+
+
+@dataclass(frozen=True)
+class _Stands:
+    """A file that stands for a hospital so far."""
+
+    sha256: str
+    name: str
+    day: str
+    periods: dict[str, int]
+
+
+def _standing(register: Register, present: set[str]) -> dict[str, list[_Stands]]:
+    """Files of earlier runs that are not among today's: what arrives now is still measured against them."""
+    standing: dict[str, list[_Stands]] = {}
+    for one in register.submissions:
+        if one.sha256 in present or one.refused:
+            continue
+        for hospital, part in one.parts.items():
+            if not part.replaced_by:
+                standing.setdefault(hospital, []).append(_Stands(one.sha256, one.name, one.arrived, part.periods))
+    return standing
+
+
+def _overlap(old: dict[str, int], new: dict[str, int]) -> float:
+    """Share of the old file's records in periods that the new one has too."""
+    return sum(n for period, n in old.items() if period in new) / max(1, sum(old.values()))
+
+
+def enter(
+    register: Register, files: pd.DataFrame, periods: pd.DataFrame, counts: pd.DataFrame, settled: Settled, arrived: str
+) -> Register:  # fmt: skip
+    """The register after a run: new files added, counts of those that stand renewed, replaced ones marked.
+
+    Parameters
+    ----------
+    files
+        The run's file register: `file, name, sha256, size, rejected`.
+    counts
+        `file, hospital, kind, what, n`: records by `fate` and by `rule` of the files that stand.
+    """
+    known = {(s.sha256, s.name): s for s in register.submissions}
+    first = {s.sha256: s for s in reversed(register.submissions)}
+    for row in files.itertuples():
+        before = first.get(row.sha256)
+        if before is None or (row.rejected and row.name != before.name):
+            parts = {} if row.rejected else _parts(row.file, periods, counts)
+            one = Submission(
+                sha256=row.sha256, name=row.name, size=int(row.size), arrived=arrived, refused=row.rejected, parts=parts
+            )
+            known.setdefault((one.sha256, one.name), one)
+            first.setdefault(one.sha256, one)
+        elif not row.rejected:
+            # what was found in a replaced part when it stood is the history; it is not counted again
+            old = {h: part for h, part in before.parts.items() if part.replaced_by}
+            parts = {**_parts(row.file, periods, counts), **old}
+            known[before.sha256, before.name] = first[row.sha256] = replace(before, parts=parts)
+    submissions = [_marked(s, settled) for s in known.values()]
+    return replace(register, submissions=tuple(sorted(submissions, key=lambda s: (s.arrived, s.name, s.sha256))))
+
+
+def _parts(file: int, periods: pd.DataFrame, counts: pd.DataFrame) -> dict[str, Part]:
+    parts: dict[str, Part] = {}
+    mine, found = periods[periods["file"] == file], counts[counts["file"] == file]
+    for hospital in sorted(set(found["hospital"]) - {""}):
+        when = mine[(mine["hospital"] == hospital) & (mine["period"] != "")]
+        what = found[found["hospital"] == hospital]
+        of = {
+            kind: {str(k): int(n) for k, n in rows.groupby("what")["n"].sum().items()}
+            for kind, rows in what.groupby("kind")
+        }
+        parts[hospital] = Part(
+            periods={str(p): int(n) for p, n in zip(when["period"], when["n"], strict=True)},
+            fates=of.get("fate", {}), rules=of.get("rule", {}),
+        )  # fmt: skip
+    return parts
+
+
+def _marked(one: Submission, settled: Settled) -> Submission:
+    parts = {
+        h: replace(part, replaced_by=settled.replaced.get((one.sha256, h), part.replaced_by))
+        for h, part in one.parts.items()
+    }
+    return replace(one, parts=parts)

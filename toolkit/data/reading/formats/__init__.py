@@ -1,0 +1,160 @@
+"""Format maps: how the columns of a source file become the canonical table.
+
+A map is one YAML file in this folder (or of the user's own); adding a format is adding a file.
+"""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from toolkit.data.discharge.schema import BY_NAME
+from toolkit.errors import InputError, nearest
+from toolkit.strict_yaml import Section, read_yaml, validate
+
+FOLDER = Path(__file__).parent
+MISSING = ("", "-")  # the 病案首页 standard tells hospitals to write "-" for empty, in every type of field
+
+DAYS = ("admission_date", "discharge_date", "birth_date")  # rules name their faults
+
+# pattern and the order of year, month, day among its groups; a clock time after the day is allowed and not used
+_CLOCK = r"([ T]([01]?\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d+)?)?)?$"  # 24:00 is no time (rule D01)
+DATE_FORMATS: dict[str, tuple[str, tuple[int, int, int]]] = {
+    "yyyy-MM-dd": (r"^(\d{4})-(\d{1,2})-(\d{1,2})" + _CLOCK, (1, 2, 3)),
+    "yyyy/MM/dd": (r"^(\d{4})/(\d{1,2})/(\d{1,2})" + _CLOCK, (1, 2, 3)),
+    "yyyyMMdd": (r"^(\d{4})(\d{2})(\d{2})$", (1, 2, 3)),
+    "yyyy年MM月dd日": (r"^(\d{4})年(\d{1,2})月(\d{1,2})日" + _CLOCK, (1, 2, 3)),
+    "dd-MM-yyyy": (r"^(\d{1,2})-(\d{1,2})-(\d{4})" + _CLOCK, (3, 2, 1)),
+}
+
+
+class Source(Section):
+    """Where one canonical field comes from: exactly one of column, columns (or patterns) or concat.
+
+    Of several columns a number or day is the largest (or as `combine` says), a flag is true where any column makes it so,
+    and a list of codes holds them all in order; `beside` names, in the same order, the columns that qualify each of them
+    (the admission condition of a diagnosis, the day of a procedure), matched by the number after the `x`.
+    """
+
+    column: str = Field("", title="列名")
+    columns: list[str] = Field(default=[], title="多列", description="names or patterns such as C38x*")
+    combine: Literal["largest", "smallest", "sum"] = Field("largest", title="多列取值")
+    present: bool = Field(False, title="有值即为真", description="a flag that is true where any column holds something")
+    beside: list[str] = Field(default=[], title="对应的列", description="as many as columns, e.g. C08x* beside C06x*")
+    beside_values: list[str] = Field(
+        default=[], title="对应列的取值", description='kept where it holds one; "" = empty'
+    )
+    joined: str = Field("", title="与对应列的连接符", description="each code as code, this sign, value beside it")
+    match: str = Field("", title="须符合的格式", description="regular expression; other values are missing")
+    concat: list[Source] = Field(default=[], title="拼接")
+    separator: str = Field("", title="拼接分隔符")
+    first: int | None = Field(None, title="取前几位", ge=1)
+    remove: list[str] = Field(default=[], title="删去的文字", description="e.g. thousands separators")
+    values: dict[str, str] = Field(default={}, title="取值对照", description="other values stay as they are")
+    true: list[str] = Field(default=[], title="为真的取值")
+    false: list[str] = Field(default=[], title="为假的取值", description="with columns, or when empty: all others")
+    dates: list[str] = Field(default=["yyyy-MM-dd", "yyyy/MM/dd", "yyyyMMdd", "yyyy年MM月dd日"], title="日期格式")
+    scale: int = Field(1, title="乘数", description="e.g. 100 for yuan to fen")
+    missing: list[str] = Field(default=[], title="另表示空值的文字")
+    optional: bool = Field(False, title="列可缺", description="the field is NULL for files without the column")
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> Source:
+        if sum(map(bool, (self.column, self.columns, self.concat))) != 1:
+            raise ValueError("column、columns、concat 三者必须且只能给出一个 (give exactly one)")
+        if len(self.beside) not in (0, len(self.columns)):
+            raise ValueError("beside 与 columns 的个数不同 (beside needs one entry for each of columns)")
+        for name in self.dates:
+            if name not in DATE_FORMATS:
+                raise ValueError(f"未知的日期格式 {name}, 可用: {', '.join(DATE_FORMATS)} (unknown date format)")
+        return self
+
+    def names(self) -> list[str]:
+        return [self.column] * bool(self.column) + self.columns + [n for part in self.concat for n in part.names()]
+
+    def wanted(self) -> list[str]:
+        return self.names() + self.beside
+
+    def absent(self, columns: dict[str, list[str]]) -> bool:
+        """Whether a file lacks what the field is made of."""
+        lacking = not any(columns[name] for name in self.names())
+        return lacking or (bool(self.beside) and not any(columns[name] for name in self.beside))
+
+
+class Scope(Section):
+    """Rows of the file that are in scope; the others are excluded by this declared rule and counted."""
+
+    column: str = Field(title="列名")
+    values: list[str] = Field(title="在范围内的取值")
+    reason: str = Field(title="排除原因")
+
+
+class FormatMap(Section):
+    """One source format."""
+
+    id: str = Field(title="格式编号")
+    title: str = Field(title="名称")
+    grouping: str = Field("", title="分组说明", description="what stands in for the DRG, printed on reports")
+    confirmed: bool = Field(
+        True, title="已核对", description="false in a proposed map (speceval map) until a person has checked it"
+    )
+    fields: dict[str, Source] = Field(title="字段")
+    scope: Scope | None = Field(None, title="范围")
+
+    @model_validator(mode="after")
+    def _known_fields(self) -> FormatMap:
+        for name in self.fields:
+            if name not in BY_NAME:
+                raise ValueError(f"没有字段 {name}, 是否为 {nearest(name, BY_NAME)}? (no such canonical field)")
+        for name in DAYS:
+            if name in self.fields and self.fields[name].columns:
+                raise ValueError(f"{name} 只能来自一列, 用 column (a single column)")
+        if "hospital" not in self.fields or not {"year", "discharge_date"} & set(self.fields):
+            raise ValueError(
+                "必须有 hospital, 以及 discharge_date 或 year (hospital and discharge_date or year are needed)"
+            )
+        return self
+
+    def wanted(self) -> list[str]:
+        names = [n for source in self.fields.values() for n in source.wanted()]
+        return list(dict.fromkeys(names + ([self.scope.column] if self.scope else [])))
+
+    def required(self) -> set[str]:
+        """The columns without which a file is refused (rule F04); patterns may find nothing."""
+        names = {n for source in self.fields.values() if not source.optional for n in source.names() if "*" not in n}
+        return names | ({self.scope.column} if self.scope else set())
+
+
+def available() -> dict[str, Path]:
+    """The shipped format maps by id."""
+    return {path.stem: path for path in sorted(FOLDER.glob("*.yaml"))}
+
+
+def format_map(name: str) -> FormatMap:
+    """The shipped map with this id, or the map in a YAML file of the user's own."""
+    path = available().get(name) or Path(name)
+    if not path.is_file():
+        near = nearest(name, available())
+        raise InputError(
+            f"没有格式 {name}",
+            "no such format",
+            remedy=f"是否为 {near}? " * bool(near) + f"可用: {', '.join(available())}",
+        )
+    values, lines = read_yaml(path)
+    form = validate(FormatMap, values, lines, path)
+    if not form.confirmed:
+        raise InputError(
+            "格式映射是程序的建议，尚未经人核对", "the format map is a proposal that nobody has confirmed",
+            where=f"{path}:{lines.get(('confirmed',), 1)} confirmed", remedy="逐项核对各字段后改为 confirmed: true",
+            remedy_english="check every field, then set confirmed: true",
+        )  # fmt: skip
+    return form
+
+
+def resolve(wanted: str, present: list[str]) -> list[str]:
+    """The columns of a file that a name or pattern of a map means; codes match in any case (`C14x01C`, `C14X01C`)."""
+    same = [name for name in present if name.strip().lower() == wanted.strip().lower()]  # a name may hold [ or ?
+    return same or [name for name in present if fnmatchcase(name.strip().lower(), wanted.lower())]

@@ -1,0 +1,33 @@
+"""Methods of change: each one file, same input (cells), same columns out (`Change`).
+
+`METHODS` names them; `change.methods` in the parameters chooses. To add one: a file with a `METHOD`, and its line here. It is
+then run, adjusted for multiplicity, saved with the others and compared with them by the model bench (docs/models.md).
+"""
+
+from __future__ import annotations
+
+from toolkit.models.change import did, event_study, segmented, staggered, synthetic_control, twfe
+from toolkit.models.change import two_period as _two_period
+from toolkit.models.change.base import Change, Findings, Method, Study, completed, inferential
+from toolkit.models.change.two_period import two_period
+
+METHODS: dict[str, Method] = {
+    one.id: one
+    for one in (
+        _two_period.METHOD, _two_period.METHOD_BY_YEARS, did.METHOD, twfe.METHOD, event_study.METHOD, staggered.METHOD,
+        synthetic_control.METHOD, segmented.METHOD,
+    )
+}  # fmt: skip
+NAMES_ZH = {id_: one.name_zh for id_, one in METHODS.items()}
+RECOMMENDED = did.ID  # keeps its level and coverage in the simulations of docs/models.md
+
+# tables beside the changes, and the methods that fill them
+COMPANIONS = {
+    "event_study": (event_study.ID, staggered.ID), "comparison_units": (did.ID,), "regression_to_mean": (did.ID,),
+    "synthetic_weights": (synthetic_control.ID,), "segments": (segmented.ID,),
+}  # fmt: skip
+
+__all__ = [
+    "COMPANIONS", "METHODS", "NAMES_ZH", "RECOMMENDED", "Change", "Findings", "Method", "Study", "completed", "inferential",
+    "two_period",
+]  # fmt: skip

@@ -1,0 +1,187 @@
+"""What a method of change is given and what it gives: the same input and the same columns for every method."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from toolkit.indicators import Declared, Distribution, Indicator
+from toolkit.params import ComparisonPolicy, Shock, Years
+
+if TYPE_CHECKING:
+    from toolkit.models.change.panel import Comparisons, Panel
+
+KEYS = ("level", "hospital", "specialty", "indicator")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """One change of one indicator in one group; a row of a table of changes.
+
+    `completed` adds the columns that a method has nothing to say in, so a method names only those it fills.
+
+    Attributes
+    ----------
+    method
+        Id of the method.
+    measure
+        What `estimate` is: `ratio` of the after value to the before value, or to the value expected without the project.
+    estimate, low, high
+        On the scale of `measure`; limits at the run's confidence level, missing where the method has none.
+    p_value
+        Two-sided, against no change.
+    n_before, n_after
+        Discharges behind the two values.
+    n_clusters
+        Groups that errors allow for; 1 for a method on one unit, whose error is that of drawing its discharges.
+    std_error
+        Of the natural log of `estimate`; missing where limits are not made from one.
+    n_comparison
+        Comparison units that `estimate` rests on; 0 for a method without.
+    inference
+        How error and p were obtained, in Chinese, with the number of clusters or placebo units.
+    warnings
+        Chinese sentences, joined by `；`.
+    """
+
+    method: str
+    measure: str
+    estimate: float
+    low: float
+    high: float
+    p_value: float
+    n_before: int
+    n_after: int
+    n_clusters: int
+    std_error: float
+    n_comparison: int
+    inference: str
+    warnings: str
+
+
+COLUMNS = tuple(field.name for field in fields(Change))
+_DEFAULTS: dict[str, Any] = {
+    "measure": "ratio", "estimate": np.nan, "low": np.nan, "high": np.nan, "p_value": np.nan, "n_before": 0, "n_after": 0,
+    "n_clusters": 1, "std_error": np.nan, "n_comparison": 0, "inference": "", "warnings": "",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Study:
+    """What a method needs beside the cells.
+
+    Attributes
+    ----------
+    indicators
+        Id -> declaration.
+    units
+        One row per evaluation unit: `hospital, specialty, level_group, start` (first year of its project, 0 = none),
+        `eligible` (enough cases in every cycle; only such units are compared with).
+    before, after
+        Years of the two cycles. A project that starts in another year has its own cut at its start.
+    comparison
+        Which units a project is compared with.
+    shocks
+        Declared outside events.
+    confidence
+        Of all limits.
+    """
+
+    indicators: Mapping[str, Declared]
+    units: pd.DataFrame
+    before: Years
+    after: Years
+    comparison: ComparisonPolicy = field(default_factory=ComparisonPolicy)
+    shocks: Sequence[Shock] = ()
+    confidence: float = 0.95
+
+    @property
+    def years(self) -> np.ndarray:
+        return np.arange(self.before.first, self.after.last + 1)
+
+    @cached_property
+    def names(self) -> list[tuple[str, str]]:
+        """Hospital and specialty of every unit; reading one out of the table costs as much as a small fit."""
+        return list(zip(self.units["hospital"].tolist(), self.units["specialty"].tolist(), strict=True))
+
+    @property
+    def inferential(self) -> list[str]:
+        """Indicators whose change can be tested, in the order of the catalogue."""
+        return [i for i, one in self.indicators.items() if inferential(one)]
+
+    def distribution(self, indicator: str) -> Distribution | None:
+        return getattr(self.indicators[indicator], "distribution", None)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Findings:
+    """What a method found.
+
+    Attributes
+    ----------
+    changes
+        `KEYS`, then the columns of `Change`. `level` is `unit` (a project by itself) or `region` (all projects together,
+        hospital and specialty empty).
+    tables
+        Companion tables by name; see `toolkit.models.COMPANIONS`.
+    """
+
+    changes: pd.DataFrame
+    tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Method:
+    """One way to estimate change, named in the parameters by `id`.
+
+    Attributes
+    ----------
+    estimate
+        `(cells, study) -> Findings`. Cells are frozen cells of units: `hospital, specialty, period, indicator, n, x, y, xx,
+        value, se`; `period` is a year, a cycle (`before`, `after`) or a month (`2022-07`).
+    estimand
+        What the number is, in one Chinese sentence.
+    of_panel
+        `(panel, comparisons, study) -> changes`, where a method has it: the changes of projects by themselves on one indicator,
+        as `estimate` gives them and nothing beside. The specification curve asks for them thousands of times.
+    heeds
+        Fields of `ComparisonPolicy` that the method's changes of projects depend on.
+    """
+
+    id: str
+    name_zh: str
+    estimand: str
+    estimate: Callable[[pd.DataFrame, Study], Findings]
+    of_panel: Callable[[Panel, Comparisons, Study], pd.DataFrame] | None = None
+    heeds: Sequence[str] = ()
+
+
+def inferential(indicator: Declared) -> bool:
+    """Whether a change of the indicator can be tested: totals and distinct counts are only described."""
+    return isinstance(indicator, Indicator) and indicator.distribution is not None
+
+
+def completed(changes: pd.DataFrame, first: Sequence[str] = KEYS) -> pd.DataFrame:
+    """`changes` with all columns of `Change`, in order after `first`; what a method did not fill reads as none."""
+    missing = {name: value for name, value in _DEFAULTS.items() if name not in changes}
+    whole = changes.assign(**missing)
+    counts = {
+        name: whole[name].fillna(0).astype("int64") for name in ("n_before", "n_after", "n_clusters", "n_comparison")
+    }
+    whole = whole.assign(**counts)
+    return whole[[*first, *COLUMNS, *[c for c in whole if c not in (*first, *COLUMNS)]]].reset_index(drop=True)
+
+
+def nothing() -> pd.DataFrame:
+    """A table of changes without a row."""
+    return completed(pd.DataFrame(columns=[*KEYS, "method"]))
+
+
+def joined(*sentences: str) -> str:
+    """Warnings as they are printed."""
+    return "；".join(s for s in sentences if s)

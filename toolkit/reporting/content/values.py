@@ -1,0 +1,58 @@
+"""Numbers of an indicator as text, with the decimals and the unit that its declaration states."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from toolkit.indicators import CATALOGUE, Declared, Status
+from toolkit.reporting.content.tables import MISSING, missing, rounded
+
+WITHHELD = "已隐去"  # of a cell or count that the release edition does not give
+POOLED = "合并"  # stands for hospitals, reasons, DRGs that the release edition counts together
+CURRENCY = "元"  # as declarations write it
+DIRECTION_KEYS = {"越高越好": "higher", "越低越好": "lower", "不评优劣": "neutral"}
+MARKS = {"改善": "▲", "变差": "▼", "未见变化": "●", "不能判定": "○", "不予评价": "—"}
+
+
+def label(indicator: str, currency: str = CURRENCY) -> str:
+    """Name with its unit: 平均住院日（日）. Money is in the currency of the run's records."""
+    one = CATALOGUE[indicator]
+    unit = currency if one.unit == CURRENCY else one.unit
+    return f"{one.name_zh}（{unit}）" if unit else one.name_zh
+
+
+def number(value: float, one: Declared) -> str:
+    """The value without its unit."""
+    return MISSING if missing(value) else rounded(value, one.decimals)
+
+
+def cases(number: float) -> str:
+    """A count in a sentence; missing where the edition does not give it."""
+    return WITHHELD if missing(number) else f"{int(number):,}"
+
+
+def with_limits(row: pd.Series, value: str = "value", low: str = "low", high: str = "high") -> str:
+    """`1.02（0.98–1.06）`, the value alone where it has no limits, its status where it has none."""
+    one = CATALOGUE[row["indicator"]]
+    if row.get("status", Status.VALUE.value) != Status.VALUE.value:
+        return str(row["status"])
+    text = number(row[value], one)
+    if text == MISSING or missing(row[low]) or missing(row[high]):
+        return text
+    return f"{text}（{rounded(row[low], one.decimals)}–{rounded(row[high], one.decimals)}）"
+
+
+def ratio_text(row: pd.Series) -> str:
+    """A change as `0.92（0.88–0.97）`; a limit without end as ∞ in words."""
+    if missing(row["estimate"]):
+        return MISSING
+    text = rounded(row["estimate"], 2)
+    if missing(row["low"]) or missing(row["high"]):
+        return text
+    high = "无上限" if row["high"] == float("inf") else rounded(row["high"], 2)
+    return f"{text}（{rounded(row['low'], 2)}–{high}）"
+
+
+def marked(verdict: str) -> str:
+    """The verdict with its mark, so that it is seen without colour."""
+    return f"{MARKS[verdict]} {verdict}" if MARKS[verdict] != "—" else verdict

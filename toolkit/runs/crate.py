@@ -1,0 +1,157 @@
+"""A finished run as an RO-Crate: reports, tables, notebooks, parameters and manifest, with what each is and came from.
+
+Metadata follow RO-Crate 1.1 and its profile Process Run Crate 0.1. What may go in is listed here by name; records, keys,
+logs and tables that hold single cases are not on the list, so a new file stays out until somebody has decided otherwise.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import zipfile
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from toolkit.errors import ParameterError, RunError
+from toolkit.release.disclosure import CONTROLS
+from toolkit.running.manifest import digest
+from toolkit.running.publish import MANIFEST, beside, canonical, explained
+from toolkit.runs.run_manifest import INDEX, read_record, read_run_manifest
+from toolkit.runs.verification import verify_run
+
+METADATA = "ro-crate-metadata.json"
+SPECIFICATION = "https://w3id.org/ro/crate/1.1"
+PROFILE = "https://w3id.org/ro/wfrun/process/0.1"
+# not `cube`: by DRG, hospital and year it holds single cases
+TABLES = sorted(set(CONTROLS) - {"cube"})
+RESULTS = [*(f"results/{name}.parquet" for name in TABLES), "results/facts.json", "results/parameters.json"]
+OF_CONTENT = {
+    "运行",
+    "结果表",
+    "报告",
+    "页面",
+    "参数",
+    "清单",
+}  # kinds of differences that make a run not worth exporting
+FORMATS = {
+    ".html": "text/html", ".json": "application/json", ".ipynb": "application/x-ipynb+json", ".pdf": "application/pdf",
+    ".parquet": "application/vnd.apache.parquet",
+    ".docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+}  # fmt: skip
+EPOCH = (1980, 1, 1, 0, 0, 0)  # the same run gives the same archive
+
+
+def export_crate(folder: Path, target: Path) -> list[str]:
+    """Write the run as a folder, or as one archive where `target` ends in .zip; returns the names of the files in it.
+
+    Raises
+    ------
+    RunError
+        The run is not finished, or does not verify: what is not as its manifest says is not passed on.
+    ParameterError
+        Something lies at the target already.
+    """
+    manifest = read_run_manifest(folder)
+    wrong = [d for d in verify_run(folder).differences if d.kind in OF_CONTENT]
+    if manifest is None or wrong:
+        raise RunError(
+            f"运行没有通过核对：{wrong[0]}", "the run does not verify", where=str(folder), remedy="重新运行后再导出",
+            remedy_english="run again, then export",
+        )  # fmt: skip
+    if target.exists():
+        raise ParameterError(f"已存在: {target}", "the target exists", where="--ro-crate", remedy="换一个名字",
+                             remedy_english="choose another name")  # fmt: skip
+    names = contents(folder, manifest)
+    files = {name: (folder / name).read_bytes() for name in names}
+    files[METADATA] = canonical(metadata(folder, manifest, files))
+    made = beside(target, "tmp")
+    with explained(target.parent):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            if target.suffix.lower() == ".zip":
+                _write_archive(made, files)
+            else:
+                for name, content in files.items():
+                    path = made / name
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    path.write_bytes(content)
+            os.rename(made, target)
+        except OSError:
+            shutil.rmtree(made, ignore_errors=True) if made.is_dir() else made.unlink(missing_ok=True)
+            raise
+    return sorted(files)
+
+
+def contents(folder: Path, manifest: dict[str, Any]) -> list[str]:
+    """The files of a run that may be passed on, by name."""
+    names = [MANIFEST, INDEX, *(name for name in RESULTS if name in manifest["tables"])]
+    for id_, report in manifest["reports"].items():
+        names += [f"{id_}/{name}" for name in (*report["files"], MANIFEST)]
+    return [name for name in names if (folder / name).is_file()]
+
+
+def _write_archive(path: Path, files: dict[str, bytes]) -> None:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in sorted(files):
+            entry = zipfile.ZipInfo(name, EPOCH)
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            archive.writestr(entry, files[name])
+
+
+def metadata(folder: Path, manifest: dict[str, Any], files: dict[str, bytes]) -> dict[str, Any]:
+    """The JSON-LD of the crate."""
+    identity = manifest["identity"]
+    parameters = json.loads(files["results/parameters.json"])
+    finished = read_record(folder).get("finished", "")
+    folders = sorted({name.rpartition("/")[0] for name in files} - {""})
+    entities = [_file(name, content) for name, content in sorted(files.items())]
+    of_folder = {part: [{"@id": name} for name in sorted(files) if name.startswith(f"{part}/")] for part in folders}
+    raw = [
+        {"@id": f"#raw-{row['sha256'][:16]}", "@type": "CreativeWork", "name": row["name"], "sha256": row["sha256"],
+         "description": "原始数据文件，不在本包内 raw data file, not in this crate"}
+        for row in identity["read"]
+    ]  # fmt: skip
+    edition = {"internal": "内部评估版 internal edition", "release": "发布版 release edition"}[identity["edition"]]
+    synthetic = "合成数据 synthetic data；" if identity["parameters"]["data"]["synthetic"] else ""
+    root = {
+        "@id": "./", "@type": "Dataset", "name": parameters["title"], "datePublished": finished[:10] or "1980-01-01",
+        "description": f"{synthetic}{edition}；运行 run {identity['run']}", "identifier": manifest["key"],
+        "license": {"@id": "#license"}, "conformsTo": {"@id": PROFILE},
+        "hasPart": [*({"@id": f"{part}/"} for part in folders), *({"@id": n} for n in sorted(files) if "/" not in n and n != METADATA)],
+        "mentions": {"@id": "#run"},
+    }  # fmt: skip
+    software = {
+        "@id": "#speceval", "@type": "SoftwareApplication", "name": "speceval", "version": version("speceval"),
+        "sha256": identity["software"]["code"],
+    }  # fmt: skip
+    run = {
+        "@id": "#run", "@type": "CreateAction", "name": f"speceval run {identity['run']}", "instrument": {"@id": "#speceval"},
+        "object": [{"@id": one["@id"]} for one in raw] + [{"@id": "results/parameters.json"}],
+        "result": [{"@id": name} for name in sorted(files) if name.endswith((".html", ".parquet"))],
+        "actionStatus": {"@id": "http://schema.org/CompletedActionStatus"}, **({"endTime": finished} if finished else {}),
+    }  # fmt: skip
+    license_ = {
+        "@id": "#license",
+        "@type": "CreativeWork",
+        "name": "由评估组织方决定 decided by the owner of the evaluation",
+    }
+    descriptor = {
+        "@id": METADATA, "@type": "CreativeWork", "about": {"@id": "./"}, "conformsTo": {"@id": SPECIFICATION},
+    }  # fmt: skip
+    profile = {"@id": PROFILE, "@type": "CreativeWork", "name": "Process Run Crate", "version": "0.1"}
+    datasets = [
+        {"@id": f"{part}/", "@type": "Dataset", "name": part, "hasPart": of_folder[part]} for part in folders
+    ]  # fmt: skip
+    return {
+        "@context": f"{SPECIFICATION}/context",
+        "@graph": [descriptor, root, profile, license_, software, run, *raw, *datasets, *entities],
+    }  # fmt: skip
+
+
+def _file(name: str, content: bytes) -> dict[str, Any]:
+    return {
+        "@id": name, "@type": "File", "name": name, "contentSize": str(len(content)), "sha256": digest(content),
+        "encodingFormat": FORMATS.get(Path(name).suffix, "application/octet-stream"),
+    }  # fmt: skip

@@ -1,0 +1,145 @@
+"""Questions to a finished run: its worklists, the fate of one record, errors by drawing records again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pandas as pd
+
+from toolkit import cube as cubes
+from toolkit.data import intake as intakes
+from toolkit.data.accounts import lookup
+from toolkit.data.accounts.submitted import SUBMITTED
+from toolkit.data.accounts.worklist import Facts, write_worklists
+from toolkit.engine import connect
+from toolkit.errors import ParameterError
+from toolkit.evaluation.cells import all_cells
+from toolkit.evaluation.results import DATA, RESULTS, Results, load
+from toolkit.indicators import CATALOGUE
+from toolkit.indicators.bootstrap import bootstrap as drawn_again
+from toolkit.indicators.members import by_specialty
+from toolkit.indicators.table import collect
+from toolkit.models.change import inferential
+from toolkit.reference import Referenced, attach
+from toolkit.runs import trace as tracing
+from toolkit.runs.trace import Trace
+
+WORKLISTS = "worklists"  # folder of a run, one list a hospital
+
+
+def worklists(folder: Path, to: Path | None = None) -> pd.DataFrame:
+    """The worklists of the run in `folder`, written to `to` or to its own folder of them; returns their summary."""
+    results, data = load(folder / RESULTS), folder / DATA
+    facts = Facts(rules=results.facts["rules"], scopes=dict(results.facts["scopes"]), codes=results.facts["codes"])
+    names = dict(zip(results.hospitals["code"], results.hospitals["name"], strict=True))
+    with TemporaryDirectory(prefix="speceval-") as work:
+        connection = connect(Path(work), [data])
+        try:
+            marked, held = (connection.read_parquet(str(data / name)) for name in (intakes.FATES, SUBMITTED))
+            return write_worklists(
+                marked, held, results.files, results.balance, names, facts, to or folder / WORKLISTS, connection, Path(work)
+            )  # fmt: skip
+        finally:
+            connection.disconnect()
+
+
+def trace(
+    folder: Path, *, hospital: str = "", record: str = "", visit: str = "", file: str = "", line: int = 0
+) -> list[Trace]:  # fmt: skip
+    """What became of a record of a finished run: of one line of a file, or of every stay under a record number.
+
+    Raises
+    ------
+    RunError
+        The folder holds no finished run, or its key is gone.
+    ParameterError
+        The run knows no such hospital, file or record.
+    """
+    results, data = load(folder / RESULTS), folder / DATA
+    number = tracing.file_number(results, file) if file else None
+    if number is not None and (refused := tracing.refused_file(results, number, line)):
+        return [refused]
+    pseudonyms = [] if file else tracing.pseudonyms(results, folder, hospital, record, visit)
+    with TemporaryDirectory(prefix="speceval-") as work:
+        connection = connect(Path(work), [data, data / lookup.STORE])
+        try:
+            if number is not None:
+                marked, stored = lookup.records_at(connection, data, number, line)
+            else:
+                marked, stored = lookup.records_of(connection, data, pseudonyms)
+            if marked.empty and stored.empty:
+                raise tracing.not_found(results, number, line, hospital)
+            return tracing.traces(results, marked, stored, lambda row: _entered(results, connection, data, row))
+        finally:
+            connection.disconnect()
+
+
+def _entered(
+    results: Results, connection: Any, data: Path, row: pd.Series
+) -> tuple[dict[tuple[str, str], bool], pd.DataFrame]:
+    """Whether a stored record was trimmed, and the cells it entered."""
+    groups = results.hospitals.rename(columns={"code": "hospital"})[["hospital", "level_group"]]
+    key = [*cubes.KEY, "file", "line"]
+    cube = cubes.build(lookup.drg_of(connection, data, row), results.params, groups, by=key, connection=connection)
+    own = cube[(cube["file"] == row["file"]) & (cube["line"] == row["line"])].drop(columns=["file", "line"])
+    own = own.reset_index(drop=True)
+    alone = {}
+    for basis in cubes.BASES:
+        whole = attach(results.cube, results.params, results.hospitals, basis)
+        alone[basis] = tracing.one_record(whole, attach(own, results.params, results.hospitals, basis), list(own))
+    return tracing.trimmed(own.iloc[0]), tracing.entered(all_cells(alone, results.units, results.params), results)
+
+
+def bootstrap(
+    folder: Path, hospital: str, specialty: str, *, basis: cubes.Basis = "contemporaneous", replicates: int = 1000, seed: int = 0
+) -> pd.DataFrame:  # fmt: skip
+    """The cells of one unit of a finished run, by cycle, with error and limits from drawing its records again.
+
+    Parameters
+    ----------
+    folder
+        Of the run; its stored discharges are read.
+
+    Returns
+    -------
+    pd.DataFrame
+        `cycle, indicator, value, se, low, high` as in the run's cells (closed form, exact), and `replicates, se_drawn,
+        low_drawn, high_drawn`.
+
+    Raises
+    ------
+    ParameterError
+        The run has no such unit.
+    """
+    results = load(folder / RESULTS)
+    units = results.units[(results.units["hospital"] == hospital) & (results.units["specialty"] == specialty)]
+    if units.empty:
+        raise ParameterError("没有该评估单元", "no such unit", where=f"{hospital} {specialty}", remedy="见 results/units.parquet",
+                             remedy_english="see results/units.parquet")  # fmt: skip
+    params, by = results.params, ["hospital", "specialty", "cycle"]
+    groups = results.hospitals.rename(columns={"code": "hospital"})[["hospital", "level_group"]]
+    store = folder / DATA / "discharges"
+    with TemporaryDirectory(prefix="speceval-") as work:
+        connection = connect(Path(work), [store])
+        try:
+            drawn = cubes.resampled(
+                intakes.discharges(connection, store), params, groups, (hospital, specialty), replicates=replicates,
+                seed=seed, connection=connection,
+            )  # fmt: skip
+        finally:
+            connection.disconnect()
+    referenced = by_specialty(attach(results.cube, params, results.hospitals, basis), params.specialties)
+    chosen = [one for one in CATALOGUE.values() if inferential(one)]
+    again = drawn_again(
+        drawn, referenced, chosen, by, params, results.hospitals, confidence=params.change.confidence
+    ).set_index([*by, "indicator"])
+    mine = (referenced.frame["hospital"] == hospital) & (referenced.frame["specialty"] == specialty)
+    own = Referenced(basis=basis, frame=referenced.frame[mine], grades=referenced.grades, insufficient={})
+    cells = collect(own, chosen, by, confidence=params.change.confidence, policy=params.indicators)
+    both = cells.set_index([*by, "indicator"]).join(
+        again.rename(columns=lambda c: c if c == "replicates" else f"{c}_drawn")
+    )
+    columns = ["value", "se", "low", "high", "replicates", "se_drawn", "low_drawn", "high_drawn"]
+    return both[columns].reset_index().drop(columns=["hospital", "specialty"])

@@ -1,0 +1,98 @@
+"""Which reports a run has, and the pages and manifest around them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from toolkit.errors import ParameterError
+from toolkit.evaluation.results import Results
+from toolkit.indicators import CATALOGUE
+from toolkit.release.disclosure import REPORTS as RELEASED
+from toolkit.reporting.content.tables import Column, text
+from toolkit.reporting.formats import handbook
+from toolkit.reporting.formats.site import index
+from toolkit.reporting.sections.change import projects, unit_changes, verdict_of
+from toolkit.reporting.sections.front import provenance
+from toolkit.running.publish import write_atomically
+from toolkit.running.report import Outcome, ReportJob, report_folder
+from toolkit.runs.run_manifest import NOTEBOOKS
+
+HTML = "report.html"
+HANDBOOK = "handbook.html"
+RENDERERS = {HTML: "toolkit.reporting.formats.rendering:html"}
+ABOVE = ".."  # a report's notebook runs, and lies, one folder below its run
+
+# id -> notebook, title; those of the whole run, in the order of the index
+OF_RUN = {
+    "region_report": "区域评估报告", "data_quality": "数据质量报告", "indicators": "指标报告", "risk_grades": "死亡风险分级报告",
+    "change": "建设前后变化报告", "robustness": "稳健性报告",
+}  # fmt: skip
+OVER_CYCLES = ("change", "robustness")
+
+
+def jobs(results: Results, folder: Path) -> list[ReportJob]:
+    """One job for each report of the run, in its folder."""
+    inputs = sorted(p for p in (folder / "results").iterdir() if p.is_file())
+    made = []
+    for id_, title in OF_RUN.items():
+        if id_ in OVER_CYCLES and not results.params.cycles:
+            continue
+        of_report = {
+            "indicators": {"indicator": "cost_index" if _has_cost(results) else "los_index"}, "data_quality": {"hospital": ""},
+        }  # fmt: skip
+        parameters = {"run_folder": ABOVE, **of_report.get(id_, {})}
+        made.append(_job(id_, title, id_, parameters, folder, inputs))
+    for unit in projects(results).itertuples():
+        title = results.unit_name(unit.hospital, unit.specialty)
+        made.append(_job(unit.id, title, "project_report", {"run_folder": ABOVE, "project": unit.id}, folder, inputs))
+    return [job for job in made if results.params.edition == "internal" or job.template.stem in RELEASED]
+
+
+def _has_cost(results: Results) -> bool:
+    cells = results.cells[results.cells["indicator"] == "cost_index"]
+    return bool(cells["value"].notna().any())
+
+
+def _job(
+    id_: str, title: str, notebook: str, parameters: dict[str, str], folder: Path, inputs: Sequence[Path]
+) -> ReportJob:
+    template = NOTEBOOKS / f"{notebook}.ipynb"
+    if not template.is_file():
+        raise ParameterError(
+            f"没有笔记本 {template.name}", "no such notebook", where=str(NOTEBOOKS), remedy="恢复 notebooks/ 文件夹"
+        )
+    return ReportJob(
+        id=id_, title=title, template=template, parameters=parameters, folder=report_folder(folder, id_), inputs=inputs,
+        renderers=RENDERERS,
+    )  # fmt: skip
+
+
+def write_index(results: Results, folder: Path, outcomes: Sequence[Outcome]) -> Path:
+    """The page that links every report of the run, and the handbook; failed ones are named with their reason."""
+    exists = {o.id for o in outcomes if o.exists}
+    primary = results.params.change.primary if results.params.cycles else []
+    rows = []
+    for unit in projects(results).itertuples():
+        if unit.id in exists:
+            changes = unit_changes(results, unit.hospital, unit.specialty).set_index("indicator")
+            verdicts = {i: verdict_of(changes.loc[i]) if i in changes.index else "不予评价" for i in primary}
+            rows.append(
+                {"title": "项目评估报告", "hospital": results.hospital_name(unit.hospital), "href": f"{unit.id}/{HTML}",
+                 "specialty": results.specialty_name(unit.specialty), "level": unit.project, **verdicts}
+            )  # fmt: skip
+    columns = [Column(name=i, label=CATALOGUE[i].name_zh, format=text) for i in primary]
+    frame = pd.DataFrame(rows, columns=["title", "hospital", "specialty", "level", "href", *primary])
+    failed = pd.DataFrame(
+        [(o.title, f"{o.reason} {o.message}".strip()) for o in outcomes if not o.exists], columns=["title", "reason"]
+    )
+    page = index(
+        frame, provenance=provenance(results), columns=columns, filters=("specialty", "level"), failed=failed,
+        links=[*[(title, f"{id_}/{HTML}") for id_, title in OF_RUN.items() if id_ in exists], ("指标手册", HANDBOOK)],
+    )  # fmt: skip
+    write_atomically(folder / HANDBOOK, handbook.page(results))
+    path = folder / "index.html"
+    write_atomically(path, page.encode("utf-8"))
+    return path

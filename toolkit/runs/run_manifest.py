@@ -1,0 +1,124 @@
+"""The manifest of a whole run: what its tables and reports were made from, and every file it consists of.
+
+`manifest.json` holds contents only and is sealed; equal data, parameters and code give equal bytes wherever and whenever
+they are run. Times, host, user and the places of files stand apart in `run.json`, which proves nothing.
+"""
+
+from __future__ import annotations
+
+import getpass
+import json
+import socket
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from toolkit.data.discharge.measures import MEASURES
+from toolkit.data.quality import CATALOGUE as RULES
+from toolkit.errors import RunError
+from toolkit.indicators import CATALOGUE as INDICATORS
+from toolkit.running.manifest import PACKAGE, code_files, digest, read_manifest, sealed, template_hash, unsealed
+from toolkit.running.notebook import file_hash
+from toolkit.running.publish import MANIFEST, RECORD, State, canonical, write_atomically
+from toolkit.runs.evaluated import read_evaluation
+from toolkit.runs.sources import declaration_hashes, places
+
+if TYPE_CHECKING:
+    from toolkit.evaluation.results import Results
+    from toolkit.params import RunParams
+    from toolkit.running.report import Outcome
+
+INDEX, HANDBOOK = "index.html", "handbook.html"
+NOTEBOOKS = PACKAGE.parent / "notebooks"
+
+
+def write_run_manifest(results: Results, folder: Path, outcomes: Sequence[Outcome], record: Mapping[str, Any]) -> Path:
+    """Write `run.json`, then `manifest.json` of a run whose tables, reports and index page are in place.
+
+    Parameters
+    ----------
+    record
+        Of this run alone: seconds by step, workers, where the inputs lay.
+    """
+    evaluation = read_evaluation(folder)
+    if evaluation is None:
+        raise RunError("结果表没有通过核对", "the tables do not verify", where=str(folder), remedy="加 --fresh 重新运行",
+                       remedy_english="run again with --fresh")  # fmt: skip
+    params = results.params
+    identity = {
+        **evaluation["identity"],
+        # as used: with the specialties and projects that a synthetic region (合成数据) brings
+        "parameters": params.model_dump(mode="json", exclude={"edition", "disclosure"}),
+        "run": params.run, "edition": params.edition,
+        "disclosure": params.disclosure.model_dump(mode="json") if params.edition == "release" else None,
+        "read": _read_files(results),
+        "declarations": {
+            "rules": declaration_hashes(RULES.values()), "indicators": declaration_hashes(INDICATORS.values()),
+            "measures": declaration_hashes(MEASURES),
+        },
+        "notebooks": {path.stem: template_hash(path) for path in sorted(NOTEBOOKS.glob("*.ipynb"))},
+        "package": code_files(),
+    }  # fmt: skip
+    content = {
+        "key": digest(canonical(identity)), "identity": identity,
+        "evaluation": evaluation["key"],
+        # records carry hashes under the run's own random key: they are held against evaluation.json, which is sealed too
+        "tables": {name: content for name, content in evaluation["tables"].items() if name.startswith("results/")},
+        "references": results.facts.get("references", {}),
+        "pages": {name: file_hash(folder / name) for name in (INDEX, HANDBOOK)},
+        "reports": {o.id: _report(folder / o.id) for o in outcomes if o.exists},
+        "unfinished": {o.id: o.reason for o in outcomes if not o.exists},
+    }  # fmt: skip
+    write_atomically(folder / RECORD, canonical({**who_and_when(), **record}))
+    write_atomically(folder / MANIFEST, sealed(content))
+    return folder / MANIFEST
+
+
+def _read_files(results: Results) -> list[dict[str, Any]]:
+    """Raw files as they were when they were read; of a synthetic region, which is gone, the only trace."""
+    files = results.files[["name", "sha256"]].sort_values(["sha256", "name"])
+    return [{str(k): v for k, v in row.items()} for row in files.to_dict("records")]
+
+
+def _report(folder: Path) -> dict[str, Any]:
+    manifest = read_manifest(folder) or {}
+    return {"manifest": file_hash(folder / MANIFEST), "files": manifest.get("files", {})}
+
+
+def who_and_when() -> dict[str, Any]:
+    """What is no part of any identity."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a container's user without a name
+        user = ""
+    return {"finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "host": socket.gethostname(), "user": user}
+
+
+def read_run_manifest(folder: Path) -> dict[str, Any] | None:
+    """The manifest of a run, or None if absent, cut, changed, or that of a single report."""
+    content = unsealed(folder / MANIFEST)
+    return content if content is not None and "reports" in content else None
+
+
+def read_record(folder: Path) -> dict[str, Any]:
+    """`run.json` of a run, or nothing."""
+    try:
+        record = json.loads((folder / RECORD).read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return record if isinstance(record, dict) else {}
+
+
+def record_of(params: RunParams, seconds: Mapping[str, float], workers: int) -> dict[str, Any]:
+    """What a run notes down about itself."""
+    return {"places": places(params), "workers": workers, "seconds": {k: round(v, 3) for k, v in seconds.items()}}
+
+
+def finished(folder: Path) -> tuple[State, str]:
+    """The state that a run's manifest entitles it to, with the reason where it is not DONE."""
+    manifest = read_run_manifest(folder)
+    if manifest is None:
+        return State.PREPARED, "只有结果表"
+    missing = len(manifest["unfinished"])
+    return (State.FAILED, f"{missing} 份报告未完成") if missing else (State.DONE, "")

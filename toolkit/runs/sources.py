@@ -1,0 +1,145 @@
+"""What the tables of a run are made from, apart from where it lies: raw files, other inputs, choices, code."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import fields
+from functools import partial
+from inspect import getsource
+from pathlib import Path
+from types import FunctionType
+from typing import Any, TypeVar
+
+import pandas as pd
+from pydantic import BaseModel
+
+from toolkit.data.reading.files import find
+from toolkit.params import RunParams
+from toolkit.running.manifest import Software, digest
+from toolkit.running.notebook import file_hash
+from toolkit.running.publish import canonical
+
+FILES, FORMAT = "data.files", "data.format"
+SECRET = "data.key_file"  # no number depends on it, and not even its name belongs in an output
+REGISTER = "data.submissions"  # kept by the runs themselves; what a run read in it follows from its files
+ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
+Part = TypeVar("Part", bound=BaseModel)
+
+
+def places(params: RunParams) -> dict[str, Any]:
+    """Where the parameters say that things lie: dotted name of the parameter -> path; `data.files` -> list of paths."""
+    found: dict[str, Any] = {name: str(path) for name, path in _paths(params, "") if name != SECRET}
+    if params.data.files:
+        found[FILES] = list(params.data.files)
+    if params.data.format.endswith((".yaml", ".yml")):
+        found[FORMAT] = params.data.format
+    return found
+
+
+def moved(params: RunParams, where: Mapping[str, Any]) -> RunParams:
+    """`params` with the paths of `where`, as `places` gives them; others stay."""
+    changed = _with_paths(params, "", lambda name, path: Path(where.get(name, path)))
+    data = {"files": list(where.get(FILES, params.data.files)), "format": where.get(FORMAT, params.data.format)}
+    return changed.model_copy(update={"data": changed.data.model_copy(update=data)})
+
+
+def portable(params: RunParams) -> RunParams:
+    """`params` with names for paths: equal wherever the same files lie."""
+    found = places(params)
+    names: dict[str, Any] = {name: Path(path).name for name, path in found.items() if name != FILES}
+    named = moved(params, {**names, FILES: sorted(Path(path).name for path in found.get(FILES, ()))})
+    return named.model_copy(update={"data": named.data.model_copy(update={"key_file": None})})
+
+
+def _paths(section: BaseModel, prefix: str) -> Iterator[tuple[str, Path]]:
+    for name in type(section).model_fields:
+        value = getattr(section, name)
+        for suffix, one in _parts(value):
+            if isinstance(one, Path):
+                yield f"{prefix}{name}{suffix}", one
+            elif isinstance(one, BaseModel):
+                yield from _paths(one, f"{prefix}{name}{suffix}.")
+
+
+def _parts(value: Any) -> list[tuple[str, Any]]:
+    """The value itself, or the members of a list with their place."""
+    return [(f".{n}", one) for n, one in enumerate(value)] if isinstance(value, list) else [("", value)]
+
+
+def _with_paths(section: Part, prefix: str, change: Callable[[str, Path], Path]) -> Part:
+    updates: dict[str, Any] = {}
+    for name in type(section).model_fields:
+        value = getattr(section, name)
+        changed: list[Any] = []
+        for suffix, one in _parts(value):
+            if isinstance(one, Path):
+                changed.append(change(f"{prefix}{name}{suffix}", one))
+            elif isinstance(one, BaseModel):
+                changed.append(_with_paths(one, f"{prefix}{name}{suffix}.", change))
+        if changed:
+            updates[name] = changed if isinstance(value, list) else changed[0]
+    return section.model_copy(update=updates)
+
+
+def raw_files(where: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Name, content hash and size of every raw file, in the order of their hashes; a file that is gone raises."""
+    paths = find(list(where.get(FILES, ())))
+    rows = [{"name": path.name, "sha256": file_hash(path), "size": path.stat().st_size} for path in paths]
+    return sorted(rows, key=lambda row: (row["sha256"], row["name"]))
+
+
+def other_inputs(where: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    """Registry, weight and grade tables, format map of one's own …: name and content hash by parameter.
+
+    What is not there is left out: a run may write some of them itself.
+    """
+    return {
+        name: {"name": Path(path).name, "sha256": file_hash(Path(path))}
+        for name, path in sorted(where.items())
+        if name not in (FILES, REGISTER) and Path(path).exists()
+    }
+
+
+def identity_of(params: RunParams, made_with: Software) -> dict[str, Any]:
+    """Everything the tables of a run depend on; equal identities give equal tables.
+
+    Paths do not count, contents do. A synthetic region (合成数据) has no raw files: parameters and code are all of it.
+    """
+    where = places(params)
+    return {
+        "parameters": portable(params).model_dump(mode="json", exclude={"edition", "disclosure"}),
+        "raw": raw_files(where), "inputs": other_inputs(where),
+        "software": {"code": made_with.code, "lock": made_with.lock, "packages": dict(made_with.packages)},
+    }  # fmt: skip
+
+
+def declaration_hashes(declared: Iterable[Any]) -> dict[str, str]:
+    """A hash for each declaration (rule, indicator, measure), by id: what it says and the expression or code it executes."""
+
+    def said(value: Any) -> str:
+        if isinstance(value, partial):
+            return f"{said(value.func)} {value.args!r} {sorted(value.keywords.items())!r}"
+        # a rule's test is a function; expressions of ibis and pandas can be called too, but say what they are
+        return getsource(value) if isinstance(value, FunctionType) else ADDRESS.sub("", repr(value))
+
+    return {
+        one.id: digest(canonical({part.name: said(getattr(one, part.name)) for part in fields(one)}))
+        for one in declared
+    }
+
+
+def reference_hashes(frame: pd.DataFrame) -> dict[str, str]:
+    """A hash for each table that cases were held against: mean cost, mean LOS, weight and risk grade by DRG.
+
+    Parameters
+    ----------
+    frame
+        As in `toolkit.reference.Referenced`, with `level_group, drg, year`.
+    """
+    keys = ["level_group", "drg", "year"]
+    hashes = {}
+    for column in ("ref_cost", "ref_los", "weight", "risk_grade"):
+        table = frame[[*keys, column]].dropna().round({column: 9}).drop_duplicates().sort_values([*keys, column])
+        hashes[column] = digest(table.to_csv(index=False).encode())
+    return hashes
