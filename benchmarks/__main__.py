@@ -8,10 +8,16 @@ from collections.abc import Callable
 from benchmarks import cube, indicators, intake, models, reports, robustness
 
 ALL: dict[str, Callable[[int, int], None]] = {
-    "help": reports.run_help, "cube": cube.run, "catalogue": cube.run_catalogue,
-    "indicators": indicators.run, "intake": intake.run, "reports": reports.run,
-    "demo": reports.run_demo, "models": models.run, "robustness": robustness.run,
-}  # fmt: skip
+    "help": reports.run_help,
+    "cube": cube.run,
+    "catalogue": cube.run_catalogue,
+    "indicators": indicators.run,
+    "intake": intake.run,
+    "reports": reports.run,
+    "demo": reports.run_demo,
+    "models": models.run,
+    "robustness": robustness.run,
+}
 
 
 def main() -> None:

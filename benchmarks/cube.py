@@ -15,9 +15,18 @@ EDGE = 1e-12  # as in toolkit.cube: a case exactly on a limit stays in
 
 # The measures of the indicators that were there first (费用、时间、死亡、手术级别、权重): what the SQL beside them sums.
 FIRST = (
-    "cost", "los", "cost_kept", "los_kept", "died", "surgical",
-    "level4@contemporaneous", "level34@contemporaneous", "level4@frozen", "level34@frozen", "carried_weight",
-)  # fmt: skip
+    "cost",
+    "los",
+    "cost_kept",
+    "los_kept",
+    "died",
+    "surgical",
+    "level4@contemporaneous",
+    "level34@contemporaneous",
+    "level4@frozen",
+    "level34@frozen",
+    "carried_weight",
+)
 
 
 def run(size: int, runs: int) -> None:
@@ -34,9 +43,12 @@ def run_catalogue(size: int, runs: int) -> None:
     data.store(size)
     measured = against_each_other(["cube:toolkit_iqr", "cube:catalogue_iqr"], size, runs)
     report(
-        "catalogue", size, measured, target="ratio at most 2, peak below 3 GB",
+        "catalogue",
+        size,
+        measured,
+        target="ratio at most 2, peak below 3 GB",
         scans_of_the_records={name: passes(first) for name, first in (("first", True), ("catalogue", False))},
-    )  # fmt: skip
+    )
 
 
 def passes(first: bool) -> dict[str, int]:

@@ -30,18 +30,31 @@ def _name(size: int, hospitals: int, projects: int) -> str:
 # What intake derives from columns that the synthetic region does not write straight to Parquet: here from a hash of the
 # line, so that every measure of the catalogue has something to sum, and columns compress no better than real ones.
 DERIVED = {
-    "cost_usable": "los_days <= 60 AND cost_fen IS NOT NULL", "los_usable": "los_days <= 60",
-    "death_known": "died IS NOT NULL", "grouped": "drg IS NOT NULL", "surgery_usable": "surgical IS NOT NULL",
-    "judged_level": "surgery_level", "judged_level_frozen": "surgery_level",
-    "minimally_invasive": "surgical AND h % 5 = 0", "minimally_invasive_frozen": "surgical AND h % 5 = 0",
-    "complication": "surgical AND h % 97 = 0", "complication_frozen": "surgical AND h % 97 = 0",
-    "medical_fen": "cost_fen * (h % 31) // 100", "nursing_fen": "cost_fen * (h % 7) // 100",
-    "technical_fen": "cost_fen * (h % 23) // 100", "drug_fen": "cost_fen * (h % 29) // 100",
-    "management_fen": "cost_fen * (h % 5) // 100", "material_fen": "cost_fen * (h % 19) // 100",
-    "rescues": "(h % 50 = 0)::SMALLINT", "successful_rescues": "(h % 100 = 0)::SMALLINT",
-    "transferred_in": "h % 41 = 0", "residence_known": "h % 53 <> 0", "outside_county": "h % 3 = 0",
-    "outside_city": "h % 11 = 0", "readmitted": "h % 37 = 0",
-}  # fmt: skip
+    "cost_usable": "los_days <= 60 AND cost_fen IS NOT NULL",
+    "los_usable": "los_days <= 60",
+    "death_known": "died IS NOT NULL",
+    "grouped": "drg IS NOT NULL",
+    "surgery_usable": "surgical IS NOT NULL",
+    "judged_level": "surgery_level",
+    "judged_level_frozen": "surgery_level",
+    "minimally_invasive": "surgical AND h % 5 = 0",
+    "minimally_invasive_frozen": "surgical AND h % 5 = 0",
+    "complication": "surgical AND h % 97 = 0",
+    "complication_frozen": "surgical AND h % 97 = 0",
+    "medical_fen": "cost_fen * (h % 31) // 100",
+    "nursing_fen": "cost_fen * (h % 7) // 100",
+    "technical_fen": "cost_fen * (h % 23) // 100",
+    "drug_fen": "cost_fen * (h % 29) // 100",
+    "management_fen": "cost_fen * (h % 5) // 100",
+    "material_fen": "cost_fen * (h % 19) // 100",
+    "rescues": "(h % 50 = 0)::SMALLINT",
+    "successful_rescues": "(h % 100 = 0)::SMALLINT",
+    "transferred_in": "h % 41 = 0",
+    "residence_known": "h % 53 <> 0",
+    "outside_county": "h % 3 = 0",
+    "outside_city": "h % 11 = 0",
+    "readmitted": "h % 37 = 0",
+}
 
 
 def store(size: int, hospitals: int = HOSPITALS, projects: int = PROJECTS) -> Path:
@@ -80,10 +93,14 @@ def params(**policies: Any) -> Any:
 
     first = 2019
     return RunParams(
-        run="benchmark", title="benchmark", data=Data(format="front-page", synthetic=Synthetic()),
+        run="benchmark",
+        title="benchmark",
+        data=Data(format="front-page", synthetic=Synthetic()),
         cycles=Cycles(before=Years(first=first, last=first + 2), after=Years(first=first + 3, last=first + 5)),
-        specialties=_specialties(Specialty), price_index={first + i: round(1.05**i, 6) for i in range(6)}, **policies,
-    )  # fmt: skip
+        specialties=_specialties(Specialty),
+        price_index={first + i: round(1.05**i, 6) for i in range(6)},
+        **policies,
+    )
 
 
 def _specialties(kind: Any) -> list[Any]:

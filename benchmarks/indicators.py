@@ -14,9 +14,18 @@ from benchmarks.measuring import CACHE, HERE, against_each_other, report
 
 # the indicators that were there first
 FIRST = (
-    "volume", "drg_count", "cmi", "level4_share", "level34_share", "cost_index", "los_index", "mean_cost", "mean_los",
-    "low_risk_mortality", "mid_low_risk_mortality",
-)  # fmt: skip
+    "volume",
+    "drg_count",
+    "cmi",
+    "level4_share",
+    "level34_share",
+    "cost_index",
+    "los_index",
+    "mean_cost",
+    "mean_los",
+    "low_risk_mortality",
+    "mid_low_risk_mortality",
+)
 
 
 def run(size: int, runs: int) -> None:
@@ -26,10 +35,12 @@ def run(size: int, runs: int) -> None:
         )
     names = ["indicators:first", "indicators:catalogue", "indicators:leave_one_out", "indicators:external_weights"]
     report(
-        "indicators", size, against_each_other(names, size, runs),
+        "indicators",
+        size,
+        against_each_other(names, size, runs),
         cells="hospital x specialty x year, one basis, with references and intervals",
         target="the first indicators below 1 s, the whole catalogue with any reference below 2 s",
-    )  # fmt: skip
+    )
 
 
 def _cube(size: int) -> Path:

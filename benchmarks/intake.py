@@ -20,9 +20,13 @@ def run(size: int, runs: int) -> None:
     measured = against_each_other(names, size, runs)
     rates = {one.name: round(size / sorted(one.seconds[1:])[len(one.seconds[1:]) // 2]) for one in measured}
     report(
-        "intake", size, measured, megabytes=round((folder / "utf8" / "front_pages.csv").stat().st_size / 1e6),
-        records_per_second=rates, target="at least 150,000 records per second, ratio below 4, peak below 3 GB",
-    )  # fmt: skip
+        "intake",
+        size,
+        measured,
+        megabytes=round((folder / "utf8" / "front_pages.csv").stat().st_size / 1e6),
+        records_per_second=rates,
+        target="at least 150,000 records per second, ratio below 4, peak below 3 GB",
+    )
 
 
 def pages(size: int) -> Path:
@@ -83,10 +87,14 @@ def params_of(size: int, encoding: str) -> Any:
 
     folder, params = pages(size), data.params()
     source = Data(
-        format="front-page", files=[str(folder / encoding)], hospitals=folder / "hospitals.csv",
-        drg_file=DrgFile(file=folder / "drg.csv", discharge="B15"), divisions=folder / "divisions.csv",
-        diagnosis_dictionary=folder / "diagnoses.csv", procedure_dictionary=folder / "procedures.csv",
-    )  # fmt: skip
+        format="front-page",
+        files=[str(folder / encoding)],
+        hospitals=folder / "hospitals.csv",
+        drg_file=DrgFile(file=folder / "drg.csv", discharge="B15"),
+        divisions=folder / "divisions.csv",
+        diagnosis_dictionary=folder / "diagnoses.csv",
+        procedure_dictionary=folder / "procedures.csv",
+    )
     lists = write_lists(folder, params.all_years[0])
     indicators = params.indicators.model_copy(update=lists)
     return params.model_copy(update={"data": source, "indicators": indicators})

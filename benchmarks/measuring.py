@@ -35,10 +35,13 @@ class Measured:
     def summary(self) -> dict[str, Any]:
         """The first run apart, medians of the rest."""
         return {
-            "candidate": self.name, "first_s": round(self.seconds[0], 3), "runs": len(self.seconds) - 1,
+            "candidate": self.name,
+            "first_s": round(self.seconds[0], 3),
+            "runs": len(self.seconds) - 1,
             "median_s": round(statistics.median(self.seconds[1:]), 3),
-            "median_cpu_s": round(statistics.median(self.cpu[1:]), 3), "peak_mb": round(self.peak_mb),
-        }  # fmt: skip
+            "median_cpu_s": round(statistics.median(self.cpu[1:]), 3),
+            "peak_mb": round(self.peak_mb),
+        }
 
 
 class Candidate:
@@ -48,9 +51,12 @@ class Candidate:
         self.measured = Measured(name=name)
         # its peak memory is its own: a thread of this process would add what the others hold
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.measuring", name, str(size)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            text=True, cwd=HERE.parent,
-        )  # fmt: skip
+            [sys.executable, "-m", "benchmarks.measuring", name, str(size)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=HERE.parent,
+        )
 
     def __enter__(self) -> Candidate:
         return self
@@ -142,9 +148,13 @@ def facts() -> dict[str, Any]:
     versions = {name: importlib.metadata.version(name) for name in PACKAGES}
     pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     return {
-        "cores": os.cpu_count(), "memory_gb": round(pages / 1024**3, 1), "system": platform.system(),
-        "machine": platform.machine(), "python": platform.python_version(), **versions,
-    }  # fmt: skip
+        "cores": os.cpu_count(),
+        "memory_gb": round(pages / 1024**3, 1),
+        "system": platform.system(),
+        "machine": platform.machine(),
+        "python": platform.python_version(),
+        **versions,
+    }
 
 
 def commit() -> str:
@@ -170,8 +180,10 @@ def report(name: str, size: int, measured: Sequence[Measured], **more: Any) -> N
     print(f"\n{name}  (size {size:,})")
     print(f"  {'candidate':<34}{'first s':>9}{'median s':>10}{'CPU s':>9}{'ratio':>8}{'peak MB':>9}")
     for row in rows:
-        print(f"  {row['candidate']:<34}{row['first_s']:>9}{row['median_s']:>10}{row['median_cpu_s']:>9}"
-              f"{row['ratio']:>8}{row['peak_mb']:>9}")  # fmt: skip
+        print(
+            f"  {row['candidate']:<34}{row['first_s']:>9}{row['median_s']:>10}{row['median_cpu_s']:>9}"
+            f"{row['ratio']:>8}{row['peak_mb']:>9}"
+        )
     for key, value in more.items():
         print(f"  {key}: {value}")
     RESULTS.mkdir(exist_ok=True)

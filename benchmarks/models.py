@@ -16,8 +16,13 @@ REPLICATIONS, FEWER = 1000, 200  # regions: of the first world, with 12 projects
 NAIVE = ("two_period_ratio", "two_period_years")
 PROJECTS, HOSPITALS, DISCHARGES = 1000, 300, 6_000_000
 # ids that copies of the simulated indicators stand under, so that a province has ten
-COPIES = {"cost_index": "mean_cost", "los_index": "mean_los", "cmi": "cost_per_weight", "level4_share": "level34_share",
-          "mortality": "low_risk_mortality"}  # fmt: skip
+COPIES = {
+    "cost_index": "mean_cost",
+    "los_index": "mean_los",
+    "cmi": "cost_per_weight",
+    "level4_share": "level34_share",
+    "mortality": "low_risk_mortality",
+}
 
 
 def worlds() -> dict[str, Any]:
@@ -79,13 +84,19 @@ def speed() -> dict[str, Any]:
     copies = region.cells.assign(indicator=region.cells["indicator"].map(COPIES))
     cells = pd.concat([region.cells, copies], ignore_index=True)
     study = Study(
-        indicators={i: CATALOGUE[i] for i in CATALOGUE if i in {*COPIES, *COPIES.values()}}, units=region.units,
-        before=Years(first=2019, last=2021), after=Years(first=2022, last=2024),
-    )  # fmt: skip
+        indicators={i: CATALOGUE[i] for i in CATALOGUE if i in {*COPIES, *COPIES.values()}},
+        units=region.units,
+        before=Years(first=2019, last=2021),
+        after=Years(first=2022, last=2024),
+    )
     found: dict[str, Any] = {
-        "units": len(region.units), "projects": int((region.units["start"] > 0).sum()), "indicators": len(study.indicators),
-        "cells": len(cells), "seconds": {}, "cpu": {},
-    }  # fmt: skip
+        "units": len(region.units),
+        "projects": int((region.units["start"] > 0).sum()),
+        "indicators": len(study.indicators),
+        "cells": len(cells),
+        "seconds": {},
+        "cpu": {},
+    }
     for name, method in METHODS.items():
         wall, cpu = time.perf_counter(), time.process_time()
         method.estimate(cells, study)

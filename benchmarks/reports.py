@@ -15,7 +15,11 @@ def run(size: int, runs: int) -> None:
     measured = against_each_other(["reports:project", "reports:cells_only", "reports:figure"], 0, runs)
     starts = {
         "python": [PYTHON, "-c", ""],
-        "imports of a report": [PYTHON, "-c", "import toolkit.reporting.sections.project, toolkit.reporting.figures.indicators"],
+        "imports of a report": [
+            PYTHON,
+            "-c",
+            "import toolkit.reporting.sections.project, toolkit.reporting.figures.indicators",
+        ],
         "kernel start and shutdown": [PYTHON, "-c", _KERNEL],
     }
     report(
@@ -99,9 +103,15 @@ def figure(size: int) -> Callable[[], None]:
 
     value = [0.8 + 0.02 * i for i in range(24)]
     frame = pd.DataFrame(
-        {"label": [f"合成县第{i}医院（合成数据）" for i in range(24)], "value": value, "low": [v - 0.1 for v in value],
-         "high": [v + 0.1 for v in value], "n": 500, "highlight": [i == 3 for i in range(24)]}
-    )  # fmt: skip
+        {
+            "label": [f"合成县第{i}医院（合成数据）" for i in range(24)],
+            "value": value,
+            "low": [v - 0.1 for v in value],
+            "high": [v + 0.1 for v in value],
+            "n": 500,
+            "highlight": [i == 3 for i in range(24)],
+        }
+    )
 
     def work() -> None:
         ranking(frame, id="figure", caption="figure", x_label="value")

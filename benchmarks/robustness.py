@@ -17,10 +17,13 @@ MEMORY = "3GB"
 POLICIES: dict[str, dict[str, list[Any]]] = {
     "declared": {},
     "many": {
-        "trimming": ["none", "iqr", "percentile", "sd"], "minimum_cases": [5, 10, 30], "same_level": [True, False],
-        "adjustment": ["baseline", "unadjusted"], "matching": ["unmatched", "baseline"],
+        "trimming": ["none", "iqr", "percentile", "sd"],
+        "minimum_cases": [5, 10, 30],
+        "same_level": [True, False],
+        "adjustment": ["baseline", "unadjusted"],
+        "matching": ["unmatched", "baseline"],
     },
-}  # fmt: skip
+}
 
 
 def run(_size: int, runs: int) -> None:
@@ -30,9 +33,14 @@ def run(_size: int, runs: int) -> None:
         )
     measured = against_each_other(["robustness:declared", "robustness:many"], SIZE, min(runs, 3))
     report(
-        "robustness", SIZE, measured, projects=PROJECTS, specifications=_counts(), processes=1,
+        "robustness",
+        SIZE,
+        measured,
+        projects=PROJECTS,
+        specifications=_counts(),
+        processes=1,
         target="2,000 specifications of 50 projects in 60 s on 2 cores",
-    )  # fmt: skip
+    )
 
 
 def _counts() -> dict[str, int]:

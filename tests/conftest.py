@@ -28,9 +28,14 @@ ENGINES = ("duckdb",)
 # the same examples on every run: a failure here is a failure there
 settings.register_profile(
     # each example is a query: shrinking one that fails would take longer than all the tests
-    "fixed", derandomize=True, deadline=None, database=None, max_examples=25, phases=[Phase.explicit, Phase.generate],
+    "fixed",
+    derandomize=True,
+    deadline=None,
+    database=None,
+    max_examples=25,
+    phases=[Phase.explicit, Phase.generate],
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
-)  # fmt: skip
+)
 settings.load_profile("fixed")
 
 
@@ -68,9 +73,13 @@ class Engine:
         return attach(self.cube(frame, params), params, rows.registry_of(frame), basis)
 
     def cells(
-        self, frame: pd.DataFrame, params: RunParams, indicators: Iterable[Declared], by: list[str],
+        self,
+        frame: pd.DataFrame,
+        params: RunParams,
+        indicators: Iterable[Declared],
+        by: list[str],
         basis: cubes.Basis = "contemporaneous",
-    ) -> pd.DataFrame:  # fmt: skip
+    ) -> pd.DataFrame:
         return collect(self.attached(frame, params, basis), indicators, by)
 
 

@@ -13,19 +13,42 @@ from toolkit.data.discharge.schema import BY_NAME, STORED
 from toolkit.params import RunParams
 
 DEFAULTS = {
-    "hospital": "A", "year": "2022", "month": "6", "los_days": "5", "cost_fen": "100000", "died": "false", "exit_mode": "1",
-    "admission_route": "2", "sex": "1", "age_years": "50", "department": "D1", "principal_diagnosis": "I21.0",
-    "principal_procedure": "", "surgery_level": "", "surgical": "false", "drg": "FA11", "drg_weight": "",
-    "tier": "市", "level_group": "三级", "county": "",
-}  # fmt: skip
+    "hospital": "A",
+    "year": "2022",
+    "month": "6",
+    "los_days": "5",
+    "cost_fen": "100000",
+    "died": "false",
+    "exit_mode": "1",
+    "admission_route": "2",
+    "sex": "1",
+    "age_years": "50",
+    "department": "D1",
+    "principal_diagnosis": "I21.0",
+    "principal_procedure": "",
+    "surgery_level": "",
+    "surgical": "false",
+    "drg": "FA11",
+    "drg_weight": "",
+    "tier": "市",
+    "level_group": "三级",
+    "county": "",
+}
 OF_HOSPITAL = ("tier", "level_group", "county")
 WORDS = {"T": "true", "F": "false"}
 FLAGS = ("cost_usable", "los_usable", "death_known", "grouped", "surgery_usable")
 ARROW = {
-    "string": pa.string(), "codes": pa.string(), "timestamp": pa.timestamp("us"),
-    "int8": pa.int8(), "int16": pa.int16(), "int32": pa.int32(), "int64": pa.int64(),
-    "float64": pa.float64(), "boolean": pa.bool_(), "date": pa.date32(),
-}  # fmt: skip
+    "string": pa.string(),
+    "codes": pa.string(),
+    "timestamp": pa.timestamp("us"),
+    "int8": pa.int8(),
+    "int16": pa.int16(),
+    "int32": pa.int32(),
+    "int64": pa.int64(),
+    "float64": pa.float64(),
+    "boolean": pa.bool_(),
+    "date": pa.date32(),
+}
 
 
 def received(text: str, **defaults: str) -> pd.DataFrame:
@@ -90,14 +113,18 @@ def _derived(typed: dict[str, list[Any]], frame: pd.DataFrame) -> dict[str, list
     complication = [c if a else None for c, a in zip(typed["complication"], asked, strict=True)]
     pairs = list(zip(homes, counties, strict=True))
     return {
-        "reported_hospital": typed["hospital"], "judged_level": typed["surgery_level"], "judged_level_frozen": typed["surgery_level"],
+        "reported_hospital": typed["hospital"],
+        "judged_level": typed["surgery_level"],
+        "judged_level_frozen": typed["surgery_level"],
         "transferred_in": [None if route is None else route == "3" for route in typed["admission_route"]],
-        "minimally_invasive_frozen": typed["minimally_invasive"], "complication": complication, "complication_frozen": complication,
+        "minimally_invasive_frozen": typed["minimally_invasive"],
+        "complication": complication,
+        "complication_frozen": complication,
         "residence_known": [home is not None for home in homes] if "residence" in frame else [None] * len(frame),
         "outside_county": [home != county if home and county else None for home, county in pairs],
         "outside_city": [home[:4] != county[:4] if home and county else None for home, county in pairs],
         "readmitted": _readmitted(typed),
-    }  # fmt: skip
+    }
 
 
 def _readmitted(typed: dict[str, list[Any]]) -> list[bool | None]:
@@ -128,10 +155,13 @@ SPECIALTIES = [
 ]
 # nothing trimmed, one reference case enough, one region: what an example shows is then arithmetic alone
 PLAIN = {
-    "run": "t", "title": "合成", "specialties": SPECIALTIES, "trimming": {"method": "none"},
+    "run": "t",
+    "title": "合成",
+    "specialties": SPECIALTIES,
+    "trimming": {"method": "none"},
     "reference": {"scope": "region", "minimum_cases": 1},
     "risk_grades": {"minimum_cases": 1, "minimum_deaths": 0, "minimum_deaths_low": 0},
-}  # fmt: skip
+}
 CYCLES = {"before": {"first": 2019, "last": 2021}, "after": {"first": 2022, "last": 2024}}
 
 

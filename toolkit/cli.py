@@ -18,14 +18,15 @@ if TYPE_CHECKING:
     from toolkit.params import RunParams
 
 app = typer.Typer(
-    name="speceval", no_args_is_help=True,
+    name="speceval",
+    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # drawing help with rich costs a third of the start
     help="临床重点专科建设项目评估：从病案首页到评估报告。Evaluation of clinical specialty projects.",
     epilog="退出码 exit codes: 0 完成 done · 2 参数有误 bad parameters · 3 数据不可用 unusable input · "
     "5 有报告未完成 a report failed · 6 病例不平衡 records do not add up · 1 其他 other",
-)  # fmt: skip
+)
 PROJECT = Path(__file__).resolve().parents[1]
 
 Params = Annotated[Path, typer.Argument(help="参数文件 parameter file (YAML)", show_default=False)]
@@ -45,9 +46,15 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="只列出将要做什�
 
 @app.command()
 def run(
-    params: Params, reports: Reports = Path("reports"), workers: Workers = 2, edition: EditionOption = "",
-    fresh: Fresh = False, dry_run: DryRun = False, quiet: Quiet = False, as_json: Json = False,
-) -> None:  # fmt: skip
+    params: Params,
+    reports: Reports = Path("reports"),
+    workers: Workers = 2,
+    edition: EditionOption = "",
+    fresh: Fresh = False,
+    dry_run: DryRun = False,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
     """运行一次评估，生成全部报告；已完成且核对无误的不重做。Run an evaluation to finished reports; what verifies is kept."""
     from toolkit.params import load_params
 
@@ -60,9 +67,12 @@ def _of_edition(params: RunParams, edition: str) -> RunParams:
     if edition not in ("", "internal", "release"):
         near = nearest(edition, ("internal", "release"))
         raise ParameterError(
-            f"没有版本 {edition}", "no such edition", where="--edition", remedy=f"是否为 {near}?" if near else "internal 或 release",
+            f"没有版本 {edition}",
+            "no such edition",
+            where="--edition",
+            remedy=f"是否为 {near}?" if near else "internal 或 release",
             remedy_english="internal or release",
-        )  # fmt: skip
+        )
     return params.model_copy(update={"edition": edition}) if edition else params
 
 
@@ -80,7 +90,7 @@ def demo(
 
 def _run(
     params: RunParams, reports: Path, workers: int, dry_run: bool, quiet: bool, as_json: bool, fresh: bool = False
-) -> None:  # fmt: skip
+) -> None:
     if dry_run:
         _say_plan(params, reports, as_json)
         return
@@ -94,8 +104,15 @@ def _run(
     failed = [o for o in done.outcomes if not o.exists]
     index = done.folder / "index.html"
     if as_json:
-        _print_json({"run": params.run, "index": str(index), "reports": [
-            {"id": o.id, "title": o.title, "state": o.state.value, "reason": o.reason} for o in done.outcomes]})  # fmt: skip
+        _print_json(
+            {
+                "run": params.run,
+                "index": str(index),
+                "reports": [
+                    {"id": o.id, "title": o.title, "state": o.state.value, "reason": o.reason} for o in done.outcomes
+                ],
+            }
+        )
     else:
         for outcome in failed:
             typer.echo(f"未完成 failed: {outcome.title} — {outcome.reason} {outcome.message}", err=True)
@@ -111,11 +128,16 @@ def _say_plan(params: RunParams, reports: Path, as_json: bool) -> None:
 
     files = [str(p) for p in find(params.data.files)] if params.data.files else []
     plan = {
-        "run": params.run, "folder": str(reports / params.run), "format": params.data.format, "files": files,
+        "run": params.run,
+        "folder": str(reports / params.run),
+        "format": params.data.format,
+        "files": files,
         "synthetic": params.data.synthetic.discharges if params.data.synthetic else None,
-        "periods": {k: v.label for k, v in params.periods.items()}, "specialties": [s.id for s in params.specialties],
-        "projects": [f"{p.hospital} {p.specialty}" for p in params.projects], "policies": dict(policies(params)),
-    }  # fmt: skip
+        "periods": {k: v.label for k, v in params.periods.items()},
+        "specialties": [s.id for s in params.specialties],
+        "projects": [f"{p.hospital} {p.specialty}" for p in params.projects],
+        "policies": dict(policies(params)),
+    }
     if as_json:
         _print_json(plan)
         return
@@ -135,10 +157,13 @@ def verify(
     run: Annotated[Path, typer.Argument(help="运行或报告的文件夹 folder of a run or a report", show_default=False)],
     rerun: Annotated[bool, typer.Option("--rerun", help="从原始数据重算并逐格比对 make it anew and compare")] = False,
     params: Annotated[
-        Path | None, typer.Option("--params", help="核对是否由此参数文件所得 was it made with this file", show_default=False)
+        Path | None,
+        typer.Option("--params", help="核对是否由此参数文件所得 was it made with this file", show_default=False),
     ] = None,
-    workers: Workers = 2, quiet: Quiet = False, as_json: Json = False,
-) -> None:  # fmt: skip
+    workers: Workers = 2,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
     """核对一次运行：文件、参数、数据、程序与清单是否一致。Verify a run against its manifest.
 
     退出码 exit code：0 一致 the same，5 有不同 something differs.
@@ -159,10 +184,16 @@ def verify(
             again = pipeline.again(run, Path(work), params=loaded, workers=workers, progress=step, on_report=report)
             differences += compare_runs(run, again.folder)
     if as_json:
-        _print_json({
-            "run": run.name, "verified": not differences, "rerun": rerun, "files": checked.files,
-            "unchecked": checked.unchecked, "differences": [d.as_dict() for d in differences],
-        })  # fmt: skip
+        _print_json(
+            {
+                "run": run.name,
+                "verified": not differences,
+                "rerun": rerun,
+                "files": checked.files,
+                "unchecked": checked.unchecked,
+                "differences": [d.as_dict() for d in differences],
+            }
+        )
     else:
         for what in checked.unchecked:
             typer.echo(f"未核对 unchecked: {what}")
@@ -185,7 +216,7 @@ def export(
         Path, typer.Option("--ro-crate", help="新文件夹或 .zip new folder or .zip", show_default=False)
     ],
     as_json: Json = False,
-) -> None:  # fmt: skip
+) -> None:
     """导出为 RO-Crate：报告、结果表、笔记本、参数与清单，不含病例记录。Export without records."""
     from toolkit.runs.crate import export_crate
 
@@ -200,10 +231,12 @@ def export(
 def check(
     params: Params,
     worklists: Annotated[
-        Path | None, typer.Option("--worklists", help="把整改清单写到此文件夹 write the worklists here", show_default=False)
+        Path | None,
+        typer.Option("--worklists", help="把整改清单写到此文件夹 write the worklists here", show_default=False),
     ] = None,
-    quiet: Quiet = False, as_json: Json = False,
-) -> None:  # fmt: skip
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
     """只检查数据：每例去了哪里，为什么。Check the data only."""
     import tempfile
 
@@ -219,10 +252,15 @@ def check(
     counts = intake.accounts.groupby(["fate", "rule"], sort=True)["n"].sum().reset_index()
     refused = intake.files[intake.files["rejected"] != ""]
     if as_json:
-        _print_json({
-            "files": intake.files.to_dict("records"), "fates": counts.to_dict("records"), "not_applicable": intake.not_applicable,
-            "balance": checked.balance.to_dict("records"), "hospital_warnings": intake.hospital_warnings.to_dict("records"),
-        })  # fmt: skip
+        _print_json(
+            {
+                "files": intake.files.to_dict("records"),
+                "fates": counts.to_dict("records"),
+                "not_applicable": intake.not_applicable,
+                "balance": checked.balance.to_dict("records"),
+                "hospital_warnings": intake.hospital_warnings.to_dict("records"),
+            }
+        )
         return
     total = int(counts["n"].sum())
     typer.echo(f"收到 received {total:,} 例，{len(intake.files)} 个文件，拒收 rejected {len(refused)} 个")
@@ -279,10 +317,12 @@ def trace(
 
     if bool(hospital and record) == bool(file and line):
         raise ParameterError(
-            "请给出机构和病案号，或文件和行号", "give hospital and record, or file and line", where="trace",
+            "请给出机构和病案号，或文件和行号",
+            "give hospital and record, or file and line",
+            where="trace",
             remedy="speceval trace 运行 --hospital 0001 --record 123；或 --file a.csv --line 7",
             remedy_english="see the examples",
-        )  # fmt: skip
+        )
     found = finished.trace(run, hospital=hospital, record=record, visit=visit, file=file, line=line)
     from toolkit.evaluation.results import RESULTS, load
     from toolkit.runs.trace import as_records, as_text
@@ -305,9 +345,11 @@ def indicators(
     if id and id not in CATALOGUE:
         near = nearest(id, CATALOGUE)
         raise ParameterError(
-            f"没有指标 {id}", "no such indicator", remedy=f"是否为 {near}?" if near else "speceval indicators 列出全部",
+            f"没有指标 {id}",
+            "no such indicator",
+            remedy=f"是否为 {near}?" if near else "speceval indicators 列出全部",
             remedy_english=f"did you mean {near}?" if near else "",
-        )  # fmt: skip
+        )
     chosen = [CATALOGUE[id]] if id else list(CATALOGUE.values())
     if as_json:
         _print_json([facts(one) for one in chosen])
@@ -335,10 +377,14 @@ def propose_map(
         )
     proposal = propose(file)
     if as_json:
-        _print_json({
-            "layout": proposal.layout, "unresolved": [c.name for c in proposal.unresolved], "missing": proposal.missing,
-            "fields": [{"field": f, "columns": c, "confidence": s, "reason": r} for f, c, s, r in table(proposal)],
-        })  # fmt: skip
+        _print_json(
+            {
+                "layout": proposal.layout,
+                "unresolved": [c.name for c in proposal.unresolved],
+                "missing": proposal.missing,
+                "fields": [{"field": f, "columns": c, "confidence": s, "reason": r} for f, c, s, r in table(proposal)],
+            }
+        )
     if not out:
         if not as_json:
             typer.echo(proposal.yaml(), nl=False)

@@ -31,9 +31,15 @@ BY_ID = {m.id: m for m in MEASURES}
 
 
 def build(
-    discharges: Any, params: RunParams, groups: pd.DataFrame, by: Sequence[str] = KEY, *, connection: Any,
-    trimmed: Sequence[Basis] = BASES, measures: Sequence[Measure] = (),
-) -> pd.DataFrame:  # fmt: skip
+    discharges: Any,
+    params: RunParams,
+    groups: pd.DataFrame,
+    by: Sequence[str] = KEY,
+    *,
+    connection: Any,
+    trimmed: Sequence[Basis] = BASES,
+    measures: Sequence[Measure] = (),
+) -> pd.DataFrame:
     """One row per group of `by` with the sums of all measures.
 
     Parameters
@@ -92,9 +98,12 @@ def from_sums(cells: pd.DataFrame, params: RunParams) -> pd.DataFrame:
     """
     if asked := [b for b in BASES if params.trimming.on(b) != "none"]:
         raise InputError(
-            "已汇总的数据不能裁剪", f"cells that are summed already cannot be trimmed ({', '.join(asked)})",
-            where="trimming.method", remedy="改为 trimming: {method: none}", remedy_english="use method: none",
-        )  # fmt: skip
+            "已汇总的数据不能裁剪",
+            f"cells that are summed already cannot be trimmed ({', '.join(asked)})",
+            where="trimming.method",
+            remedy="改为 trimming: {method: none}",
+            remedy_english="use method: none",
+        )
     measures = measures_for(params.weights.source)
     plain = {m.id: sums(m, m.id) for m in measures if not m.trimmed}
     given = [id_ for id_ in plain if id_ in cells]
@@ -104,9 +113,12 @@ def from_sums(cells: pd.DataFrame, params: RunParams) -> pd.DataFrame:
     wrong += [f"{c}（有空值）" for c in KEY if c in cells and cells[c].isna().any()]
     if wrong:
         raise InputError(
-            f"汇总数据的列缺少或不认识: {'、'.join(wrong)}", "columns missing or unknown", where="cube.from_sums",
-            remedy=f"需要 {'、'.join(needed)}", remedy_english="see the docstring",
-        )  # fmt: skip
+            f"汇总数据的列缺少或不认识: {'、'.join(wrong)}",
+            "columns missing or unknown",
+            where="cube.from_sums",
+            remedy=f"需要 {'、'.join(needed)}",
+            remedy_english="see the docstring",
+        )
     summed = cells.groupby(list(KEY), as_index=False, observed=True).sum(skipna=False)  # unknown + known is unknown
     columns: dict[str, Any] = {name: summed[name] for name in (*KEY, "n")}
     for measure, basis in [(m, "") for m in measures if not m.trimmed] + [
@@ -168,9 +180,15 @@ def _categories(values: pa.ChunkedArray) -> pd.Series:
 
 
 def _sums_by(
-    table: Any, params: RunParams, frozen: Any | None, by: Sequence[str], connection: Any, *, of_year: bool = True,
+    table: Any,
+    params: RunParams,
+    frozen: Any | None,
+    by: Sequence[str],
+    connection: Any,
+    *,
+    of_year: bool = True,
     measures: Sequence[Measure] = (),
-) -> pa.Table:  # fmt: skip
+) -> pa.Table:
     measures = measures or measures_for(params.weights.source)
     # where neither basis trims, their sums are the same: added up once
     once = frozen is None and not (of_year and params.trimming.on("contemporaneous") != "none")
@@ -194,9 +212,16 @@ def _measure_of(column: str) -> Measure:
 
 
 def _amounts(
-    table: Any, params: RunParams, frozen: Any | None, by: Sequence[str], connection: Any, *, of_year: bool = True,
-    measures: Sequence[Measure] = (), bases: Sequence[Basis] = BASES,
-) -> Any:  # fmt: skip
+    table: Any,
+    params: RunParams,
+    frozen: Any | None,
+    by: Sequence[str],
+    connection: Any,
+    *,
+    of_year: bool = True,
+    measures: Sequence[Measure] = (),
+    bases: Sequence[Basis] = BASES,
+) -> Any:
     """What each discharge adds to each measure, missing where it adds nothing, beside its key."""
     limits: dict[Basis, Any] = {} if frozen is None else {"frozen": frozen}
     if of_year and params.trimming.on("contemporaneous") != "none":
@@ -215,9 +240,15 @@ def _amounts(
 
 
 def resampled(
-    discharges: Any, params: RunParams, groups: pd.DataFrame, unit: tuple[str, str], *, replicates: int, seed: int = 0,
+    discharges: Any,
+    params: RunParams,
+    groups: pd.DataFrame,
+    unit: tuple[str, str],
+    *,
+    replicates: int,
+    seed: int = 0,
     connection: Any,
-) -> pd.DataFrame:  # fmt: skip
+) -> pd.DataFrame:
     """Cubes of one unit whose discharges are drawn anew, with replacement, within each year: a record bootstrap.
 
     Trim limits are those of all discharges and stay: like the reference, they are not drawn again.
@@ -326,7 +357,7 @@ def _with_limits(table: Any, limits: Any, basis: Basis) -> Any:
     renamed = limits.rename(
         {f"{k}@{basis}": k for k in keys}
         | {f"{c}@{basis}": c for c in ("cost_low", "cost_high", "los_low", "los_high")}
-    )  # fmt: skip
+    )
     joined = table.left_join(renamed, [table[k] == renamed[f"{k}@{basis}"] for k in keys])
     return joined.drop(*[f"{k}@{basis}" for k in keys])
 
@@ -342,7 +373,7 @@ def _real(amount: Any, params: RunParams) -> Any:
 
 def of_units(
     discharges: Any, params: RunParams, groups: pd.DataFrame, units: pd.DataFrame, by: Sequence[str], *, connection: Any
-) -> pd.DataFrame:  # fmt: skip
+) -> pd.DataFrame:
     """The cube of some units only (`hospital, specialty`), on a finer key such as the month, for the frozen basis.
 
     As from `build`; trim limits of the frozen basis are those of all discharges. Nothing is trimmed on the contemporaneous

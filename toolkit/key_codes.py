@@ -135,9 +135,14 @@ class Groups:
         if not self._in_parts:
             step = max(PART, 4 * size)  # every part is as wide as all groups
             return tuple(
-                Part(rows=slice(a, min(a + step, rows)), groups=slice(0, size), first=None, code=self.of_row[a : a + step])
+                Part(
+                    rows=slice(a, min(a + step, rows)),
+                    groups=slice(0, size),
+                    first=None,
+                    code=self.of_row[a : a + step],
+                )
                 for a in range(0, rows, step)
-            )  # fmt: skip
+            )
         begins = np.unique(np.searchsorted(self.first, np.arange(0, rows, PART), side="right") - 1)
         made = []
         for begin, end in zip(begins, np.append(begins[1:], size), strict=True):

@@ -122,13 +122,17 @@ class Data(Section):
     diseases: YamlPath | None = Field(None, title="病种集 (YAML); 空 = 示例病种集")
     synthetic: Synthetic | None = Field(None, title="合成数据")
     key_file: YamlPath | None = Field(
-        None, title="密钥文件", description="64 hex characters, readable by you only; gives pseudonyms that stay the same from run "
+        None,
+        title="密钥文件",
+        description="64 hex characters, readable by you only; gives pseudonyms that stay the same from run "
         "to run. Without it each run draws its own. No number depends on it.",
-    )  # fmt: skip
+    )
     submissions: YamlPath | None = Field(
-        None, title="报送登记册", json_schema_extra={"may_be_absent": True},
+        None,
+        title="报送登记册",
+        json_schema_extra={"may_be_absent": True},
         description="JSON, kept by the runs: which file arrived when, and which replaced which",
-    )  # fmt: skip
+    )
     arrived: str = Field(
         "",
         title="新文件收到日期",
@@ -229,9 +233,11 @@ class TrimmingPolicy(Section):
     percentile_high: float = Field(0.95, title="上百分位", gt=0.5, le=1)
     deviations: float = Field(3.0, title="标准差倍数", gt=0)
     frozen: Literal["none", "same"] = Field(
-        "none", title="定基指数的裁剪", description="same: as method. Limits fixed at the period before cut a distribution "
+        "none",
+        title="定基指数的裁剪",
+        description="same: as method. Limits fixed at the period before cut a distribution "
         "that has moved and shrink every change towards none (docs/deviations.md)",
-    )  # fmt: skip
+    )
 
     def on(self, basis: str) -> str:
         """The method on a basis."""
@@ -640,15 +646,36 @@ POLICY_SECTIONS = (
     "monitoring",
 )
 _WORDS = {
-    "unmatched": "不匹配", "baseline": "按建设前水平", "unadjusted": "不校正",
-    True: "是", False: "否", None: "无", "region": "全区域", "level_group": "同级别组", "iqr": "四分位距法",
-    "pro_forma": "全部年份并入新机构", "as_reported": "自变更之日起并入新机构",
-    "percentile": "百分位法", "sd": "标准差法", "none": "不裁剪", "same": "同上",
-    "reference": "参照数据", "records": "病案自带",
-    "corrected": "两端截尾并校正（负二项限）", "winsorised": "两端截尾（CQC）", "truncated": "两端剔除（SHMI）",
-    "file": "外部表", "year": "当年", "cycle": "所在周期", "five_class": "五类费用标准化", "raw": "实际死亡率",
-    "empirical_bayes": "经验贝叶斯收缩率", "cases": "按例数加权", "apart": "单列为 0 级", "low": "并入低风险",
-}  # fmt: skip
+    "unmatched": "不匹配",
+    "baseline": "按建设前水平",
+    "unadjusted": "不校正",
+    True: "是",
+    False: "否",
+    None: "无",
+    "region": "全区域",
+    "level_group": "同级别组",
+    "iqr": "四分位距法",
+    "pro_forma": "全部年份并入新机构",
+    "as_reported": "自变更之日起并入新机构",
+    "percentile": "百分位法",
+    "sd": "标准差法",
+    "none": "不裁剪",
+    "same": "同上",
+    "reference": "参照数据",
+    "records": "病案自带",
+    "corrected": "两端截尾并校正（负二项限）",
+    "winsorised": "两端截尾（CQC）",
+    "truncated": "两端剔除（SHMI）",
+    "file": "外部表",
+    "year": "当年",
+    "cycle": "所在周期",
+    "five_class": "五类费用标准化",
+    "raw": "实际死亡率",
+    "empirical_bayes": "经验贝叶斯收缩率",
+    "cases": "按例数加权",
+    "apart": "单列为 0 级",
+    "low": "并入低风险",
+}
 
 
 def word(value: str) -> str:
@@ -693,8 +720,11 @@ def policies(params: RunParams) -> tuple[tuple[str, str], ...]:
 
 
 _OF_METHOD = {
-    "iqr": ("iqr_below", "iqr_above"), "percentile": ("percentile_low", "percentile_high"), "sd": ("deviations",), "none": (),
-}  # fmt: skip
+    "iqr": ("iqr_below", "iqr_above"),
+    "percentile": ("percentile_low", "percentile_high"),
+    "sd": ("deviations",),
+    "none": (),
+}
 _UNUSED = {m: tuple(f for other, fields in _OF_METHOD.items() if other != m for f in fields) for m in _OF_METHOD}
 
 
@@ -724,10 +754,14 @@ def _resolve_paths(params: RunParams, folder: Path, lines: dict[tuple, int], pat
                 resolved.name, [p.name for p in resolved.parent.iterdir()] if resolved.parent.is_dir() else []
             )
             raise ParameterError(
-                f"路径不存在: {given}", "path does not exist", where=f"{path}:{line} {'.'.join(map(str, loc))}",
-                remedy=f"相对路径以参数文件所在文件夹为起点; 是否为 {near}?" if near else "相对路径以参数文件所在文件夹为起点",
+                f"路径不存在: {given}",
+                "path does not exist",
+                where=f"{path}:{line} {'.'.join(map(str, loc))}",
+                remedy=f"相对路径以参数文件所在文件夹为起点; 是否为 {near}?"
+                if near
+                else "相对路径以参数文件所在文件夹为起点",
                 remedy_english="relative paths start at the parameter file's folder",
-            )  # fmt: skip
+            )
         return resolved.resolve()
 
     data = params.data
@@ -741,9 +775,12 @@ def _resolve_paths(params: RunParams, folder: Path, lines: dict[tuple, int], pat
             if not matched:
                 found(pattern.parent, ("data", "files", i))
                 raise ParameterError(
-                    f"没有文件与 {given} 相符", "no file matches", where=f"{path}:{lines.get(('data', 'files', i), 1)}",
-                    remedy="检查通配符", remedy_english="check the pattern",
-                )  # fmt: skip
+                    f"没有文件与 {given} 相符",
+                    "no file matches",
+                    where=f"{path}:{lines.get(('data', 'files', i), 1)}",
+                    remedy="检查通配符",
+                    remedy_english="check the pattern",
+                )
             files += [str(m.resolve()) for m in matched]
         else:
             files.append(str(found(pattern, ("data", "files", i))))

@@ -30,25 +30,33 @@ def read_yaml(path: Path) -> tuple[Any, dict[tuple, int]]:
     except FileNotFoundError:
         near = nearest(path.name, [p.name for p in path.parent.glob("*.y*ml")] if path.parent.is_dir() else [])
         raise ParameterError(
-            f"没有参数文件 {path.name}", "parameter file not found", where=str(path),
+            f"没有参数文件 {path.name}",
+            "parameter file not found",
+            where=str(path),
             remedy=f"是否为 {near}?" if near else "用 speceval init 生成一份带注释的参数文件",
             remedy_english=f"did you mean {near}?" if near else "speceval init writes a commented one",
-        ) from None  # fmt: skip
+        ) from None
     except UnicodeDecodeError as error:
         line = path.read_bytes()[: error.start].count(b"\n") + 1
         raise ParameterError(
-            "参数文件不是 UTF-8 编码", "the file is not UTF-8", where=f"{path}:{line}", remedy="请另存为 UTF-8",
+            "参数文件不是 UTF-8 编码",
+            "the file is not UTF-8",
+            where=f"{path}:{line}",
+            remedy="请另存为 UTF-8",
             remedy_english="save it as UTF-8",
-        ) from None  # fmt: skip
+        ) from None
     yaml = YAML(typ="safe", pure=True)
     try:
         node = yaml.compose(io.StringIO(text))
     except MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise ParameterError(
-            "YAML 语法错误", f"YAML syntax: {error.problem}", where=f"{path}:{line}",
-            remedy="检查缩进、冒号后的空格和引号", remedy_english="check indentation, the space after a colon, quotes",
-        ) from None  # fmt: skip
+            "YAML 语法错误",
+            f"YAML syntax: {error.problem}",
+            where=f"{path}:{line}",
+            remedy="检查缩进、冒号后的空格和引号",
+            remedy_english="check indentation, the space after a colon, quotes",
+        ) from None
     lines: dict[tuple, int] = {}
     return _plain(node, (), lines, path), lines
 
@@ -64,9 +72,12 @@ def _plain(node: Any, where: tuple, lines: dict[tuple, int], path: Path) -> Any:
             key = _scalar(key_node)
             if key in result:
                 raise ParameterError(
-                    f"键 {key} 重复", "key repeated", where=f"{path}:{key_node.start_mark.line + 1}",
-                    remedy="保留一个", remedy_english="keep one",
-                )  # fmt: skip
+                    f"键 {key} 重复",
+                    "key repeated",
+                    where=f"{path}:{key_node.start_mark.line + 1}",
+                    remedy="保留一个",
+                    remedy_english="keep one",
+                )
             lines[(*where, key)] = key_node.start_mark.line + 1
             result[key] = _plain(value_node, (*where, key), lines, path)
         return result
@@ -92,9 +103,15 @@ def _scalar(node: Any) -> Any:
 
 
 _EXPECTED = {
-    "string_type": "文本 text", "int_type": "整数 integer", "float_type": "数值 number", "bool_type": "true 或 false",
-    "list_type": "列表 list", "dict_type": "键值 mapping", "model_type": "键值 mapping", "path_type": "路径 path",
-}  # fmt: skip
+    "string_type": "文本 text",
+    "int_type": "整数 integer",
+    "float_type": "数值 number",
+    "bool_type": "true 或 false",
+    "list_type": "列表 list",
+    "dict_type": "键值 mapping",
+    "model_type": "键值 mapping",
+    "path_type": "路径 path",
+}
 
 
 def validate(model: type[Model], values: Any, lines: dict[tuple, int], path: Path) -> Model:

@@ -60,8 +60,10 @@ def copy(tmp_path_factory):
         shutil.copy(ROOT / name, folder / name)
     steps = STEP.findall(DOCUMENT.read_text(encoding="utf-8"))
     assert [place for _path, place, _code in steps] == [
-        "as the first entry of `MEASURES`", "above `DECLARED`", "in `DECLARED`",
-    ]  # fmt: skip
+        "as the first entry of `MEASURES`",
+        "above `DECLARED`",
+        "in `DECLARED`",
+    ]
     for path, place, code in steps:
         file = folder / path
         text = file.read_text(encoding="utf-8")

@@ -269,6 +269,10 @@ def test_a_clone_in_a_folder_with_a_space_sets_itself_up(tmp_path):
     subprocess.run(["sh", str(clone / "bootstrap.sh")], check=True, env=environment, timeout=1200)
     where = subprocess.run(
         [clone / ".venv/bin/python", "-c", "import toolkit; print(toolkit.__file__)"],
-        check=True, cwd="/", capture_output=True, text=True, encoding="utf-8",
-    )  # fmt: skip
+        check=True,
+        cwd="/",
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+    )
     assert Path(where.stdout.strip()).is_relative_to(clone)

@@ -29,10 +29,22 @@ class Page:
         for font in font_paths():
             (fonts / Path(font).name).symlink_to(font)
         self._process = subprocess.Popen(
-            [PROGRAM, "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
-             "--disable-background-networking", "--remote-debugging-port=0", f"--user-data-dir={profile}", "about:blank"],
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=os.environ | {"XDG_DATA_HOME": str(profile / "share")},
-        )  # fmt: skip
+            [
+                PROGRAM,
+                "--headless=new",
+                "--no-sandbox",
+                "--disable-gpu",
+                "--disable-dev-shm-usage",
+                "--no-first-run",
+                "--disable-background-networking",
+                "--remote-debugging-port=0",
+                f"--user-data-dir={profile}",
+                "about:blank",
+            ],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env=os.environ | {"XDG_DATA_HOME": str(profile / "share")},
+        )
         port_file = profile / "DevToolsActivePort"
         self._wait(lambda: port_file.exists() and port_file.read_text().count("\n"), 60, "the browser did not start")
         port, path = port_file.read_text().split("\n")[:2]

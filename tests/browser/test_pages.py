@@ -21,9 +21,16 @@ pytestmark = [
 
 READY = "document.documentElement.dataset.ready === 'yes'"
 PROVENANCE = Provenance(
-    run="demo-1", title="演示评估（合成数据）", synthetic=True, data_hash="ab" * 32, parameter_hash="cd" * 32,
-    lock_hash="ef" * 32, version="0.1.0", data_date="2019-01 至 2024-12", policies=(("标杆范围", "同地区、同级别"),),
-)  # fmt: skip
+    run="demo-1",
+    title="演示评估（合成数据）",
+    synthetic=True,
+    data_hash="ab" * 32,
+    parameter_hash="cd" * 32,
+    lock_hash="ef" * 32,
+    version="0.1.0",
+    data_date="2019-01 至 2024-12",
+    policies=(("标杆范围", "同地区、同级别"),),
+)
 HOSTILE = "<script>document.title='taken'</script><img src=x onerror=\"document.title='taken'\">医院"
 NAMES = ["合成第十医院", "合成第二医院", "合成县中心医院（东院）", HOSTILE]
 

@@ -87,9 +87,12 @@ def test_every_cell_alone_is_read_alike(engines):
     columns = {name: [name] for name in form.wanted()}
     text = pa.table(
         {name: pa.array(cells, pa.string()) for name in form.wanted()}
-        | {"file": pa.array([0] * len(cells), pa.int32()), "line": pa.array(range(len(cells)), pa.int64()),
-           "source_content": pa.array(range(len(cells)), pa.int64())}
-    )  # fmt: skip
+        | {
+            "file": pa.array([0] * len(cells), pa.int32()),
+            "line": pa.array(range(len(cells)), pa.int64()),
+            "source_content": pa.array(range(len(cells)), pa.int64()),
+        }
+    )
     one, other = on_both(engines, text, lambda made: plain(standardise(made, columns, form)), ["line"])
     assert_same(one, other)
     # and neither takes a word for a number
@@ -146,8 +149,10 @@ def test_random_rows_break_the_same_rules(engines, examples, seed):
     given_rows, kinds = examples.rows, examples.kinds
     random = np.random.default_rng(seed)
     # of every field: what stands in any example, what no example holds, and nothing
-    pools = {name: [None, *{row[name] for row in given_rows if row.get(name) is not None}, *ODD.get(str(kind), ())]
-             for name, kind in kinds.items()}  # fmt: skip
+    pools = {
+        name: [None, *{row[name] for row in given_rows if row.get(name) is not None}, *ODD.get(str(kind), ())]
+        for name, kind in kinds.items()
+    }
     drawn = [{name: pool[random.integers(len(pool))] for name, pool in pools.items()} for _row in range(400)]
     one, other = answers(engines, drawn, kinds)
     assert_same(one, other)
@@ -155,11 +160,30 @@ def test_random_rows_break_the_same_rules(engines, examples, seed):
 
 
 ODD = {
-    "string": ("", "-", "x", "I21.0", "O80.0", "Z53.901", "C61.x00", "F", "v", "|I10|", "|I10|E11.9|", "|01.01=4|", "0000", "FQY"),
-    "int8": (-1, 0, 1, 4, 127), "int16": (-1, 0, 1, 120, 121, 2022, 32767), "int32": (-1, 0, 1, 60, 61, 10**6),
-    "int64": (-1, 0, 1, 499, 500, 10**12), "double": (-1.0, 0.0, 0.5, 1e15), "bool": (True, False),
+    "string": (
+        "",
+        "-",
+        "x",
+        "I21.0",
+        "O80.0",
+        "Z53.901",
+        "C61.x00",
+        "F",
+        "v",
+        "|I10|",
+        "|I10|E11.9|",
+        "|01.01=4|",
+        "0000",
+        "FQY",
+    ),
+    "int8": (-1, 0, 1, 4, 127),
+    "int16": (-1, 0, 1, 120, 121, 2022, 32767),
+    "int32": (-1, 0, 1, 60, 61, 10**6),
+    "int64": (-1, 0, 1, 499, 500, 10**12),
+    "double": (-1.0, 0.0, 0.5, 1e15),
+    "bool": (True, False),
     "date32[day]": (dt.date(1800, 1, 1), dt.date(1989, 12, 31), dt.date(2022, 12, 31), dt.date(2025, 1, 1)),
-}  # fmt: skip
+}
 
 
 # --- quantiles, cube, indicators --------------------------------------------------------------------------------------------
@@ -167,9 +191,12 @@ ODD = {
 POLICIES = [
     {"trimming": {"method": "none"}},
     {"trimming": {"method": "iqr", "frozen": "same"}},
-    {"trimming": {"method": "percentile", "frozen": "same"}, "price_index": {y: 1 + 0.03 * (y - 2019) for y in range(2019, 2025)}},
+    {
+        "trimming": {"method": "percentile", "frozen": "same"},
+        "price_index": {y: 1 + 0.03 * (y - 2019) for y in range(2019, 2025)},
+    },
     {"trimming": {"method": "sd", "frozen": "same"}, "reference": {"scope": "level_group", "minimum_cases": 1}},
-]  # fmt: skip
+]
 
 
 def cube_of(connection, frame: pd.DataFrame, params) -> pd.DataFrame:
@@ -223,9 +250,10 @@ def test_the_examples_of_the_catalogue_have_their_value_on_spark(spark, work):
     """All examples that share the plain policy, from one file through the rules and the store of Spark."""
     after_the_cube = {"reference", "weights", "risk_grades", "indicators"}
     shared = [
-        one for one in CATALOGUE.values()
+        one
+        for one in CATALOGUE.values()
         if not set(one.example.policy) - after_the_cube and "discharge_date" not in one.example.discharges
-    ]  # fmt: skip
+    ]
     frames = {one.id: rows.received(one.example.discharges) for one in shared}
     frames = {id_: frame.assign(hospital=f"{id_}:" + frame["hospital"]) for id_, frame in frames.items()}
     frame, folder = pd.concat(frames.values(), ignore_index=True).fillna(""), work / "examples"
@@ -334,9 +362,13 @@ def test_a_region_goes_from_files_to_indicators_alike(engines, work):
         records = stored.order_by(["file", "line"]).execute()
         fates = pd.read_parquet(intake.fates)
         found[name] = {
-            "files": intake.files, "accounts": intake.accounts, "fates": fates, "records": records, "cube": cube,
+            "files": intake.files,
+            "accounts": intake.accounts,
+            "fates": fates,
+            "records": records,
+            "cube": cube,
             "cells": cells.reset_index(drop=True),
-        }  # fmt: skip
+        }
     for table, of_duckdb in found["duckdb"].items():
         of_spark = found["spark"][table]
         for column in HASHED & set(of_duckdb):  # what a hash is may differ, never what it makes equal

@@ -19,16 +19,22 @@ def write_template(folder, *cells, parameters=YEAR, tagged=1, name=None):
 
     def code(position, source, tags=()):
         return {
-            "cell_type": "code", "id": f"c{position}", "source": source, "metadata": {"tags": list(tags)},
-            "outputs": [], "execution_count": None,
-        }  # fmt: skip
+            "cell_type": "code",
+            "id": f"c{position}",
+            "source": source,
+            "metadata": {"tags": list(tags)},
+            "outputs": [],
+            "execution_count": None,
+        }
 
     sources = [(parameters, ["parameters"])] * tagged or [(parameters, [])]
     sources += [(cell, []) for cell in cells]
     notebook = {
         "cells": [code(n, source, tags) for n, (source, tags) in enumerate(sources)],
-        "metadata": {}, "nbformat": 4, "nbformat_minor": 5,
-    }  # fmt: skip
+        "metadata": {},
+        "nbformat": 4,
+        "nbformat_minor": 5,
+    }
     path = folder / (name or f"t{sha256(json.dumps(notebook).encode()).hexdigest()[:12]}.ipynb")
     path.write_text(json.dumps(notebook, ensure_ascii=False), "utf-8")
     return path

@@ -28,9 +28,14 @@ def reason_of(template, work, limits=QUICK, inputs=()):
 def bare(template, tmp_path):
     """What papermill alone says: nothing, where it takes the fault for success."""
     return papermill.execute_notebook(
-        str(template), str(tmp_path / "bare.ipynb"), YEAR, kernel_name="python3", language="python",
-        progress_bar=False, execution_timeout=20,
-    )  # fmt: skip
+        str(template),
+        str(tmp_path / "bare.ipynb"),
+        YEAR,
+        kernel_name="python3",
+        language="python",
+        progress_bar=False,
+        execution_timeout=20,
+    )
 
 
 PASSED_OFF = {
@@ -138,11 +143,7 @@ def test_memory_over_the_limit(cell, template, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "cell",
-    [
-        "while True: print('x' * 10_000)",
-        "from IPython.display import HTML\nHTML('x' * 10**8)",
-    ],
+    "cell", ["while True: print('x' * 10_000)", "from IPython.display import HTML\nHTML('x' * 10**8)"]
 )
 def test_output_is_capped(cell, template, tmp_path):
     limits = Limits(cell_seconds=30, wall_seconds=60, output_bytes=2 * 1024**2)

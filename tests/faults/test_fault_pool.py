@@ -40,17 +40,25 @@ def test_reports_do_not_mix(template, run):
 def test_a_broken_report_stops_no_other(template, run):
     good, bad = template("print(year)"), template("1 / 0")
     jobs = [
-        job(run, good, "first"), job(run, bad, "bad"), job(run, good, "crash", renderers={"a.html": crash}),
-        job(run, good, "raises", renderers={"a.html": raises}), job(run, good, "wrong", parameters={"yeer": 1}),
-        job(run, good, "absent", renderers={"a.html": "no_such_module:page"}), job(run, good, "last"),
-    ]  # fmt: skip
+        job(run, good, "first"),
+        job(run, bad, "bad"),
+        job(run, good, "crash", renderers={"a.html": crash}),
+        job(run, good, "raises", renderers={"a.html": raises}),
+        job(run, good, "wrong", parameters={"yeer": 1}),
+        job(run, good, "absent", renderers={"a.html": "no_such_module:page"}),
+        job(run, good, "last"),
+    ]
     outcomes = {outcome.id: outcome for outcome in run_reports(jobs, workers=2)}
     told = {name: (str(o.state), o.reason) for name, o in outcomes.items()}
     assert told == {
-        "first": ("DONE", ""), "bad": ("FAILED", "单元出错"), "crash": ("FAILED", "报告进程中断"),
-        "raises": ("FAILED", "渲染出错"), "wrong": ("REFUSED", "请求有误"), "absent": ("FAILED", "渲染出错"),
+        "first": ("DONE", ""),
+        "bad": ("FAILED", "单元出错"),
+        "crash": ("FAILED", "报告进程中断"),
+        "raises": ("FAILED", "渲染出错"),
+        "wrong": ("REFUSED", "请求有误"),
+        "absent": ("FAILED", "渲染出错"),
         "last": ("DONE", ""),
-    }  # fmt: skip
+    }
     assert exit_code(list(outcomes.values())) != 0
     assert "张三" not in outcomes["raises"].message
     assert verify(run / "last") == []

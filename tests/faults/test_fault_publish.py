@@ -18,9 +18,15 @@ from toolkit.running.publish import read_state
 
 PROGRAM = Path(__file__).with_name("small_reports.py")
 STEPS = [
-    "before notebook.ipynb", "within report.html", "before run.json", "before manifest.json", "within manifest.json",
-    "before exchange", "after exchange", "rename state.json",
-]  # fmt: skip
+    "before notebook.ipynb",
+    "within report.html",
+    "before run.json",
+    "before manifest.json",
+    "within manifest.json",
+    "before exchange",
+    "after exchange",
+    "rename state.json",
+]
 
 
 def child(**asked):

@@ -19,7 +19,7 @@ def test_papermill_alone_lets_the_notebook_overwrite_the_parameter(tagged, templ
     path = template("print(year)", tagged=tagged)
     executed = papermill.execute_notebook(
         str(path), None, {"year": 2023}, kernel_name="python3", language="python", progress_bar=False
-    )  # fmt: skip
+    )
     assert executed.cells[-1].outputs[0].text == "2019\n"
 
 

@@ -31,8 +31,11 @@ def first(tmp_path_factory):
     write_region(folder / "data")
     done = subprocess.run(
         [sys.executable, "-m", "toolkit", "run", "data/trial.yaml", "--quiet", "-j", "2"],
-        cwd=folder, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr[-2000:]
     return folder
 
@@ -185,9 +188,25 @@ def test_reproduced_elsewhere_in_another_zone_and_locale_with_one_worker(first, 
     moved = write_region(tmp_path / "elsewhere", order=("0018", "0012", "0015"))
     environment = {**os.environ, "TZ": "America/New_York", "LC_ALL": "C", "LANG": "C"}
     done = subprocess.run(
-        [sys.executable, "-m", "toolkit", "verify", str(first / "reports" / "trial"), "--rerun", "--params", str(moved),
-         "-j", "1", "--json"], cwd="/", env=environment, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        [
+            sys.executable,
+            "-m",
+            "toolkit",
+            "verify",
+            str(first / "reports" / "trial"),
+            "--rerun",
+            "--params",
+            str(moved),
+            "-j",
+            "1",
+            "--json",
+        ],
+        cwd="/",
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stdout + done.stderr[-2000:]
     assert json.loads(done.stdout)["verified"]
 

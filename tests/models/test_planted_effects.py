@@ -28,15 +28,24 @@ def region(seed: int, folder: Path) -> tuple[Results, dict]:
     settings = Settings(seed=seed, discharges=DISCHARGES, projects=40, selection="random", drift_sd=0, dirt_rate=0)
     truth = json.loads(Path(write_discharges(generate(settings), folder)).read_text(encoding="utf-8"))
     departments = pd.read_csv(folder / "departments.csv", dtype=str)
-    params = RunParams.model_validate({
-        "run": "planted", "title": "合成数据", "data": {
-            "format": "canonical", "files": [str(folder / "discharges")], "hospitals": folder / "hospitals.csv"},
-        "cycles": {"before": {"first": 2019, "last": 2021}, "after": {"first": 2022, "last": 2024}},
-        "specialties": [
-            {"id": id_, "name_zh": id_, "departments": list(part["department"])} for id_, part in departments.groupby("specialty")],
-        "projects": [{"hospital": p["hospital"], "specialty": p["specialty"]} for p in truth["projects"]],
-        "price_index": {int(year): factor for year, factor in truth["deflators"].items()},
-    })  # fmt: skip
+    params = RunParams.model_validate(
+        {
+            "run": "planted",
+            "title": "合成数据",
+            "data": {
+                "format": "canonical",
+                "files": [str(folder / "discharges")],
+                "hospitals": folder / "hospitals.csv",
+            },
+            "cycles": {"before": {"first": 2019, "last": 2021}, "after": {"first": 2022, "last": 2024}},
+            "specialties": [
+                {"id": id_, "name_zh": id_, "departments": list(part["department"])}
+                for id_, part in departments.groupby("specialty")
+            ],
+            "projects": [{"hospital": p["hospital"], "specialty": p["specialty"]} for p in truth["projects"]],
+            "price_index": {int(year): factor for year, factor in truth["deflators"].items()},
+        }
+    )
     return evaluate(params, folder / "run"), truth
 
 
@@ -68,8 +77,14 @@ def found(tmp_path_factory) -> pd.DataFrame:
         for c in changes[(changes["n_before"] >= 100) & (changes["n_after"] >= 100)].itertuples():
             key = (c.hospital, c.specialty)
             truth_ratio = true_ratio(units[key], TRUE_OF[c.indicator], volumes[key], truth["deflators"])
-            rows.append({"indicator": c.indicator, "funded": key in funded, "covered": c.low <= truth_ratio <= c.high,
-                         "error": np.log(c.estimate / truth_ratio)})  # fmt: skip
+            rows.append(
+                {
+                    "indicator": c.indicator,
+                    "funded": key in funded,
+                    "covered": c.low <= truth_ratio <= c.high,
+                    "error": np.log(c.estimate / truth_ratio),
+                }
+            )
     return pd.DataFrame(rows)
 
 

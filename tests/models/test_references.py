@@ -42,9 +42,12 @@ def crv3(expected: pd.Series, clusters: int) -> float:
 def study_of(cells: pd.DataFrame, **policy) -> Study:
     units = cells[[*UNIT, "level_group", "start", "eligible"]].drop_duplicates(UNIT).reset_index(drop=True)
     return Study(
-        indicators=CATALOGUE, units=units, before=Years(first=2019, last=2021), after=Years(first=2022, last=2024),
+        indicators=CATALOGUE,
+        units=units,
+        before=Years(first=2019, last=2021),
+        after=Years(first=2022, last=2024),
         comparison=ComparisonPolicy(**policy),
-    )  # fmt: skip
+    )
 
 
 @pytest.fixture(scope="module")
@@ -129,9 +132,12 @@ def test_poisson_fixed_effects_agree_with_statsmodels(cells):
     first = rows.drop_duplicates("unit").set_index("unit").loc[units]
     group = pd.factorize(first["specialty"] + first["level_group"])[0]
     fit = absorbed_poisson(
-        wide["x"].to_numpy(), wide["y"].fillna(0).to_numpy(), wide["treated"].fillna(0).to_numpy()[None], group,
+        wide["x"].to_numpy(),
+        wide["y"].fillna(0).to_numpy(),
+        wide["treated"].fillna(0).to_numpy()[None],
+        group,
         pd.factorize(first["hospital"])[0],
-    )  # fmt: skip
+    )
     assert fit.beta[0] == pytest.approx(expected.params[0], abs=EXACT)
     assert np.isfinite(fit.crv1[0, 0])
 
@@ -234,9 +240,18 @@ def test_segmented_by_month_agrees_with_a_formula_in_statsmodels():
     years = np.arange(len(month)) / 12 - 3
     log = 0.05 - 0.02 * years - 0.1 * (years >= 0) - 0.03 * years * (years >= 0) + 0.05 * np.sin(2 * np.pi * years)
     x = n * np.exp(log + rng.normal(0, 0.03, len(month)))
-    cells = pd.DataFrame({
-        "hospital": "甲", "specialty": "内科", "period": month.astype(str), "indicator": "cost_index", "x": x, "y": n, "n": n, "xx": x**2,
-    })  # fmt: skip
+    cells = pd.DataFrame(
+        {
+            "hospital": "甲",
+            "specialty": "内科",
+            "period": month.astype(str),
+            "indicator": "cost_index",
+            "x": x,
+            "y": n,
+            "n": n,
+            "xx": x**2,
+        }
+    )
     units = pd.DataFrame(
         {"hospital": ["甲"], "specialty": ["内科"], "level_group": [""], "start": [2022], "eligible": [True]}
     )
@@ -271,9 +286,13 @@ def test_synthetic_did_agrees_with_diff_diff():
             + rng.normal(0, 0.02, years).cumsum()
             + rng.normal(0, 0.04, (donors + 1, years))
         )
-        frame = pd.DataFrame({
-            "unit": np.repeat(np.arange(donors + 1), years), "year": np.tile(np.arange(years), donors + 1), "log": log.ravel(),
-        })  # fmt: skip
+        frame = pd.DataFrame(
+            {
+                "unit": np.repeat(np.arange(donors + 1), years),
+                "year": np.tile(np.arange(years), donors + 1),
+                "log": log.ravel(),
+            }
+        )
         frame["treated"] = (frame["unit"] == 0).astype(int)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -343,9 +362,18 @@ def test_corrected_ratio_is_a_random_effects_mean_by_hand(cells):
 
 def test_a_series_on_its_line_has_no_error_and_says_so():
     month = pd.period_range("2019-01", "2024-12", freq="M").astype(str)
-    cells = pd.DataFrame({
-        "hospital": "甲", "specialty": "内科", "period": month, "indicator": "cost_index", "x": 100.0, "y": 100, "n": 100, "xx": 150.0,
-    })  # fmt: skip
+    cells = pd.DataFrame(
+        {
+            "hospital": "甲",
+            "specialty": "内科",
+            "period": month,
+            "indicator": "cost_index",
+            "x": 100.0,
+            "y": 100,
+            "n": 100,
+            "xx": 150.0,
+        }
+    )
     units = pd.DataFrame(
         {"hospital": ["甲"], "specialty": ["内科"], "level_group": [""], "start": [2022], "eligible": [True]}
     )

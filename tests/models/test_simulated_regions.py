@@ -81,11 +81,15 @@ def test_staggered_starts_are_recovered():
 
 def test_the_summary_counts_by_hand():
     rows = [
-        ("none", 0, 1.2, 1.1, 1.3, 0.01, 1.0), ("none", 1, 0.9, 0.8, 1.1, 0.4, 1.0), ("none", 2, 0.8, 0.7, 0.9, 0.02, 1.0),
+        ("none", 0, 1.2, 1.1, 1.3, 0.01, 1.0),
+        ("none", 1, 0.9, 0.8, 1.1, 0.4, 1.0),
+        ("none", 2, 0.8, 0.7, 0.9, 0.02, 1.0),
         ("none", 3, np.nan, np.nan, np.nan, np.nan, 1.0),
-        ("planted", 0, 0.5, 0.4, 0.6, 0.001, 0.5), ("planted", 1, 1.0, 0.8, 1.2, 0.9, 0.5),
-        ("planted", 2, 2.0, 1.5, 2.5, 0.01, 0.5), ("planted", 3, 0.5, np.nan, np.nan, 0.3, 0.5),
-    ]  # fmt: skip
+        ("planted", 0, 0.5, 0.4, 0.6, 0.001, 0.5),
+        ("planted", 1, 1.0, 0.8, 1.2, 0.9, 0.5),
+        ("planted", 2, 2.0, 1.5, 2.5, 0.01, 0.5),
+        ("planted", 3, 0.5, np.nan, np.nan, 0.3, 0.5),
+    ]
     frame = pd.DataFrame(rows, columns=["scene", "seed", "estimate", "low", "high", "p_value", "truth"])
     [row] = summary(frame.assign(method="m", level="unit", indicator="cost_index", seconds=1.0)).to_dict("records")
     assert row["type_one"] == pytest.approx(2 / 3)

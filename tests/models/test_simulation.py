@@ -27,9 +27,11 @@ def described(cells: pd.DataFrame, level_group: pd.Series) -> pd.DataFrame:
         )
         level = log["before"] - log["before"].groupby(group).transform("mean")
         found[indicator] = {
-            "cv": part["cv"].median(), "level": level.std(), "change": (log["after"] - log["before"]).std(),
+            "cv": part["cv"].median(),
+            "level": level.std(),
+            "change": (log["after"] - log["before"]).std(),
             "mean_change": (log["after"] - log["before"]).mean(),
-        }  # fmt: skip
+        }
     return pd.DataFrame(found).T
 
 

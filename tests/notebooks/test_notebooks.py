@@ -21,9 +21,22 @@ ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 MARK = "# NBVAL_CHECK_OUTPUT"
 LOGIC = (
-    ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.For, ast.While, ast.Try, ast.With, ast.If, ast.Lambda, ast.ListComp,
-    ast.DictComp, ast.SetComp, ast.GeneratorExp, ast.BinOp, ast.Compare,
-)  # fmt: skip
+    ast.FunctionDef,
+    ast.AsyncFunctionDef,
+    ast.ClassDef,
+    ast.For,
+    ast.While,
+    ast.Try,
+    ast.With,
+    ast.If,
+    ast.Lambda,
+    ast.ListComp,
+    ast.DictComp,
+    ast.SetComp,
+    ast.GeneratorExp,
+    ast.BinOp,
+    ast.Compare,
+)
 
 
 def code_cells(path: Path):
@@ -83,8 +96,22 @@ class TestStyle:
 
 
 def nbval(folder: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--nbval-lax", "--nbval-current-env",
-               "--nbval-cell-timeout=120", "--rootdir", str(folder), "-c", os.devnull, str(folder)]  # fmt: skip
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "--nbval-lax",
+        "--nbval-current-env",
+        "--nbval-cell-timeout=120",
+        "--rootdir",
+        str(folder),
+        "-c",
+        os.devnull,
+        str(folder),
+    ]
     return subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
 
 

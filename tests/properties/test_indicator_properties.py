@@ -21,26 +21,39 @@ INDICATORS = {id_: one for id_, one in CATALOGUE.items() if isinstance(one, Indi
 LEVELS = (["hospital"], ["region"], ["specialty", "cycle"])
 EXTREME = ["", "499", "500", "501", "200000000", "200000001"]
 
-discharge = st.fixed_dictionaries({
-    "hospital": st.sampled_from(["A", "B", "C"]), "department": st.sampled_from(["D1", "D2", "D9"]),
-    "year": st.sampled_from(["2019", "2021", "2022", "2024"]), "drg": st.sampled_from(["FA11", "FB21", "FC31", "0000", ""]),
-    "cost_fen": st.one_of(st.integers(500, 10**7).map(str), st.sampled_from(EXTREME)),
-    "los_days": st.one_of(st.integers(1, 62).map(str), st.just("")), "died": st.sampled_from(["true", "false", "false", ""]),
-    "surgical": st.sampled_from(["true", "false", ""]), "surgery_level": st.sampled_from(["1", "2", "3", "4", ""]),
-    "drg_weight": st.sampled_from(["0.5", "1.25", ""]), "exit_mode": st.sampled_from(["1", "2", "3", "4", "5", ""]),
-    "admission_route": st.sampled_from(["1", "2", "3", ""]), "minimally_invasive": st.sampled_from(["true", "false", ""]),
-    "complication": st.sampled_from(["true", "false", ""]), "rescues": st.sampled_from(["0", "3", ""]),
-    "successful_rescues": st.sampled_from(["0", "2", ""]), "drug_fen": st.sampled_from(["0", "300", "10000000", ""]),
-    "material_fen": st.sampled_from(["0", "200", ""]), "residence": st.sampled_from(["990102", "990103", "980101", ""]),
-})  # fmt: skip
+discharge = st.fixed_dictionaries(
+    {
+        "hospital": st.sampled_from(["A", "B", "C"]),
+        "department": st.sampled_from(["D1", "D2", "D9"]),
+        "year": st.sampled_from(["2019", "2021", "2022", "2024"]),
+        "drg": st.sampled_from(["FA11", "FB21", "FC31", "0000", ""]),
+        "cost_fen": st.one_of(st.integers(500, 10**7).map(str), st.sampled_from(EXTREME)),
+        "los_days": st.one_of(st.integers(1, 62).map(str), st.just("")),
+        "died": st.sampled_from(["true", "false", "false", ""]),
+        "surgical": st.sampled_from(["true", "false", ""]),
+        "surgery_level": st.sampled_from(["1", "2", "3", "4", ""]),
+        "drg_weight": st.sampled_from(["0.5", "1.25", ""]),
+        "exit_mode": st.sampled_from(["1", "2", "3", "4", "5", ""]),
+        "admission_route": st.sampled_from(["1", "2", "3", ""]),
+        "minimally_invasive": st.sampled_from(["true", "false", ""]),
+        "complication": st.sampled_from(["true", "false", ""]),
+        "rescues": st.sampled_from(["0", "3", ""]),
+        "successful_rescues": st.sampled_from(["0", "2", ""]),
+        "drug_fen": st.sampled_from(["0", "300", "10000000", ""]),
+        "material_fen": st.sampled_from(["0", "200", ""]),
+        "residence": st.sampled_from(["990102", "990103", "980101", ""]),
+    }
+)
 many = st.lists(discharge, min_size=5, max_size=40)
 
 
 def frame_of(given_rows: list[dict]) -> pd.DataFrame:
     frame = pd.DataFrame([{**rows.DEFAULTS, **row} for row in given_rows])
-    return frame.assign(tier=frame["hospital"].map({"A": "市", "B": "市", "C": "县"}),
-                        level_group=frame["hospital"].map({"A": "三级", "B": "二级", "C": "二级"}),
-                        county=frame["hospital"].map({"A": "990102", "B": "990103", "C": ""}))  # fmt: skip
+    return frame.assign(
+        tier=frame["hospital"].map({"A": "市", "B": "市", "C": "县"}),
+        level_group=frame["hospital"].map({"A": "三级", "B": "二级", "C": "二级"}),
+        county=frame["hospital"].map({"A": "990102", "B": "990103", "C": ""}),
+    )
 
 
 def params(trim: str = "iqr"):
@@ -136,14 +149,19 @@ def test_costs_k_times_as_high_leave_index_and_case_mix(engine, given_rows, k):
 
 
 LACKING = [
-    ({"cost_fen": ""}, ("cost_index", "mean_cost")), ({"los_days": ""}, ("los_index", "mean_los")), ({"died": ""}, ("mortality",)),
-    ({"drg": ""}, ("cost_index", "los_index", "cmi", "drg_count")), ({"surgical": "true", "surgery_level": ""},
-     ("level4_share", "level34_share")),
+    ({"cost_fen": ""}, ("cost_index", "mean_cost")),
+    ({"los_days": ""}, ("los_index", "mean_los")),
+    ({"died": ""}, ("mortality",)),
+    ({"drg": ""}, ("cost_index", "los_index", "cmi", "drg_count")),
+    ({"surgical": "true", "surgery_level": ""}, ("level4_share", "level34_share")),
     ({"surgical": "", "surgery_level": ""}, ("level4_share", "level34_share", "complication_share")),
-    ({"exit_mode": ""}, ("against_advice_share", "transfers_out")), ({"admission_route": ""}, ("transfers_in",)),
-    ({"residence": ""}, ("outside_county_share", "outside_city_share")), ({"rescues": ""}, ("rescue_success",)),
-    ({"drug_fen": ""}, ("drug_share", "material_share")), ({"cost_fen": ""}, ("cost_ratio", "cost_per_weight", "drug_share")),
-]  # fmt: skip
+    ({"exit_mode": ""}, ("against_advice_share", "transfers_out")),
+    ({"admission_route": ""}, ("transfers_in",)),
+    ({"residence": ""}, ("outside_county_share", "outside_city_share")),
+    ({"rescues": ""}, ("rescue_success",)),
+    ({"drug_fen": ""}, ("drug_share", "material_share")),
+    ({"cost_fen": ""}, ("cost_ratio", "cost_per_weight", "drug_share")),
+]
 
 
 @settings(max_examples=5)
@@ -339,18 +357,31 @@ def rarefied(counts: list[int], drawn: int) -> float:
 def test_every_indicator_equals_its_second_way(engine, basis, seed):
     rng = np.random.default_rng(seed)
     n = 500
-    frame = frame_of([{
-        "hospital": rng.choice(list("ABC")), "department": rng.choice(["D1", "D2", "D9"]), "year": str(rng.integers(2019, 2025)),
-        "drg": rng.choice(["FA11", "FB21", "FC31", "GD41", "GE51", "HF61", "0000", ""]),
-        "cost_fen": rng.choice(["", "499", *map(str, rng.integers(500, 10**6, 8))]),
-        "los_days": rng.choice(["", "61", *map(str, rng.integers(1, 60, 8))]), "died": rng.choice(["true", "", *["false"] * 8]),
-        "surgical": rng.choice(["true", "true", "false", ""]), "surgery_level": rng.choice(["1", "2", "3", "4", ""]),
-        "exit_mode": rng.choice(["1", "1", "2", "3", "4", ""]), "admission_route": rng.choice(["1", "2", "2", "3", ""]),
-        "minimally_invasive": rng.choice(["true", "false", ""]), "complication": rng.choice(["true", "false", "false", ""]),
-        "rescues": rng.choice(["0", "2", "5", ""]), "successful_rescues": rng.choice(["0", "1", "2", ""]),
-        "drug_fen": rng.choice(["", "0", "400", "90000"]), "material_fen": rng.choice(["", "10", "300"]),
-        "residence": rng.choice(["990102", "990103", "980101", ""]),
-    } for _ in range(n)])  # fmt: skip
+    frame = frame_of(
+        [
+            {
+                "hospital": rng.choice(list("ABC")),
+                "department": rng.choice(["D1", "D2", "D9"]),
+                "year": str(rng.integers(2019, 2025)),
+                "drg": rng.choice(["FA11", "FB21", "FC31", "GD41", "GE51", "HF61", "0000", ""]),
+                "cost_fen": rng.choice(["", "499", *map(str, rng.integers(500, 10**6, 8))]),
+                "los_days": rng.choice(["", "61", *map(str, rng.integers(1, 60, 8))]),
+                "died": rng.choice(["true", "", *["false"] * 8]),
+                "surgical": rng.choice(["true", "true", "false", ""]),
+                "surgery_level": rng.choice(["1", "2", "3", "4", ""]),
+                "exit_mode": rng.choice(["1", "1", "2", "3", "4", ""]),
+                "admission_route": rng.choice(["1", "2", "2", "3", ""]),
+                "minimally_invasive": rng.choice(["true", "false", ""]),
+                "complication": rng.choice(["true", "false", "false", ""]),
+                "rescues": rng.choice(["0", "2", "5", ""]),
+                "successful_rescues": rng.choice(["0", "1", "2", ""]),
+                "drug_fen": rng.choice(["", "0", "400", "90000"]),
+                "material_fen": rng.choice(["", "10", "300"]),
+                "residence": rng.choice(["990102", "990103", "980101", ""]),
+            }
+            for _ in range(n)
+        ]
+    )
     cells = cells_of(engine.cube(frame, params("none")), ["hospital"], basis, trim="none")
     wanted = second_way(typed(frame), basis)
     assert set(wanted) == set(CATALOGUE)

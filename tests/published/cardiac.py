@@ -19,10 +19,17 @@ from toolkit.indicators.table import poisson_limits
 
 HALF = 0.005  # of the last printed digit
 NAMES = {
-    "Procedure": "procedure", "Year of Hospital Discharge": "window", "Number of Cases": "n", "Number of Deaths": "observed",
-    "Observed Mortality Rate": "rate", "Expected Mortality Rate": "expected_rate", "Risk-Adjusted Mortality Rate": "adjusted",
-    "Lower Limit of Confidence Interval": "low", "Upper Limit of Confidence Interval": "high", "Comparison Results": "words",
-}  # fmt: skip
+    "Procedure": "procedure",
+    "Year of Hospital Discharge": "window",
+    "Number of Cases": "n",
+    "Number of Deaths": "observed",
+    "Observed Mortality Rate": "rate",
+    "Expected Mortality Rate": "expected_rate",
+    "Risk-Adjusted Mortality Rate": "adjusted",
+    "Lower Limit of Confidence Interval": "low",
+    "Upper Limit of Confidence Interval": "high",
+    "Comparison Results": "words",
+}
 WORDS = {
     "Rate significantly higher than Statewide Rate": Position.HIGHER,
     "Rate significantly lower than Statewide Rate": Position.LOWER,

@@ -27,20 +27,33 @@ def cells(folder: Path) -> pd.DataFrame:
     n, dead = table["Number of Discharges"], table["Discharged Dead or Alive"] == "Discharged Dead"
     return pd.DataFrame(
         {
-            "hospital": table["Facility ID"].astype("str"), "specialty": cube.NONE, "year": table["Discharge Year"],
-            "drg": table[STRATUM[0]].str.cat(table[STRATUM[1:]], sep="|"), "n": n,
-            "los": (mean * n).fillna(0.0), "los_n": n.where(mean.notna(), 0), "died": n.where(dead, 0), "died_n": n,
+            "hospital": table["Facility ID"].astype("str"),
+            "specialty": cube.NONE,
+            "year": table["Discharge Year"],
+            "drg": table[STRATUM[0]].str.cat(table[STRATUM[1:]], sep="|"),
+            "n": n,
+            "los": (mean * n).fillna(0.0),
+            "los_n": n.where(mean.notna(), 0),
+            "died": n.where(dead, 0),
+            "died_n": n,
         }
-    )  # fmt: skip
+    )
 
 
 def params(first: int, last: int) -> RunParams:
     data = {"format": "canonical", "files": ["published-sums"]}
     specialties = [{"id": "none", "name_zh": "无", "departments": ["none"]}]
     return RunParams.model_validate(
-        {"run": "published", "title": "published sums", "data": data, "years": {"first": first, "last": last},
-         "specialties": specialties, "reference": {"scope": "region"}, "trimming": {"method": "none"}}
-    )  # fmt: skip
+        {
+            "run": "published",
+            "title": "published sums",
+            "data": data,
+            "years": {"first": first, "last": last},
+            "specialties": specialties,
+            "reference": {"scope": "region"},
+            "trimming": {"method": "none"},
+        }
+    )
 
 
 def by_toolkit(given: pd.DataFrame, first: int, last: int) -> pd.DataFrame:
@@ -67,7 +80,10 @@ def by_pandas(given: pd.DataFrame, first: int, last: int) -> pd.DataFrame:
     sums = table.groupby("hospital")[["index", "counted", "died", "died_n", "los", "los_n"]].sum()
     return pd.DataFrame(
         {
-            "los_index": sums["index"] / sums["counted"], "mortality": 100 * sums["died"] / sums["died_n"],
-            "mean_los": sums["los"] / sums["los_n"], "died": sums["died"], "died_n": sums["died_n"],
+            "los_index": sums["index"] / sums["counted"],
+            "mortality": 100 * sums["died"] / sums["died_n"],
+            "mean_los": sums["los"] / sums["los_n"],
+            "died": sums["died"],
+            "died_n": sums["died_n"],
         }
-    )  # fmt: skip
+    )

@@ -73,9 +73,15 @@ def test_the_same_check_finds_a_wrong_limit(rows):
 
 @pytest.mark.parametrize(
     ("low", "high", "word"),
-    [(1.0, 2.0, Position.NOT_DIFFERENT), (1.01, 2, Position.HIGHER), (0.2, 0.99, Position.LOWER), (0.2, 1.0, Position.NOT_DIFFERENT),
-     (float("nan"), 2, Position.UNKNOWN), (0.5, float("nan"), Position.UNKNOWN)],
-)  # fmt: skip
+    [
+        (1.0, 2.0, Position.NOT_DIFFERENT),
+        (1.01, 2, Position.HIGHER),
+        (0.2, 0.99, Position.LOWER),
+        (0.2, 1.0, Position.NOT_DIFFERENT),
+        (float("nan"), 2, Position.UNKNOWN),
+        (0.5, float("nan"), Position.UNKNOWN),
+    ],
+)
 def test_an_interval_that_touches_the_reference_does_not_differ_from_it(low, high, word):
     assert position(low, high) is word
     assert position(3 * low, 3 * high, 3.0) is word

@@ -18,9 +18,18 @@ TOLERANCE = 1e-9
 VARIANCE_BITS = 1e-15
 # what the second computation knows; the others have theirs in tests/properties and tests/unit/test_whole_catalogue.py
 KNOWN = {
-    "volume", "drg_count", "cmi", "cost_index", "los_index", "mean_cost", "mean_los", "mid_low_risk_mortality",
-    "low_risk_mortality", "low_or_mid_low_risk_mortality", "mortality",
-}  # fmt: skip
+    "volume",
+    "drg_count",
+    "cmi",
+    "cost_index",
+    "los_index",
+    "mean_cost",
+    "mean_los",
+    "mid_low_risk_mortality",
+    "low_risk_mortality",
+    "low_or_mid_low_risk_mortality",
+    "mortality",
+}
 SHOWN = tuple(name for name in CATALOGUE if name in KNOWN)
 QUICK = ("cmi", "cost_index", "los_index")  # what a policy choice can change
 FIELDS = ("n", "value", "se", "low", "high")
@@ -57,9 +66,15 @@ class Tally:
 
 
 def compare(
-    referenced: Any, cases: pd.DataFrame, by: Sequence[str], tally: Tally, indicators: Iterable[str] = SHOWN,
-    fields: Sequence[str] = (*FIELDS, "own_share"), *, without_value: bool | None = None,
-) -> None:  # fmt: skip
+    referenced: Any,
+    cases: pd.DataFrame,
+    by: Sequence[str],
+    tally: Tally,
+    indicators: Iterable[str] = SHOWN,
+    fields: Sequence[str] = (*FIELDS, "own_share"),
+    *,
+    without_value: bool | None = None,
+) -> None:
     """Adds the comparison of all groups of `by` to `tally`; `cases` are prepared by the oracle.
 
     `without_value` limits it to the cells that have no value (True) or have one (False) by the oracle.

@@ -22,8 +22,10 @@ from toolkit.params import RunParams
 
 DEFAULT_FOLDER = Path(__file__).parents[3] / "shared" / "data"
 BRAZIL, NEW_YORK, CHILE = (
-    "sih_sp_mental_2019_2024.parquet", "sparcs_2022_11999.csv.gz", "chile_grd_2023_neuro_3558.csv.gz",
-)  # fmt: skip
+    "sih_sp_mental_2019_2024.parquet",
+    "sparcs_2022_11999.csv.gz",
+    "chile_grd_2023_neuro_3558.csv.gz",
+)
 # The minima of deaths make a measure 不予评价; here the arithmetic behind it is to be seen.
 NO_MINIMUM = {"minimum_deaths": 0, "minimum_deaths_low": 0}
 CYCLES = {"before": {"first": 2019, "last": 2021}, "after": {"first": 2022, "last": 2024}}
@@ -84,9 +86,12 @@ def brazil(data_folder, tmp_path_factory) -> Real:
         for id_, (first, last) in ranges.items()
     ]
     return taken_in(
-        data_folder / BRAZIL, tmp_path_factory.mktemp("brazil"), oracle.brazil(data_folder / BRAZIL), cycle_of,
+        data_folder / BRAZIL,
+        tmp_path_factory.mktemp("brazil"),
+        oracle.brazil(data_folder / BRAZIL),
+        cycle_of,
         {"data": {"format": "sih"}, "cycles": CYCLES, "specialties": specialties},
-    )  # fmt: skip
+    )
 
 
 @pytest.fixture(scope="session")
@@ -94,9 +99,12 @@ def new_york(data_folder, tmp_path_factory) -> Real:
     cases = oracle.new_york(data_folder / NEW_YORK)
     specialties = [{"id": code, "name_zh": code, "departments": [code]} for code in sorted(set(cases["specialty"]))]
     return taken_in(
-        data_folder / NEW_YORK, tmp_path_factory.mktemp("new_york"), cases, lambda year: "whole",
+        data_folder / NEW_YORK,
+        tmp_path_factory.mktemp("new_york"),
+        cases,
+        lambda year: "whole",
         {"data": {"format": "sparcs"}, "years": {"first": 2022, "last": 2022}, "specialties": specialties},
-    )  # fmt: skip
+    )
 
 
 @pytest.fixture(scope="session")
@@ -105,16 +113,20 @@ def chile(data_folder, tmp_path_factory) -> Real:
     named = {name: f"s{number}" for number, name in enumerate(sorted(set(cases["specialty"])))}
     specialties = [{"id": id_, "name_zh": id_, "departments": [name]} for name, id_ in named.items()]
     return taken_in(
-        data_folder / CHILE, tmp_path_factory.mktemp("chile"), cases.assign(specialty=cases["specialty"].map(named)),
+        data_folder / CHILE,
+        tmp_path_factory.mktemp("chile"),
+        cases.assign(specialty=cases["specialty"].map(named)),
         lambda year: "whole",
-        {"data": {"format": "chile-grd"}, "years": {"first": 2023, "last": 2023}, "specialties": specialties,
-         "weights": {"source": "records"}},
-    )  # fmt: skip
+        {
+            "data": {"format": "chile-grd"},
+            "years": {"first": 2023, "last": 2023},
+            "specialties": specialties,
+            "weights": {"source": "records"},
+        },
+    )
 
 
-def taken_in(
-    file: Path, work: Path, cases: pd.DataFrame, cycle_of: Callable[[int], str], base: dict[str, Any]
-) -> Real:  # fmt: skip
+def taken_in(file: Path, work: Path, cases: pd.DataFrame, cycle_of: Callable[[int], str], base: dict[str, Any]) -> Real:
     base = {"run": "real", "title": "real data", **base, "data": {**base["data"], "files": [str(file)]}}
     params = RunParams.model_validate(base)
     connection = engine.connect(work, [file.parent], threads=2)

@@ -70,8 +70,11 @@ def _mental_specialty(code: str) -> str | None:
         return None
     number = int(code[1:3])
     for name, first, last in (
-        ("substance", 10, 19), ("schizophrenia", 20, 29), ("bipolar", 30, 31), ("depression", 32, 33),
-    ):  # fmt: skip
+        ("substance", 10, 19),
+        ("schizophrenia", 20, 29),
+        ("bipolar", 30, 31),
+        ("depression", 32, 33),
+    ):
         if first <= number <= last:
             return name
     return None
@@ -310,8 +313,12 @@ def share_of(events: int, n: int) -> Value:
 
 
 def prepared(
-    cases: pd.DataFrame, policy: Policy, baseline: Iterable[int] | None, cycle_of: Callable[[int], str], least_graded: int = 30
-) -> pd.DataFrame:  # fmt: skip
+    cases: pd.DataFrame,
+    policy: Policy,
+    baseline: Iterable[int] | None,
+    cycle_of: Callable[[int], str],
+    least_graded: int = 30,
+) -> pd.DataFrame:
     """The cases with their ratios, weight and grade.
 
     On the contemporaneous basis reference means and weights are each year's own and grades each cycle's (deaths are too

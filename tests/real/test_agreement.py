@@ -29,8 +29,13 @@ PRICES = {2019: 0.89, 2020: 0.92, 2021: 1.0, 2022: 1.07, 2023: 1.12, 2024: 1.17}
 
 
 def policy_of(
-    trim: str = "iqr", *, leave_one_out: bool = False, least: int = 5, trimmed_weights: bool = False, source: str = "reference"
-) -> tuple[dict[str, Any], oracle.Policy]:  # fmt: skip
+    trim: str = "iqr",
+    *,
+    leave_one_out: bool = False,
+    least: int = 5,
+    trimmed_weights: bool = False,
+    source: str = "reference",
+) -> tuple[dict[str, Any], oracle.Policy]:
     """The same choices as parameters of a run and as the oracle's policy."""
     params = {
         "trimming": {"method": trim, "frozen": "same"},

@@ -118,9 +118,12 @@ def test_shuffled_input_file_changes_no_byte(new_york, tmp_path, data_folder):
     file = tmp_path / conftest.NEW_YORK.removesuffix(".gz")
     raw.sample(frac=1, random_state=5).to_csv(file, index=False)
     again = conftest.taken_in(
-        file, tmp_path / "work", new_york.cases, new_york.cycle_of,
+        file,
+        tmp_path / "work",
+        new_york.cases,
+        new_york.cycle_of,
         {**new_york.base, "data": {"format": new_york.base["data"]["format"]}},
-    )  # fmt: skip
+    )
     assert _everything(again, again.params()) == _everything(new_york, new_york.params())
 
 
@@ -139,9 +142,10 @@ def test_standard_errors_equal_a_bootstrap_of_records(brazil):
     units = sizes[sizes >= 300].sample(UNITS, random_state=3).index
     params = brazil.params()
     cells = collect(
-        brazil.attach(brazil.cube(params), params, "contemporaneous"), [CATALOGUE["cost_index"], CATALOGUE["los_index"]],
+        brazil.attach(brazil.cube(params), params, "contemporaneous"),
+        [CATALOGUE["cost_index"], CATALOGUE["los_index"]],
         ["hospital", "specialty", "cycle"],
-    )  # fmt: skip
+    )
     closed = cells[cells["cycle"] == "after"].set_index(["hospital", "specialty", "indicator"])["se"]
     draw = np.random.default_rng(3)
     ratios = []

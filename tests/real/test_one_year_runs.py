@@ -17,9 +17,11 @@ PARAMS = Path(__file__).resolve().parents[2] / "params"
 def region(results: Results, indicator: str) -> pd.Series:
     cells = results.cells
     [row] = cells[
-        (cells["level"] == "region") & (cells["indicator"] == indicator) & (cells["basis"] == "contemporaneous")
+        (cells["level"] == "region")
+        & (cells["indicator"] == indicator)
+        & (cells["basis"] == "contemporaneous")
         & (cells["period"] == "whole")
-    ].to_dict("records")  # fmt: skip
+    ].to_dict("records")
     return pd.Series(row)
 
 
@@ -50,7 +52,11 @@ def test_chile(data_folder, tmp_path):
     own = raw.assign(weight=weights).groupby("ESPECIALIDAD_MEDICA")["weight"].mean()["NEUROCIRUGÍA"]
     cells = results.cells
     [found] = cells.loc[
-        (cells["level"] == "specialty") & (cells["specialty"] == "neurosurgery") & (cells["indicator"] == "cmi")
-        & (cells["period"] == "whole") & (cells["basis"] == "contemporaneous"), "value",
-    ]  # fmt: skip
+        (cells["level"] == "specialty")
+        & (cells["specialty"] == "neurosurgery")
+        & (cells["indicator"] == "cmi")
+        & (cells["period"] == "whole")
+        & (cells["basis"] == "contemporaneous"),
+        "value",
+    ]
     assert found == pytest.approx(own, rel=1e-9)

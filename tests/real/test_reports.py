@@ -65,10 +65,16 @@ def frozen_indices(data_folder) -> pd.DataFrame:
     raw = pd.read_parquet(data_folder / "sih_sp_mental_2019_2024.parquet")
     raw = raw[(raw["IDENT"] == "1") & raw["DT_SAIDA"].str[:4].astype(int).between(2019, 2024)]
     days = (pd.to_datetime(raw["DT_SAIDA"]) - pd.to_datetime(raw["DT_INTER"])).dt.days.clip(lower=1)
-    cases = pd.DataFrame({
-        "hospital": raw["CNES"], "specialty": [specialty(d) for d in raw["DIAG_PRINC"]], "los": days, "cost": raw["VAL_TOT"],
-        "drg": raw["PROC_REA"] + raw["DIAG_PRINC"].str[:3], "before": raw["DT_SAIDA"].str[:4].astype(int) <= 2021,
-    })  # fmt: skip
+    cases = pd.DataFrame(
+        {
+            "hospital": raw["CNES"],
+            "specialty": [specialty(d) for d in raw["DIAG_PRINC"]],
+            "los": days,
+            "cost": raw["VAL_TOT"],
+            "drg": raw["PROC_REA"] + raw["DIAG_PRINC"].str[:3],
+            "before": raw["DT_SAIDA"].str[:4].astype(int) <= 2021,
+        }
+    )
     cases = cases[cases["los"] <= 60]
     out = {}
     for name, usable in (("费用消耗指数", cases[cases["cost"].between(5, 2_000_000)]), ("时间消耗指数", cases)):

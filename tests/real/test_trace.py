@@ -12,8 +12,10 @@ from toolkit.params import RunParams
 from toolkit.runs import finished, pipeline
 
 HOSPITALS = ("2078031", "2079593")
-SPECIALTIES = [{"id": "psychosis", "name_zh": "精神分裂症及相关障碍", "diagnoses": ["F2"]},
-               {"id": "mood", "name_zh": "心境障碍", "diagnoses": ["F3"]}]  # fmt: skip
+SPECIALTIES = [
+    {"id": "psychosis", "name_zh": "精神分裂症及相关障碍", "diagnoses": ["F2"]},
+    {"id": "mood", "name_zh": "心境障碍", "diagnoses": ["F3"]},
+]
 
 
 @pytest.fixture(scope="module")
@@ -24,10 +26,15 @@ def run(data_folder, tmp_path_factory):
         f"COPY (SELECT * FROM '{data_folder / BRAZIL}' WHERE CNES IN ({chosen}) ORDER BY N_AIH, DT_SAIDA, VAL_TOT) "  # noqa: S608
         f"TO '{folder / 'two.parquet'}' (FORMAT parquet)"
     )
-    params = RunParams.model_validate({
-        "run": "two", "title": "两家机构", "cycles": CYCLES, "specialties": SPECIALTIES,
-        "data": {"format": "sih", "files": [str(folder / "two.parquet")]},
-    })  # fmt: skip
+    params = RunParams.model_validate(
+        {
+            "run": "two",
+            "title": "两家机构",
+            "cycles": CYCLES,
+            "specialties": SPECIALTIES,
+            "data": {"format": "sih", "files": [str(folder / "two.parquet")]},
+        }
+    )
     return folder / "run", pipeline.evaluate(params, folder / "run"), folder / "two.parquet"
 
 

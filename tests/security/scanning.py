@@ -20,10 +20,11 @@ def forms(text: str) -> set[bytes]:
     escaped = json.dumps(text)[1:-1]
     return {
         *(text.encode(encoding) for encoding in ENCODINGS),
-        escaped.encode(), escaped.upper().replace("\\U", "\\u").encode(),
+        escaped.encode(),
+        escaped.upper().replace("\\U", "\\u").encode(),
         "".join(f"&#{ord(c)};" for c in text).encode(),
         "".join(f"%{b:02X}" for b in text.encode()).encode(),
-    }  # fmt: skip
+    }
 
 
 def layers(name: str, content: bytes) -> Iterator[tuple[str, bytes]]:

@@ -25,14 +25,32 @@ from toolkit.synthetic import Settings, generate, write_front_pages
 
 # 哨兵 data: invented; the identity numbers have no division (99…) and a wrong check digit
 CANARY = {
-    "name": "哨兵甲某某", "contact": "哨兵联系乙", "identity": "999999197703211239", "old identity": "999999770321987",
-    "telephone": "19900001234", "address": "哨兵市不存在路七千七百号", "record": "ZBH77701", "card": "JKK770077007", "doctor": "哨兵医师丙",
-    "pathology": "BLH7700770", "refused line": "哨兵戊某某", "quarantined": "ZBH77702", "workbook": "ZBH77703", "old record": "ZBH77704",
-}  # fmt: skip
+    "name": "哨兵甲某某",
+    "contact": "哨兵联系乙",
+    "identity": "999999197703211239",
+    "old identity": "999999770321987",
+    "telephone": "19900001234",
+    "address": "哨兵市不存在路七千七百号",
+    "record": "ZBH77701",
+    "card": "JKK770077007",
+    "doctor": "哨兵医师丙",
+    "pathology": "BLH7700770",
+    "refused line": "哨兵戊某某",
+    "quarantined": "ZBH77702",
+    "workbook": "ZBH77703",
+    "old record": "ZBH77704",
+}
 CELLS = {
-    "A11": "name", "A32": "contact", "A20": "identity", "A27": "telephone", "A35": "telephone", "A26": "address", "A48": "record",
-    "A47": "card", "C11": "pathology",
-}  # fmt: skip
+    "A11": "name",
+    "A32": "contact",
+    "A20": "identity",
+    "A27": "telephone",
+    "A35": "telephone",
+    "A26": "address",
+    "A48": "record",
+    "A47": "card",
+    "C11": "pathology",
+}
 
 
 # a run with all its reports takes a minute of processor time
@@ -128,14 +146,24 @@ def _parameters(base: Path, region: Path) -> Path:
     settings = Settings()
     first, last = settings.years[0], settings.years[-1]
     content = {
-        "run": "canaries", "title": "合成数据：哨兵", "data": {
-            "format": "front-page", "files": [str(region / "front_pages")], "hospitals": str(region / "hospitals.csv"),
-            "drg_file": {"file": str(region / "drg.csv"), "discharge": "B15"}},
+        "run": "canaries",
+        "title": "合成数据：哨兵",
+        "data": {
+            "format": "front-page",
+            "files": [str(region / "front_pages")],
+            "hospitals": str(region / "hospitals.csv"),
+            "drg_file": {"file": str(region / "drg.csv"), "discharge": "B15"},
+        },
         "cycles": {"before": {"first": first, "last": first + 2}, "after": {"first": last - 2, "last": last}},
-        "specialties": [{"id": i, "name_zh": i, "departments": list(p["department"])} for i, p in departments.groupby("specialty")],
-        "projects": [{"hospital": r.hospital, "specialty": r.specialty, "level": r.level} for r in projects.itertuples()],
-        "minimum_unit_cases": 20, "change": {"minimum_cases": 20},
-    }  # fmt: skip
+        "specialties": [
+            {"id": i, "name_zh": i, "departments": list(p["department"])} for i, p in departments.groupby("specialty")
+        ],
+        "projects": [
+            {"hospital": r.hospital, "specialty": r.specialty, "level": r.level} for r in projects.itertuples()
+        ],
+        "minimum_unit_cases": 20,
+        "change": {"minimum_cases": 20},
+    }
     path = base / "run.yaml"
     path.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")  # JSON is YAML
     return path
@@ -191,14 +219,21 @@ def _parquet(**columns: list) -> bytes:
 
 NAME = CANARY["name"]
 PLACES = {
-    "page.html": f"<p>{NAME}</p>".encode(), "escaped.html": "".join(f"&#{ord(c)};" for c in NAME).encode(),
-    "log.txt": NAME.encode("gb18030"), "manifest.json": json.dumps({"x": NAME}).encode(), "utf16.csv": NAME.encode("utf-16"),
-    "packed.gz": gzip.compress(NAME.encode()), "book.xlsx": _zip("xl/sharedStrings.xml", NAME.encode()),
-    "member.docx": _zip(f"word/{NAME}.xml", b""), "deep.zip": _zip("inner.zip", _zip("a.txt", NAME.encode())),
-    "rows.parquet": _parquet(a=["x" * 50] * 100 + [NAME]), "column.parquet": _parquet(**{NAME: [1]}), f"{NAME}.csv": b"",
+    "page.html": f"<p>{NAME}</p>".encode(),
+    "escaped.html": "".join(f"&#{ord(c)};" for c in NAME).encode(),
+    "log.txt": NAME.encode("gb18030"),
+    "manifest.json": json.dumps({"x": NAME}).encode(),
+    "utf16.csv": NAME.encode("utf-16"),
+    "packed.gz": gzip.compress(NAME.encode()),
+    "book.xlsx": _zip("xl/sharedStrings.xml", NAME.encode()),
+    "member.docx": _zip(f"word/{NAME}.xml", b""),
+    "deep.zip": _zip("inner.zip", _zip("a.txt", NAME.encode())),
+    "rows.parquet": _parquet(a=["x" * 50] * 100 + [NAME]),
+    "column.parquet": _parquet(**{NAME: [1]}),
+    f"{NAME}.csv": b"",
     "deep/folder/spill.tmp": b"\0\xff" + NAME.encode() + b"\0",
     "notebook.ipynb": json.dumps({"cells": [{"outputs": [{"text": [NAME]}]}]}).encode(),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("place", PLACES)

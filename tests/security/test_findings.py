@@ -176,13 +176,23 @@ _spec.loader.exec_module(guard)
 @pytest.mark.parametrize(
     "arguments",
     [
-        ["--ip=0.0.0.0"], ["--ip", "10.0.0.5"], ["--ServerApp.ip='*'"], ["--ServerApp.ip="], ["--IdentityProvider.token="],
-        ["--ServerApp.token=''"], ["--ServerApp.password", ""], ["--ServerApp.allow_remote_access=True"], ["--no-browser", "--ip=::"],
-        ["--ServerApp.disable_check_xsrf=True"], ["--ServerApp.allow_origin=*"], ["--config=/tmp/open.py"],
-        ["--IdentityProvider.token", ""], ["--ServerApp.allow_unauthenticated_access=True"],
+        ["--ip=0.0.0.0"],
+        ["--ip", "10.0.0.5"],
+        ["--ServerApp.ip='*'"],
+        ["--ServerApp.ip="],
+        ["--IdentityProvider.token="],
+        ["--ServerApp.token=''"],
+        ["--ServerApp.password", ""],
+        ["--ServerApp.allow_remote_access=True"],
+        ["--no-browser", "--ip=::"],
+        ["--ServerApp.disable_check_xsrf=True"],
+        ["--ServerApp.allow_origin=*"],
+        ["--config=/tmp/open.py"],
+        ["--IdentityProvider.token", ""],
+        ["--ServerApp.allow_unauthenticated_access=True"],
     ],
     ids=" ".join,
-)  # fmt: skip
+)
 def test_s10_the_server_does_not_start_open(arguments):
     done = subprocess.run([sys.executable, guard.__file__, *arguments], capture_output=True, text=True, check=False)
     assert done.returncode == 1
@@ -267,9 +277,11 @@ def test_s13_nothing_is_unpickled():
 
 
 STRANGE_COLUMNS = {
-    "list": pa.array([[1]]), "struct": pa.array([{"a": 1}]), "binary": pa.array([b"\x80\x04."]),
+    "list": pa.array([[1]]),
+    "struct": pa.array([{"a": 1}]),
+    "binary": pa.array([b"\x80\x04."]),
     "map": pa.array([[("a", 1)]], pa.map_(pa.string(), pa.int32())),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("kind", STRANGE_COLUMNS)
@@ -284,10 +296,19 @@ def test_s13_parquet_with_more_than_plain_columns_is_refused(tmp_path, kind):
 
 
 def test_s13_plain_columns_of_every_kind_are_read(tmp_path):
-    frame = pd.DataFrame({
-        "text": ["a"], "whole": [1], "real": [1.5], "truth": [True], "when": [pd.Timestamp(2022, 1, 1)], "day": [dt.date(2022, 1, 1)],
-        "money": [decimal.Decimal("1.50")], "kind": pd.Categorical(["a"]), "small": np.array([1], "uint8"),
-    })  # fmt: skip
+    frame = pd.DataFrame(
+        {
+            "text": ["a"],
+            "whole": [1],
+            "real": [1.5],
+            "truth": [True],
+            "when": [pd.Timestamp(2022, 1, 1)],
+            "day": [dt.date(2022, 1, 1)],
+            "money": [decimal.Decimal("1.50")],
+            "kind": pd.Categorical(["a"]),
+            "small": np.array([1], "uint8"),
+        }
+    )
     path = tmp_path / "a.parquet"
     frame.to_parquet(path)
     connection = connect(tmp_path / "work", [path], threads=1)

@@ -24,12 +24,26 @@ def test_sums_by_hand(engine):
     assert list(cube.index) == [("", "FA11"), ("s1", ""), ("s1", "FA11")]  # D9 belongs to no specialty
     wanted = {
         "n": 3,
-        "cost": 1000, "cost_n": 1, "cost_sq": 1000**2,  # 61 days take the second out, the third has none
-        "los": 2 + 4, "los_n": 2, "los_sq": 2**2 + 4**2, "los_kept": 6, "los_kept_n": 2,
-        "died": 1, "died_n": 2, "surgical": 3, "surgical_n": 3, "level4@contemporaneous": 1, "level4_n@contemporaneous": 2,
-        "level34@contemporaneous": 2, "level34_n@contemporaneous": 2,
-        "carried_weight": 15000 + 3333, "carried_weight_n": 2, "carried_weight_sq": 15000**2 + 3333**2,
-    }  # fmt: skip
+        "cost": 1000,
+        "cost_n": 1,
+        "cost_sq": 1000**2,  # 61 days take the second out, the third has none
+        "los": 2 + 4,
+        "los_n": 2,
+        "los_sq": 2**2 + 4**2,
+        "los_kept": 6,
+        "los_kept_n": 2,
+        "died": 1,
+        "died_n": 2,
+        "surgical": 3,
+        "surgical_n": 3,
+        "level4@contemporaneous": 1,
+        "level4_n@contemporaneous": 2,
+        "level34@contemporaneous": 2,
+        "level34_n@contemporaneous": 2,
+        "carried_weight": 15000 + 3333,
+        "carried_weight_n": 2,
+        "carried_weight_sq": 15000**2 + 3333**2,
+    }
     found = cube.loc[("s1", "FA11")].rename(lambda name: name.removesuffix("@frozen"))
     assert {name: found[name] for name in wanted} == wanted
     ungrouped = cube.loc[("s1", "")]
@@ -88,12 +102,18 @@ def test_limits_are_those_of_the_drg_of_the_level_group_and_of_the_year(engine):
         A        | 三级        | 2022 | FB21 | 9000     | 9
         A        | 三级        | 2023 | FA11 | 9000     | 9
         """)
-    params = rows.params(years={"first": 2022, "last": 2023}, trimming={"method": "iqr", "frozen": "same"},
-                         reference={"scope": "level_group", "minimum_cases": 1})  # fmt: skip
+    params = rows.params(
+        years={"first": 2022, "last": 2023},
+        trimming={"method": "iqr", "frozen": "same"},
+        reference={"scope": "level_group", "minimum_cases": 1},
+    )
     cube = engine.cube(frame, params).set_index(["hospital", "year", "drg"])
     assert cube["cost_kept_n@contemporaneous"].to_dict() == {
-        ("A", 2022, "FA11"): 9, ("A", 2022, "FB21"): 9, ("A", 2023, "FA11"): 9, ("B", 2022, "FA11"): 9,
-    }  # fmt: skip
+        ("A", 2022, "FA11"): 9,
+        ("A", 2022, "FB21"): 9,
+        ("A", 2023, "FA11"): 9,
+        ("B", 2022, "FA11"): 9,
+    }
     # one window on the frozen basis: 10 low and 9 high ones, quartiles 1000 and 9000, so nothing is extreme
     assert cube.loc[("A", 2022, "FA11"), "cost_kept_n@frozen"] == 10
 

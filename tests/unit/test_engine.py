@@ -28,11 +28,18 @@ def test_declared_folders_can_be_read(places):
 @pytest.mark.parametrize(
     "query",
     [
-        "SELECT * FROM read_csv('{out}/x.csv')", "SELECT * FROM read_text('/etc/passwd')", "SELECT * FROM read_csv('{in_}/../out/x.csv')",
-        "SELECT * FROM glob('{out}/*')", "SELECT * FROM '{out}/x.csv'", "ATTACH '{out}/x.db'", "COPY (SELECT 1) TO '{out}/y.csv'",
-        "INSTALL httpfs", "LOAD httpfs", "SELECT * FROM read_csv('http://127.0.0.1:9/x.csv')",
+        "SELECT * FROM read_csv('{out}/x.csv')",
+        "SELECT * FROM read_text('/etc/passwd')",
+        "SELECT * FROM read_csv('{in_}/../out/x.csv')",
+        "SELECT * FROM glob('{out}/*')",
+        "SELECT * FROM '{out}/x.csv'",
+        "ATTACH '{out}/x.db'",
+        "COPY (SELECT 1) TO '{out}/y.csv'",
+        "INSTALL httpfs",
+        "LOAD httpfs",
+        "SELECT * FROM read_csv('http://127.0.0.1:9/x.csv')",
     ],
-)  # fmt: skip
+)
 def test_nothing_else_can_be_read_or_written(places, query):
     folder, connection = places
     with pytest.raises(duckdb.Error):

@@ -13,9 +13,12 @@ from toolkit.key_codes import KeyCodes
 
 KEYS = ["a", "b", "c"]
 row = st.tuples(
-    st.sampled_from(["x", "y", "zz", "", None]), st.integers(2019, 2024), st.sampled_from("pqr"),
-    st.integers(-5, 5), st.booleans(),
-)  # fmt: skip
+    st.sampled_from(["x", "y", "zz", "", None]),
+    st.integers(2019, 2024),
+    st.sampled_from("pqr"),
+    st.integers(-5, 5),
+    st.booleans(),
+)
 ways = {"one part": {}, "parts of three rows": {"PART": 3}, "codes that are sorted": {"PART": 4, "DENSE": 2}}
 
 

@@ -34,14 +34,19 @@ def random_frame(
     )
     cost = np.round(np.exp(rng.normal(11, 0.8, n))).astype(int).astype(str)
     surgical = rng.random(n) < 0.5
-    frame = pd.DataFrame({
-        "hospital": rng.choice(["A", "B", "C", "D"], n), "year": rng.choice(years, n).astype(str), "drg": drgs,
-        "los_days": np.where(rng.random(n) < 0.05, "", np.maximum(1, rng.poisson(8, n)).astype(str)),
-        "cost_fen": np.where(rng.random(n) < 0.05, "", cost), "department": rng.choice(["D1", "D2", "D9"], n),
-        "died": np.where(rng.random(n) < 0.05, "", np.where(rng.random(n) < 0.08, "true", "false")),
-        "surgical": np.where(surgical, "true", "false"),
-        "surgery_level": np.where(surgical & (rng.random(n) < 0.9), rng.integers(1, 5, n).astype(str), ""),
-    })  # fmt: skip
+    frame = pd.DataFrame(
+        {
+            "hospital": rng.choice(["A", "B", "C", "D"], n),
+            "year": rng.choice(years, n).astype(str),
+            "drg": drgs,
+            "los_days": np.where(rng.random(n) < 0.05, "", np.maximum(1, rng.poisson(8, n)).astype(str)),
+            "cost_fen": np.where(rng.random(n) < 0.05, "", cost),
+            "department": rng.choice(["D1", "D2", "D9"], n),
+            "died": np.where(rng.random(n) < 0.05, "", np.where(rng.random(n) < 0.08, "true", "false")),
+            "surgical": np.where(surgical, "true", "false"),
+            "surgery_level": np.where(surgical & (rng.random(n) < 0.9), rng.integers(1, 5, n).astype(str), ""),
+        }
+    )
     frame["tier"] = np.where(frame["hospital"] == "D", "县", "市")
     frame["level_group"] = np.where(frame["hospital"].isin(["A", "B"]), "三级", "二级")
     for name, plain in rows.DEFAULTS.items():
@@ -94,10 +99,13 @@ def test_index_is_the_mean_of_ratios_not_the_ratio_of_sums(engine):
     assert ratio_of_sums == pytest.approx(1.057143, abs=1e-6)  # the other number, which must not appear
 
 
-GRADED = pd.DataFrame({
-    "drg": list("ABCDEFGHIJ"), "n": [1000, 10000, 5000, 2000, 1000, 1000, 500, 400, 200, 100],
-    "died": [0, 1, 2, 4, 5, 10, 10, 20, 30, 30],
-})  # fmt: skip
+GRADED = pd.DataFrame(
+    {
+        "drg": list("ABCDEFGHIJ"),
+        "n": [1000, 10000, 5000, 2000, 1000, 1000, 500, 400, 200, 100],
+        "died": [0, 1, 2, 4, 5, 10, 10, 20, 30, 30],
+    }
+)
 
 
 def test_risk_grades_of_the_constructed_reference():
@@ -179,8 +187,12 @@ def test_too_few_deaths_leave_the_grades_out(engine):
 def test_over_the_reference_itself_both_indices_and_the_cmi_are_one(engine, method, scope):
     frame = random_frame(1)
     trimming = {"method": method, "deviations": 1.5, "frozen": "same"}
-    params = rows.params(cycles=rows.CYCLES, trimming=trimming, reference={"scope": scope, "minimum_cases": 1},
-                         price_index={y: 1 + 0.05 * (y - 2019) for y in range(2019, 2025)})  # fmt: skip
+    params = rows.params(
+        cycles=rows.CYCLES,
+        trimming=trimming,
+        reference={"scope": scope, "minimum_cases": 1},
+        price_index={y: 1 + 0.05 * (y - 2019) for y in range(2019, 2025)},
+    )
     cube, hospitals = engine.cube(frame, params), rows.registry_of(frame)
     over = ["level_group"] if scope == "level_group" else []
     yearly = attach(cube, params, hospitals, "contemporaneous")
@@ -220,8 +232,12 @@ THREE = """
 
 
 def test_leave_one_out(engine):
-    cells = engine.cells(rows.received(THREE), rows.params(reference={"scope": "region", "leave_one_out": True, "minimum_cases": 1}),
-                         INDICES, ["hospital"])  # fmt: skip
+    cells = engine.cells(
+        rows.received(THREE),
+        rows.params(reference={"scope": "region", "leave_one_out": True, "minimum_cases": 1}),
+        INDICES,
+        ["hospital"],
+    )
     # A against (5000+9000)/2; B against (1000+3000+9000)/3; C's FB21 has no other hospital
     assert value_of(cells, "cost_index", hospital="A") == pytest.approx((1000 / 7000 + 3000 / 7000) / 2)
     assert value_of(cells, "cost_index", hospital="B") == pytest.approx(5000 / (13000 / 3))
@@ -325,13 +341,30 @@ def test_five_classes_need_fees_of_every_class(engine):
 
 def test_a_reference_of_zero_divides_nothing():
     params = rows.params()
-    cube = pd.DataFrame({
-        "hospital": ["A", "A"], "specialty": ["s1", "s1"], "year": [2022, 2022], "drg": ["FA11", "FB21"], "n": [2, 2],
-        **{f"{name}@contemporaneous": values for name, values in {
-            "cost_kept": [0, 4000], "cost_kept_n": [2, 2], "cost_kept_sq": [0.0, 10_000_000.0], "los_kept": [2, 2],
-            "los_kept_n": [2, 2], "los_kept_sq": [2.0, 2.0]}.items()},
-        "cost": [0, 4000], "cost_n": [2, 2], "died": [0, 0], "died_n": [2, 2],
-    })  # fmt: skip
+    cube = pd.DataFrame(
+        {
+            "hospital": ["A", "A"],
+            "specialty": ["s1", "s1"],
+            "year": [2022, 2022],
+            "drg": ["FA11", "FB21"],
+            "n": [2, 2],
+            **{
+                f"{name}@contemporaneous": values
+                for name, values in {
+                    "cost_kept": [0, 4000],
+                    "cost_kept_n": [2, 2],
+                    "cost_kept_sq": [0.0, 10_000_000.0],
+                    "los_kept": [2, 2],
+                    "los_kept_n": [2, 2],
+                    "los_kept_sq": [2.0, 2.0],
+                }.items()
+            },
+            "cost": [0, 4000],
+            "cost_n": [2, 2],
+            "died": [0, 0],
+            "died_n": [2, 2],
+        }
+    )
     hospitals = pd.DataFrame({"code": ["A"], "level_group": ["全部"], "tier": ["市"]})
     cells = collect(attach(cube, params, hospitals, "contemporaneous"), INDICES[:1], ["hospital"])
     assert cells[["value", "n", "covered"]].to_numpy().tolist() == [[1.0, 2, 0.5]]

@@ -198,9 +198,13 @@ def test_a_bridge_gives_later_cases_the_earlier_code(engine, tmp_path):
 
 @pytest.mark.parametrize(
     ("text", "word"),
-    [("drg,mean_cost\nFA11,1\n", "mean_los"), ("drg,mean_cost,mean_los\nFA11,x,1\n", "mean_cost"),
-     ("drg,mean_cost,mean_los\nFA11,1,1\nFA11,2,2\n", ":3"), ("", "不可读")],
-)  # fmt: skip
+    [
+        ("drg,mean_cost\nFA11,1\n", "mean_los"),
+        ("drg,mean_cost,mean_los\nFA11,x,1\n", "mean_cost"),
+        ("drg,mean_cost,mean_los\nFA11,1,1\nFA11,2,2\n", ":3"),
+        ("", "不可读"),
+    ],
+)
 def test_a_bad_table_is_refused_with_its_line(engine, tmp_path, text, word):
     (tmp_path / "m.csv").write_text(text, encoding="utf-8")
     params = rows.params(reference={"means": str(tmp_path / "m.csv")})

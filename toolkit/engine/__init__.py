@@ -25,8 +25,13 @@ Engine = Literal["duckdb", "spark"]
 
 
 def connect(
-    work: Path, readable: Sequence[Path] = (), *, engine: Engine = "duckdb", threads: int | None = None, memory: str = "3GB"
-) -> Any:  # fmt: skip
+    work: Path,
+    readable: Sequence[Path] = (),
+    *,
+    engine: Engine = "duckdb",
+    threads: int | None = None,
+    memory: str = "3GB",
+) -> Any:
     """An Ibis connection to an engine whose reader of files can reach the given folders and nothing else.
 
     Parameters
@@ -52,10 +57,12 @@ def connect(
     if missing := missing_for_spark():
         door.disconnect()
         raise EvaluationError(
-            f"无法使用 Spark 引擎: 缺少 {missing}", f"the Spark engine needs {missing}", where="engine: spark",
+            f"无法使用 Spark 引擎: 缺少 {missing}",
+            f"the Spark engine needs {missing}",
+            where="engine: spark",
             remedy="安装 pip install 'speceval[spark]' 与 Java 17, 或改用 engine: duckdb",
             remedy_english="install them, or use engine: duckdb",
-        )  # fmt: skip
+        )
     from toolkit.engine.spark import Connection
 
     return Connection.open(work.resolve(), door, threads=threads, memory=memory)
@@ -74,9 +81,7 @@ def missing_for_spark() -> str:
 def _duckdb(work: Path, readable: Sequence[Path], threads: int, memory: str) -> Any:
     work.mkdir(parents=True, exist_ok=True)
     folders = {str((p if p.is_dir() else p.parent).resolve()) + os.sep for p in (work, *readable)}
-    connection = ibis.duckdb.connect(
-        threads=threads, memory_limit=memory, temp_directory=str(work.resolve() / "spill")
-    )  # fmt: skip
+    connection = ibis.duckdb.connect(threads=threads, memory_limit=memory, temp_directory=str(work.resolve() / "spill"))
     # Order matters: once external access is off, folders can no longer be added, and the lock closes the rest.
     raw = connection.con
     raw.execute("SET allowed_directories = ?", [sorted(folders)])
@@ -113,7 +118,7 @@ def without_values() -> Iterator[None]:
             f"the engine failed ({kind}); its own text may hold values and is not shown",
             remedy="检查内存与磁盘空间；仍出错时请把此行与所用文件的格式报告给维护者",
             remedy_english="check memory and disk; if it stays, report this line and the format of the files",
-        ) from None  # fmt: skip
+        ) from None
 
 
 @dataclass(frozen=True)
@@ -145,7 +150,10 @@ def write_parquet(connection: Any, table: Any, path: Path, *, order_by: Sequence
         ).fetchall()
     except OSError as error:
         raise EvaluationError(
-            "无法写入中间数据", f"cannot write: {error.strerror}", where=str(path),
-            remedy="检查磁盘空间和写权限", remedy_english="check disk space and permissions",
-        ) from error  # fmt: skip
+            "无法写入中间数据",
+            f"cannot write: {error.strerror}",
+            where=str(path),
+            remedy="检查磁盘空间和写权限",
+            remedy_english="check disk space and permissions",
+        ) from error
     return int(rows)

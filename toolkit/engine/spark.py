@@ -149,9 +149,11 @@ class Connection(ibis_pyspark.Backend):
         found = self._collected(table, params, limit)
         # as Ibis does for DuckDB, so that a missing value looks the same from both
         frame = pd.DataFrame(
-            {name: (column.to_pylist() if column.null_count else column.to_pandas())
-             for name, column in zip(found.column_names, found.columns, strict=True)}
-        )  # fmt: skip
+            {
+                name: (column.to_pylist() if column.null_count else column.to_pandas())
+                for name, column in zip(found.column_names, found.columns, strict=True)
+            }
+        )
         return expr.__pandas_result__(DuckDBPandasData.convert_table(frame, table.schema()))
 
     def _collected(self, table: Any, params: Any, limit: Any) -> pa.Table:

@@ -24,8 +24,11 @@ from toolkit.reference import Referenced
 # the numerator of a proportion counts discharges of its denominator (rule P16)
 SHARES = tuple(i for i, one in CATALOGUE.items() if getattr(one, "distribution", None) is Distribution.PROPORTION)
 LEVELS: dict[str, tuple[str, ...]] = {
-    "region": (), "specialty": ("specialty",), "hospital": ("hospital",), "unit": ("hospital", "specialty"),
-}  # fmt: skip
+    "region": (),
+    "specialty": ("specialty",),
+    "hospital": ("hospital",),
+    "unit": ("hospital", "specialty"),
+}
 
 
 def units_of(cube: pd.DataFrame, params: RunParams) -> pd.DataFrame:
@@ -128,8 +131,11 @@ def disease_cells(sums: pd.DataFrame, hospitals: pd.DataFrame, params: RunParams
 
 
 def _too_few(
-    cells: pd.DataFrame, params: RunParams, declared: Mapping[str, Declared] = CATALOGUE, levels: Sequence[str] = ("unit",)
-) -> pd.DataFrame:  # fmt: skip
+    cells: pd.DataFrame,
+    params: RunParams,
+    declared: Mapping[str, Declared] = CATALOGUE,
+    levels: Sequence[str] = ("unit",),
+) -> pd.DataFrame:
     """A unit's value on very few cases is not shown: it says more of chance, and of single patients, than of the unit."""
     ratios = [i for i, one in declared.items() if inferential(one)]
     few = cells["level"].isin(levels) & cells["indicator"].isin(ratios) & (cells["status"] == Status.VALUE.value)

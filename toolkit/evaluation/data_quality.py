@@ -21,8 +21,15 @@ INSUFFICIENT = "数据不足，不予评价"
 TOO_POOR = "X04"  # the rule that decides it
 # the first letter of a rule's id is its group; rules of the toolkit's own stand with what they are about
 GROUPS: dict[str, str] = {
-    "F": "文件", "K": "标识", "D": "时间", "P": "患者、诊断、手术", "O": "转归", "C": "费用", "G": "分组与专科归属", "X": "整体",
-}  # fmt: skip
+    "F": "文件",
+    "K": "标识",
+    "D": "时间",
+    "P": "患者、诊断、手术",
+    "O": "转归",
+    "C": "费用",
+    "G": "分组与专科归属",
+    "X": "整体",
+}
 UNITS = {"文件": "个文件", "机构": "机构年"}  # of what a rule of this level counts; 例 of the others
 _OWN = {"S": "G", "Z": "D"}
 MEDIAN_MONTHS = 3  # fewer months with discharges have no median worth the name
@@ -102,8 +109,18 @@ def rule_status(results: Results, hospital: str = "") -> pd.DataFrame:
         status = ERROR if id_ in errors else NOT_APPLICABLE if id_ in missing else FAILED if n else PASSED
         why = errors.get(id_, missing.get(id_, ""))
         unit = UNITS.get(rule.get("level", ""), "例")
-        rows.append({"rule": id_, "name": rule["name"], "group": group_of(id_), "fate": rule["fate"], "status": status,
-                     "n": n, "unit": unit, "why": why})  # fmt: skip
+        rows.append(
+            {
+                "rule": id_,
+                "name": rule["name"],
+                "group": group_of(id_),
+                "fate": rule["fate"],
+                "status": status,
+                "n": n,
+                "unit": unit,
+                "why": why,
+            }
+        )
     return pd.DataFrame(rows)
 
 
@@ -126,12 +143,14 @@ def standing(results: Results) -> pd.DataFrame:
     fate = {i: rule["fate"] for i, rule in rules_of(results).items()}
     objected = accounts["rules"].map(lambda text: any(fate.get(i) in (QUARANTINED, "提示") for i in ids_in(text)))
     judged = accounts["fate"] != EXCLUDED
-    table = pd.DataFrame({
-        "received": accounts.groupby("hospital")["n"].sum(),
-        "judged": accounts[judged].groupby("hospital")["n"].sum(),
-        "sound": accounts[judged & ~objected].groupby("hospital")["n"].sum(),
-        "apart": accounts[accounts["fate"] == QUARANTINED].groupby("hospital")["n"].sum(),
-    })  # fmt: skip
+    table = pd.DataFrame(
+        {
+            "received": accounts.groupby("hospital")["n"].sum(),
+            "judged": accounts[judged].groupby("hospital")["n"].sum(),
+            "sound": accounts[judged & ~objected].groupby("hospital")["n"].sum(),
+            "apart": accounts[accounts["fate"] == QUARANTINED].groupby("hospital")["n"].sum(),
+        }
+    )
     table = table.fillna(0).astype("int64")
     x, n = table["sound"], table["judged"]
     table["share"] = x / n.where(n > 0)
@@ -196,8 +215,9 @@ def coding_depth(results: Results) -> pd.DataFrame:
     both = table.groupby(["level_group", "year"])[["n", "total"]].transform("sum")
     others = both - table[["n", "total"]]
     return table.assign(
-        depth=table["total"] / table["n"].where(table["n"] > 0), peers=others["total"] / others["n"].where(others["n"] > 0)
-    )[["hospital", "level_group", "year", "n", "depth", "peers"]].reset_index(drop=True)  # fmt: skip
+        depth=table["total"] / table["n"].where(table["n"] > 0),
+        peers=others["total"] / others["n"].where(others["n"] > 0),
+    )[["hospital", "level_group", "year", "n", "depth", "peers"]].reset_index(drop=True)
 
 
 def missing_shares(results: Results, hospital: str = "") -> pd.DataFrame:
@@ -222,10 +242,15 @@ def quarantine_effect(results: Results, hospital: str = "") -> pd.DataFrame:
     for measure in ("cost", "los", "mortality", "case_mix"):
         n, x = sums.loc[(measure, True)] if (measure, True) in sums.index else (0, 0)
         more_n, more_x = sums.loc[(measure, False)] if (measure, False) in sums.index else (0, 0)
-        rows.append({
-            "measure": measure, "n": int(n), "value": x / n if n else np.nan, "n_waiting": int(more_n),
-            "value_with": (x + more_x) / (n + more_n) if n + more_n else np.nan,
-        })  # fmt: skip
+        rows.append(
+            {
+                "measure": measure,
+                "n": int(n),
+                "value": x / n if n else np.nan,
+                "n_waiting": int(more_n),
+                "value_with": (x + more_x) / (n + more_n) if n + more_n else np.nan,
+            }
+        )
     return pd.DataFrame(rows)
 
 
@@ -244,7 +269,7 @@ def month_grid(results: Results) -> pd.DataFrame:
     months = [f"{year}-{month:02}" for year in years for month in range(1, 13)]
     found = results.monthly.assign(
         month=[f"{y}-{int(m):02}" for y, m in zip(results.monthly["year"], results.monthly["month"], strict=True)]
-    ).set_index(["hospital", "month"])["n"]  # fmt: skip
+    ).set_index(["hospital", "month"])["n"]
     every = pd.MultiIndex.from_product([sorted(set(results.monthly["hospital"])), months], names=["hospital", "month"])
     table = found.reindex(every).rename("n").reset_index()
     given = table.groupby("hospital")["n"].transform("count")
@@ -274,12 +299,20 @@ def since_last(results: Results) -> pd.DataFrame:
             continue
         of = found[found["hospital"] == hospital]
         counts = {
-            label: of[of["sha256"].isin(part["sha256"])].groupby("rule")["n"].sum() for label, part in (("before", before), ("now", now))
-        }  # fmt: skip
+            label: of[of["sha256"].isin(part["sha256"])].groupby("rule")["n"].sum()
+            for label, part in (("before", before), ("now", now))
+        }
         for rule in sorted({*counts["before"].index, *counts["now"].index}):
-            rows.append({
-                "hospital": hospital, "rule": rule, "before": int(counts["before"].get(rule, 0)),
-                "now": int(counts["now"].get(rule, 0)), "n_before": int(before["received"].sum()), "n_now": int(now["received"].sum()),
-                "arrived_before": before["arrived"].max(), "arrived": now["arrived"].max(),
-            })  # fmt: skip
+            rows.append(
+                {
+                    "hospital": hospital,
+                    "rule": rule,
+                    "before": int(counts["before"].get(rule, 0)),
+                    "now": int(counts["now"].get(rule, 0)),
+                    "n_before": int(before["received"].sum()),
+                    "n_now": int(now["received"].sum()),
+                    "arrived_before": before["arrived"].max(),
+                    "arrived": now["arrived"].max(),
+                }
+            )
     return pd.DataFrame(rows, columns=columns)

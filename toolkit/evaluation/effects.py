@@ -19,9 +19,13 @@ from toolkit.reference import Referenced
 PRETREND = ["pretrend_f", "pretrend_df", "pretrend_p"]
 EFFECTS = [*KEYS, *COLUMNS, "role", "p_adjusted", *PRETREND]
 EMPTY: dict[str, list[str]] = {
-    "effects": EFFECTS, "event_study": PATH, "comparison_units": ["hospital", "specialty", "indicator", "comparison"],
-    "regression_to_mean": EXPECTED, "synthetic_weights": WEIGHTS, "segments": TERMS,
-}  # fmt: skip
+    "effects": EFFECTS,
+    "event_study": PATH,
+    "comparison_units": ["hospital", "specialty", "indicator", "comparison"],
+    "regression_to_mean": EXPECTED,
+    "synthetic_weights": WEIGHTS,
+    "segments": TERMS,
+}
 TABLES = tuple(EMPTY)
 
 
@@ -81,16 +85,24 @@ def study_of(units: pd.DataFrame, params: RunParams, hospitals: pd.DataFrame) ->
     default = params.cycles.after.first
     starts = {(p.hospital, p.specialty): p.start or default for p in params.projects}
     level = dict(zip(hospitals["code"], hospitals["level_group"], strict=True))
-    described = pd.DataFrame({
-        "hospital": units["hospital"].astype(str), "specialty": units["specialty"].astype(str),
-        "level_group": [level.get(h, "") for h in units["hospital"]],
-        "start": [starts.get(pair, 0) for pair in zip(units["hospital"], units["specialty"], strict=True)],
-        "eligible": units["eligible"].to_numpy(bool),
-    })  # fmt: skip
+    described = pd.DataFrame(
+        {
+            "hospital": units["hospital"].astype(str),
+            "specialty": units["specialty"].astype(str),
+            "level_group": [level.get(h, "") for h in units["hospital"]],
+            "start": [starts.get(pair, 0) for pair in zip(units["hospital"], units["specialty"], strict=True)],
+            "eligible": units["eligible"].to_numpy(bool),
+        }
+    )
     return Study(
-        indicators=CATALOGUE, units=described, before=params.cycles.before, after=params.cycles.after,
-        comparison=params.change.comparison, shocks=params.shocks, confidence=params.change.confidence,
-    )  # fmt: skip
+        indicators=CATALOGUE,
+        units=described,
+        before=params.cycles.before,
+        after=params.cycles.after,
+        comparison=params.change.comparison,
+        shocks=params.shocks,
+        confidence=params.change.confidence,
+    )
 
 
 def months(monthly: Referenced) -> pd.DataFrame:

@@ -29,8 +29,12 @@ COLUMNS = [
 
 
 def judged(
-    changes: pd.DataFrame, effects: pd.DataFrame, units: pd.DataFrame, params: RunParams, insufficient: Mapping[str, str]
-) -> pd.DataFrame:  # fmt: skip
+    changes: pd.DataFrame,
+    effects: pd.DataFrame,
+    units: pd.DataFrame,
+    params: RunParams,
+    insufficient: Mapping[str, str],
+) -> pd.DataFrame:
     """The table of changes with the verdict of every row.
 
     A project is judged by the method that the parameters name; a unit without project, which has no comparison of its own, and
@@ -78,9 +82,13 @@ def judged(
     )
     return whole.assign(
         **{f"judged_{c}": v for c, v in numbers.items()},
-        judged_warnings=whole["judged_warnings"].fillna("该方法没有给出结果"), p_adjusted=adjusted["p_adjusted"].where(project),
-        verdict=found["verdict"], reason=found["reason"], share=np.nan, boundary=False,
-    )  # fmt: skip
+        judged_warnings=whole["judged_warnings"].fillna("该方法没有给出结果"),
+        p_adjusted=adjusted["p_adjusted"].where(project),
+        verdict=found["verdict"],
+        reason=found["reason"],
+        share=np.nan,
+        boundary=False,
+    )
 
 
 def with_agreement(changes: pd.DataFrame, agreed: pd.DataFrame) -> pd.DataFrame:

@@ -36,9 +36,14 @@ TABLES = ("risk_models", "risk_terms", "calibration", "expected", "funnels", "ch
 
 
 def monitor(
-    cells: pd.DataFrame, units: pd.DataFrame, deaths: pd.DataFrame, params: RunParams, *,
-    monthly_deaths: pd.DataFrame | None = None, monthly: Referenced | None = None,
-) -> dict[str, pd.DataFrame]:  # fmt: skip
+    cells: pd.DataFrame,
+    units: pd.DataFrame,
+    deaths: pd.DataFrame,
+    params: RunParams,
+    *,
+    monthly_deaths: pd.DataFrame | None = None,
+    monthly: Referenced | None = None,
+) -> dict[str, pd.DataFrame]:
     """Every table of the monitoring, by name.
 
     Parameters
@@ -74,9 +79,11 @@ def monitor(
     expected = pd.concat([_expected(part, basis, params) for basis, part in with_risk.items()], ignore_index=True)
     tables = _described(models, with_risk)
     tables |= {
-        "expected": expected, "funnels": funnels(cells, expected, params), "charts": charts(monthly, params),
+        "expected": expected,
+        "funnels": funnels(cells, expected, params),
+        "charts": charts(monthly, params),
         "cusums": cusums(monthly_deaths, models, units, params),
-    }  # fmt: skip
+    }
     return tables | _of_changes(cells, units, params)
 
 
@@ -107,7 +114,7 @@ def _cycle_of(years: pd.Series, params: RunParams) -> pd.Series:
 
 def _with_risk(
     deaths: pd.DataFrame, models: Mapping[tuple[str, str], RiskModel], basis: str, params: RunParams
-) -> pd.DataFrame:  # fmt: skip
+) -> pd.DataFrame:
     period = _cycle_of(deaths["year"], params)
     p = np.full(len(deaths), np.nan)
     for label in params.periods:
@@ -118,16 +125,25 @@ def _with_risk(
 
 def _described(
     models: Mapping[tuple[str, str], RiskModel], with_risk: Mapping[str, pd.DataFrame]
-) -> dict[str, pd.DataFrame]:  # fmt: skip
+) -> dict[str, pd.DataFrame]:
     rows, terms, fits = [], [], []
     for (basis, period), model in models.items():
         part = with_risk[basis]
         part = part[part["period"] == period]
         p, n, died = (part[c].to_numpy(float) for c in ("p", "n", "died"))
-        rows.append({
-            "basis": basis, "period": period, "n": model.n, "deaths": model.deaths, "certain": model.certain,
-            "pooled": len(model.pooled), "c_statistic": c_statistic(p, n, died), "converged": model.converged,
-            "warnings": "；".join(model.warnings)})  # fmt: skip
+        rows.append(
+            {
+                "basis": basis,
+                "period": period,
+                "n": model.n,
+                "deaths": model.deaths,
+                "certain": model.certain,
+                "pooled": len(model.pooled),
+                "c_statistic": c_statistic(p, n, died),
+                "converged": model.converged,
+                "warnings": "；".join(model.warnings),
+            }
+        )
         terms.append(model.coefficients.assign(basis=basis, period=period))
         fits.append(calibration(p, n, died).assign(basis=basis, period=period))
     first = ["basis", "period"]
@@ -168,10 +184,14 @@ def funnels(cells: pd.DataFrame, expected: pd.DataFrame, params: RunParams) -> p
     own = expected[(expected["basis"] == "contemporaneous") & expected["observed"].notna()]
     parts = [
         funnel(
-            own.assign(indicator=OE, exposure=own["expected"])[[*by, "hospital", "observed", "exposure", "n"]], by, "ratio",
-            trim=policy.overdispersion, share=policy.trimmed_share, centre=1.0,
+            own.assign(indicator=OE, exposure=own["expected"])[[*by, "hospital", "observed", "exposure", "n"]],
+            by,
+            "ratio",
+            trim=policy.overdispersion,
+            share=policy.trimmed_share,
+            centre=1.0,
         )
-    ]  # fmt: skip
+    ]
     here = cells[
         (cells["level"] == "unit") & (cells["basis"] == "contemporaneous") & cells["period"].isin(params.periods)
     ]
@@ -210,9 +230,30 @@ def at_months(cube: pd.DataFrame, referenced: Referenced, params: RunParams, hos
     )
 
 
-CHART_COLUMNS = ("hospital", "specialty", "indicator", "grain", "point", "phase", "n", "value", "centre", "lower", "upper",
-                 "moving_range", "screened", "outside", "shift", "trend", "two_of_three", "signal", "points", "target",
-                 "assurance", "warnings")  # fmt: skip
+CHART_COLUMNS = (
+    "hospital",
+    "specialty",
+    "indicator",
+    "grain",
+    "point",
+    "phase",
+    "n",
+    "value",
+    "centre",
+    "lower",
+    "upper",
+    "moving_range",
+    "screened",
+    "outside",
+    "shift",
+    "trend",
+    "two_of_three",
+    "signal",
+    "points",
+    "target",
+    "assurance",
+    "warnings",
+)
 
 
 def charts(monthly: Referenced | None, params: RunParams) -> pd.DataFrame:
@@ -262,13 +303,27 @@ def charts(monthly: Referenced | None, params: RunParams) -> pd.DataFrame:
     return made.assign(assurance=made["assurance"].fillna(""))[list(CHART_COLUMNS)]
 
 
-CUSUM_COLUMNS = (*UNIT, "direction", "month", "n", "observed", "expected", "score", "cusum", "signal", "limit", "odds_ratio",
-                 "run_length", "false_alarm", "warnings")  # fmt: skip
+CUSUM_COLUMNS = (
+    *UNIT,
+    "direction",
+    "month",
+    "n",
+    "observed",
+    "expected",
+    "score",
+    "cusum",
+    "signal",
+    "limit",
+    "odds_ratio",
+    "run_length",
+    "false_alarm",
+    "warnings",
+)
 
 
 def cusums(
     monthly: pd.DataFrame | None, models: Mapping[tuple[str, str], RiskModel], units: pd.DataFrame, params: RunParams
-) -> pd.DataFrame:  # fmt: skip
+) -> pd.DataFrame:
     """Charts of every project over its last period, against the risks of the first one (frozen)."""
     policy, last = params.monitoring, list(params.periods)[-1]
     if monthly is None or monthly.empty or "month" not in monthly:
@@ -282,9 +337,18 @@ def cusums(
     for unit, part in rows.merge(projects, on=UNIT).groupby(UNIT, sort=True):
         for direction, ratio in (("worse", policy.cusum_odds), ("better", 1 / policy.cusum_odds)):
             made = cusum(part, odds_ratio=ratio, run_length=policy.cusum_months)
-            parts.append(made.table.assign(
-                hospital=unit[0], specialty=unit[1], direction=direction, limit=made.limit, odds_ratio=ratio,
-                run_length=made.run_length, false_alarm=made.false_alarm, warnings="；".join(made.warnings)))  # fmt: skip
+            parts.append(
+                made.table.assign(
+                    hospital=unit[0],
+                    specialty=unit[1],
+                    direction=direction,
+                    limit=made.limit,
+                    odds_ratio=ratio,
+                    run_length=made.run_length,
+                    false_alarm=made.false_alarm,
+                    warnings="；".join(made.warnings),
+                )
+            )
     return (
         pd.concat(parts, ignore_index=True)[list(CUSUM_COLUMNS)] if parts else pd.DataFrame(columns=list(CUSUM_COLUMNS))
     )
@@ -307,11 +371,17 @@ def _of_changes(cells: pd.DataFrame, units: pd.DataFrame, params: RunParams) -> 
     policy, change = params.monitoring, params.change
     shrunk = no_effect(frozen, CATALOGUE, UNIT, ["specialty"], confidence=change.confidence)
     power = smallest_changes(
-        frozen.merge(judged, on=UNIT), CATALOGUE, UNIT, confidence=change.confidence, power=policy.power,
+        frozen.merge(judged, on=UNIT),
+        CATALOGUE,
+        UNIT,
+        confidence=change.confidence,
+        power=policy.power,
         minimum_important=change.minimum_important,
-    )  # fmt: skip
-    return {"shrinkage": shrunk.merge(judged, on=UNIT).sort_values(keys, ignore_index=True),
-            "power": power.sort_values(keys, ignore_index=True)}  # fmt: skip
+    )
+    return {
+        "shrinkage": shrunk.merge(judged, on=UNIT).sort_values(keys, ignore_index=True),
+        "power": power.sort_values(keys, ignore_index=True),
+    }
 
 
 __all__ = ["OE", "OE_ZH", "REST", "TABLES", "at_months", "monitor"]

@@ -17,11 +17,26 @@ from toolkit.evaluation.monitoring import TABLES as MONITORING_TABLES
 from toolkit.params import RunParams
 
 TABLES = (
-    "hospitals", "files", "accounts", "hospital_warnings", "balance", "profile", "effect", "submissions", "submitted_rules",
-    "monthly", "cube", "units", "cells", "changes", "grades", "diseases",
+    "hospitals",
+    "files",
+    "accounts",
+    "hospital_warnings",
+    "balance",
+    "profile",
+    "effect",
+    "submissions",
+    "submitted_rules",
+    "monthly",
+    "cube",
+    "units",
+    "cells",
+    "changes",
+    "grades",
+    "diseases",
     "specifications",
-    *MONITORING_TABLES, *EFFECT_TABLES,
-)  # fmt: skip
+    *MONITORING_TABLES,
+    *EFFECT_TABLES,
+)
 RESULTS = "results"  # folder of a run that holds them
 DATA = "data"  # folder of a run with its stored discharges and what became of every record
 FACTS, PARAMETERS = "facts.json", "parameters.json"
@@ -166,7 +181,10 @@ def load(folder: Path) -> Results:
         facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise RunError(
-            "这不是一次已完成运行的文件夹", "not the folder of a finished run", where=str(folder),
-            remedy="先运行 speceval run 参数文件", remedy_english="run it first",
-        ) from error  # fmt: skip
+            "这不是一次已完成运行的文件夹",
+            "not the folder of a finished run",
+            where=str(folder),
+            remedy="先运行 speceval run 参数文件",
+            remedy_english="run it first",
+        ) from error
     return Results(params=params, facts=facts, **tables)

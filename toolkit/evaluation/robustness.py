@@ -27,10 +27,17 @@ from toolkit.params import RobustnessPolicy, RunParams
 from toolkit.reference import Referenced, attach
 
 CHOICES: dict[str, str] = {
-    "scope": "参照范围", "leave_one_out": "参照剔除本院", "trimming": "裁剪", "risk_rates": "分级死亡率",
-    "minimum_cases": "参照组最少例数", "shocks": "外部事件年份", "same_level": "对照限同级别", "adjustment": "对照校正",
-    "matching": "对照匹配", "method": "方法",
-}  # fmt: skip
+    "scope": "参照范围",
+    "leave_one_out": "参照剔除本院",
+    "trimming": "裁剪",
+    "risk_rates": "分级死亡率",
+    "minimum_cases": "参照组最少例数",
+    "shocks": "外部事件年份",
+    "same_level": "对照限同级别",
+    "adjustment": "对照校正",
+    "matching": "对照匹配",
+    "method": "方法",
+}
 REFERENCE = ("scope", "leave_one_out", "trimming", "risk_rates", "minimum_cases")
 COMPARISON = ("same_level", "adjustment", "matching")
 UNHEEDED = ""  # in place of a choice that the method does not depend on
@@ -44,14 +51,18 @@ def specifications(params: RunParams) -> list[dict[str, Any]]:
     """Every combination that can differ, in a fixed order; those of one reference stand together."""
     policy, own = params.robustness, params.change.comparison
     sets: dict[str, list[Any]] = {
-        "scope": policy.scopes, "leave_one_out": policy.leave_one_out, "trimming": trimmings(params),
+        "scope": policy.scopes,
+        "leave_one_out": policy.leave_one_out,
+        "trimming": trimmings(params),
         # with grades from a table, and without a declared event, there is no choice
         "risk_rates": policy.risk_rates if params.risk_grades.file is None else [params.risk_grades.rates],
         "minimum_cases": policy.minimum_cases or [params.reference.minimum_cases],
         "shocks": policy.shocks if params.shocks else ["with"],
-        "same_level": policy.same_level or [own.same_level], "adjustment": policy.adjustment or [own.adjustment],
-        "matching": policy.matching or [own.matching], "method": policy.methods,
-    }  # fmt: skip
+        "same_level": policy.same_level or [own.same_level],
+        "adjustment": policy.adjustment or [own.adjustment],
+        "matching": policy.matching or [own.matching],
+        "method": policy.methods,
+    }
     found: dict[tuple[Any, ...], dict[str, Any]] = {}
     for values in product(*(sets[name] for name in CHOICES)):
         choice = dict(zip(CHOICES, values, strict=True))
@@ -81,9 +92,13 @@ def with_choices(params: RunParams, choice: Mapping[str, Any]) -> RunParams:
 
 
 def specification_curve(
-    cubes: Mapping[tuple[str, str], pd.DataFrame], params: RunParams, hospitals: pd.DataFrame, study: Study,
-    indicators: Mapping[str, Declared], insufficient: Mapping[str, str] | None = None,
-) -> pd.DataFrame:  # fmt: skip
+    cubes: Mapping[tuple[str, str], pd.DataFrame],
+    params: RunParams,
+    hospitals: pd.DataFrame,
+    study: Study,
+    indicators: Mapping[str, Declared],
+    insufficient: Mapping[str, str] | None = None,
+) -> pd.DataFrame:
     """Estimate and verdict of every project and indicator under every specification.
 
     Parameters
@@ -225,9 +240,11 @@ def _by_period(cells: pd.DataFrame, indicators: Mapping[str, Declared], params: 
     """Yearly cells, and the cycles that they add up to: methods read either."""
     cycle = {y: label for label, years in params.periods.items() for y in range(years.first, years.last + 1)}
     rolled = roll_up(
-        cells.assign(period=cells["year"].map(cycle)), dict(indicators), [*UNIT, "period"],
+        cells.assign(period=cells["year"].map(cycle)),
+        dict(indicators),
+        [*UNIT, "period"],
         confidence=params.change.confidence,
-    )  # fmt: skip
+    )
     both = pd.concat([cells.assign(period=cells["year"].astype(str)), rolled], ignore_index=True)
     return both.drop(columns="year").assign(level="unit")
 
@@ -259,9 +276,12 @@ def agreement(curve: pd.DataFrame, changes: pd.DataFrame, policy: RobustnessPoli
     both["agrees"] = both["judges"] & (both["verdict"] == both["verdict_own"])
     grouped = both.groupby(KEYS, sort=True)
     found = grouped.agg(
-        verdict=("verdict_own", "first"), specifications=("judges", "sum"), agreeing=("agrees", "sum"),
-        lowest=("estimate", "min"), highest=("estimate", "max"),
-    ).reset_index()  # fmt: skip
+        verdict=("verdict_own", "first"),
+        specifications=("judges", "sum"),
+        agreeing=("agrees", "sum"),
+        lowest=("estimate", "min"),
+        highest=("estimate", "max"),
+    ).reset_index()
     share = found["agreeing"] / found["specifications"].where(found["specifications"] > 0)
     says = found["verdict"].isin([Verdict.IMPROVED.value, Verdict.WORSE.value, Verdict.NO_CHANGE.value])
     return found.assign(share=np.round(share, 12), boundary=(share < policy.agreement) | (says & share.isna()))

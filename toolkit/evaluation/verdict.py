@@ -82,9 +82,11 @@ def rules(path: Path | None = None) -> VerdictRules:
 
 
 def verdicts(
-    changes: pd.DataFrame, directions: Mapping[str, Direction], policy: ChangePolicy,
+    changes: pd.DataFrame,
+    directions: Mapping[str, Direction],
+    policy: ChangePolicy,
     insufficient: Mapping[str, str] | None = None,
-) -> pd.DataFrame:  # fmt: skip
+) -> pd.DataFrame:
     """The verdict of every row of a table of changes, and why.
 
     Parameters
@@ -106,9 +108,12 @@ def verdicts(
     applies = np.column_stack([np.all([holds[c] for c in rule.when], axis=0) for rule in table.rules])
     first = applies.argmax(axis=1)  # of the first True
     found = pd.DataFrame(
-        {"verdict": np.array([rule.verdict.value for rule in table.rules], dtype=object)[first],
-         "reason": np.array([rule.reason for rule in table.rules], dtype=object)[first]}, index=changes.index,
-    )  # fmt: skip
+        {
+            "verdict": np.array([rule.verdict.value for rule in table.rules], dtype=object)[first],
+            "reason": np.array([rule.reason for rule in table.rules], dtype=object)[first],
+        },
+        index=changes.index,
+    )
     if insufficient:
         poor = changes["hospital"].map(dict(insufficient))
         found = found.mask(poor.notna(), pd.DataFrame({"verdict": Verdict.NOT_JUDGED.value, "reason": poor}))

@@ -146,9 +146,16 @@ class Indicator:
     def expressions(self) -> tuple[CubeExpression, ...]:
         """All that are evaluated for it."""
         declared = (
-            self.numerator, self.denominator, self.cases, self.squares, self.cross, self.squares_below, self.among,
-            self.applies_to, self.own_share,
-        )  # fmt: skip
+            self.numerator,
+            self.denominator,
+            self.cases,
+            self.squares,
+            self.cross,
+            self.squares_below,
+            self.among,
+            self.applies_to,
+            self.own_share,
+        )
         return tuple(one for one in declared if one is not None)
 
     @property

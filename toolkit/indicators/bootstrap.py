@@ -15,9 +15,15 @@ REFERENCED = ("ref_cost", "ref_los", "ref_mortality", "weight", "risk_grade", "o
 
 
 def bootstrap(
-    cubes: pd.DataFrame, referenced: Referenced, indicators: Sequence[Declared], by: Sequence[str],
-    params: RunParams, hospitals: pd.DataFrame, *, confidence: float = 0.95,
-) -> pd.DataFrame:  # fmt: skip
+    cubes: pd.DataFrame,
+    referenced: Referenced,
+    indicators: Sequence[Declared],
+    by: Sequence[str],
+    params: RunParams,
+    hospitals: pd.DataFrame,
+    *,
+    confidence: float = 0.95,
+) -> pd.DataFrame:
     """Standard error and percentile limits of every indicator over resampled cubes of one unit.
 
     Parameters

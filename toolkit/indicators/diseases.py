@@ -41,56 +41,137 @@ CASES = """
 
 
 def _of_disease(
-    id: str, name_zh: str, name_en: str, formula: str, numerator: Any, denominator: Any, example: Example,
-    distribution: Distribution | None, *, domain: Domain = Domain.EFFICIENCY, direction: Direction = Direction.NEUTRAL,
-    squares: Any = None, cases: Any = None, unit: str = "", scale: float = 1.0, decimals: int = 2, note: str = "",
-) -> Indicator:  # fmt: skip
+    id: str,
+    name_zh: str,
+    name_en: str,
+    formula: str,
+    numerator: Any,
+    denominator: Any,
+    example: Example,
+    distribution: Distribution | None,
+    *,
+    domain: Domain = Domain.EFFICIENCY,
+    direction: Direction = Direction.NEUTRAL,
+    squares: Any = None,
+    cases: Any = None,
+    unit: str = "",
+    scale: float = 1.0,
+    decimals: int = 2,
+    note: str = "",
+) -> Indicator:
     return Indicator(
-        id=id, name_zh=name_zh, name_en=name_en, domain=domain, formula=formula, source=SOURCE, numerator=numerator,
-        denominator=denominator, squares=squares, cases=cases, direction=direction, distribution=distribution, unit=unit,
-        scale=scale, decimals=decimals, note=note + SETS, example=example,
-    )  # fmt: skip
+        id=id,
+        name_zh=name_zh,
+        name_en=name_en,
+        domain=domain,
+        formula=formula,
+        source=SOURCE,
+        numerator=numerator,
+        denominator=denominator,
+        squares=squares,
+        cases=cases,
+        direction=direction,
+        distribution=distribution,
+        unit=unit,
+        scale=scale,
+        decimals=decimals,
+        note=note + SETS,
+        example=example,
+    )
 
 
 VOLUME = _of_disease(
-    "disease_volume", "病种例数", "cases of the disease", "该病种的出院人次", col("n"), None,
-    Example(discharges=CASES, value=3, arithmetic="急性心肌梗死（I21–I22）：A 院 3 例；I50 不是"), None,
-    domain=Domain.CAPACITY, unit="人次", decimals=0,
-)  # fmt: skip
+    "disease_volume",
+    "病种例数",
+    "cases of the disease",
+    "该病种的出院人次",
+    col("n"),
+    None,
+    Example(discharges=CASES, value=3, arithmetic="急性心肌梗死（I21–I22）：A 院 3 例；I50 不是"),
+    None,
+    domain=Domain.CAPACITY,
+    unit="人次",
+    decimals=0,
+)
 MEAN_COST = _of_disease(
-    "disease_mean_cost", "病种次均费用", "mean cost of the disease", "Σ 住院总费用 / 例数（费用可用的病例）", col("cost") / 100,
-    col("cost_n"), Example(discharges=CASES, value=(1000 + 3000) / 2, arithmetic="(1000+3000)/2；无费用的 1 例不计"),
-    Distribution.MEAN, squares=col("cost_sq") / 100**2, unit="元", decimals=0,
-)  # fmt: skip
+    "disease_mean_cost",
+    "病种次均费用",
+    "mean cost of the disease",
+    "Σ 住院总费用 / 例数（费用可用的病例）",
+    col("cost") / 100,
+    col("cost_n"),
+    Example(discharges=CASES, value=(1000 + 3000) / 2, arithmetic="(1000+3000)/2；无费用的 1 例不计"),
+    Distribution.MEAN,
+    squares=col("cost_sq") / 100**2,
+    unit="元",
+    decimals=0,
+)
 COST_INDEX = _of_disease(
-    "disease_cost_ratio", "病种费用与参照之比", "cost against reference", "例均费用 / 参照中同病种例均费用", col("cost") / col("ref_cost"),
+    "disease_cost_ratio",
+    "病种费用与参照之比",
+    "cost against reference",
+    "例均费用 / 参照中同病种例均费用",
+    col("cost") / col("ref_cost"),
     col("cost_n"),
     Example(discharges=CASES, value=2000 / 2000, arithmetic="参照（A、B 两院）均费 (1000+3000+2000)/3=2000；2000/2000"),
-    Distribution.MEAN, squares=col("cost_sq") / col("ref_cost") ** 2, direction=Direction.LOWER, decimals=3,
-)  # fmt: skip
+    Distribution.MEAN,
+    squares=col("cost_sq") / col("ref_cost") ** 2,
+    direction=Direction.LOWER,
+    decimals=3,
+)
 MEAN_LOS = _of_disease(
-    "disease_mean_los", "病种平均住院日", "mean stay of the disease", "Σ 住院天数 / 例数（住院天数可用的病例）", col("los"), col("los_n"),
-    Example(discharges=CASES, value=(4 + 8) / 2, arithmetic="(4+8)/2；70 日超过上限，不计"), Distribution.MEAN,
-    squares=col("los_sq"), unit="日",
-)  # fmt: skip
+    "disease_mean_los",
+    "病种平均住院日",
+    "mean stay of the disease",
+    "Σ 住院天数 / 例数（住院天数可用的病例）",
+    col("los"),
+    col("los_n"),
+    Example(discharges=CASES, value=(4 + 8) / 2, arithmetic="(4+8)/2；70 日超过上限，不计"),
+    Distribution.MEAN,
+    squares=col("los_sq"),
+    unit="日",
+)
 LOS_INDEX = _of_disease(
-    "disease_los_ratio", "病种住院日与参照之比", "stay against reference", "平均住院日 / 参照中同病种平均住院日",
-    col("los") / col("ref_los"), col("los_n"),
-    Example(discharges=CASES, value=6 / 6, arithmetic="参照 (4+8+6)/3=6 日；6/6"), Distribution.MEAN,
-    squares=col("los_sq") / col("ref_los") ** 2, direction=Direction.LOWER, decimals=3,
-)  # fmt: skip
+    "disease_los_ratio",
+    "病种住院日与参照之比",
+    "stay against reference",
+    "平均住院日 / 参照中同病种平均住院日",
+    col("los") / col("ref_los"),
+    col("los_n"),
+    Example(discharges=CASES, value=6 / 6, arithmetic="参照 (4+8+6)/3=6 日；6/6"),
+    Distribution.MEAN,
+    squares=col("los_sq") / col("ref_los") ** 2,
+    direction=Direction.LOWER,
+    decimals=3,
+)
 FATALITY = _of_disease(
-    "disease_fatality", "病种病死率", "fatality of the disease", "该病种死亡人次 / 该病种出院人次（离院方式已知）",
-    col("died"), col("died_n"), Example(discharges=CASES, value=100 * 1 / 3, arithmetic="1/3"), Distribution.PROPORTION,
+    "disease_fatality",
+    "病种病死率",
+    "fatality of the disease",
+    "该病种死亡人次 / 该病种出院人次（离院方式已知）",
+    col("died"),
+    col("died_n"),
+    Example(discharges=CASES, value=100 * 1 / 3, arithmetic="1/3"),
+    Distribution.PROPORTION,
     domain=Domain.SAFETY,
-    direction=Direction.LOWER, unit="%", scale=100,
-)  # fmt: skip
+    direction=Direction.LOWER,
+    unit="%",
+    scale=100,
+)
 FATALITY_RATIO = _of_disease(
-    "disease_fatality_ratio", "病种病死率与参照之比", "fatality against reference",
-    "该病种死亡人次 / Σ(参照中同病种病死率 × 例数)", col("died"), col("ref_died") * col("died_n"),
-    Example(discharges=CASES, value=1 / (3 * 1 / 4), arithmetic="参照 1/4；1/(3×0.25)=1.33"), Distribution.RARE,
-    cases=col("died_n"), domain=Domain.SAFETY, direction=Direction.LOWER, note="未校正年龄与病情轻重。",
-)  # fmt: skip
+    "disease_fatality_ratio",
+    "病种病死率与参照之比",
+    "fatality against reference",
+    "该病种死亡人次 / Σ(参照中同病种病死率 × 例数)",
+    col("died"),
+    col("ref_died") * col("died_n"),
+    Example(discharges=CASES, value=1 / (3 * 1 / 4), arithmetic="参照 1/4；1/(3×0.25)=1.33"),
+    Distribution.RARE,
+    cases=col("died_n"),
+    domain=Domain.SAFETY,
+    direction=Direction.LOWER,
+    note="未校正年龄与病情轻重。",
+)
 
 DISEASES: dict[str, Declared] = catalogue(VOLUME, MEAN_COST, COST_INDEX, MEAN_LOS, LOS_INDEX, FATALITY, FATALITY_RATIO)
 

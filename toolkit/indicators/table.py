@@ -29,8 +29,23 @@ SUMS = ("x", "y", "xx", "xy", "yy", "all_y", "own_y", "rows")
 NO_SPREAD = 1e-13
 # a value; no row that it is for; a reference, but no case of its kind; no reference
 STATUS = pd.array([Status.VALUE, Status.NOT_APPLICABLE, Status.TOO_FEW, Status.NO_REFERENCE], dtype="str")
-NUMBERS = ("n", "x", "y", "xx", "value", "se", "low", "high", "covered", "own_share", "xy", "yy", "all_y",
-           "own_y", "rows")  # fmt: skip
+NUMBERS = (
+    "n",
+    "x",
+    "y",
+    "xx",
+    "value",
+    "se",
+    "low",
+    "high",
+    "covered",
+    "own_share",
+    "xy",
+    "yy",
+    "all_y",
+    "own_y",
+    "rows",
+)
 COLUMNS = (*NUMBERS[:10], "status", *NUMBERS[10:])
 NAMED = re.compile(r"col\('([^']*)'\)")  # a column that an expression names; the whole of it, where it is no more
 AT_ONCE = 4  # parts in work: of each row of a part all values are held, about a kilobyte
@@ -40,9 +55,13 @@ TENS = 10.0 ** np.arange(-LARGEST, LARGEST + 1)  # read from a table: to raise t
 
 
 def collect(
-    referenced: Referenced, indicators: Iterable[Declared], by: Sequence[str], *, confidence: float = 0.95,
+    referenced: Referenced,
+    indicators: Iterable[Declared],
+    by: Sequence[str],
+    *,
+    confidence: float = 0.95,
     policy: IndicatorPolicy | None = None,
-) -> pd.DataFrame:  # fmt: skip
+) -> pd.DataFrame:
     """The value of every indicator for every group of `by`, with its interval and status.
 
     Parameters
@@ -90,7 +109,7 @@ def _text(keys: pd.Series, rows: np.ndarray) -> Any:
 
 def roll_up(
     cells: pd.DataFrame, indicators: dict[str, Declared], by: Sequence[str], *, confidence: float = 0.95
-) -> pd.DataFrame:  # fmt: skip
+) -> pd.DataFrame:
     """Cells of a coarser level from cells of a finer one, by adding both sums.
 
     Raises
@@ -104,9 +123,12 @@ def roll_up(
         one = indicators[str(id_)]
         if not one.adds_up:
             raise EvaluationError(
-                f"{one.name_zh}不能由下级相加", "a distinct count does not add up", where=f"indicator {id_}",
-                remedy="在该层级用 collect 重新计数", remedy_english="collect it at that level",
-            )  # fmt: skip
+                f"{one.name_zh}不能由下级相加",
+                "a distinct count does not add up",
+                where=f"indicator {id_}",
+                remedy="在该层级用 collect 重新计数",
+                remedy_english="collect it at that level",
+            )
         sums = (
             part.rename(columns={"n": "cases"}).groupby(by, sort=True)[["cases", *SUMS]].sum(min_count=1).reset_index()
         )
@@ -120,9 +142,12 @@ def evaluate(frame: pd.DataFrame, expression: CubeExpression) -> pd.Series:
         return frame.assign(_value=expression)["_value"]
     except (KeyError, ValueError) as error:
         raise ContractBroken(
-            f"指标用到的列不存在: {error}", "an indicator needs a column that the cube lacks", where=repr(expression),
-            remedy="在 toolkit/data/discharge/measures.py 声明该度量", remedy_english="declare the measure",
-        ) from error  # fmt: skip
+            f"指标用到的列不存在: {error}",
+            "an indicator needs a column that the cube lacks",
+            where=repr(expression),
+            remedy="在 toolkit/data/discharge/measures.py 声明该度量",
+            remedy_english="declare the measure",
+        ) from error
 
 
 class _Columns:
@@ -204,7 +229,7 @@ def _sums(columns: _Columns, one: Indicator, part: Part) -> dict[str, np.ndarray
 
 def _added_up(
     indicators: Sequence[Indicator], groups: Groups, parts: Iterable[tuple[Part, list[dict[str, np.ndarray]]]]
-) -> list[dict[str, np.ndarray]]:  # fmt: skip
+) -> list[dict[str, np.ndarray]]:
     """The sums of every group for every indicator; missing, not 0, where no row of the group counts."""
     size = len(groups)
     total: list[dict[str, np.ndarray]] = [{} for _one in indicators]
@@ -226,7 +251,7 @@ def _added_up(
 
 def _kinds(
     frame: pd.DataFrame, one: Count | Rarefied, by: Sequence[str], codes: KeyCodes, policy: IndicatorPolicy
-) -> dict[str, np.ndarray]:  # fmt: skip
+) -> dict[str, np.ndarray]:
     """Distinct values of a key in every group: as they are, or expected among the same number of cases."""
     columns = _Columns(frame, [col("n"), one.among], slice(None))
     groups, pairs, n = codes.of(by), codes.of([*by, one.of]), columns.of(col("n"))
@@ -243,8 +268,17 @@ def _kinds(
         value = _drawn(cases, group_of_pair[found], pairs.sum(n, rows)[found], common)
     nothing = np.full(len(groups), np.nan)
     y = np.where(counted, cases, np.where(present, 0.0, np.nan))
-    return {"cases": y, "x": np.where(counted, value, np.nan), "y": y, "xx": nothing, "xy": nothing, "yy": nothing,
-            "all_y": np.where(counted, cases, np.nan), "own_y": nothing, "rows": np.where(present, 1.0, np.nan)}  # fmt: skip
+    return {
+        "cases": y,
+        "x": np.where(counted, value, np.nan),
+        "y": y,
+        "xx": nothing,
+        "xy": nothing,
+        "yy": nothing,
+        "all_y": np.where(counted, cases, np.nan),
+        "own_y": nothing,
+        "rows": np.where(present, 1.0, np.nan),
+    }
 
 
 def _drawn(cases: np.ndarray, group: np.ndarray, of_kind: np.ndarray, drawn: float) -> np.ndarray:
@@ -286,14 +320,21 @@ def _finished(sums: dict[str, np.ndarray], one: Declared, confidence: float) -> 
         covered, own = behind / np.where(all_y > 0, all_y, np.nan), sums["own_y"] / below
     why = np.select([~np.isnan(value), np.nan_to_num(sums["rows"]) == 0, y == 0], [0, 1, 2], default=3)
     return {
-        **sums, "n": np.round(behind).astype("int64"), "value": _rounded(value), "se": _rounded(se), "low": _rounded(low),
-        "high": _rounded(high), "covered": _rounded(covered), "own_share": _rounded(own), "status": why,
-    }  # fmt: skip
+        **sums,
+        "n": np.round(behind).astype("int64"),
+        "value": _rounded(value),
+        "se": _rounded(se),
+        "low": _rounded(low),
+        "high": _rounded(high),
+        "covered": _rounded(covered),
+        "own_share": _rounded(own),
+        "status": why,
+    }
 
 
 def _interval(
     kind: Distribution, sums: dict[str, np.ndarray], below: np.ndarray, confidence: float
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # fmt: skip
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Standard error and limits of x / y, unscaled; `below` is y where it is above 0."""
     x, y, n, xx = (sums[c] for c in ("x", "y", "cases", "xx"))
     tail = (1 - confidence) / 2

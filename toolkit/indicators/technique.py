@@ -7,8 +7,10 @@ from typing import Any
 from toolkit.indicators.base import Direction, Distribution, Domain, Example, Indicator, Source, Standing, col
 from toolkit.indicators.capacity import SELECTION
 
-LEVELS_FROM = "级别来自运行所给的手术分级目录（按出院年份；定基口径固定为建设前的目录），无目录时为医院填报（C17x01、C38xNN），" \
-    "报告注明用的是哪一种；每次出院只计一次。"  # fmt: skip
+LEVELS_FROM = (
+    "级别来自运行所给的手术分级目录（按出院年份；定基口径固定为建设前的目录），无目录时为医院填报（C17x01、C38xNN），"
+    "报告注明用的是哪一种；每次出院只计一次。"
+)
 LISTED = (
     "微创手术由运行所给的微创手术目录认定（按出院年份；定基口径固定为建设前的目录）；没有目录且来源无此字段时不适用。"
 )
@@ -19,18 +21,34 @@ def _share(
     id: str, name_zh: str, name_en: str, measure: str, levels: str, applies_to: Any, example: Example
 ) -> Indicator:
     return Indicator(
-        id=id, name_zh=name_zh, name_en=name_en, domain=Domain.TECHNIQUE,
+        id=id,
+        name_zh=name_zh,
+        name_en=name_en,
+        domain=Domain.TECHNIQUE,
         formula=f"含{levels}手术的出院人次 / 有手术（含介入治疗，级别已知）的出院人次；外科为主的专科",
         source=Source(title=SELECTION, clause="第 10 项", standing=Standing.POLICY),
-        numerator=col(measure), denominator=col(f"{measure}_n"), applies_to=applies_to, direction=Direction.HIGHER,
-        distribution=Distribution.PROPORTION, unit="%", scale=100, decimals=1, note=LEVELS_FROM, example=example,
-    )  # fmt: skip
+        numerator=col(measure),
+        denominator=col(f"{measure}_n"),
+        applies_to=applies_to,
+        direction=Direction.HIGHER,
+        distribution=Distribution.PROPORTION,
+        unit="%",
+        scale=100,
+        decimals=1,
+        note=LEVELS_FROM,
+        example=example,
+    )
 
 
 LEVEL4 = _share(
-    "level4_share", "四级手术占比", "level-4 surgery share", "level4", "四级",
+    "level4_share",
+    "四级手术占比",
+    "level-4 surgery share",
+    "level4",
+    "四级",
     col("surgical_specialty") & (col("tier") != COUNTY),
-    Example(discharges="""
+    Example(
+        discharges="""
         hospital | surgical | surgery_level
         A        | T        | 4
         A        | T        | 4
@@ -38,12 +56,20 @@ LEVEL4 = _share(
         A        | T        |
         A        | F        |
         B        | T        | 4
-        """, value=100 * 2 / 3, arithmetic="2/3；级别未填的手术和无手术的出院不计"),
-)  # fmt: skip
+        """,
+        value=100 * 2 / 3,
+        arithmetic="2/3；级别未填的手术和无手术的出院不计",
+    ),
+)
 LEVEL34 = _share(
-    "level34_share", "三四级手术占比（县级医院）", "level-3-and-4 surgery share", "level34", "三级或四级",
+    "level34_share",
+    "三四级手术占比（县级医院）",
+    "level-3-and-4 surgery share",
+    "level34",
+    "三级或四级",
     col("surgical_specialty") & (col("tier") == COUNTY),
-    Example(discharges="""
+    Example(
+        discharges="""
         hospital | tier | surgical | surgery_level
         A        | 县   | T        | 4
         A        | 县   | T        | 3
@@ -51,15 +77,29 @@ LEVEL34 = _share(
         A        | 县   | T        | 1
         A        | 县   | F        |
         B        | 市   | T        | 4
-        """, value=100 * 2 / 4, arithmetic="(1+1)/4；B 院为市级，不用此指标"),
-)  # fmt: skip
+        """,
+        value=100 * 2 / 4,
+        arithmetic="(1+1)/4；B 院为市级，不用此指标",
+    ),
+)
 MINIMALLY_INVASIVE = Indicator(
-    id="minimally_invasive_share", name_zh="微创手术占比", name_en="minimally invasive surgery share",
-    domain=Domain.TECHNIQUE, formula="含微创手术的出院人次 / 有手术（含介入治疗）的出院人次；外科为主的专科",
+    id="minimally_invasive_share",
+    name_zh="微创手术占比",
+    name_en="minimally invasive surgery share",
+    domain=Domain.TECHNIQUE,
+    formula="含微创手术的出院人次 / 有手术（含介入治疗）的出院人次；外科为主的专科",
     source=Source(title=SELECTION, clause="第 11 项", standing=Standing.POLICY),
-    numerator=col("minimal"), denominator=col("minimal_n"), applies_to=col("surgical_specialty") & (col("minimal_n") > 0),
-    direction=Direction.HIGHER, distribution=Distribution.PROPORTION, unit="%", scale=100, decimals=1, note=LISTED,
-    example=Example(discharges="""
+    numerator=col("minimal"),
+    denominator=col("minimal_n"),
+    applies_to=col("surgical_specialty") & (col("minimal_n") > 0),
+    direction=Direction.HIGHER,
+    distribution=Distribution.PROPORTION,
+    unit="%",
+    scale=100,
+    decimals=1,
+    note=LISTED,
+    example=Example(
+        discharges="""
         hospital | surgical | minimally_invasive
         A        | T        | T
         A        | T        | F
@@ -67,7 +107,10 @@ MINIMALLY_INVASIVE = Indicator(
         A        | T        |
         A        | F        | F
         B        | T        | T
-        """, value=100 * 1 / 3, arithmetic="1/3；未认定的手术和无手术的出院不计"),
-)  # fmt: skip
+        """,
+        value=100 * 1 / 3,
+        arithmetic="1/3；未认定的手术和无手术的出院不计",
+    ),
+)
 
 DECLARED = (LEVEL4, LEVEL34, MINIMALLY_INVASIVE)

@@ -40,9 +40,7 @@ class Absorbed:
     residual: np.ndarray
 
 
-def absorbed(
-    y: np.ndarray, x: np.ndarray, weight: np.ndarray, group: np.ndarray, cluster: np.ndarray
-) -> Absorbed:  # fmt: skip
+def absorbed(y: np.ndarray, x: np.ndarray, weight: np.ndarray, group: np.ndarray, cluster: np.ndarray) -> Absorbed:
     """Weighted least squares of y on x with unit effects and group × year effects.
 
     Parameters
@@ -123,9 +121,10 @@ class _Sums:
     def of_units(cls, columns: np.ndarray, weight: np.ndarray, share: np.ndarray) -> _Sums:
         years = np.eye(weight.shape[1])
         return cls(
-            products=np.einsum("aut,ut,but->uab", columns, weight, columns), slant=np.einsum("aut,ut->uat", columns, weight),
+            products=np.einsum("aut,ut,but->uab", columns, weight, columns),
+            slant=np.einsum("aut,ut->uat", columns, weight),
             dummies=weight[:, :, None] * years - weight[:, :, None] * share[:, None, :],
-        )  # fmt: skip
+        )
 
     def _map(self, change: Callable[[np.ndarray, str], np.ndarray]) -> _Sums:
         return _Sums(
@@ -169,9 +168,14 @@ def _without_singletons(weight: np.ndarray, group: np.ndarray) -> np.ndarray:
 
 def _none(k: int, units: int, years: int, clusters: int, observations: int) -> Absorbed:
     return Absorbed(
-        beta=np.full(k, np.nan), crv1=np.full((k, k), np.nan), crv3=np.full((k, k), np.nan), clusters=clusters,
-        observations=observations, used=np.zeros(k, dtype=bool), residual=np.full((units, years), np.nan),
-    )  # fmt: skip
+        beta=np.full(k, np.nan),
+        crv1=np.full((k, k), np.nan),
+        crv3=np.full((k, k), np.nan),
+        clusters=clusters,
+        observations=observations,
+        used=np.zeros(k, dtype=bool),
+        residual=np.full((units, years), np.nan),
+    )
 
 
 def _standard(cross: np.ndarray) -> np.ndarray:
@@ -186,7 +190,7 @@ def _regular(cross: np.ndarray) -> bool:
 
 def absorbed_poisson(
     deaths: np.ndarray, exposure: np.ndarray, x: np.ndarray, group: np.ndarray, cluster: np.ndarray
-) -> Absorbed:  # fmt: skip
+) -> Absorbed:
     """Poisson regression with log exposure as offset, unit effects and group × year effects; arguments as of `absorbed`.
 
     Iterated weighted least squares with the effects swept out (Correia, Guimarães, Zylkin 2020, doi:10.1177/1536867X20909691).

@@ -11,7 +11,7 @@ STEPS = 80  # halvings: the bracket ends below the spacing of floats
 
 def crossing(
     function: Callable[[np.ndarray], np.ndarray], low: np.ndarray, high: np.ndarray, level: float
-) -> np.ndarray:  # fmt: skip
+) -> np.ndarray:
     """For every cell the argument in [low, high] at which an increasing `function` reaches `level`.
 
     Where it stays on one side of the level the nearer end comes back; callers that mind look at the ends themselves.

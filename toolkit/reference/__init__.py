@@ -156,7 +156,7 @@ def _sums(codes: KeyCodes, inside: np.ndarray, keys: list[str], columns: list[st
 
 def _reference_mean(
     codes: KeyCodes, inside: np.ndarray, name: str, by_time: list[str], params: RunParams
-) -> dict[str, np.ndarray]:  # fmt: skip
+) -> dict[str, np.ndarray]:
     """`ref_<name>`, the mean over the reference, missing below the minimum cases, and `own_<name>`, by row."""
     amounts, counts = (codes.frame[f"{name}_kept{suffix}"].to_numpy() for suffix in ("", "_n"))
     mean = _mean(codes, inside, ["level_group", "drg", *by_time], by_time, (amounts, counts), params)
@@ -178,9 +178,13 @@ def _mortality(codes: KeyCodes, inside: np.ndarray, by_time: list[str], params: 
 
 
 def _mean(
-    codes: KeyCodes, inside: np.ndarray, keys: list[str], by_time: list[str], columns: tuple[np.ndarray, np.ndarray],
+    codes: KeyCodes,
+    inside: np.ndarray,
+    keys: list[str],
+    by_time: list[str],
+    columns: tuple[np.ndarray, np.ndarray],
     params: RunParams,
-) -> Callable[[slice], tuple[np.ndarray, np.ndarray]]:  # fmt: skip
+) -> Callable[[slice], tuple[np.ndarray, np.ndarray]]:
     """Σ first / Σ second column over the reference of a slice of rows, and Σ second; missing below the minimum cases."""
     whole = [codes.of(keys).spread_sum(c, inside) for c in columns]
     own = None
@@ -233,10 +237,12 @@ def _five_class_weights(codes: KeyCodes, inside: np.ndarray, by_time: list[str])
     sums = _sums(codes, inside, ["drg", *by_time], ["n", *columns])
     if missing := [one.name_zh for one in FEE_CLASSES if not (sums[one.id] > 0).any()]:
         raise InputError(
-            f"五类费用权重需要分项费用，参照病例中没有: {'、'.join(missing)}", "five-class weights need fee items of every class",
-            where="weights.source", remedy="来源须含医疗、护理、医技、药品、管理五类费用; 否则用 source: reference",
+            f"五类费用权重需要分项费用，参照病例中没有: {'、'.join(missing)}",
+            "five-class weights need fee items of every class",
+            where="weights.source",
+            remedy="来源须含医疗、护理、医技、药品、管理五类费用; 否则用 source: reference",
             remedy_english="give the five fee classes, or use source: reference",
-        )  # fmt: skip
+        )
     each = [_relative(sums, one.id, by_time)["weight"] for one in FEE_CLASSES]
     return sums.assign(weight=sum(each) / len(FEE_CLASSES))[["drg", *by_time, "weight"]]
 

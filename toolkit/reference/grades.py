@@ -144,15 +144,21 @@ def probabilities(drgs: pd.DataFrame, policy: RiskPolicy, *, replicates: int = 1
     given = drgs["grade"].to_numpy(float)
     at = np.nan_to_num(given).astype(int), np.arange(len(n))
     return pd.DataFrame(
-        {"drg": drgs["drg"].to_numpy(), "p_grade": np.where(np.isnan(given), np.nan, shares[at]),
-         **{f"p{number}": shares[number] for number in GRADES}}
-    )  # fmt: skip
+        {
+            "drg": drgs["drg"].to_numpy(),
+            "p_grade": np.where(np.isnan(given), np.nan, shares[at]),
+            **{f"p{number}": shares[number] for number in GRADES},
+        }
+    )
 
 
 OTHERWISE: dict[str, dict[str, object]] = {
-    "经验贝叶斯率": {"rates": "empirical_bayes"}, "按例数加权": {"weighting": "cases"}, "无死亡并入低风险": {"zero_deaths": "low"},
-    "最少 10 例": {"minimum_cases": 10}, "最少 100 例": {"minimum_cases": 100},
-}  # fmt: skip
+    "经验贝叶斯率": {"rates": "empirical_bayes"},
+    "按例数加权": {"weighting": "cases"},
+    "无死亡并入低风险": {"zero_deaths": "low"},
+    "最少 10 例": {"minimum_cases": 10},
+    "最少 100 例": {"minimum_cases": 100},
+}
 
 
 def alternatives(drgs: pd.DataFrame, policy: RiskPolicy) -> pd.DataFrame:

@@ -52,13 +52,21 @@ def _numbers(path: Path, columns: Sequence[str], keys: Sequence[str] = ("drg",))
     try:
         table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
     except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise InputError("表不可读", "the table cannot be read", where=str(path), remedy="另存为 UTF-8 的 CSV",
-                         remedy_english=f"save it as CSV in UTF-8: {type(error).__name__}") from error  # fmt: skip
+        raise InputError(
+            "表不可读",
+            "the table cannot be read",
+            where=str(path),
+            remedy="另存为 UTF-8 的 CSV",
+            remedy_english=f"save it as CSV in UTF-8: {type(error).__name__}",
+        ) from error
     if missing := [c for c in (*keys, *columns) if c not in table]:
         raise InputError(
-            f"表缺少列 {'、'.join(missing)}", "columns missing", where=str(path),
-            remedy=f"需要 {','.join((*keys, *columns))}", remedy_english="add them",
-        )  # fmt: skip
+            f"表缺少列 {'、'.join(missing)}",
+            "columns missing",
+            where=str(path),
+            remedy=f"需要 {','.join((*keys, *columns))}",
+            remedy_english="add them",
+        )
     values = {c: pd.to_numeric(table[c], errors="coerce") for c in columns}
     for name, column in values.items():
         valid = np.isfinite(column) & ((column >= 0) if name == "grade" else (column > 0))

@@ -156,9 +156,14 @@ def _cells(cells: pd.DataFrame, state: _State) -> pd.DataFrame:
 
 
 def _hidden(
-    part: pd.DataFrame, at: np.ndarray, one: Declared, whole: np.ndarray, adds: Equations, policy: DisclosurePolicy,
+    part: pd.DataFrame,
+    at: np.ndarray,
+    one: Declared,
+    whole: np.ndarray,
+    adds: Equations,
+    policy: DisclosurePolicy,
     counted: list[tuple[np.ndarray, np.ndarray]],
-) -> np.ndarray:  # fmt: skip
+) -> np.ndarray:
     """Which places are hidden for one indicator: small counts, dominated sums, and what would give them away.
 
     `counted` remembers the numbers of cases hidden so far: another indicator on the same cases must not show them.
@@ -197,7 +202,7 @@ def _hidden(
 
 def _shown(
     part: pd.DataFrame, hidden: np.ndarray, one: Declared, policy: DisclosurePolicy, confidence: float
-) -> pd.DataFrame:  # fmt: skip
+) -> pd.DataFrame:
     """One indicator's cells as they are given out."""
     n5 = rounded_counts(part["n"], policy)
     has = part["status"] == Status.VALUE.value
@@ -324,9 +329,14 @@ def pooled(
 
 
 def _company(
-    shown: pd.DataFrame, lifted: pd.DataFrame, keys: list[str], rest: list[str], small: pd.Series, count: str,
+    shown: pd.DataFrame,
+    lifted: pd.DataFrame,
+    keys: list[str],
+    rest: list[str],
+    small: pd.Series,
+    count: str,
     policy: DisclosurePolicy,
-) -> pd.Series:  # fmt: skip
+) -> pd.Series:
     """Further groups for pools that would stand for one group alone or still be small: the smallest with the same rest."""
     pools = lifted[small].groupby(keys, observed=True, dropna=False)[[count, "members"]].sum().reset_index()
     poor = pools[(pools["members"] < 2) | (pools[count] < policy.minimum_cases)]
@@ -352,8 +362,9 @@ def _accounts(accounts: pd.DataFrame, state: _State) -> pd.DataFrame:
         collapsed["rule"] == ""
     )  # an accepted record has no reason to be pooled by; its marks say where it counts
     parts = [
-        pooled(collapsed[accepted], "n", steps[:1], state.policy), pooled(collapsed[~accepted], "n", steps, state.policy)
-    ]  # fmt: skip
+        pooled(collapsed[accepted], "n", steps[:1], state.policy),
+        pooled(collapsed[~accepted], "n", steps, state.policy),
+    ]
     made = pd.concat(parts, ignore_index=True)
     groups = ["hospital", "fate"]
     gone = (
@@ -383,8 +394,9 @@ def _files(files: pd.DataFrame, state: _State) -> pd.DataFrame:
 def _hospitals(hospitals: pd.DataFrame, state: _State) -> pd.DataFrame:
     """The registry, with a name for what is counted over several hospitals."""
     row = {c: "" for c in hospitals.columns} | {
-        "code": POOLED, "name": f"（各机构不足 {state.policy.minimum_cases} 例的合并）"
-    }  # fmt: skip
+        "code": POOLED,
+        "name": f"（各机构不足 {state.policy.minimum_cases} 例的合并）",
+    }
     return pd.concat([hospitals, pd.DataFrame([row])], ignore_index=True).astype(hospitals.dtypes.to_dict())
 
 
@@ -412,9 +424,10 @@ def _grades(grades: pd.DataFrame, state: _State) -> pd.DataFrame:
     policy = state.policy
     without = grades["n"] - grades["died"]
     small = (
-        _small(grades["n"], policy.minimum_cases) | _small(grades["died"], policy.minimum_events)
+        _small(grades["n"], policy.minimum_cases)
+        | _small(grades["died"], policy.minimum_events)
         | _small(without, policy.minimum_events)
-    )  # fmt: skip
+    )
     keys = ["basis", "window", "grade"]
     # a pool of one DRG is that DRG: the smallest shown one of its grade keeps it company
     alone = grades[small].groupby(keys, dropna=False)["n"].transform("size").reindex(grades.index).eq(1)
@@ -440,8 +453,17 @@ def _grades(grades: pd.DataFrame, state: _State) -> pd.DataFrame:
 
 # not `references`: hashes of exact tables, against which a guess could be tried
 KEPT_FACTS = {
-    "format", "grouping", "not_applicable", "synthetic", "scopes", "rules", "data_hash", "parameter_hash", "lists", "diseases"
-}  # fmt: skip
+    "format",
+    "grouping",
+    "not_applicable",
+    "synthetic",
+    "scopes",
+    "rules",
+    "data_hash",
+    "parameter_hash",
+    "lists",
+    "diseases",
+}
 
 
 def _facts(facts: Mapping[str, Any]) -> dict[str, Any]:
@@ -461,6 +483,13 @@ REPORTS = {"region_report", "data_quality", "indicators", "change", "project_rep
 Control = Callable[[pd.DataFrame, _State], pd.DataFrame]
 # in this order: changes and units follow what the cells show
 CONTROLS: dict[str, Control] = {
-    "cells": _cells, "changes": _changes, "units": _units, "accounts": _accounts, "monthly": _monthly, "files": _files,
-    "hospitals": _hospitals, "cube": _cube, "grades": _grades,
-}  # fmt: skip
+    "cells": _cells,
+    "changes": _changes,
+    "units": _units,
+    "accounts": _accounts,
+    "monthly": _monthly,
+    "files": _files,
+    "hospitals": _hospitals,
+    "cube": _cube,
+    "grades": _grades,
+}

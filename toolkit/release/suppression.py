@@ -38,9 +38,10 @@ class Equations:
         """From one list of parts for each total."""
         sizes = [len(one) for one in parts]
         return Equations(
-            totals=np.asarray(totals, dtype=np.int64), part_of=np.repeat(np.arange(len(sizes)), sizes),
+            totals=np.asarray(totals, dtype=np.int64),
+            part_of=np.repeat(np.arange(len(sizes)), sizes),
             parts=np.asarray([cell for one in parts for cell in one], dtype=np.int64),
-        )  # fmt: skip
+        )
 
 
 def protected(amounts: np.ndarray, hidden: np.ndarray, equations: Equations, least: float) -> np.ndarray:
@@ -138,7 +139,7 @@ def _components(rows: np.ndarray, columns: np.ndarray) -> list[np.ndarray]:
 
 def _beside(
     solved: np.ndarray, hidden: np.ndarray, known: np.ndarray, present: np.ndarray, equations: Equations
-) -> np.ndarray:  # fmt: skip
+) -> np.ndarray:
     """For each solved cell the smallest visible one that shares an equation with it."""
     chosen = []
     for cell in solved:

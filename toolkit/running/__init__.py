@@ -15,19 +15,38 @@ if TYPE_CHECKING:
     from toolkit.running.report import Outcome, OutcomeState, ReportJob, report_folder, run_report
 
 _HOME = {
-    "Limits": "limits", "Reason": "limits", "ReportFailed": "limits",
-    "is_current": "manifest", "verify": "manifest",
+    "Limits": "limits",
+    "Reason": "limits",
+    "ReportFailed": "limits",
+    "is_current": "manifest",
+    "verify": "manifest",
     "execute": "notebook",
-    "exit_code": "pool", "run_reports": "pool",
+    "exit_code": "pool",
+    "run_reports": "pool",
     "rich_progress": "progress",
-    "Outcome": "report", "OutcomeState": "report", "ReportJob": "report", "report_folder": "report",
+    "Outcome": "report",
+    "OutcomeState": "report",
+    "ReportJob": "report",
+    "report_folder": "report",
     "run_report": "report",
-}  # fmt: skip
+}
 
 __all__ = [
-    "Limits", "Outcome", "OutcomeState", "Reason", "ReportFailed", "ReportJob", "execute", "exit_code", "is_current",
-    "report_folder", "rich_progress", "run_report", "run_reports", "verify",
-]  # fmt: skip
+    "Limits",
+    "Outcome",
+    "OutcomeState",
+    "Reason",
+    "ReportFailed",
+    "ReportJob",
+    "execute",
+    "exit_code",
+    "is_current",
+    "report_folder",
+    "rich_progress",
+    "run_report",
+    "run_reports",
+    "verify",
+]
 
 
 def __getattr__(name: str) -> object:

@@ -137,16 +137,31 @@ class WatchedEngine(NBClientEngine):
 
     @classmethod
     def execute_managed_notebook(
-        cls, nb_man: Any, kernel_name: str, *, watch: Watch, start: Mapping[str, Any], start_timeout: int = 60,
-        execution_timeout: int | None = None, config: Config | None = None, **_: Any,
-    ) -> Any:  # fmt: skip
+        cls,
+        nb_man: Any,
+        kernel_name: str,
+        *,
+        watch: Watch,
+        start: Mapping[str, Any],
+        start_timeout: int = 60,
+        execution_timeout: int | None = None,
+        config: Config | None = None,
+        **_: Any,
+    ) -> Any:
         watch.notebook = nb_man.nb
         client = WatchedClient(
-            nb_man, kernel_name=kernel_name, kernel_manager_class=OwnKernelManager, config=config,
-            timeout=execution_timeout, startup_timeout=start_timeout, record_timing=False, iopub_timeout=30,
+            nb_man,
+            kernel_name=kernel_name,
+            kernel_manager_class=OwnKernelManager,
+            config=config,
+            timeout=execution_timeout,
+            startup_timeout=start_timeout,
+            record_timing=False,
+            iopub_timeout=30,
             # nothing in a kernel needs an orderly end, and a kernel that ignores signals would not give one
-            shutdown_kernel="immediate", log=logging.getLogger("papermill"),
-        )  # fmt: skip
+            shutdown_kernel="immediate",
+            log=logging.getLogger("papermill"),
+        )
         client.watch = watch
         return client.execute(**start)
 
@@ -190,15 +205,21 @@ def attempt_once(request: Request, watch: Watch, attempt: int) -> dict[str, Any]
     reason, kind = None, ""
     try:
         watch.notebook = papermill.execute_notebook(
-            notebook, None, parameters=dict(request.parameters), engine_name=ENGINE, kernel_name="python3",
-            language="python", progress_bar=False, autosave_cell_every=0, request_save_on_cell_execute=False,
-            start_timeout=limits.start_seconds, execution_timeout=limits.cell_seconds,
+            notebook,
+            None,
+            parameters=dict(request.parameters),
+            engine_name=ENGINE,
+            kernel_name="python3",
+            language="python",
+            progress_bar=False,
+            autosave_cell_every=0,
+            request_save_on_cell_execute=False,
+            start_timeout=limits.start_seconds,
+            execution_timeout=limits.cell_seconds,
             config=Config({"KernelManager": {"transport": "ipc", "ip": str(request.sockets / str(attempt) / "k")}}),
             watch=watch,
-            start={
-                "env": {**request.environment, MARK: request.mark}, "cwd": str(request.work), "preexec_fn": confine
-            },
-        )  # fmt: skip
+            start={"env": {**request.environment, MARK: request.mark}, "cwd": str(request.work), "preexec_fn": confine},
+        )
     except papermill.PapermillExecutionError:
         pass  # the error output is in the notebook
     except CellTimeoutError:
@@ -213,9 +234,11 @@ def attempt_once(request: Request, watch: Watch, attempt: int) -> dict[str, Any]
         reason = Reason.MEMORY
     cells = watch.notebook.cells if watch.notebook is not None else []
     return {
-        "reason": reason, "kind": kind, "started": watch.started,
+        "reason": reason,
+        "kind": kind,
+        "started": watch.started,
         "notebook": watch.notebook if reason is None else {"cells": [{**cell, "outputs": []} for cell in cells]},
-    }  # fmt: skip
+    }
 
 
 def die_with_parent() -> None:

@@ -85,20 +85,26 @@ class ReportFailed(RunError):
     """
 
     def __init__(
-        self, reason: Reason, detail: str = "", detail_english: str = "", *, where: str = "", remedy: str = "",
+        self,
+        reason: Reason,
+        detail: str = "",
+        detail_english: str = "",
+        *,
+        where: str = "",
+        remedy: str = "",
         remedy_english: str = "",
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.reason, self.detail, self.detail_english = reason, detail, detail_english
         super().__init__(
             f"{reason}：{detail}" if detail else str(reason),
             f"{ENGLISH[reason]}: {detail_english}" if detail_english else ENGLISH[reason],
-            where=where, remedy=remedy, remedy_english=remedy_english,
-        )  # fmt: skip
+            where=where,
+            remedy=remedy,
+            remedy_english=remedy_english,
+        )
 
     def __reduce__(self):  # the base would rebuild it from the finished sentence
-        return _rebuild, (
-            self.reason, self.detail, self.detail_english, self.where, self.remedy, self.remedy_english
-        )  # fmt: skip
+        return _rebuild, (self.reason, self.detail, self.detail_english, self.where, self.remedy, self.remedy_english)
 
 
 def _rebuild(

@@ -125,10 +125,13 @@ def software(lock: Path = PACKAGE.parent / "requirements.lock") -> Software:
 
 def manifest_bytes(identity: Identity, files: Mapping[str, bytes]) -> bytes:
     """The manifest of a report with these files; its seal shows a change of the manifest itself."""
-    return sealed({
-        "key": identity.key, "identity": identity.as_dict(),
-        "files": {name: digest(content) for name, content in files.items()},
-    })  # fmt: skip
+    return sealed(
+        {
+            "key": identity.key,
+            "identity": identity.as_dict(),
+            "files": {name: digest(content) for name, content in files.items()},
+        }
+    )
 
 
 def sealed(content: Mapping[str, Any]) -> bytes:
@@ -188,9 +191,15 @@ def _changed_files(folder: Path, manifest: Mapping[str, Any]) -> list[str]:
 
 
 LABELS = {
-    "template": "模板 template", "parameters": "参数 parameter", "inputs": "输入 input", "renderers": "渲染 renderer",
-    "extra": "附加 extra", "code": "程序 code", "lock": "锁定文件 lock file", "packages": "软件包 package",
-}  # fmt: skip
+    "template": "模板 template",
+    "parameters": "参数 parameter",
+    "inputs": "输入 input",
+    "renderers": "渲染 renderer",
+    "extra": "附加 extra",
+    "code": "程序 code",
+    "lock": "锁定文件 lock file",
+    "packages": "软件包 package",
+}
 
 
 def compare(recorded: Mapping[str, Any], present: Mapping[str, Any]) -> list[str]:

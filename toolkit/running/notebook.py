@@ -27,16 +27,24 @@ if TYPE_CHECKING:
 LONGEST_SOCKET_FOLDER = 60  # the name of a socket may have 107 bytes; the kernel adds to it
 # The same clock face, language and seeds everywhere: none of these may show in a report.
 SAME_EVERYWHERE = {
-    "TZ": "Asia/Shanghai", "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", "PYTHONUTF8": "1", "PYTHONHASHSEED": "0",
-    "SOURCE_DATE_EPOCH": "946684800", "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+    "TZ": "Asia/Shanghai",
+    "LANG": "C.UTF-8",
+    "LC_ALL": "C.UTF-8",
+    "PYTHONUTF8": "1",
+    "PYTHONHASHSEED": "0",
+    "SOURCE_DATE_EPOCH": "946684800",
+    "MPLBACKEND": "module://matplotlib_inline.backend_inline",
     "PYDEVD_DISABLE_FILE_VALIDATION": "1",
-}  # fmt: skip
+}
 
 
 def execute(
-    template: Path, parameters: Mapping[str, Value], work: Path, limits: Limits | None = None,
+    template: Path,
+    parameters: Mapping[str, Value],
+    work: Path,
+    limits: Limits | None = None,
     inputs: Iterable[Path] = (),
-) -> NotebookNode:  # fmt: skip
+) -> NotebookNode:
     """Run `template` with `parameters` and return it executed and cleaned: two equal runs give equal bytes.
 
     Parameters
@@ -75,9 +83,13 @@ def execute(
     for path, digest in before.items():
         if not path.exists() or file_hash(path) != digest:
             raise ReportFailed(
-                Reason.INPUT, path.name, path.name, where=str(path), remedy="等文件不再改动后重新运行",
+                Reason.INPUT,
+                path.name,
+                path.name,
+                where=str(path),
+                remedy="等文件不再改动后重新运行",
                 remedy_english="run again once the file is at rest",
-            )  # fmt: skip
+            )
     return clean(notebook)
 
 
@@ -93,17 +105,20 @@ def with_runner_cells(template: Mapping[str, Any], token: str, limits: Limits) -
     patience = max(1.0, min(30.0, limits.cell_seconds / 2))
     first, last = (  # type: ignore[var-annotated]  # dictionaries of mixed values
         {
-            "cell_type": "code", "id": name, "source": source, "metadata": {"tags": [RUNNER]}, "outputs": [],
+            "cell_type": "code",
+            "id": name,
+            "source": source,
+            "metadata": {"tags": [RUNNER]},
+            "outputs": [],
             "execution_count": None,
         }
         for name, source in (
-            ("runner-first", guard.WATCH), ("runner-last", guard.FINISH.format(token=token, seconds=patience))
+            ("runner-first", guard.WATCH),
+            ("runner-last", guard.FINISH.format(token=token, seconds=patience)),
         )
-    )  # fmt: skip
+    )
     metadata = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
-    return {
-        "cells": [first, *template["cells"], last], "metadata": metadata, "nbformat": 4, "nbformat_minor": 5
-    }  # fmt: skip
+    return {"cells": [first, *template["cells"], last], "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}
 
 
 def socket_folder(work: Path) -> Path:
@@ -127,9 +142,8 @@ def far_socket_folder(work: Path) -> Path:
 
 
 def _driven(
-    template: Mapping[str, Any], given: Mapping[str, Value], work: Path, sockets: Path, mark: str,
-    limits: Limits,
-) -> dict[str, Any]:  # fmt: skip
+    template: Mapping[str, Any], given: Mapping[str, Value], work: Path, sockets: Path, mark: str, limits: Limits
+) -> dict[str, Any]:
     """Start the driving process, wait for its answer up to the wall limit, and end it."""
     context = warm_context()
     from toolkit.running.driver import Request, drive  # after the server has started: there it is imported once
@@ -139,9 +153,14 @@ def _driven(
     for name in ("PYTHONSTARTUP", "PYTHONINSPECT", "JPY_PARENT_PID"):
         environment.pop(name, None)
     request = Request(
-        template=template, parameters=dict(given), work=work.resolve(), sockets=sockets, mark=mark,
-        environment=environment, limits=limits,
-    )  # fmt: skip
+        template=template,
+        parameters=dict(given),
+        work=work.resolve(),
+        sockets=sockets,
+        mark=mark,
+        environment=environment,
+        limits=limits,
+    )
     end = time.monotonic() + limits.wall_seconds
     ours, theirs = context.Pipe(duplex=False)
     process = context.Process(target=drive, args=(request, theirs), name=f"drive {work.name}")
@@ -162,10 +181,12 @@ def _driven(
 def timed_out(limits: Limits) -> ReportFailed:
     """The failure past a limit of time."""
     return ReportFailed(
-        Reason.TIMEOUT, f"单元限 {limits.cell_seconds} 秒、整本限 {limits.wall_seconds:g} 秒",
+        Reason.TIMEOUT,
+        f"单元限 {limits.cell_seconds} 秒、整本限 {limits.wall_seconds:g} 秒",
         f"limits: {limits.cell_seconds} s a cell, {limits.wall_seconds:g} s in all",
-        remedy="检查是否有死循环，或提高时间上限", remedy_english="look for an endless loop, or raise the limits",
-    )  # fmt: skip
+        remedy="检查是否有死循环，或提高时间上限",
+        remedy_english="look for an endless loop, or raise the limits",
+    )
 
 
 def believed(answer: Mapping[str, Any], token: str, limits: Limits) -> NotebookNode:
@@ -196,9 +217,12 @@ def believed(answer: Mapping[str, Any], token: str, limits: Limits) -> NotebookN
         }.get(reason, ("查看主机内存与日志后重新运行", "look at the host's memory and logs, then run again"))
         kind = f"，{answer['kind']}" if answer["kind"] else ""
         raise ReportFailed(
-            reason, f"约在第 {reached} 个代码单元{kind}", f"near code cell {reached}",
-            remedy=remedy[0], remedy_english=remedy[1],
-        )  # fmt: skip
+            reason,
+            f"约在第 {reached} 个代码单元{kind}",
+            f"near code cell {reached}",
+            remedy=remedy[0],
+            remedy_english=remedy[1],
+        )
     for cell in code:
         for output in cell.outputs:
             if output.output_type == "error":
@@ -206,9 +230,10 @@ def believed(answer: Mapping[str, Any], token: str, limits: Limits) -> NotebookN
     for cell in code:
         if cell.get("execution_count") is None:
             raise ReportFailed(
-                Reason.CELL, f"第 {number.get(id(cell), 0)} 个代码单元没有运行",
+                Reason.CELL,
+                f"第 {number.get(id(cell), 0)} 个代码单元没有运行",
                 f"code cell {number.get(id(cell), 0)} did not run",
-            )  # fmt: skip
+            )
     printed = "".join(o.text for o in code[-1].outputs if o.output_type == "stream" and o.name == "stdout")
     faults = guard.read_marker(printed, token)
     if faults is None:
@@ -227,10 +252,12 @@ def cell_failed(number: int, kind: str, message: str) -> ReportFailed:
     if kind in toolkit_errors():
         told = f"{kind}: {message.splitlines()[0] if message else ''}"
     return ReportFailed(
-        Reason.CELL, f"第 {number} 个代码单元：{told}", f"code cell {number}: {kind}",
+        Reason.CELL,
+        f"第 {number} 个代码单元：{told}",
+        f"code cell {number}: {kind}",
         remedy="在 JupyterLab 中用同样参数打开模板，可见全部错误",
         remedy_english="open the template in JupyterLab with the same parameters to see all of it",
-    )  # fmt: skip
+    )
 
 
 def toolkit_errors() -> set[str]:

@@ -47,9 +47,12 @@ def read_template(path: Path) -> dict[str, Any]:
         cells = [{**cell, "source": "".join(cell["source"])} for cell in template["cells"]]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ContractBroken(
-            f"读不出模板 {path.name}（{type(error).__name__}）", f"template {path.name} cannot be read",
-            where=str(path), remedy="请用 JupyterLab 打开并重新保存", remedy_english="open and save it in JupyterLab",
-        ) from None  # fmt: skip
+            f"读不出模板 {path.name}（{type(error).__name__}）",
+            f"template {path.name} cannot be read",
+            where=str(path),
+            remedy="请用 JupyterLab 打开并重新保存",
+            remedy_english="open and save it in JupyterLab",
+        ) from None
     for cell in cells:
         if cell["cell_type"] == "code":
             cell["outputs"], cell["execution_count"] = [], None
@@ -85,9 +88,10 @@ def declared(template: Mapping[str, Any], name: str) -> dict[str, Parameter]:
             f"模板 {name} 应恰有一个 parameters 单元，现有 {len(cells)} 个" + ("，并留有注入单元" if left else ""),
             f"template {name} must have exactly one parameters cell, found {len(cells)}"
             + (" and a cell left by an earlier run" if left else ""),
-            where=name, remedy="只给一个代码单元加 parameters 标签，删去 injected-parameters 单元",
+            where=name,
+            remedy="只给一个代码单元加 parameters 标签，删去 injected-parameters 单元",
             remedy_english="tag exactly one code cell 'parameters' and delete injected ones",
-        )  # fmt: skip
+        )
     try:
         lines = ast.parse(cells[0]["source"]).body
     except SyntaxError as error:
@@ -117,10 +121,11 @@ def _parameter(line: ast.stmt) -> Parameter | None:
 def _bad_line(name: str, number: int, what: str) -> ContractBroken:
     return ContractBroken(
         f"模板 {name} 的 parameters 单元第 {number} 行不是 名称: 类型 = 默认值（{what}）",
-        f"line {number} of the parameters cell of {name} is not 'name: type = default'", where=name,
+        f"line {number} of the parameters cell of {name} is not 'name: type = default'",
+        where=name,
         remedy="每行只写一个参数，类型用 str、int、float、bool 或加 | None，默认值写常量，推导放到后面的单元",
         remedy_english="one parameter a line, plain types, constant defaults; derive values in a later cell",
-    )  # fmt: skip
+    )
 
 
 def check(known: Mapping[str, Parameter], given: Mapping[str, Value], template: str) -> None:
@@ -137,23 +142,28 @@ def check(known: Mapping[str, Parameter], given: Mapping[str, Value], template: 
             raise ParameterError(
                 f"模板 {template} 没有参数 {name!r}" + (f"，是否为 {close!r}？" if close else ""),
                 f"template {template} has no parameter {name!r}" + (f"; did you mean {close!r}?" if close else ""),
-                where=template, remedy=f"可用参数：{'、'.join(known)}", remedy_english="use one of these names",
-            )  # fmt: skip
+                where=template,
+                remedy=f"可用参数：{'、'.join(known)}",
+                remedy_english="use one of these names",
+            )
     for name, parameter in known.items():
         if name not in given:
             raise ParameterError(
-                f"缺少参数 {name!r}（{parameter.annotation}）", f"parameter {name!r} is missing", where=template,
+                f"缺少参数 {name!r}（{parameter.annotation}）",
+                f"parameter {name!r} is missing",
+                where=template,
                 remedy="请写明；模板中的默认值只供交互使用",
                 remedy_english="state it: defaults in the template are for interactive use only",
-            )  # fmt: skip
+            )
         value = given[name]
         if type(value) not in parameter.types or not _plain(value):
             raise ParameterError(
                 f"参数 {name!r} 应为 {parameter.annotation}，得到 {type(value).__name__}",
-                f"parameter {name!r} must be {parameter.annotation}, got {type(value).__name__}", where=template,
+                f"parameter {name!r} must be {parameter.annotation}, got {type(value).__name__}",
+                where=template,
                 remedy="代码和编号写成带引号的文字，数值必须有限，不作转换",
                 remedy_english="quote codes and ids; numbers must be finite; nothing is converted",
-            )  # fmt: skip
+            )
 
 
 def _plain(value: Value) -> bool:

@@ -175,9 +175,14 @@ def _lost(one: _Running, job: ReportJob, late: bool) -> Outcome:
     except (EvaluationError, OSError):
         pass  # the outcome tells
     return Outcome(
-        id=job.id, title=job.title, state=OutcomeState.FAILED, folder=job.folder, reason=str(error.reason),
-        message=str(error), seconds=time.monotonic() - one.begun,
-    )  # fmt: skip
+        id=job.id,
+        title=job.title,
+        state=OutcomeState.FAILED,
+        folder=job.folder,
+        reason=str(error.reason),
+        message=str(error),
+        seconds=time.monotonic() - one.begun,
+    )
 
 
 def _progress(outcomes: Sequence[Outcome | None], workers: int, begun: float, last: Outcome | None) -> Progress:
@@ -185,7 +190,11 @@ def _progress(outcomes: Sequence[Outcome | None], workers: int, begun: float, la
     made = [outcome.seconds for outcome in known if outcome.state is not OutcomeState.CACHED][-50:]
     left = (len(outcomes) - len(known)) * sum(made) / len(made) / max(1, workers) if made else None
     return Progress(
-        done=len(known), total=len(outcomes), last=last, seconds=time.monotonic() - begun, seconds_left=left,
+        done=len(known),
+        total=len(outcomes),
+        last=last,
+        seconds=time.monotonic() - begun,
+        seconds_left=left,
         cached=sum(outcome.state is OutcomeState.CACHED for outcome in known),
         failed=sum(not outcome.exists for outcome in known),
-    )  # fmt: skip
+    )

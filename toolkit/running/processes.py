@@ -20,9 +20,13 @@ if TYPE_CHECKING:
 SINGLE_THREAD = {
     name: "1"
     for name in (
-        "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"
+        "OMP_NUM_THREADS",
+        "OPENBLAS_NUM_THREADS",
+        "MKL_NUM_THREADS",
+        "NUMEXPR_NUM_THREADS",
+        "VECLIB_MAXIMUM_THREADS",
     )
-}  # fmt: skip
+}
 MARK = "REPORT_RUN"  # environment variable by which every process below a kernel is found, whatever its group
 WARM = "REPORT_WARM_MODULES"
 

@@ -66,9 +66,11 @@ def room(directory: Path) -> Iterator[None]:
         said = any(os.strerror(code).lower() in str(error).lower() for code in FULL)
         if getattr(error, "errno", None) in FULL or (wrapped and said):
             raise ReportFailed(
-                Reason.DISK, where=str(directory), remedy="清理磁盘或换一个输出目录后重新运行；原报告未动",
+                Reason.DISK,
+                where=str(directory),
+                remedy="清理磁盘或换一个输出目录后重新运行；原报告未动",
                 remedy_english="free space or choose another directory, then run again; the old report is intact",
-            ) from None  # fmt: skip
+            ) from None
         raise
 
 
@@ -81,10 +83,13 @@ def explained(directory: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno in CLOSED:
             raise ReportFailed(
-                Reason.DIRECTORY, str(directory), str(directory), where=str(directory),
+                Reason.DIRECTORY,
+                str(directory),
+                str(directory),
+                where=str(directory),
                 remedy="给当前用户写权限，或在参数文件中换一个输出目录",
                 remedy_english="grant write permission or choose another output directory",
-            ) from None  # fmt: skip
+            ) from None
         raise
 
 
@@ -146,10 +151,16 @@ def read_state(folder: Path) -> dict[str, Any]:
 
 def state_bytes(state: State, reason: str = "", message: str = "") -> bytes:
     """The content of `state.json`."""
-    return canonical({
-        "state": state, "reason": reason, "message": message, "pid": os.getpid(), "host": socket.gethostname(),
-        "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-    })  # fmt: skip
+    return canonical(
+        {
+            "state": state,
+            "reason": reason,
+            "message": message,
+            "pid": os.getpid(),
+            "host": socket.gethostname(),
+            "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        }
+    )
 
 
 def write_state(folder: Path, state: State, reason: str = "", message: str = "") -> None:
@@ -176,9 +187,13 @@ def report_lock(folder: Path) -> Iterator[None]:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise ReportFailed(
-                Reason.RUNNING, folder.name, folder.name, where=str(folder), remedy="等它结束，或先停止那一次运行",
+                Reason.RUNNING,
+                folder.name,
+                folder.name,
+                where=str(folder),
+                remedy="等它结束，或先停止那一次运行",
                 remedy_english="wait for it, or stop that run first",
-            ) from None  # fmt: skip
+            ) from None
         yield
     finally:
         os.close(handle)

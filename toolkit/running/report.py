@@ -34,7 +34,7 @@ from toolkit.running.publish import (
     read_state,
     report_lock,
     write_state,
-)  # fmt: skip
+)
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -84,15 +84,20 @@ class ReportJob:
     def __post_init__(self) -> None:
         if report_folder(self.folder.parent, self.id).name != self.folder.name:
             raise ParameterError(
-                f"报告目录名 {self.folder.name!r} 与编号 {self.id!r} 不符", "the folder is not named by the id",
-                remedy="用 report_folder(运行目录, 编号)", remedy_english="use report_folder(run directory, id)",
-            )  # fmt: skip
+                f"报告目录名 {self.folder.name!r} 与编号 {self.id!r} 不符",
+                "the folder is not named by the id",
+                remedy="用 report_folder(运行目录, 编号)",
+                remedy_english="use report_folder(run directory, id)",
+            )
         for name in self.renderers:
             if not FILE.fullmatch(name) or name in {MANIFEST, RECORD, STATE, NOTEBOOK}:
                 raise ParameterError(
-                    f"不能发布名为 {name!r} 的文件", f"a file named {name!r} cannot be published", where=self.id,
-                    remedy="文件名用字母、数字、_、- 和扩展名", remedy_english="use letters, digits, _, - and a suffix",
-                )  # fmt: skip
+                    f"不能发布名为 {name!r} 的文件",
+                    f"a file named {name!r} cannot be published",
+                    where=self.id,
+                    remedy="文件名用字母、数字、_、- 和扩展名",
+                    remedy_english="use letters, digits, _, - and a suffix",
+                )
 
 
 class OutcomeState(StrEnum):
@@ -132,25 +137,34 @@ def report_folder(run: Path, report_id: str) -> Path:
     """
     if not isinstance(report_id, str) or not ID.fullmatch(report_id):
         raise ParameterError(
-            f"报告编号 {report_id!r} 不合规", f"bad report id {report_id!r}", where=str(run),
-            remedy="编号只用 1 至 64 个字母、数字、_、-", remedy_english="1 to 64 letters, digits, _ or -",
-        )  # fmt: skip
+            f"报告编号 {report_id!r} 不合规",
+            f"bad report id {report_id!r}",
+            where=str(run),
+            remedy="编号只用 1 至 64 个字母、数字、_、-",
+            remedy_english="1 to 64 letters, digits, _ or -",
+        )
     folder = run / report_id
     if folder.is_symlink():
         raise ParameterError(
-            f"报告目录 {report_id} 是链接", f"the report's folder {report_id} is a link", where=str(folder),
-            remedy="删去该链接", remedy_english="remove the link",
-        )  # fmt: skip
+            f"报告目录 {report_id} 是链接",
+            f"the report's folder {report_id} is a link",
+            where=str(folder),
+            remedy="删去该链接",
+            remedy_english="remove the link",
+        )
     return folder
 
 
 def identity(job: ReportJob, software: Software, hashes: Mapping[Path, str]) -> Identity:
     """What the report depends on. `hashes` holds inputs that are known already, by resolved path."""
     return Identity(
-        template=manifests.template_hash(job.template), parameters=dict(job.parameters), extra=dict(job.extra),
+        template=manifests.template_hash(job.template),
+        parameters=dict(job.parameters),
+        extra=dict(job.extra),
         inputs={name: hashes.get(path) or file_hash(path) for name, path in input_names(job.inputs).items()},
-        renderers={name: renderer_name(renderer) for name, renderer in job.renderers.items()}, software=software,
-    )  # fmt: skip
+        renderers={name: renderer_name(renderer) for name, renderer in job.renderers.items()},
+        software=software,
+    )
 
 
 def renderer_name(renderer: Renderer) -> str:
@@ -158,9 +172,7 @@ def renderer_name(renderer: Renderer) -> str:
     return renderer if isinstance(renderer, str) else f"{renderer.__module__}:{renderer.__qualname__}"
 
 
-def run_report(
-    job: ReportJob, software: Software | None = None, hashes: Mapping[Path, str] | None = None
-) -> Outcome:  # fmt: skip
+def run_report(job: ReportJob, software: Software | None = None, hashes: Mapping[Path, str] | None = None) -> Outcome:
     """Make one report in this process, or find that it is there.
 
     Parameters
@@ -180,9 +192,15 @@ def run_report(
     def outcome(state: OutcomeState, key: str = "", error: Exception | None = None) -> Outcome:
         reason = getattr(error, "reason", Reason.REQUEST) if error else ""
         return Outcome(
-            id=job.id, title=job.title, state=state, folder=job.folder, key=key, reason=str(reason),
-            message=str(error) if error else "", seconds=time.monotonic() - begun,
-        )  # fmt: skip
+            id=job.id,
+            title=job.title,
+            state=state,
+            folder=job.folder,
+            key=key,
+            reason=str(reason),
+            message=str(error) if error else "",
+            seconds=time.monotonic() - begun,
+        )
 
     try:
         prepared(job.template, job.parameters)
@@ -221,9 +239,13 @@ def _ready(job: ReportJob, software: Software, hashes: Mapping[Path, str]) -> Id
     foreign = sorted({path.name for path in job.folder.glob("*")} - known)
     if foreign:  # the folder is replaced as a whole: somebody's signed scan would go with it
         raise ReportFailed(
-            Reason.FOREIGN, "、".join(foreign), ", ".join(foreign), where=str(job.folder), remedy="把这些文件移到别处",
+            Reason.FOREIGN,
+            "、".join(foreign),
+            ", ".join(foreign),
+            where=str(job.folder),
+            remedy="把这些文件移到别处",
             remedy_english="move them elsewhere",
-        )  # fmt: skip
+        )
     return identity(job, software, hashes)
 
 
@@ -241,15 +263,23 @@ def _make(job: ReportJob, made_from: Identity, begun: float) -> None:
         for name, path in inputs.items():  # against the start of the whole run, so that its reports agree
             if not path.exists() or file_hash(path) != made_from.inputs[name]:
                 raise ReportFailed(
-                    Reason.INPUT, name, name, where=str(path), remedy="等文件不再改动后重新运行",
+                    Reason.INPUT,
+                    name,
+                    name,
+                    where=str(path),
+                    remedy="等文件不再改动后重新运行",
                     remedy_english="run again once the file is at rest",
-                )  # fmt: skip
+                )
     finally:
         shutil.rmtree(work, ignore_errors=True)
     record = {
-        "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "seconds": round(time.monotonic() - begun, 3),
-        "host": socket.gethostname(), "user": _user(), "title": job.title, "folder": str(job.folder),
-    }  # fmt: skip
+        "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "seconds": round(time.monotonic() - begun, 3),
+        "host": socket.gethostname(),
+        "user": _user(),
+        "title": job.title,
+        "folder": str(job.folder),
+    }
     publish(job.folder, files, manifest_bytes(made_from, files), canonical(record))
 
 

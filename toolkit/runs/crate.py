@@ -36,10 +36,13 @@ OF_CONTENT = {
     "清单",
 }  # kinds of differences that make a run not worth exporting
 FORMATS = {
-    ".html": "text/html", ".json": "application/json", ".ipynb": "application/x-ipynb+json", ".pdf": "application/pdf",
+    ".html": "text/html",
+    ".json": "application/json",
+    ".ipynb": "application/x-ipynb+json",
+    ".pdf": "application/pdf",
     ".parquet": "application/vnd.apache.parquet",
     ".docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
-}  # fmt: skip
+}
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the same run gives the same archive
 
 
@@ -57,12 +60,20 @@ def export_crate(folder: Path, target: Path) -> list[str]:
     wrong = [d for d in verify_run(folder).differences if d.kind in OF_CONTENT]
     if manifest is None or wrong:
         raise RunError(
-            f"运行没有通过核对：{wrong[0]}", "the run does not verify", where=str(folder), remedy="重新运行后再导出",
+            f"运行没有通过核对：{wrong[0]}",
+            "the run does not verify",
+            where=str(folder),
+            remedy="重新运行后再导出",
             remedy_english="run again, then export",
-        )  # fmt: skip
+        )
     if target.exists():
-        raise ParameterError(f"已存在: {target}", "the target exists", where="--ro-crate", remedy="换一个名字",
-                             remedy_english="choose another name")  # fmt: skip
+        raise ParameterError(
+            f"已存在: {target}",
+            "the target exists",
+            where="--ro-crate",
+            remedy="换一个名字",
+            remedy_english="choose another name",
+        )
     names = contents(folder, manifest)
     files = {name: (folder / name).read_bytes() for name in names}
     files[METADATA] = canonical(metadata(folder, manifest, files))
@@ -109,49 +120,74 @@ def metadata(folder: Path, manifest: dict[str, Any], files: dict[str, bytes]) ->
     entities = [_file(name, content) for name, content in sorted(files.items())]
     of_folder = {part: [{"@id": name} for name in sorted(files) if name.startswith(f"{part}/")] for part in folders}
     raw = [
-        {"@id": f"#raw-{row['sha256'][:16]}", "@type": "CreativeWork", "name": row["name"], "sha256": row["sha256"],
-         "description": "原始数据文件，不在本包内 raw data file, not in this crate"}
+        {
+            "@id": f"#raw-{row['sha256'][:16]}",
+            "@type": "CreativeWork",
+            "name": row["name"],
+            "sha256": row["sha256"],
+            "description": "原始数据文件，不在本包内 raw data file, not in this crate",
+        }
         for row in identity["read"]
-    ]  # fmt: skip
+    ]
     edition = {"internal": "内部评估版 internal edition", "release": "发布版 release edition"}[identity["edition"]]
     synthetic = "合成数据 synthetic data；" if identity["parameters"]["data"]["synthetic"] else ""
     root = {
-        "@id": "./", "@type": "Dataset", "name": parameters["title"], "datePublished": finished[:10] or "1980-01-01",
-        "description": f"{synthetic}{edition}；运行 run {identity['run']}", "identifier": manifest["key"],
-        "license": {"@id": "#license"}, "conformsTo": {"@id": PROFILE},
-        "hasPart": [*({"@id": f"{part}/"} for part in folders), *({"@id": n} for n in sorted(files) if "/" not in n and n != METADATA)],
+        "@id": "./",
+        "@type": "Dataset",
+        "name": parameters["title"],
+        "datePublished": finished[:10] or "1980-01-01",
+        "description": f"{synthetic}{edition}；运行 run {identity['run']}",
+        "identifier": manifest["key"],
+        "license": {"@id": "#license"},
+        "conformsTo": {"@id": PROFILE},
+        "hasPart": [
+            *({"@id": f"{part}/"} for part in folders),
+            *({"@id": n} for n in sorted(files) if "/" not in n and n != METADATA),
+        ],
         "mentions": {"@id": "#run"},
-    }  # fmt: skip
+    }
     software = {
-        "@id": "#speceval", "@type": "SoftwareApplication", "name": "speceval", "version": version("speceval"),
+        "@id": "#speceval",
+        "@type": "SoftwareApplication",
+        "name": "speceval",
+        "version": version("speceval"),
         "sha256": identity["software"]["code"],
-    }  # fmt: skip
+    }
     run = {
-        "@id": "#run", "@type": "CreateAction", "name": f"speceval run {identity['run']}", "instrument": {"@id": "#speceval"},
+        "@id": "#run",
+        "@type": "CreateAction",
+        "name": f"speceval run {identity['run']}",
+        "instrument": {"@id": "#speceval"},
         "object": [{"@id": one["@id"]} for one in raw] + [{"@id": "results/parameters.json"}],
         "result": [{"@id": name} for name in sorted(files) if name.endswith((".html", ".parquet"))],
-        "actionStatus": {"@id": "http://schema.org/CompletedActionStatus"}, **({"endTime": finished} if finished else {}),
-    }  # fmt: skip
+        "actionStatus": {"@id": "http://schema.org/CompletedActionStatus"},
+        **({"endTime": finished} if finished else {}),
+    }
     license_ = {
         "@id": "#license",
         "@type": "CreativeWork",
         "name": "由评估组织方决定 decided by the owner of the evaluation",
     }
     descriptor = {
-        "@id": METADATA, "@type": "CreativeWork", "about": {"@id": "./"}, "conformsTo": {"@id": SPECIFICATION},
-    }  # fmt: skip
+        "@id": METADATA,
+        "@type": "CreativeWork",
+        "about": {"@id": "./"},
+        "conformsTo": {"@id": SPECIFICATION},
+    }
     profile = {"@id": PROFILE, "@type": "CreativeWork", "name": "Process Run Crate", "version": "0.1"}
-    datasets = [
-        {"@id": f"{part}/", "@type": "Dataset", "name": part, "hasPart": of_folder[part]} for part in folders
-    ]  # fmt: skip
+    datasets = [{"@id": f"{part}/", "@type": "Dataset", "name": part, "hasPart": of_folder[part]} for part in folders]
     return {
         "@context": f"{SPECIFICATION}/context",
         "@graph": [descriptor, root, profile, license_, software, run, *raw, *datasets, *entities],
-    }  # fmt: skip
+    }
 
 
 def _file(name: str, content: bytes) -> dict[str, Any]:
     return {
-        "@id": name, "@type": "File", "name": name, "contentSize": str(len(content)), "sha256": digest(content),
+        "@id": name,
+        "@type": "File",
+        "name": name,
+        "contentSize": str(len(content)),
+        "sha256": digest(content),
         "encodingFormat": FORMATS.get(Path(name).suffix, "application/octet-stream"),
-    }  # fmt: skip
+    }

@@ -39,15 +39,23 @@ def worklists(folder: Path, to: Path | None = None) -> pd.DataFrame:
         try:
             marked, held = (connection.read_parquet(str(data / name)) for name in (intakes.FATES, SUBMITTED))
             return write_worklists(
-                marked, held, results.files, results.balance, names, facts, to or folder / WORKLISTS, connection, Path(work)
-            )  # fmt: skip
+                marked,
+                held,
+                results.files,
+                results.balance,
+                names,
+                facts,
+                to or folder / WORKLISTS,
+                connection,
+                Path(work),
+            )
         finally:
             connection.disconnect()
 
 
 def trace(
     folder: Path, *, hospital: str = "", record: str = "", visit: str = "", file: str = "", line: int = 0
-) -> list[Trace]:  # fmt: skip
+) -> list[Trace]:
     """What became of a record of a finished run: of one line of a file, or of every stay under a record number.
 
     Raises
@@ -93,8 +101,14 @@ def _entered(
 
 
 def bootstrap(
-    folder: Path, hospital: str, specialty: str, *, basis: cubes.Basis = "contemporaneous", replicates: int = 1000, seed: int = 0
-) -> pd.DataFrame:  # fmt: skip
+    folder: Path,
+    hospital: str,
+    specialty: str,
+    *,
+    basis: cubes.Basis = "contemporaneous",
+    replicates: int = 1000,
+    seed: int = 0,
+) -> pd.DataFrame:
     """The cells of one unit of a finished run, by cycle, with error and limits from drawing its records again.
 
     Parameters
@@ -116,8 +130,13 @@ def bootstrap(
     results = load(folder / RESULTS)
     units = results.units[(results.units["hospital"] == hospital) & (results.units["specialty"] == specialty)]
     if units.empty:
-        raise ParameterError("没有该评估单元", "no such unit", where=f"{hospital} {specialty}", remedy="见 results/units.parquet",
-                             remedy_english="see results/units.parquet")  # fmt: skip
+        raise ParameterError(
+            "没有该评估单元",
+            "no such unit",
+            where=f"{hospital} {specialty}",
+            remedy="见 results/units.parquet",
+            remedy_english="see results/units.parquet",
+        )
     params, by = results.params, ["hospital", "specialty", "cycle"]
     groups = results.hospitals.rename(columns={"code": "hospital"})[["hospital", "level_group"]]
     store = folder / DATA / "discharges"
@@ -125,9 +144,14 @@ def bootstrap(
         connection = connect(Path(work), [store])
         try:
             drawn = cubes.resampled(
-                intakes.discharges(connection, store), params, groups, (hospital, specialty), replicates=replicates,
-                seed=seed, connection=connection,
-            )  # fmt: skip
+                intakes.discharges(connection, store),
+                params,
+                groups,
+                (hospital, specialty),
+                replicates=replicates,
+                seed=seed,
+                connection=connection,
+            )
         finally:
             connection.disconnect()
     referenced = by_specialty(attach(results.cube, params, results.hospitals, basis), params.specialties)

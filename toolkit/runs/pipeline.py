@@ -116,9 +116,12 @@ def _unchanged(identity: dict[str, Any], results: Results) -> None:
     changed = results.files.loc[~results.files["sha256"].isin(known), "name"]
     if known and len(changed):
         raise InputError(
-            f"文件 {changed.iloc[0]} 在运行中被改动", "a file changed during the run", where=str(changed.iloc[0]),
-            remedy="等文件不再改动后重新运行", remedy_english="run again once the file is at rest",
-        )  # fmt: skip
+            f"文件 {changed.iloc[0]} 在运行中被改动",
+            "a file changed during the run",
+            where=str(changed.iloc[0]),
+            remedy="等文件不再改动后重新运行",
+            remedy_english="run again once the file is at rest",
+        )
 
 
 def _evaluate(
@@ -136,10 +139,13 @@ def _evaluate(
         register = intake.entry.made(intake.files, intake.accounts) if intake.entry else None
         submissions, submitted_rules = tables_of(register, intake.entry.notes(intake.files) if intake.entry else None)
         accounted = {
-            "hospital_warnings": intake.hospital_warnings, "balance": balance(intake, connection),
-            "profile": profile(intake, form, connection, work), "effect": effect(intake, connection, work),
-            "submissions": submissions, "submitted_rules": submitted_rules,
-        }  # fmt: skip
+            "hospital_warnings": intake.hospital_warnings,
+            "balance": balance(intake, connection),
+            "profile": profile(intake, form, connection, work),
+            "effect": effect(intake, connection, work),
+            "submissions": submissions,
+            "submitted_rules": submitted_rules,
+        }
         if registry is None:
             registry = from_codes(sorted(c for c in intake.accounts["hospital"].unique() if c))
         _check_projects(params, registry)
@@ -155,9 +161,12 @@ def _evaluate(
         connection.disconnect()
     if cube.empty:
         raise InputError(
-            "没有任何病例被纳入", "no discharge was accepted", where="、".join(sorted(set(intake.accounts["rule"]))[:5]),
-            remedy="检查评价年份与格式; 用 speceval check 查看各原因的例数", remedy_english="check years and format",
-        )  # fmt: skip
+            "没有任何病例被纳入",
+            "no discharge was accepted",
+            where="、".join(sorted(set(intake.accounts["rule"]))[:5]),
+            remedy="检查评价年份与格式; 用 speceval check 查看各原因的例数",
+            remedy_english="check years and format",
+        )
     progress("指标", 0.0)
     referenced = {basis: attach(cube, params, registry, basis) for basis in cubes.BASES}
     units = units_of(cube, params)
@@ -172,26 +181,45 @@ def _evaluate(
     changes = with_agreement(changes, agreement(curve, changes, params.robustness))
     monitoring = monitor(cells, units, deaths, params, monthly=months, monthly_deaths=by_month[1] if by_month else None)
     facts = {
-        "format": form.title, "grouping": form.grouping, "not_applicable": dict(intake.not_applicable),
-        "engine": params.engine, "grouper": params.data.grouper.model_dump() if params.data.grouper else None,
+        "format": form.title,
+        "grouping": form.grouping,
+        "not_applicable": dict(intake.not_applicable),
+        "engine": params.engine,
+        "grouper": params.data.grouper.model_dump() if params.data.grouper else None,
         "ungrouped": intake.ungrouped,
-        "insufficient": {basis: dict(r.insufficient) for basis, r in referenced.items()}, "stopped": outside(cells, SHARES),
-        "synthetic": params.data.synthetic is not None, "scopes": list(SCOPES.items()), "codes": field_codes(form),
+        "insufficient": {basis: dict(r.insufficient) for basis, r in referenced.items()},
+        "stopped": outside(cells, SHARES),
+        "synthetic": params.data.synthetic is not None,
+        "scopes": list(SCOPES.items()),
+        "codes": field_codes(form),
         "rules": _rule_facts(params),
-        "data_hash": _hash(sorted(intake.files["sha256"])), "parameter_hash": parameter_hash(params),
+        "data_hash": _hash(sorted(intake.files["sha256"])),
+        "parameter_hash": parameter_hash(params),
         "lists": {**facts_of(read_lists(params), params), "没有病例的专科": without_cases(units, params)},
         "diseases": [[d.id, d.name_zh] for d in read_diseases(params.data.diseases).diseases],
         "references": {basis: reference_hashes(r.frame) for basis, r in referenced.items()},
-    }  # fmt: skip
+    }
     grades = pd.concat([r.grades.assign(basis=basis) for basis, r in referenced.items()], ignore_index=True)
     if params.risk_grades.file is None:
         grades = described(grades, params.risk_grades)
     made = Results(
-        params=params, hospitals=registry, files=intake.files, accounts=intake.accounts, monthly=monthly, cube=cube,
-        units=units, cells=cells, changes=changes, grades=grades, diseases=diseases,
-        specifications=curve, facts=facts,
-        **monitoring, **effects, **accounted,
-    )  # fmt: skip
+        params=params,
+        hospitals=registry,
+        files=intake.files,
+        accounts=intake.accounts,
+        monthly=monthly,
+        cube=cube,
+        units=units,
+        cells=cells,
+        changes=changes,
+        grades=grades,
+        diseases=diseases,
+        specifications=curve,
+        facts=facts,
+        **monitoring,
+        **effects,
+        **accounted,
+    )
     return made, register
 
 
@@ -202,22 +230,29 @@ def _check_choices(params: RunParams) -> None:
         ("change.methods", change.methods, METHODS, "变化方法", "no such method of change"),
         ("robustness.methods", params.robustness.methods, METHODS, "变化方法", "no such method of change"),
         ("change.primary", change.primary, CATALOGUE, "指标", "no such indicator"),
-        ("change.verdict_from", [change.verdict_from], {PLAIN, *change.methods}, "参与本次运行的变化方法",
-         "the method that judges is not run"),
-    ]  # fmt: skip
+        (
+            "change.verdict_from",
+            [change.verdict_from],
+            {PLAIN, *change.methods},
+            "参与本次运行的变化方法",
+            "the method that judges is not run",
+        ),
+    ]
     for where, ids, known, kind, english in asked:
         for id_ in ids:
             if id_ not in known:
                 raise ParameterError(
-                    f"没有{kind} {id_}", english, where=where,
+                    f"没有{kind} {id_}",
+                    english,
+                    where=where,
                     remedy=f"是否为 {nearest(id_, known) or next(iter(known))}? 可用: {'、'.join(known)}",
                     remedy_english=f"one of {', '.join(known)}",
-                )  # fmt: skip
+                )
 
 
 def _by_month(
     discharges: Any, params: RunParams, groups: pd.DataFrame, connection: Any
-) -> tuple[pd.DataFrame, pd.DataFrame]:  # fmt: skip
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Of the projects only, for their charts: the cube by month, and deaths by month and covariate pattern."""
     projects = pd.DataFrame([(p.hospital, p.specialty) for p in params.projects], columns=["hospital", "specialty"])
     known = discharges.filter(discharges.month.notnull())  # noqa: PD004  a column of the engine, not of pandas
@@ -230,10 +265,18 @@ def _by_month(
 def _rule_facts(params: RunParams) -> list[dict[str, Any]]:
     """The rules as they are in this run, for its reports and lists."""
     return [
-        {"id": r.id, "name": r.name_zh, "message": r.message_zh, "fate": r.fate.value, "scopes": list(r.scopes),
-         "level": r.level.value, "fields": list(r.fields or r.needs), "said": r.said({}, params)}
+        {
+            "id": r.id,
+            "name": r.name_zh,
+            "message": r.message_zh,
+            "fate": r.fate.value,
+            "scopes": list(r.scopes),
+            "level": r.level.value,
+            "fields": list(r.fields or r.needs),
+            "said": r.said({}, params),
+        }
         for r in RULES.values()
-    ]  # fmt: skip
+    ]
 
 
 def _check_projects(params: RunParams, registry: pd.DataFrame) -> None:
@@ -244,9 +287,12 @@ def _check_projects(params: RunParams, registry: pd.DataFrame) -> None:
         if project.hospital not in codes:
             near = nearest(project.hospital, codes)
             raise ParameterError(
-                f"项目的机构 {project.hospital} 不在数据或名录内", "the project's hospital is unknown", where="projects",
-                remedy=f"是否为 {near}?" if near else "核对机构代码", remedy_english="check the code",
-            )  # fmt: skip
+                f"项目的机构 {project.hospital} 不在数据或名录内",
+                "the project's hospital is unknown",
+                where="projects",
+                remedy=f"是否为 {near}?" if near else "核对机构代码",
+                remedy_english="check the code",
+            )
 
 
 def parameter_hash(params: RunParams) -> str:
@@ -268,9 +314,14 @@ def _hash(content: Any) -> str:
 
 
 def run(
-    params: RunParams, reports: Path, *, workers: int = 2, progress: Progress = _quiet, on_report: Any = None,
+    params: RunParams,
+    reports: Path,
+    *,
+    workers: int = 2,
+    progress: Progress = _quiet,
+    on_report: Any = None,
     fresh: bool = False,
-) -> Run:  # fmt: skip
+) -> Run:
     """Evaluate, make every report, write the index page and the run's manifest.
 
     Parameters
@@ -359,9 +410,14 @@ def release_tables(exact: Results, params: RunParams, folder: Path, *, fresh: bo
 
 
 def again(
-    folder: Path, work: Path, *, params: RunParams | None = None, workers: int = 2, progress: Progress = _quiet,
+    folder: Path,
+    work: Path,
+    *,
+    params: RunParams | None = None,
+    workers: int = 2,
+    progress: Progress = _quiet,
     on_report: Any = None,
-) -> Run:  # fmt: skip
+) -> Run:
     """The run in `folder` made a second time from its sources, in a folder below `work`.
 
     Parameters
@@ -381,9 +437,14 @@ def again(
 
 
 def specifications(
-    tried: dict[tuple[str, str], pd.DataFrame], changes: pd.DataFrame, units: pd.DataFrame, params: RunParams,
-    registry: pd.DataFrame, poor: Mapping[str, str], stopped: Collection[str],
-) -> pd.DataFrame:  # fmt: skip
+    tried: dict[tuple[str, str], pd.DataFrame],
+    changes: pd.DataFrame,
+    units: pd.DataFrame,
+    params: RunParams,
+    registry: pd.DataFrame,
+    poor: Mapping[str, str],
+    stopped: Collection[str],
+) -> pd.DataFrame:
     """The primary indicators of every project under every combination of policy choices; no row without projects."""
     primary = {i: CATALOGUE[i] for i in params.change.primary if i not in stopped and inferential(CATALOGUE[i])}
     if not tried or changes.empty or not primary:
@@ -394,7 +455,7 @@ def specifications(
 
 def choice_cubes(
     discharges: Any, params: RunParams, groups: pd.DataFrame, cube: pd.DataFrame, connection: Any
-) -> dict[tuple[str, str], pd.DataFrame]:  # fmt: skip
+) -> dict[tuple[str, str], pd.DataFrame]:
     """The cubes that the specifications need, by reference scope and trimming of the frozen basis; none without projects."""
     if not (params.cycles and params.projects):
         return {}

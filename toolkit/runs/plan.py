@@ -27,9 +27,13 @@ ABOVE = ".."  # a report's notebook runs, and lies, one folder below its run
 
 # id -> notebook, title; those of the whole run, in the order of the index
 OF_RUN = {
-    "region_report": "区域评估报告", "data_quality": "数据质量报告", "indicators": "指标报告", "risk_grades": "死亡风险分级报告",
-    "change": "建设前后变化报告", "robustness": "稳健性报告",
-}  # fmt: skip
+    "region_report": "区域评估报告",
+    "data_quality": "数据质量报告",
+    "indicators": "指标报告",
+    "risk_grades": "死亡风险分级报告",
+    "change": "建设前后变化报告",
+    "robustness": "稳健性报告",
+}
 OVER_CYCLES = ("change", "robustness")
 
 
@@ -41,8 +45,9 @@ def jobs(results: Results, folder: Path) -> list[ReportJob]:
         if id_ in OVER_CYCLES and not results.params.cycles:
             continue
         of_report = {
-            "indicators": {"indicator": "cost_index" if _has_cost(results) else "los_index"}, "data_quality": {"hospital": ""},
-        }  # fmt: skip
+            "indicators": {"indicator": "cost_index" if _has_cost(results) else "los_index"},
+            "data_quality": {"hospital": ""},
+        }
         parameters = {"run_folder": ABOVE, **of_report.get(id_, {})}
         made.append(_job(id_, title, id_, parameters, folder, inputs))
     for unit in projects(results).itertuples():
@@ -65,9 +70,14 @@ def _job(
             f"没有笔记本 {template.name}", "no such notebook", where=str(NOTEBOOKS), remedy="恢复 notebooks/ 文件夹"
         )
     return ReportJob(
-        id=id_, title=title, template=template, parameters=parameters, folder=report_folder(folder, id_), inputs=inputs,
+        id=id_,
+        title=title,
+        template=template,
+        parameters=parameters,
+        folder=report_folder(folder, id_),
+        inputs=inputs,
         renderers=RENDERERS,
-    )  # fmt: skip
+    )
 
 
 def write_index(results: Results, folder: Path, outcomes: Sequence[Outcome]) -> Path:
@@ -80,18 +90,28 @@ def write_index(results: Results, folder: Path, outcomes: Sequence[Outcome]) -> 
             changes = unit_changes(results, unit.hospital, unit.specialty).set_index("indicator")
             verdicts = {i: verdict_of(changes.loc[i]) if i in changes.index else "不予评价" for i in primary}
             rows.append(
-                {"title": "项目评估报告", "hospital": results.hospital_name(unit.hospital), "href": f"{unit.id}/{HTML}",
-                 "specialty": results.specialty_name(unit.specialty), "level": unit.project, **verdicts}
-            )  # fmt: skip
+                {
+                    "title": "项目评估报告",
+                    "hospital": results.hospital_name(unit.hospital),
+                    "href": f"{unit.id}/{HTML}",
+                    "specialty": results.specialty_name(unit.specialty),
+                    "level": unit.project,
+                    **verdicts,
+                }
+            )
     columns = [Column(name=i, label=CATALOGUE[i].name_zh, format=text) for i in primary]
     frame = pd.DataFrame(rows, columns=["title", "hospital", "specialty", "level", "href", *primary])
     failed = pd.DataFrame(
         [(o.title, f"{o.reason} {o.message}".strip()) for o in outcomes if not o.exists], columns=["title", "reason"]
     )
     page = index(
-        frame, provenance=provenance(results), columns=columns, filters=("specialty", "level"), failed=failed,
+        frame,
+        provenance=provenance(results),
+        columns=columns,
+        filters=("specialty", "level"),
+        failed=failed,
         links=[*[(title, f"{id_}/{HTML}") for id_, title in OF_RUN.items() if id_ in exists], ("指标手册", HANDBOOK)],
-    )  # fmt: skip
+    )
     write_atomically(folder / HANDBOOK, handbook.page(results))
     path = folder / "index.html"
     write_atomically(path, page.encode("utf-8"))

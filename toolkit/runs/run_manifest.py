@@ -43,25 +43,33 @@ def write_run_manifest(results: Results, folder: Path, outcomes: Sequence[Outcom
     """
     evaluation = read_evaluation(folder)
     if evaluation is None:
-        raise RunError("结果表没有通过核对", "the tables do not verify", where=str(folder), remedy="加 --fresh 重新运行",
-                       remedy_english="run again with --fresh")  # fmt: skip
+        raise RunError(
+            "结果表没有通过核对",
+            "the tables do not verify",
+            where=str(folder),
+            remedy="加 --fresh 重新运行",
+            remedy_english="run again with --fresh",
+        )
     params = results.params
     identity = {
         **evaluation["identity"],
         # as used: with the specialties and projects that a synthetic region (合成数据) brings
         "parameters": params.model_dump(mode="json", exclude={"edition", "disclosure"}),
-        "run": params.run, "edition": params.edition,
+        "run": params.run,
+        "edition": params.edition,
         "disclosure": params.disclosure.model_dump(mode="json") if params.edition == "release" else None,
         "read": _read_files(results),
         "declarations": {
-            "rules": declaration_hashes(RULES.values()), "indicators": declaration_hashes(INDICATORS.values()),
+            "rules": declaration_hashes(RULES.values()),
+            "indicators": declaration_hashes(INDICATORS.values()),
             "measures": declaration_hashes(MEASURES),
         },
         "notebooks": {path.stem: template_hash(path) for path in sorted(NOTEBOOKS.glob("*.ipynb"))},
         "package": code_files(),
-    }  # fmt: skip
+    }
     content = {
-        "key": digest(canonical(identity)), "identity": identity,
+        "key": digest(canonical(identity)),
+        "identity": identity,
         "evaluation": evaluation["key"],
         # records carry hashes under the run's own random key: they are held against evaluation.json, which is sealed too
         "tables": {name: content for name, content in evaluation["tables"].items() if name.startswith("results/")},
@@ -69,7 +77,7 @@ def write_run_manifest(results: Results, folder: Path, outcomes: Sequence[Outcom
         "pages": {name: file_hash(folder / name) for name in (INDEX, HANDBOOK)},
         "reports": {o.id: _report(folder / o.id) for o in outcomes if o.exists},
         "unfinished": {o.id: o.reason for o in outcomes if not o.exists},
-    }  # fmt: skip
+    }
     write_atomically(folder / RECORD, canonical({**who_and_when(), **record}))
     write_atomically(folder / MANIFEST, sealed(content))
     return folder / MANIFEST

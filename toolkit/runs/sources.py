@@ -109,9 +109,10 @@ def identity_of(params: RunParams, made_with: Software) -> dict[str, Any]:
     where = places(params)
     return {
         "parameters": portable(params).model_dump(mode="json", exclude={"edition", "disclosure"}),
-        "raw": raw_files(where), "inputs": other_inputs(where),
+        "raw": raw_files(where),
+        "inputs": other_inputs(where),
         "software": {"code": made_with.code, "lock": made_with.lock, "packages": dict(made_with.packages)},
-    }  # fmt: skip
+    }
 
 
 def declaration_hashes(declared: Iterable[Any]) -> dict[str, str]:

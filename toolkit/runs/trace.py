@@ -93,10 +93,11 @@ def file_number(results: Results, name: str) -> int:
     near = nearest(name, results.files["name"])
     raise ParameterError(
         f"运行中有 {len(found)} 个文件名为 {name}" if len(found) else f"运行中没有文件 {name}",
-        "the run has no such file, or several", where="--file",
+        "the run has no such file, or several",
+        where="--file",
         remedy="改用 --hospital 和 --record" if len(found) else f"是否为 {near}?" if near else "用文件名，不带文件夹",
         remedy_english="trace by hospital and record" if len(found) else "give the name without its folder",
-    )  # fmt: skip
+    )
 
 
 def known_hospital(results: Results, hospital: str) -> None:
@@ -105,9 +106,12 @@ def known_hospital(results: Results, hospital: str) -> None:
     if hospital not in known:
         near = nearest(hospital, known)
         raise ParameterError(
-            f"运行中没有机构 {hospital}", "the run has no such hospital", where="--hospital",
-            remedy=f"是否为 {near}?" if near else "用数据中的机构代码，注意前导零", remedy_english="use the code of the data",
-        )  # fmt: skip
+            f"运行中没有机构 {hospital}",
+            "the run has no such hospital",
+            where="--hospital",
+            remedy=f"是否为 {near}?" if near else "用数据中的机构代码，注意前导零",
+            remedy_english="use the code of the data",
+        )
 
 
 VISITS = 999  # visits tried where none is given, plain and with leading zeros
@@ -126,9 +130,12 @@ def pseudonyms(results: Results, folder: Path, hospital: str, record: str, visit
     kept = folder / identity.PRIVATE / identity.KEY
     if not kept.is_file():
         raise RunError(
-            "运行的密钥不在了，无法按病案号查找", "the run's key is gone", where=str(kept),
-            remedy="改用 --file 和 --line，整改清单里有行号", remedy_english="trace by file and line",
-        )  # fmt: skip
+            "运行的密钥不在了，无法按病案号查找",
+            "the run's key is gone",
+            where=str(kept),
+            remedy="改用 --file 和 --line，整改清单里有行号",
+            remedy_english="trace by file and line",
+        )
     key = identity.read_key(kept)
     known_hospital(results, hospital)
     tried = (
@@ -153,21 +160,28 @@ def not_found(results: Results, number: int | None, line: int, hospital: str) ->
     """Why there is no such record."""
     if number is None:
         return ParameterError(
-            f"机构 {hospital} 没有这个病案号的记录", "the hospital has no record under this number", where="--record",
+            f"机构 {hospital} 没有这个病案号的记录",
+            "the hospital has no record under this number",
+            where="--record",
             remedy="核对病案号（前导零也要写）；住院次数若不是数字，请用 --visit 给出；文件被拒收或已被替代的，其中的病例不在运行中",
             remedy_english="check number and visit; records of refused or replaced files are not in the run",
-        )  # fmt: skip
+        )
     row = results.files.set_index("file").loc[number]
     return ParameterError(
-        f"{row['name']} 的第 {line} 行不是一条记录", "this line is no record", where="--line",
-        remedy=f"行号从 1 起，含表头和空行；该文件有 {row['received']:,} 条记录", remedy_english="line 1 is the header",
-    )  # fmt: skip
+        f"{row['name']} 的第 {line} 行不是一条记录",
+        "this line is no record",
+        where="--line",
+        remedy=f"行号从 1 起，含表头和空行；该文件有 {row['received']:,} 条记录",
+        remedy_english="line 1 is the header",
+    )
 
 
 def traces(
-    results: Results, marked: pd.DataFrame, stored: pd.DataFrame,
+    results: Results,
+    marked: pd.DataFrame,
+    stored: pd.DataFrame,
     numbers: Callable[[pd.Series], tuple[dict[tuple[str, str], bool], pd.DataFrame]],
-) -> list[Trace]:  # fmt: skip
+) -> list[Trace]:
     """One trace for each record found.
 
     Parameters
@@ -188,15 +202,33 @@ def traces(
         common = {"file": source["name"], "line": place[1], "sha256": source["sha256"], "hits": hits}
         if row is None:
             assert mark is not None  # noqa: S101  the place is in one of the two
-            made.append(Trace(**common, hospital=mark["hospital"], year=int(mark["year"]), fate=mark["fate"],
-                              reason=mark["rule"], pseudonym=_text(mark["pseudonym"])))  # fmt: skip
+            made.append(
+                Trace(
+                    **common,
+                    hospital=mark["hospital"],
+                    year=int(mark["year"]),
+                    fate=mark["fate"],
+                    reason=mark["rule"],
+                    pseudonym=_text(mark["pseudonym"]),
+                )
+            )
             continue
         trimmed_, cells = numbers(row)
         made.append(
-            Trace(**common, hospital=row["hospital"], year=int(row["year"]), fate=USED, reason="", pseudonym=_text(row["pseudonym"]),
-                  specialty=_text(row["specialty"]), drg=_text(row["drg"]), uses=uses_of(hits, usable_flags(row)),
-                  trimmed=trimmed_, cells=cells)
-        )  # fmt: skip
+            Trace(
+                **common,
+                hospital=row["hospital"],
+                year=int(row["year"]),
+                fate=USED,
+                reason="",
+                pseudonym=_text(row["pseudonym"]),
+                specialty=_text(row["specialty"]),
+                drg=_text(row["drg"]),
+                uses=uses_of(hits, usable_flags(row)),
+                trimmed=trimmed_,
+                cells=cells,
+            )
+        )
     return made
 
 
@@ -214,9 +246,15 @@ def hits_of(results: Results, ids: Sequence[str]) -> tuple[Hit, ...]:
     """The rules as they were in the run."""
     rules = {rule["id"]: rule for rule in results.facts["rules"]}
     return tuple(
-        Hit(rule=i, name=rules[i]["name"], fate=rules[i]["fate"], message=rules[i]["message"], scopes=tuple(rules[i]["scopes"]))
+        Hit(
+            rule=i,
+            name=rules[i]["name"],
+            fate=rules[i]["fate"],
+            message=rules[i]["message"],
+            scopes=tuple(rules[i]["scopes"]),
+        )
         for i in ids
-    )  # fmt: skip
+    )
 
 
 def uses_of(hits: Sequence[Hit], usable: Mapping[str, bool]) -> dict[str, str]:
@@ -268,8 +306,11 @@ def entered(cells: pd.DataFrame, results: Results) -> pd.DataFrame:
     )
     order = {"unit": 0, "hospital": 1, "specialty": 2, "peers": 3, "region": 4}
     return found.sort_values(
-        ["level", "basis", "period"], key=lambda c: c.map(order) if c.name == "level" else c, kind="stable", ignore_index=True
-    )  # fmt: skip
+        ["level", "basis", "period"],
+        key=lambda c: c.map(order) if c.name == "level" else c,
+        kind="stable",
+        ignore_index=True,
+    )
 
 
 def as_text(traces: Sequence[Trace], results: Results) -> str:

@@ -72,8 +72,13 @@ def verify_run(folder: Path, params: RunParams | None = None) -> Checked:
         Neither a run nor a report lies there.
     """
     if not folder.is_dir():
-        raise RunError(f"没有文件夹 {folder.name}", "no such folder", where=str(folder), remedy="给出 reports/ 下的运行文件夹",
-                       remedy_english="name a run's folder under reports/")  # fmt: skip
+        raise RunError(
+            f"没有文件夹 {folder.name}",
+            "no such folder",
+            where=str(folder),
+            remedy="给出 reports/ 下的运行文件夹",
+            remedy_english="name a run's folder under reports/",
+        )
     manifest = read_run_manifest(folder)
     if manifest is None and read_manifest(folder) is not None:
         told = tuple(_difference("报告", "report", line, "一致 same", "不同 differs") for line in verify_report(folder))
@@ -82,9 +87,12 @@ def verify_run(folder: Path, params: RunParams | None = None) -> Checked:
         return Checked(differences=(_no_manifest(folder),), unchecked=(), files=0)
     unchecked: list[str] = []
     found = [
-        *_parameters(folder, manifest, params), *_tables(folder, manifest), *_reports(folder, manifest),
-        *_raw(folder, manifest, params, unchecked), *_software(manifest),
-    ]  # fmt: skip
+        *_parameters(folder, manifest, params),
+        *_tables(folder, manifest),
+        *_reports(folder, manifest),
+        *_raw(folder, manifest, params, unchecked),
+        *_software(manifest),
+    ]
     count = (
         len(manifest["tables"]) + len(manifest["pages"]) + sum(len(r["files"]) for r in manifest["reports"].values())
     )
@@ -176,7 +184,7 @@ def _reports(folder: Path, manifest: Mapping[str, Any]) -> Iterator[Difference]:
 
 def _raw(
     folder: Path, manifest: Mapping[str, Any], params: RunParams | None, unchecked: list[str]
-) -> Iterator[Difference]:  # fmt: skip
+) -> Iterator[Difference]:
     from toolkit.runs.sources import places
 
     identity = manifest["identity"]
@@ -286,9 +294,12 @@ def compare_tables(name: str, then: Path, now: Path) -> Iterator[Difference]:
     keys = [c for c in one.columns if one[c].dtype.kind not in "f" and c != column][:6]
     at = "，".join(f"{c}={one[c].iloc[row]}" for c in keys)
     yield _difference(
-        "结果表", "table", f"{name} 第 {row + 1} 行 row（{at}）列 column {column}", repr(one[column].iloc[row]),
+        "结果表",
+        "table",
+        f"{name} 第 {row + 1} 行 row（{at}）列 column {column}",
+        repr(one[column].iloc[row]),
         repr(other[column].iloc[row]),
-    )  # fmt: skip
+    )
 
 
 def _compare_rendered(name: str, then: Path, now: Path) -> Iterator[Difference]:

@@ -16,34 +16,47 @@ def with_synthetic(params: RunParams, folder: Path) -> RunParams:
     spec, periods = params.data.synthetic, params.periods
     assert spec is not None  # noqa: S101  the caller asked
     settings = synthetic.Settings(
-        seed=spec.seed, discharges=spec.discharges, first_year=periods["before"].first, projects=spec.projects,
-        selection=spec.selection, dirt_rate=spec.dirt, hospitals=spec.hospitals,
-    )  # fmt: skip
+        seed=spec.seed,
+        discharges=spec.discharges,
+        first_year=periods["before"].first,
+        projects=spec.projects,
+        selection=spec.selection,
+        dirt_rate=spec.dirt,
+        hospitals=spec.hospitals,
+    )
     synthetic.write_front_pages(synthetic.generate(settings), folder)
     given = {
         n: path for n, path in write_lists(folder, settings.first_year).items() if getattr(params.indicators, n) is None
     }
     departments = pd.read_csv(folder / "departments.csv", dtype=str)
     specialties = [
-        Specialty(id=id_, name_zh=part["specialty_name"].iloc[0], surgical=part["surgical"].iloc[0] == "1",
-                  departments=list(part["department"]))
+        Specialty(
+            id=id_,
+            name_zh=part["specialty_name"].iloc[0],
+            surgical=part["surgical"].iloc[0] == "1",
+            departments=list(part["department"]),
+        )
         for id_, part in departments.groupby("specialty", sort=False)
-    ]  # fmt: skip
+    ]
     projects = pd.read_csv(folder / "projects.csv", dtype=str)
     deflators = pd.read_csv(folder / "deflators.csv")
     data = params.data.model_copy(
         update={
-            "format": "front-page", "files": [str(folder / "front_pages")], "hospitals": folder / "hospitals.csv",
+            "format": "front-page",
+            "files": [str(folder / "front_pages")],
+            "hospitals": folder / "hospitals.csv",
             "divisions": folder / "divisions.csv",
             "drg_file": DrgFile(file=folder / "drg.csv", discharge="B15"),
         }
-    )  # fmt: skip
+    )
     return params.model_copy(
         update={
-            "data": data, "specialties": params.specialties or specialties,
+            "data": data,
+            "specialties": params.specialties or specialties,
             "indicators": params.indicators.model_copy(update=given),
             "projects": params.projects
             or [Project(hospital=r.hospital, specialty=r.specialty, level=r.level) for r in projects.itertuples()],
-            "price_index": params.price_index or dict(zip(deflators["year"].astype(int), deflators["factor"], strict=True)),
+            "price_index": params.price_index
+            or dict(zip(deflators["year"].astype(int), deflators["factor"], strict=True)),
         }
-    )  # fmt: skip
+    )

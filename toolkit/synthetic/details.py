@@ -18,9 +18,23 @@ from toolkit.synthetic.world import COUNTIES, URBAN
 MOST_DIAGNOSES, MOST_PROCEDURES = 5, 2
 # none of them a principal diagnosis of this region, none bound to a sex (rules P02, P10)
 COMORBIDITIES = (
-    "I10.x00x002", "E11.900", "E78.500", "K76.000", "D64.900", "E87.600", "J98.400", "M81.900", "I70.000", "N28.101", "R00.800",
-    "E04.902", "K29.400", "H35.000", "Z95.501", "I69.300",
-)  # fmt: skip
+    "I10.x00x002",
+    "E11.900",
+    "E78.500",
+    "K76.000",
+    "D64.900",
+    "E87.600",
+    "J98.400",
+    "M81.900",
+    "I70.000",
+    "N28.101",
+    "R00.800",
+    "E04.902",
+    "K29.400",
+    "H35.000",
+    "Z95.501",
+    "I69.300",
+)
 COMPLICATIONS = ("T81.400", "J95.800", "I82.800", "N39.000", "L89.900", "T81.000")
 FURTHER_PROCEDURES = ("99.9900", "38.9300x001", "54.1100", "99.0400", "96.0400")  # further procedures, by number
 _LISTS = 128  # lists of other diagnoses for each severity, with and without an operation

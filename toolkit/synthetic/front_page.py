@@ -161,7 +161,7 @@ def _fits(stays: Stays, details: Details, table: pa.Table) -> dict[str, np.ndarr
 
 def _apply(
     table: pa.Table, given: list[Assigned], rng: np.random.Generator, region: SyntheticRegion
-) -> tuple[pa.Table, pa.Table]:  # fmt: skip
+) -> tuple[pa.Table, pa.Table]:
     """Edit the given rows; the second table holds the rows to append, in the order of `given`."""
     edited, added = {}, []
     originals = table.take(pa.array([item.row for item in given], pa.int64())).to_pylist()

@@ -12,8 +12,19 @@ from toolkit.synthetic.settings import CYCLE_YEARS, MARK
 
 # procedures of the region's specialties that go through a scope or a catheter
 MINIMALLY_INVASIVE = (
-    "36.0600", "45.4300", "51.2300", "47.0100", "39.7400", "13.4100", "65.2500", "68.2900", "80.5100", "55.0400", "56.0x00", "34.0400",
-)  # fmt: skip
+    "36.0600",
+    "45.4300",
+    "51.2300",
+    "47.0100",
+    "39.7400",
+    "13.4100",
+    "65.2500",
+    "68.2900",
+    "80.5100",
+    "55.0400",
+    "56.0x00",
+    "34.0400",
+)
 ADDED_LATER = ("57.4900",)  # on the list from the after cycle on: a list has versions
 
 

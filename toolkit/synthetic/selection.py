@@ -96,12 +96,7 @@ def _projects(region: SyntheticRegion) -> pd.DataFrame:
     order = rng.permutation(len(chosen))
     effects = [settings.effects[int(position) % len(settings.effects)] for position in order]
     return pd.DataFrame(
-        {
-            "unit": np.array(chosen, int),
-            "tier": tier[chosen],
-            "effect": effects,
-            "score": score.to_numpy()[chosen],
-        }
+        {"unit": np.array(chosen, int), "tier": tier[chosen], "effect": effects, "score": score.to_numpy()[chosen]}
     ).sort_values("unit", ignore_index=True)
 
 

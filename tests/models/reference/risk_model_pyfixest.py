@@ -25,9 +25,11 @@ def sample() -> pd.DataFrame:
     ).to_frame(index=False)
     effect = dict(zip(grid["drg"].unique(), rng.normal(-4, 1.2, 40), strict=True)) | {"D07": -50.0}
     logit = (
-        grid["drg"].map(effect) + 0.4 * grid["age_band"].str[1:].astype(int) + 0.2 * (grid["sex"] == "2")
+        grid["drg"].map(effect)
+        + 0.4 * grid["age_band"].str[1:].astype(int)
+        + 0.2 * (grid["sex"] == "2")
         - 0.5 * (grid["admission_route"] == "2")
-    )  # fmt: skip
+    )
     n = rng.poisson(25, len(grid))
     return grid.assign(n=n, died=rng.binomial(n, 1 / (1 + np.exp(-logit))))
 
@@ -39,9 +41,14 @@ def main() -> None:
     within = records.groupby(["drg", "age_band", "sex", "admission_route"]).cumcount()
     records["y"] = (within < records["died"]).astype(int)
     fitted = pyfixest.feglm(
-        "y ~ C(age_band) + C(sex) + C(admission_route) | drg", data=records, family="logit", vcov="iid", iwls_tol=1e-14,
-        fixef_tol=1e-13, ssc=pyfixest.ssc(k_adj=False, G_adj=False),
-    )  # fmt: skip
+        "y ~ C(age_band) + C(sex) + C(admission_route) | drg",
+        data=records,
+        family="logit",
+        vcov="iid",
+        iwls_tol=1e-14,
+        fixef_tol=1e-13,
+        ssc=pyfixest.ssc(k_adj=False, G_adj=False),
+    )
     found = fitted.tidy()[["Estimate", "Std. Error"]].reset_index()
     found.to_csv(FOLDER / "risk_model_pyfixest.csv", index=False, float_format="%.15g")
     print(version("pyfixest"), found, sep="\n")  # noqa: T201

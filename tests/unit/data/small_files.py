@@ -36,9 +36,20 @@ fields:
 """
 HEADER = ["H", "R", "V", "IN", "OUT", "DAYS", "COST", "EXIT", "DEPT", "DX", "OP", "LEVEL1", "LEVEL2x01", "DRG"]
 SOUND = {
-    "H": "0012", "V": "1", "IN": "2022-03-01", "OUT": "2022-03-06", "DAYS": "5", "COST": "1000.00", "EXIT": "1", "DEPT": "D1",
-    "DX": "I21.0", "OP": "36.10", "LEVEL1": "3", "LEVEL2x01": "-", "DRG": "FA11",
-}  # fmt: skip
+    "H": "0012",
+    "V": "1",
+    "IN": "2022-03-01",
+    "OUT": "2022-03-06",
+    "DAYS": "5",
+    "COST": "1000.00",
+    "EXIT": "1",
+    "DEPT": "D1",
+    "DX": "I21.0",
+    "OP": "36.10",
+    "LEVEL1": "3",
+    "LEVEL2x01": "-",
+    "DRG": "FA11",
+}
 _numbers = count(1)
 
 
@@ -131,7 +142,7 @@ _PARTS = {
     '<fills count="1"><fill/></fills><borders count="1"><border/></borders><cellStyleXfs count="1"><xf/></cellStyleXfs>'
     '<cellXfs count="3"><xf numFmtId="0"/><xf numFmtId="14" applyNumberFormat="1"/><xf numFmtId="22" applyNumberFormat="1"/>'
     "</cellXfs></styleSheet>",
-}  # fmt: skip
+}
 DATE, MOMENT = 1, 2  # styles above
 
 

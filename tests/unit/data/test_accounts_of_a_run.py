@@ -31,7 +31,7 @@ A = text(
     line(R="bad", IN="2022-02-30"),  # 25
     line(R="early", IN="2018-03-01", OUT="2018-03-06"),  # 26
     line(R="", COST="700.00"),  # 27
-)  # fmt: skip
+)
 B = text(line(H="0099", R="kept-77"), line(H="0099"), line(H="0099"))
 GROUPS = {"D1": "s1", "D2": "s2"}
 TRIMMED = {"trimming": {"method": "iqr"}}
@@ -44,8 +44,12 @@ def evaluated(folder, files: dict[str, str], **more):
         (source / name).write_text(content, encoding="utf-8")
     (folder / "map.yaml").write_text(MAP, encoding="utf-8")
     data = more.pop("data", {})
-    params = rows.params(files=tuple(str(source / name) for name in files), format=str(folder / "map.yaml"), data=data,
-                         **{**TRIMMED, **more})  # fmt: skip
+    params = rows.params(
+        files=tuple(str(source / name) for name in files),
+        format=str(folder / "map.yaml"),
+        data=data,
+        **{**TRIMMED, **more},
+    )
     return pipeline.evaluate(params, folder / "run")
 
 
@@ -142,10 +146,12 @@ def test_a_refused_file_is_told_and_so_is_what_does_not_exist(run):
     refused = only(trace(folder, file="z.csv", line=2))
     assert (refused.fate, "b.csv" in refused.reason) == ("拒收", True)
     for query, word in (
-        ({"hospital": "12", "record": "1"}, "没有机构"), ({"hospital": "0012", "record": "nobody"}, "没有这个病案号"),
-        ({"file": "a.cvs", "line": 2}, "是否为 a.csv"), ({"file": "a.csv", "line": 1}, "不是一条记录"),
+        ({"hospital": "12", "record": "1"}, "没有机构"),
+        ({"hospital": "0012", "record": "nobody"}, "没有这个病案号"),
+        ({"file": "a.cvs", "line": 2}, "是否为 a.csv"),
+        ({"file": "a.csv", "line": 1}, "不是一条记录"),
         ({"file": "a.csv", "line": 999}, "不是一条记录"),
-    ):  # fmt: skip
+    ):
         with pytest.raises(ParameterError, match=word):
             trace(folder, **query)
     with pytest.raises(RunError, match="不是一次已完成"):

@@ -13,25 +13,33 @@ from toolkit.errors import UnbalancedError
 
 FILES = {
     "a.csv": text(
-        line(), line(), line(DRG="FA12"),
+        line(),
+        line(),
+        line(DRG="FA12"),
         line(COST="0"),  # out of cost
         line(EXIT="7"),  # out of mortality
         line(DRG="", COST="-"),  # out of cost and case mix
         line(IN="2022-01-01", OUT="2022-03-06", DAYS="64"),  # 64 days: out of cost and LOS
-        line(R=""), line(IN="2022-02-30"),  # quarantined
+        line(R=""),
+        line(IN="2022-02-30"),  # quarantined
         line(IN="2018-03-01", OUT="2018-03-06"),  # excluded
         line() + ",one too many",  # no record, hospital unknown
         line(H="0099"),
     ).encode(),
     "b.csv": text(line(H="0099"), line(H="0099", COST="x")).encode(),
-}  # fmt: skip
+}
 #          file, hospital, measure: accepted, excluded, quarantined
 PLANTED = {
-    ("a.csv", "0012", "all"): (7, 1, 2), ("a.csv", "0012", "cost"): (4, 4, 2), ("a.csv", "0012", "los"): (6, 2, 2),
-    ("a.csv", "0012", "mortality"): (6, 1, 3), ("a.csv", "0012", "case_mix"): (6, 2, 2),
-    ("a.csv", "", "cost"): (0, 0, 1), ("a.csv", "0099", "cost"): (1, 0, 0), ("b.csv", "0099", "cost"): (1, 1, 0),
+    ("a.csv", "0012", "all"): (7, 1, 2),
+    ("a.csv", "0012", "cost"): (4, 4, 2),
+    ("a.csv", "0012", "los"): (6, 2, 2),
+    ("a.csv", "0012", "mortality"): (6, 1, 3),
+    ("a.csv", "0012", "case_mix"): (6, 2, 2),
+    ("a.csv", "", "cost"): (0, 0, 1),
+    ("a.csv", "0099", "cost"): (1, 0, 0),
+    ("b.csv", "0099", "cost"): (1, 1, 0),
     ("b.csv", "0099", "all"): (2, 0, 0),
-}  # fmt: skip
+}
 
 
 @pytest.fixture(scope="module")
@@ -50,12 +58,20 @@ def table(taken):
 def counts(store: pd.DataFrame) -> pd.DataFrame:
     """`in_store` by pandas."""
     made = store.assign(
-        cost=store["cost_usable"], los=store["los_usable"], mortality=store["death_known"], case_mix=store["grouped"],
-        surgery=store["surgery_usable"], surgery_missing=store["surgical"].isna(),
-        specialty=store["specialty"].notna(), cost_missing=store["cost_fen"].isna(), los_missing=store["los_days"].isna(),
-        mortality_missing=store["died"].isna(), case_mix_missing=store["drg"].isna(),
-        specialty_missing=store["specialty"].isna(), n=1,
-    )  # fmt: skip
+        cost=store["cost_usable"],
+        los=store["los_usable"],
+        mortality=store["death_known"],
+        case_mix=store["grouped"],
+        surgery=store["surgery_usable"],
+        surgery_missing=store["surgical"].isna(),
+        specialty=store["specialty"].notna(),
+        cost_missing=store["cost_fen"].isna(),
+        los_missing=store["los_days"].isna(),
+        mortality_missing=store["died"].isna(),
+        case_mix_missing=store["drg"].isna(),
+        specialty_missing=store["specialty"].isna(),
+        n=1,
+    )
     keep = [
         "n",
         *[

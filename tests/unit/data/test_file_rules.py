@@ -34,8 +34,13 @@ def registry(monkeypatch):
     import small_files
 
     def run(folder, files, **more):
-        table = pd.DataFrame({"code": ["0012", "0013", "0014"], "name": ["合成市第一医院", "合成市第二医院", "合成市第三医院"],
-                              "level_group": ["三级"] * 3})  # fmt: skip
+        table = pd.DataFrame(
+            {
+                "code": ["0012", "0013", "0014"],
+                "name": ["合成市第一医院", "合成市第二医院", "合成市第三医院"],
+                "level_group": ["三级"] * 3,
+            }
+        )
         real = small_files.take_in
         monkeypatch.setattr(
             small_files, "take_in", lambda params, form, _known, *rest: real(params, form, table, *rest)

@@ -95,9 +95,23 @@ TWICE = (
         (b'a,"b\nc",d\n1,2,3\n', "表头引号未闭合"),
         (b'\n\na,"b\n1,2\n', "表头引号未闭合"),
     ],
-    ids=["broken bytes", "two encodings", "utf-16-le", "utf-16", "nul", "encoded twice", "replaced", "kun jin kao", "empty",
-         "header only", "header and blanks", "header repeated", "header of two lines", "header unclosed"],
-)  # fmt: skip
+    ids=[
+        "broken bytes",
+        "two encodings",
+        "utf-16-le",
+        "utf-16",
+        "nul",
+        "encoded twice",
+        "replaced",
+        "kun jin kao",
+        "empty",
+        "header only",
+        "header and blanks",
+        "header repeated",
+        "header of two lines",
+        "header unclosed",
+    ],
+)
 def test_an_unreadable_file_is_refused_with_the_reason(read, content, reason):
     _, source = read(content)
     assert reason in source.rejected
@@ -222,8 +236,11 @@ def test_cells_come_without_blanks_and_missing_where_they_hold_nothing(read, end
     content = end.join(["a,b,c", ' x ,-,"-"', " - ,, y", '" ",NA,"\tz z "', "甲 ,null,-1"]) + end
     rows, _ = read(content.encode())
     assert [[v if isinstance(v, str) else None for v in row] for row in rows[["a", "b", "c"]].to_numpy()] == [
-        ["x", None, None], [None, None, "y"], [None, "NA", "z z"], ["甲", "null", "-1"],
-    ]  # fmt: skip
+        ["x", None, None],
+        [None, None, "y"],
+        [None, "NA", "z z"],
+        ["甲", "null", "-1"],
+    ]
 
 
 def test_spaces_are_blank_whether_or_not_another_line_is(read):

@@ -50,19 +50,35 @@ def typed(engine, tmp_path):
 @pytest.mark.parametrize(
     ("declared", "text", "day"),
     [
-        ("yyyy-MM-dd", "2023-01-05", (2023, 1, 5)), ("yyyy-MM-dd", "2023-1-5", (2023, 1, 5)),
-        ("yyyy-MM-dd", "2023-01-05 23:59:59", (2023, 1, 5)), ("yyyy-MM-dd", "2023-01-05T07:08:09.5", (2023, 1, 5)),
-        ("yyyy-MM-dd", "2023-01-05 24:00:00", None), ("yyyy-MM-dd", "2023-01-05 12:60", None), ("yyyy-MM-dd", "2023-01-05 14:3025", None),
-        ("yyyy-MM-dd", "2024-02-29", (2024, 2, 29)), ("yyyy-MM-dd", "2023-02-29", None), ("yyyy-MM-dd", "2023-02-30", None),
-        ("yyyy-MM-dd", "2023-13-01", None), ("yyyy-MM-dd", "2023-00-10", None), ("yyyy-MM-dd", "2023/01/05", None),
-        ("yyyy-MM-dd", "20230105", None), ("yyyy-MM-dd", "45000", None), ("yyyy-MM-dd", "2023-01-05x", None),
-        ("yyyy/MM/dd", "2023/1/6 8:00", (2023, 1, 6)), ("yyyy/MM/dd", "01/02/2023", None),
-        ("yyyyMMdd", "20230107", (2023, 1, 7)), ("yyyyMMdd", "00000000", None), ("yyyyMMdd", "202301", None),
+        ("yyyy-MM-dd", "2023-01-05", (2023, 1, 5)),
+        ("yyyy-MM-dd", "2023-1-5", (2023, 1, 5)),
+        ("yyyy-MM-dd", "2023-01-05 23:59:59", (2023, 1, 5)),
+        ("yyyy-MM-dd", "2023-01-05T07:08:09.5", (2023, 1, 5)),
+        ("yyyy-MM-dd", "2023-01-05 24:00:00", None),
+        ("yyyy-MM-dd", "2023-01-05 12:60", None),
+        ("yyyy-MM-dd", "2023-01-05 14:3025", None),
+        ("yyyy-MM-dd", "2024-02-29", (2024, 2, 29)),
+        ("yyyy-MM-dd", "2023-02-29", None),
+        ("yyyy-MM-dd", "2023-02-30", None),
+        ("yyyy-MM-dd", "2023-13-01", None),
+        ("yyyy-MM-dd", "2023-00-10", None),
+        ("yyyy-MM-dd", "2023/01/05", None),
+        ("yyyy-MM-dd", "20230105", None),
+        ("yyyy-MM-dd", "45000", None),
+        ("yyyy-MM-dd", "2023-01-05x", None),
+        ("yyyy/MM/dd", "2023/1/6 8:00", (2023, 1, 6)),
+        ("yyyy/MM/dd", "01/02/2023", None),
+        ("yyyyMMdd", "20230107", (2023, 1, 7)),
+        ("yyyyMMdd", "00000000", None),
+        ("yyyyMMdd", "202301", None),
         ("yyyyMMdd", "20230230", None),
-        ("yyyy年MM月dd日", "2023年1月8日", (2023, 1, 8)), ("yyyy年MM月dd日", "2023年1月8", None),
-        ("dd-MM-yyyy", "05-01-2023", (2023, 1, 5)), ("dd-MM-yyyy", "13-13-2023", None), ("dd-MM-yyyy", "2023-01-05", None),
+        ("yyyy年MM月dd日", "2023年1月8日", (2023, 1, 8)),
+        ("yyyy年MM月dd日", "2023年1月8", None),
+        ("dd-MM-yyyy", "05-01-2023", (2023, 1, 5)),
+        ("dd-MM-yyyy", "13-13-2023", None),
+        ("dd-MM-yyyy", "2023-01-05", None),
     ],
-)  # fmt: skip
+)
 def test_a_date_is_read_in_the_declared_format_or_not_at_all(typed, declared, text, day):
     assert typed("admission_date", f"{{column: X, dates: [{declared}]}}", text) == [day and dt.date(*day)]
 
@@ -112,9 +128,16 @@ def test_text_is_trimmed_cut_mapped_and_joined(typed):
 def test_a_code_is_without_its_date_although_another_date_stands_beside_no_code(typed):
     declared = '{columns: [X, X2], beside: [DAY, DAY2], beside_values: [""]}'
     found = typed(
-        "undated_procedures", declared, "36.1", "36.1", "-", "36.1", X2=["-", "37.2", "-", "-"],
-        DAY=["-", "2022-01-01", "2022-01-01", "2022-01-01"], DAY2=["2022-01-01", "-", "-", "-"],
-    )  # fmt: skip
+        "undated_procedures",
+        declared,
+        "36.1",
+        "36.1",
+        "-",
+        "36.1",
+        X2=["-", "37.2", "-", "-"],
+        DAY=["-", "2022-01-01", "2022-01-01", "2022-01-01"],
+        DAY2=["2022-01-01", "-", "-", "-"],
+    )
     assert found == ["|36.1|", "|37.2|", None, None]
 
 

@@ -26,10 +26,16 @@ WITHOUT = "the optional extra is not installed (make extras)"
 def case(principal="J18.9", *others, procedures=(), age=70, sex="2", exit_mode="1", los=5, days=None):
     first, *rest = [*procedures, None]
     return {
-        "principal_diagnosis": principal, "other_diagnoses": list(others), "principal_procedure": first,
-        "other_procedures": [c for c in rest if c], "age_years": age, "age_days": days, "sex": sex, "los_days": los,
+        "principal_diagnosis": principal,
+        "other_diagnoses": list(others),
+        "principal_procedure": first,
+        "other_procedures": [c for c in rest if c],
+        "age_years": age,
+        "age_days": days,
+        "sex": sex,
+        "los_days": los,
         "exit_mode": exit_mode,
-    }  # fmt: skip
+    }
 
 
 def frame(*cases) -> pd.DataFrame:
@@ -57,7 +63,10 @@ def _installed(package: str) -> bool:
 
 # By the published titles and logic of the MS-DRG Definitions Manual, version 42: what a coder would look up.
 PUBLISHED = [
-    ("293", case("I50.20", "E11.65", age=65, sex="1")),  # heart failure and shock without CC/MCC: the package's own example
+    (
+        "293",
+        case("I50.20", "E11.65", age=65, sex="1"),
+    ),  # heart failure and shock without CC/MCC: the package's own example
     ("195", case("J18.9")),  # simple pneumonia without CC/MCC
     ("194", case("J18.9", "I50.22")),  # with CC: chronic systolic heart failure
     ("193", case("J18.9", "J96.01")),  # with MCC: acute respiratory failure with hypoxia
@@ -76,7 +85,7 @@ PUBLISHED = [
     ("795", case("Z38.00", age=None, days=1)),
     ("690", case("N39.0")),  # kidney and urinary tract infections without MCC
     ("066", case("I63.9", sex="1")),  # cerebral infarction without CC/MCC: three digits
-]  # fmt: skip
+]
 
 
 def test_cases_get_the_ms_drg_that_the_definitions_manual_gives(ms_drg):
@@ -95,12 +104,19 @@ def test_the_order_of_codes_and_how_they_are_written_change_nothing(ms_drg):
 @pytest.mark.parametrize(
     ("words", "one"),
     [
-        ("主要诊断为空", case(None)), ("不是该版本", case("I21.000x001")), ("不是该版本", case("J44.100")),
+        ("主要诊断为空", case(None)),
+        ("不是该版本", case("I21.000x001")),
+        ("不是该版本", case("J44.100")),
         ("不能作主要诊断", case("V00.01XA")),
-        ("年龄", case(age=None)), ("年龄", case(age=125)), ("年龄", case(age=-1)), ("性别", case(sex="9")), ("性别", case(sex=None)),
-        ("离院方式", case(exit_mode=None)), ("离院方式", case(exit_mode="9")),
+        ("年龄", case(age=None)),
+        ("年龄", case(age=125)),
+        ("年龄", case(age=-1)),
+        ("性别", case(sex="9")),
+        ("性别", case(sex=None)),
+        ("离院方式", case(exit_mode=None)),
+        ("离院方式", case(exit_mode="9")),
     ],
-)  # fmt: skip
+)
 def test_what_cannot_be_grouped_says_why(ms_drg, words, one):
     found = ms_drg.group(frame(one, case()))
     assert found["drg"].tolist() == [None, "195"]
@@ -208,9 +224,11 @@ def command(tmp_path, mode: str, seconds: int = 60) -> Grouper:
     script = tmp_path / "分组 程序.py"
     script.write_text(textwrap.dedent(SCRIPT), "utf-8")
     spec = GrouperSpec(
-        plugin="command", version="CHS-DRG 1.1", seconds=seconds,
+        plugin="command",
+        version="CHS-DRG 1.1",
+        seconds=seconds,
         command=[sys.executable, "-I", str(script), mode, "{input}", "{output}"],
-    )  # fmt: skip
+    )
     return open_grouper(spec, tmp_path / "work")
 
 
@@ -226,9 +244,15 @@ def test_a_command_groups_and_leaves_no_file_behind(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     ("mode", "words"),
-    [("twice", "重复 1 例"), ("loses", "缺少 1 例"), ("invents", "多出 1 例"), ("silent", "没有可读的结果"), ("headless", "缺少列"),
-     ("fails", "退出码 3")],
-)  # fmt: skip
+    [
+        ("twice", "重复 1 例"),
+        ("loses", "缺少 1 例"),
+        ("invents", "多出 1 例"),
+        ("silent", "没有可读的结果"),
+        ("headless", "缺少列"),
+        ("fails", "退出码 3"),
+    ],
+)
 def test_a_command_that_misbehaves_stops_the_run_and_names_no_patient(tmp_path, mode, words):
     with pytest.raises(InputError, match=words) as raised:
         command(tmp_path, mode).group(frame(case("I21.0"), case("J18.9")))

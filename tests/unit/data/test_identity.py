@@ -77,13 +77,33 @@ PERSONS = [
     ("another person", {"identity": "990101199003074610"}, {"identity": "990101199003074629"}, False),
     ("number and card alike", {"identity": "990101900307461"}, {"health_card": "990101900307461"}, False),
     ("a passport", {"identity": "e12345678"}, {"identity": "E12345678"}, True),
-    ("the card where there is no number", {"health_card": "C0012345"}, {"health_card": "C0012345", "record": "9"}, True),
-    ("a filled-in constant is no number", {"identity": "0" * 18, "record": "1"}, {"identity": "0" * 18, "record": "2"}, False),
-    ("a constant card is no card", {"health_card": "99999999", "record": "1"}, {"health_card": "99999999", "record": "2"}, False),
-    ("words are no number", {"identity": "不详无法提供", "record": "1"}, {"identity": "不详无法提供", "record": "2"}, False),
+    (
+        "the card where there is no number",
+        {"health_card": "C0012345"},
+        {"health_card": "C0012345", "record": "9"},
+        True,
+    ),
+    (
+        "a filled-in constant is no number",
+        {"identity": "0" * 18, "record": "1"},
+        {"identity": "0" * 18, "record": "2"},
+        False,
+    ),
+    (
+        "a constant card is no card",
+        {"health_card": "99999999", "record": "1"},
+        {"health_card": "99999999", "record": "2"},
+        False,
+    ),
+    (
+        "words are no number",
+        {"identity": "不详无法提供", "record": "1"},
+        {"identity": "不详无法提供", "record": "2"},
+        False,
+    ),
     ("the record number in one hospital", {"record": "7", "visit": "1"}, {"record": "7", "visit": "2"}, True),
     ("the record number in two hospitals", {"record": "7"}, {"record": "7", "hospital": "0013"}, False),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("one", "other", "same"), [p[1:] for p in PERSONS], ids=[p[0] for p in PERSONS])

@@ -9,19 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import rows
-from small_files import (
-    DATE,
-    HEADER,
-    MAP,
-    letters,
-    line,
-    number_cell,
-    row,
-    take,
-    text,
-    text_cell,
-    workbook,
-)  # fmt: skip
+from small_files import DATE, HEADER, MAP, letters, line, number_cell, row, take, text, text_cell, workbook
 
 from toolkit.data.reading.formats import available
 from toolkit.errors import InputError
@@ -71,8 +59,11 @@ def bag(tmp_path_factory):
     parquet["DRG"] = ["FA11", None, "FB21", "FC31"]
     parquet["DEPT"] = [3.0, np.nan, 4.5, 3.0]  # codes that became floats
     parquet["DAYS"] = [5, 5, 5, 6]
-    sheet = {1: "".join(text_cell(f"{letters(i)}1", name) for i, name in enumerate(HEADER)), 2: sheet_row(2, row(H="00123", OP="36.10")),
-             5: sheet_row(5, row(OP="1E5"))}  # fmt: skip
+    sheet = {
+        1: "".join(text_cell(f"{letters(i)}1", name) for i, name in enumerate(HEADER)),
+        2: sheet_row(2, row(H="00123", OP="36.10")),
+        5: sheet_row(5, row(OP="1E5")),
+    }
     utf8 = text(line(H="0012", DEPT="心血管内科"), line(OP="1E5"), *[line(H=name) for name in NAMES])
     return take(
         tmp_path_factory.mktemp("bag"),
@@ -85,13 +76,26 @@ def bag(tmp_path_factory):
             "jumble crlf.csv": text(*[each.replace("00", "90", 1) for each in JUMBLE], end="\r\n").encode(),
             "mixed ends.csv": (text(line(), end="\r\n") + line() + "\n" + line(DEPT="D\r1") + "\r\n").encode(),
             HOSTILE: text(line(), line()).encode(),
-            "comma.csv": text(line(), line(), header=HEADER).replace("\n", ",\n").encode(),  # as some exports end each line
+            "comma.csv": text(line(), line(), header=HEADER)
+            .replace("\n", ",\n")
+            .encode(),  # as some exports end each line
             "lower.csv": text(line(LEVEL2x01="4"), header=[name.lower() for name in HEADER]).encode(),
-            "no procedure.csv": ("\n".join([*(",".join(v for n, v in zip(HEADER, cells, strict=True) if n != "OP")
-                                             for cells in (HEADER, list(row()[n] for n in HEADER)))]) + "\n").encode(),
+            "no procedure.csv": (
+                "\n".join(
+                    [
+                        *(
+                            ",".join(v for n, v in zip(HEADER, cells, strict=True) if n != "OP")
+                            for cells in (HEADER, list(row()[n] for n in HEADER))
+                        )
+                    ]
+                )
+                + "\n"
+            ).encode(),
             "numbers.parquet": frame_bytes(parquet),
             "sheet.xlsx": workbook(sheet),
-            "quoted inside.csv": text(line(DEPT='5" x 3"').replace('"5"" x 3"""', '5" x 3"'), line().replace("D1", '"D"1')).encode(),
+            "quoted inside.csv": text(
+                line(DEPT='5" x 3"').replace('"5"" x 3"""', '5" x 3"'), line().replace("D1", '"D"1')
+            ).encode(),
             "z twice.csv": utf8.encode(),
             "columns.csv": text("x,y", header=["A", "B"]).encode(),
             "empty.csv": b"",
@@ -101,14 +105,19 @@ def bag(tmp_path_factory):
             "broken.parquet": b"PAR1 and nothing else",
             "none.parquet": frame_bytes(parquet.iloc[:0]),
         },
-    )  # fmt: skip
+    )
 
 
 REFUSED = {
-    "z twice.csv": "utf8.csv 完全相同（规则F01）", "columns.csv": "缺少必需的列：H、R、V", "empty.csv": "空文件",
+    "z twice.csv": "utf8.csv 完全相同（规则F01）",
+    "columns.csv": "缺少必需的列：H、R、V",
+    "empty.csv": "空文件",
     "header only.csv": "没有数据行",
-    "broken.csv": "约第 3 行", "broken.csv.gz": "压缩文件损坏", "broken.parquet": "Parquet", "none.parquet": "没有数据行",
-}  # fmt: skip
+    "broken.csv": "约第 3 行",
+    "broken.csv.gz": "压缩文件损坏",
+    "broken.parquet": "Parquet",
+    "none.parquet": "没有数据行",
+}
 
 
 def test_refused_files_say_why_and_the_others_are_read(bag):
@@ -265,16 +274,35 @@ def test_every_record_meets_its_fate(records):
 @pytest.mark.parametrize(
     ("name", "column", "value"),
     [
-        ("sound", "los_days", 5), ("date formats", "los_days", 5), ("compact", "los_days", 5), ("clock", "los_days", 5),
-        ("same day", "los_days", 1), ("stated wrong", "los_days", 5), ("not stated", "los_days", 5),
-        ("sound", "year", 2022), ("sound", "month", 3), ("sound", "death_known", True), ("sound", "died", False),
-        ("died", "died", True), ("exit unknown", "death_known", False), ("exit unknown", "cost_usable", True),
-        ("cost text", "cost_usable", False), ("cost text", "los_usable", True), ("cost 4.99", "cost_usable", False),
-        ("cost 0.29", "cost_fen", 529), ("no drg", "grouped", False), ("no drg", "drg", None), ("no drg", "cost_usable", True),
-        ("no specialty", "specialty", None), ("61 days", "los_usable", False), ("61 days", "cost_usable", False),
-        ("61 days", "death_known", True), ("60 days", "los_usable", True), ("level 9", "surgery_level", 2),
+        ("sound", "los_days", 5),
+        ("date formats", "los_days", 5),
+        ("compact", "los_days", 5),
+        ("clock", "los_days", 5),
+        ("same day", "los_days", 1),
+        ("stated wrong", "los_days", 5),
+        ("not stated", "los_days", 5),
+        ("sound", "year", 2022),
+        ("sound", "month", 3),
+        ("sound", "death_known", True),
+        ("sound", "died", False),
+        ("died", "died", True),
+        ("exit unknown", "death_known", False),
+        ("exit unknown", "cost_usable", True),
+        ("cost text", "cost_usable", False),
+        ("cost text", "los_usable", True),
+        ("cost 4.99", "cost_usable", False),
+        ("cost 0.29", "cost_fen", 529),
+        ("no drg", "grouped", False),
+        ("no drg", "drg", None),
+        ("no drg", "cost_usable", True),
+        ("no specialty", "specialty", None),
+        ("61 days", "los_usable", False),
+        ("61 days", "cost_usable", False),
+        ("61 days", "death_known", True),
+        ("60 days", "los_usable", True),
+        ("level 9", "surgery_level", 2),
     ],
-)  # fmt: skip
+)
 def test_an_accepted_record_is_stored_with_what_it_may_be_used_for(records, name, column, value):
     found = stored_of(records, name)[column]
     assert (found is None or pd.isna(found)) if value is None else found == value
@@ -295,8 +323,11 @@ def test_of_identical_records_one_is_kept_and_of_two_versions_none(records):
     first = len(RECORDS) + 2
     last = records.fates[records.fates["line"] >= first]
     assert {r.line: (r.fate, r.rule) for r in last.itertuples()} == {
-        first + 1: ("排除", "K04"), first + 2: ("排除", "K04"), first + 3: ("隔离", "K05"), first + 4: ("隔离", "K05"),
-    }  # fmt: skip
+        first + 1: ("排除", "K04"),
+        first + 2: ("排除", "K04"),
+        first + 3: ("隔离", "K05"),
+        first + 4: ("隔离", "K05"),
+    }
     assert {first, first + 5} <= set(records.store["line"])  # the second stay has another key
 
 

@@ -10,45 +10,138 @@ from toolkit.data.reading.formats import available
 
 # meaning: A/B/C/D, P, pinyin
 CODES = {
-    "hospital": ("A01", "P900", "USERNAME"), "record": ("A48", "P3", "BAH"), "visit": ("A49", "P2", "ZYCS"),
-    "identity": ("A20", "P13", "SFZH"), "name": ("A11", "P4", "XM"), "sex": ("A12C", "P5", "XB"),
-    "birth": ("A13", "P6", "CSRQ"), "age": ("A14", "P7", "NL"), "route": ("B11C", "P804", "RYTJ"),
-    "in": ("B12", "P22", "RYSJ"), "out": ("B15", "P25", "CYSJ"), "department": ("B16C", "P26", "CYKB"),
-    "days": ("B20", "P27", "SJZYTS"), "dx": ("C03C", "P321", "JBDM"), "dx_state": ("C05C", "P805", "RYBQ"),
-    "other1": ("C06x01C", "P324", "JBDM1"), "other1_state": ("C08x01C", "P806", "RYBQ1"),
-    "other2": ("C06x02C", "P327", "JBDM2"), "other2_state": ("C08x02C", "P807", "RYBQ2"),
-    "other10": ("C06x10C", "P3274", "JBDM10"), "other10_state": ("C08x10C", "P815", "RYBQ10"),
-    "op": ("C14x01C", "P490", "SSJCZBM1"), "op_day": ("C16x01", "P491", "SSJCZRQ1"),
-    "level": ("C17x01", "P820", "SSJB1"), "op2": ("C35x01C", "P4911", "SSJCZBM2"),
-    "level2": ("C38x01", "P821", "SSJB2"), "exit": ("B34C", "P741", "LYFS"), "receiver": ("B35", "P742", "YZZY_YLJG"),
-    "plan": ("B36C", "P830", "SFZZYJH"), "total": ("D01", "P782", "ZFY"), "nursing": ("D13", "P755", "HLF"),
-    "other_of_services": ("D14", "P756", "QTFY"), "chinese_patent": ("D24", "P771", "ZCYF"),
-    "herbs": ("D25", "P772", "ZCYF1"), "for_operations": ("D33", "P780", "YCXYYCLF"),
-    "other_fee": ("D34", "P781", "QTF"), "outcome": ("X1", "P323", "CYQK"), "outpatient_dx": ("C01C", "P28", "JBBM"),
-}  # fmt: skip
+    "hospital": ("A01", "P900", "USERNAME"),
+    "record": ("A48", "P3", "BAH"),
+    "visit": ("A49", "P2", "ZYCS"),
+    "identity": ("A20", "P13", "SFZH"),
+    "name": ("A11", "P4", "XM"),
+    "sex": ("A12C", "P5", "XB"),
+    "birth": ("A13", "P6", "CSRQ"),
+    "age": ("A14", "P7", "NL"),
+    "route": ("B11C", "P804", "RYTJ"),
+    "in": ("B12", "P22", "RYSJ"),
+    "out": ("B15", "P25", "CYSJ"),
+    "department": ("B16C", "P26", "CYKB"),
+    "days": ("B20", "P27", "SJZYTS"),
+    "dx": ("C03C", "P321", "JBDM"),
+    "dx_state": ("C05C", "P805", "RYBQ"),
+    "other1": ("C06x01C", "P324", "JBDM1"),
+    "other1_state": ("C08x01C", "P806", "RYBQ1"),
+    "other2": ("C06x02C", "P327", "JBDM2"),
+    "other2_state": ("C08x02C", "P807", "RYBQ2"),
+    "other10": ("C06x10C", "P3274", "JBDM10"),
+    "other10_state": ("C08x10C", "P815", "RYBQ10"),
+    "op": ("C14x01C", "P490", "SSJCZBM1"),
+    "op_day": ("C16x01", "P491", "SSJCZRQ1"),
+    "level": ("C17x01", "P820", "SSJB1"),
+    "op2": ("C35x01C", "P4911", "SSJCZBM2"),
+    "level2": ("C38x01", "P821", "SSJB2"),
+    "exit": ("B34C", "P741", "LYFS"),
+    "receiver": ("B35", "P742", "YZZY_YLJG"),
+    "plan": ("B36C", "P830", "SFZZYJH"),
+    "total": ("D01", "P782", "ZFY"),
+    "nursing": ("D13", "P755", "HLF"),
+    "other_of_services": ("D14", "P756", "QTFY"),
+    "chinese_patent": ("D24", "P771", "ZCYF"),
+    "herbs": ("D25", "P772", "ZCYF1"),
+    "for_operations": ("D33", "P780", "YCXYYCLF"),
+    "other_fee": ("D34", "P781", "QTF"),
+    "outcome": ("X1", "P323", "CYQK"),
+    "outpatient_dx": ("C01C", "P28", "JBBM"),
+}
 LAYOUTS = ("front-page", "front-page-p", "front-page-pinyin")
 SOUND = {
-    "hospital": "合成一院", "record": "0007", "visit": "1", "identity": "990101199003074611", "name": "合成患者", "sex": "1",
-    "birth": "1990-03-07", "age": "32", "route": "1", "in": "2022-03-08 08:00:00", "out": "2022-03-12 10:30:00",
-    "department": "03.04", "days": "4", "dx": "I21.000", "dx_state": "1", "other1": "I10.x00", "other1_state": "1",
-    "other2": "J18.900", "other2_state": "4", "other10": "-", "other10_state": "-", "op": "36.0700",
-    "op_day": "2022-03-09 09:00:00", "level": "3", "op2": "99.9900", "level2": "4", "exit": "1", "receiver": "-",
-    "plan": "1", "total": "1000.29", "nursing": "100.10", "other_of_services": "200.00", "chinese_patent": "0.07",
-    "herbs": "0.02", "for_operations": "699.00", "other_fee": "1.10", "outcome": "4", "outpatient_dx": "R07.400",
-}  # fmt: skip
+    "hospital": "合成一院",
+    "record": "0007",
+    "visit": "1",
+    "identity": "990101199003074611",
+    "name": "合成患者",
+    "sex": "1",
+    "birth": "1990-03-07",
+    "age": "32",
+    "route": "1",
+    "in": "2022-03-08 08:00:00",
+    "out": "2022-03-12 10:30:00",
+    "department": "03.04",
+    "days": "4",
+    "dx": "I21.000",
+    "dx_state": "1",
+    "other1": "I10.x00",
+    "other1_state": "1",
+    "other2": "J18.900",
+    "other2_state": "4",
+    "other10": "-",
+    "other10_state": "-",
+    "op": "36.0700",
+    "op_day": "2022-03-09 09:00:00",
+    "level": "3",
+    "op2": "99.9900",
+    "level2": "4",
+    "exit": "1",
+    "receiver": "-",
+    "plan": "1",
+    "total": "1000.29",
+    "nursing": "100.10",
+    "other_of_services": "200.00",
+    "chinese_patent": "0.07",
+    "herbs": "0.02",
+    "for_operations": "699.00",
+    "other_fee": "1.10",
+    "outcome": "4",
+    "outpatient_dx": "R07.400",
+}
 NO_OPERATION = dict.fromkeys(("op", "op_day", "level", "op2", "level2"), "-")
 STAYS = [
     SOUND,
-    {**SOUND, "record": "0008", "exit": "5", "identity": "990101199003074629", **NO_OPERATION, "other10": "E11.900",
-     "other10_state": "4"},
-    {**SOUND, "record": "0009", "in": "2022-04-08", "out": "2022-04-12", "op_day": "2022-04-09", "exit": "2",
-     "receiver": "合成二院", "plan": "2", "sex": "2", "age": "31"},
-]  # fmt: skip
+    {
+        **SOUND,
+        "record": "0008",
+        "exit": "5",
+        "identity": "990101199003074629",
+        **NO_OPERATION,
+        "other10": "E11.900",
+        "other10_state": "4",
+    },
+    {
+        **SOUND,
+        "record": "0009",
+        "in": "2022-04-08",
+        "out": "2022-04-12",
+        "op_day": "2022-04-09",
+        "exit": "2",
+        "receiver": "合成二院",
+        "plan": "2",
+        "sex": "2",
+        "age": "31",
+    },
+]
 READ = [
-    "hospital", "year", "month", "los_days", "cost_fen", "died", "exit_mode", "admission_route", "sex", "age_years", "department",
-    "principal_diagnosis", "other_diagnoses", "acquired_diagnoses", "principal_procedure", "other_procedures", "surgery_level",
-    "surgical", "readmission_planned", "receiver", "nursing_fen", "drug_fen", "management_fen", "material_fen", "medical_fen",
-]  # fmt: skip
+    "hospital",
+    "year",
+    "month",
+    "los_days",
+    "cost_fen",
+    "died",
+    "exit_mode",
+    "admission_route",
+    "sex",
+    "age_years",
+    "department",
+    "principal_diagnosis",
+    "other_diagnoses",
+    "acquired_diagnoses",
+    "principal_procedure",
+    "other_procedures",
+    "surgery_level",
+    "surgical",
+    "readmission_planned",
+    "receiver",
+    "nursing_fen",
+    "drug_fen",
+    "management_fen",
+    "material_fen",
+    "medical_fen",
+]
 
 
 def written(position: int) -> bytes:
@@ -59,25 +152,48 @@ def written(position: int) -> bytes:
 @pytest.fixture(scope="module")
 def taken(tmp_path_factory):
     return {
-        layout: take(tmp_path_factory.mktemp(layout), {"合成.csv": written(i)}, yaml=available()[layout].read_text(encoding="utf-8"))
+        layout: take(
+            tmp_path_factory.mktemp(layout),
+            {"合成.csv": written(i)},
+            yaml=available()[layout].read_text(encoding="utf-8"),
+        )
         for i, layout in enumerate(LAYOUTS)
-    }  # fmt: skip
+    }
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_a_stay_means_the_same_in_every_layout(taken, layout):
     store = taken[layout].of("合成.csv")
     assert len(store) == 3
-    expected = pd.DataFrame({
-        "hospital": "合成一院", "year": 2022, "month": [3, 3, 4], "los_days": 4, "cost_fen": 100029, "died": [False, True, False],
-        "exit_mode": ["1", "5", "2"], "admission_route": "1", "sex": ["1", "1", "2"],
-        "age_years": 32, "department": "03.04",  # by the birth date, whatever was stated
-        "principal_diagnosis": "I21.000", "other_diagnoses": ["|I10.x00|J18.900|", "|I10.x00|J18.900|E11.900|", "|I10.x00|J18.900|"],
-        "acquired_diagnoses": ["|J18.900|", "|J18.900|E11.900|", "|J18.900|"], "principal_procedure": ["36.0700", None, "36.0700"],
-        "other_procedures": ["|99.9900|", None, "|99.9900|"], "surgery_level": [4, None, 4], "surgical": [True, False, True],
-        "readmission_planned": [False, False, True], "receiver": [False, False, True], "nursing_fen": 10010, "drug_fen": 9,
-        "management_fen": 20110, "material_fen": 69900, "medical_fen": 69900,
-    })  # fmt: skip
+    expected = pd.DataFrame(
+        {
+            "hospital": "合成一院",
+            "year": 2022,
+            "month": [3, 3, 4],
+            "los_days": 4,
+            "cost_fen": 100029,
+            "died": [False, True, False],
+            "exit_mode": ["1", "5", "2"],
+            "admission_route": "1",
+            "sex": ["1", "1", "2"],
+            "age_years": 32,
+            "department": "03.04",  # by the birth date, whatever was stated
+            "principal_diagnosis": "I21.000",
+            "other_diagnoses": ["|I10.x00|J18.900|", "|I10.x00|J18.900|E11.900|", "|I10.x00|J18.900|"],
+            "acquired_diagnoses": ["|J18.900|", "|J18.900|E11.900|", "|J18.900|"],
+            "principal_procedure": ["36.0700", None, "36.0700"],
+            "other_procedures": ["|99.9900|", None, "|99.9900|"],
+            "surgery_level": [4, None, 4],
+            "surgical": [True, False, True],
+            "readmission_planned": [False, False, True],
+            "receiver": [False, False, True],
+            "nursing_fen": 10010,
+            "drug_fen": 9,
+            "management_fen": 20110,
+            "material_fen": 69900,
+            "medical_fen": 69900,
+        }
+    )
     found = store[READ].reset_index(drop=True)
     for name in READ:
         assert [None if pd.isna(v) else v for v in found[name]] == [
@@ -112,8 +228,10 @@ def test_one_person_has_one_key_within_a_run(taken):
 
 def test_the_known_fields_of_the_aaa_layout_are_read(tmp_path):
     header = ["机构代码", "AAA28", "AAA04", "AAA40", "AAA16C", "AAB01", "AAC01", "ADA0101", "AAA48", "AAB06C"]
-    lines = [["0012", "0007", "66", "-", "990102", "2022-03-08 08:00", "2022-03-12 10:30", "12.30", "990000", "x"],
-             ["0012", "0008", "0", "12", "-", "2022-03-08", "2022-03-08", "-", "-", "-"]]  # fmt: skip
+    lines = [
+        ["0012", "0007", "66", "-", "990102", "2022-03-08 08:00", "2022-03-12 10:30", "12.30", "990000", "x"],
+        ["0012", "0008", "0", "12", "-", "2022-03-08", "2022-03-08", "-", "-", "-"],
+    ]
     content = "\n".join([cells_line(header), *map(cells_line, lines), ""]).encode("gb18030")
     taken = take(tmp_path, {"a.csv": content}, yaml=available()["front-page-aaa"].read_text(encoding="utf-8"))
     store = taken.of("a.csv")

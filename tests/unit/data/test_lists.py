@@ -75,7 +75,11 @@ def test_a_diagnosis_on_a_list_means_all_that_begin_with_it(engine, tmp_path):
     ("text", "years", "message"),
     [
         (LEVELS, [2018, 2020], "没有 2018 年有效的代码；该目录为2019 年起"),
-        ("code,level,valid_from,valid_to\n1,4,2019,2020\n", [2022, 2023], "没有 2022、2023 年有效的代码；该目录为2019–2020 年"),
+        (
+            "code,level,valid_from,valid_to\n1,4,2019,2020\n",
+            [2022, 2023],
+            "没有 2022、2023 年有效的代码；该目录为2019–2020 年",
+        ),
         ("code,level,valid_from,valid_to\n1,4,2019,2022\n1,3,2022,\n", [2022], "代码 1 的有效期重叠"),
         ("code,level,valid_from,valid_to\n1,5,2019,\n", [2022], "级别不是 1–4"),
         ("code,level,valid_from,valid_to\n1,4,2019-01-01,\n", [2022], "年份无效"),
@@ -86,7 +90,7 @@ def test_a_diagnosis_on_a_list_means_all_that_begin_with_it(engine, tmp_path):
         ("code,level,valid_from,valid_to\n,4,2022,\n", [2022], "code 为空"),
         ("code,level,valid_from,valid_to\n", [2022], "没有数据行"),
     ],
-)  # fmt: skip
+)
 def test_a_list_that_is_none_is_refused_with_its_place(tmp_path, text, years, message):
     with pytest.raises(InputError, match=message) as error:
         read_code_list(file(tmp_path, text), "手术分级目录", years, levels=True)
@@ -121,15 +125,29 @@ PLACES = """code,name
 980203,外合丁县
 """
 ADDRESSES = {
-    "外合市外合丁县": "980203", "外合外合丁县": "980203", "外合丁县二村": "980203",  # names that begin like the province
-    "合成市甲合路 5 号": "9901", "合成省合成市市中区旗山路": "990104", "合成市市中区": "990104",
-    "合成省合成市东合区一街 1 号": "990102", "合成 合成 东合区 一街": "990102", "合成省甲合县二镇": "990103", "甲合县二镇": "990103",
+    "外合市外合丁县": "980203",
+    "外合外合丁县": "980203",
+    "外合丁县二村": "980203",  # names that begin like the province
+    "合成市甲合路 5 号": "9901",
+    "合成省合成市市中区旗山路": "990104",
+    "合成市市中区": "990104",
+    "合成省合成市东合区一街 1 号": "990102",
+    "合成 合成 东合区 一街": "990102",
+    "合成省甲合县二镇": "990103",
+    "甲合县二镇": "990103",
     "东合区一街": None,  # two places have this name
-    "合成省东合区一街": "99", "南虚市东合区": "990202", "南虚市三街": "9902", "外合省": "98", "外合省外地合市丙外县": "980102",
+    "合成省东合区一街": "99",
+    "南虚市东合区": "990202",
+    "南虚市三街": "9902",
+    "外合省": "98",
+    "外合省外地合市丙外县": "980102",
     "南虚路 12 号": None,  # a short name alone may be a road's
     "合成市乙虚县": "9901",  # a county that the city does not have
-    "甲合路 5 号": None, "不详": None, "": None, None: None,
-}  # fmt: skip
+    "甲合路 5 号": None,
+    "不详": None,
+    "": None,
+    None: None,
+}
 
 
 def test_an_address_is_read_from_its_beginning_and_never_guessed(engine, tmp_path):
@@ -139,9 +157,7 @@ def test_an_address_is_read_from_its_beginning_and_never_guessed(engine, tmp_pat
 
 
 def test_a_code_column_comes_before_the_address_and_without_a_gazetteer(engine, tmp_path):
-    t = table(
-        engine, address=["甲合县"] * 6, residence=["990102", "990100", "990000", "990102001", "12", None],
-    )  # fmt: skip
+    t = table(engine, address=["甲合县"] * 6, residence=["990102", "990100", "990000", "990102001", "12", None])
     gazetteer = read_gazetteer(file(tmp_path, PLACES))
     assert column(with_residence(t, gazetteer), "residence") == ["990102", "9901", "99", "990102", "990103", "990103"]
     assert column(with_residence(t, None), "residence") == ["990102", "9901", "99", "990102", None, None]
@@ -215,8 +231,14 @@ HEART = [
 
 def attributed(engine, given, departments=(), **columns):
     n = len(next(iter(columns.values())))
-    whole = {"hospital": ["A"] * n, "department": ["x"] * n, "principal_diagnosis": ["x"] * n, "drg": ["x"] * n,
-             "discharge_date": [dt.date(2022, 6, 1)] * n, "year": [2022] * n} | columns  # fmt: skip
+    whole = {
+        "hospital": ["A"] * n,
+        "department": ["x"] * n,
+        "principal_diagnosis": ["x"] * n,
+        "drg": ["x"] * n,
+        "discharge_date": [dt.date(2022, 6, 1)] * n,
+        "year": [2022] * n,
+    } | columns
     return column(attribute(table(engine, **whole), [Specialty(**s) for s in given], departments), "specialty")
 
 
@@ -248,9 +270,13 @@ def test_departments_come_from_a_dated_table(engine, tmp_path):
     given = [{"id": "s1", "name_zh": "一"}, {"id": "s2", "name_zh": "二"}]
     departments = read_departments(file(tmp_path, TABLE), [Specialty(**s) for s in given])
     found = attributed(
-        engine, given, departments, department=["RC1", "RC1", "RC2", "RC2", "RC3"], hospital=["A", "A", "A", "B", "B"],
+        engine,
+        given,
+        departments,
+        department=["RC1", "RC1", "RC2", "RC2", "RC3"],
+        hospital=["A", "A", "A", "B", "B"],
         discharge_date=[dt.date(2021, 12, 31), dt.date(2022, 1, 1), *[dt.date(2022, 1, 1)] * 3],
-    )  # fmt: skip
+    )
     assert found == ["s1", "s2", None, "s1", None]
 
 
@@ -270,11 +296,16 @@ def test_two_specialties_that_claim_one_department_in_the_table_are_refused_unle
 
 def test_a_disease_is_a_set_of_beginnings_or_ranges_of_codes(engine):
     sets = [
-        Disease(id="pneumonia", name_zh="肺炎", diagnoses=["J12-J18"]), Disease(id="bleeding", name_zh="出血", diagnoses=["K92.0-K92.2"]),
-        Disease(id="lobar", name_zh="大叶性", diagnoses=["J18.1"]), Disease(id="group", name_zh="组", drgs=["FA"]),
-    ]  # fmt: skip
-    t = table(engine, principal_diagnosis=["J12.0", "J18.100", "J19", "K92.2", "k92.3", "j15", None],
-              drg=["x", "FA11", "x", None, "AFA", "x", None])  # fmt: skip
+        Disease(id="pneumonia", name_zh="肺炎", diagnoses=["J12-J18"]),
+        Disease(id="bleeding", name_zh="出血", diagnoses=["K92.0-K92.2"]),
+        Disease(id="lobar", name_zh="大叶性", diagnoses=["J18.1"]),
+        Disease(id="group", name_zh="组", drgs=["FA"]),
+    ]
+    t = table(
+        engine,
+        principal_diagnosis=["J12.0", "J18.100", "J19", "K92.2", "k92.3", "j15", None],
+        drg=["x", "FA11", "x", None, "AFA", "x", None],
+    )
     found = column(t.mutate(d=diseases_of(t, sets)), "d")
     assert found == ["|pneumonia|", "|pneumonia|lobar|group|", None, "|bleeding|", None, "|pneumonia|", None]
 
@@ -286,9 +317,15 @@ def test_the_shipped_sets_are_read_and_marked_as_an_example():
 
 
 @pytest.mark.parametrize(
-    "line", ["{id: a, name_zh: a, diagnoses: [J18-J12]}", "{id: a, name_zh: a, diagnoses: [J12-K18]}", "{id: a, name_zh: a}",
-             "{id: a, name_zh: a, diagnoses: [I21], drgs: [FA]}", "{id: a, name: a, diagnoses: [I21]}"],
-)  # fmt: skip
+    "line",
+    [
+        "{id: a, name_zh: a, diagnoses: [J18-J12]}",
+        "{id: a, name_zh: a, diagnoses: [J12-K18]}",
+        "{id: a, name_zh: a}",
+        "{id: a, name_zh: a, diagnoses: [I21], drgs: [FA]}",
+        "{id: a, name: a, diagnoses: [I21]}",
+    ],
+)
 def test_a_disease_set_that_is_none_is_refused(tmp_path, line):
     with pytest.raises(ParameterError):
         read_diseases(file(tmp_path, f"title: 合成\ndiseases:\n  - {line}\n", "病种.yaml"))

@@ -21,10 +21,21 @@ from toolkit.synthetic import Settings, generate
 from toolkit.synthetic.pages import page_columns, year_stays
 
 ANSWERS = {  # field: column of the front page it is in
-    "identity": "A20", "birth_date": "A13", "admission_date": "B12", "discharge_date": "B15", "los_days": "B20",
-    "cost_fen": "D01", "age_years": "A14", "principal_diagnosis": "C03C", "principal_procedure": "C14x01C", "record": "A48",
-    "drg": "DRG", "died": "B34C", "exit_mode": "B34C", "hospital": "A01",
-}  # fmt: skip
+    "identity": "A20",
+    "birth_date": "A13",
+    "admission_date": "B12",
+    "discharge_date": "B15",
+    "los_days": "B20",
+    "cost_fen": "D01",
+    "age_years": "A14",
+    "principal_diagnosis": "C03C",
+    "principal_procedure": "C14x01C",
+    "record": "A48",
+    "drg": "DRG",
+    "died": "B34C",
+    "exit_mode": "B34C",
+    "hospital": "A01",
+}
 
 
 @pytest.fixture(scope="module")
@@ -57,9 +68,15 @@ def test_known_layouts_are_recognised_by_their_codes_in_any_case_and_width(tmp_p
     assert proposal.layout == (layout if variant != "full width" else proposal.layout)
     found, position = columns_of(proposal), LAYOUTS.index(layout)
     wanted = {
-        "hospital": "hospital", "record": "record", "discharge_date": "out", "cost_fen": "total", "principal_diagnosis": "dx",
-        "died": "exit", "principal_procedure": "op", "nursing_fen": "nursing",
-    }  # fmt: skip
+        "hospital": "hospital",
+        "record": "record",
+        "discharge_date": "out",
+        "cost_fen": "total",
+        "principal_diagnosis": "dx",
+        "died": "exit",
+        "principal_procedure": "op",
+        "nursing_fen": "nursing",
+    }
     for field, name in wanted.items():
         [column] = found[field]
         assert unicodedata.normalize("NFKC", column).lower() == CODES[name][position].lower()
@@ -81,17 +98,42 @@ def test_the_aaa_layout_is_recognised(tmp_path):
 
 
 def test_brazilian_and_new_york_columns_get_their_shipped_map(tmp_path):
-    sih = pd.DataFrame({
-        "CNES": "2077485", "N_AIH": [f"35191{i:08d}" for i in range(30)], "SEQ_AIH5": "000", "DT_INTER": "20190105", "DT_SAIDA": "20190109",
-        "DIAS_PERM": "4", "VAL_TOT": "312.50", "MORTE": "0", "SEXO": ["1", "3"] * 15, "ESPEC": "05", "DIAG_PRINC": "F200",
-        "PROC_REA": "0303170093", "IDENT": "1", "COD_IDADE": "4",
-    })  # fmt: skip
-    sparcs = pd.DataFrame({
-        "Permanent Facility Id": "001458", "Discharge Year": "2022", "Length of Stay": ["3", "120 +"] * 15, "Total Costs": "12,345.67",
-        "Patient Disposition": ["Expired", "Home"] * 15, "Gender": ["M", "F"] * 15, "Type of Admission": "Emergency", "APR MDC Code": "5",
-        "CCSR Diagnosis Code": "CIR009", "CCSR Procedure Code": "CAR004", "APR Medical Surgical Description": "Medical",
-        "APR DRG Code": "174", "APR Severity of Illness Code": "2", "Age Group": "70 or Older",
-    })  # fmt: skip
+    sih = pd.DataFrame(
+        {
+            "CNES": "2077485",
+            "N_AIH": [f"35191{i:08d}" for i in range(30)],
+            "SEQ_AIH5": "000",
+            "DT_INTER": "20190105",
+            "DT_SAIDA": "20190109",
+            "DIAS_PERM": "4",
+            "VAL_TOT": "312.50",
+            "MORTE": "0",
+            "SEXO": ["1", "3"] * 15,
+            "ESPEC": "05",
+            "DIAG_PRINC": "F200",
+            "PROC_REA": "0303170093",
+            "IDENT": "1",
+            "COD_IDADE": "4",
+        }
+    )
+    sparcs = pd.DataFrame(
+        {
+            "Permanent Facility Id": "001458",
+            "Discharge Year": "2022",
+            "Length of Stay": ["3", "120 +"] * 15,
+            "Total Costs": "12,345.67",
+            "Patient Disposition": ["Expired", "Home"] * 15,
+            "Gender": ["M", "F"] * 15,
+            "Type of Admission": "Emergency",
+            "APR MDC Code": "5",
+            "CCSR Diagnosis Code": "CIR009",
+            "CCSR Procedure Code": "CAR004",
+            "APR Medical Surgical Description": "Medical",
+            "APR DRG Code": "174",
+            "APR Severity of Illness Code": "2",
+            "Age Group": "70 or Older",
+        }
+    )
     for name, frame in {"sih": sih, "sparcs": sparcs}.items():
         frame.to_csv(tmp_path / f"{name}.csv", index=False)
         frame.to_parquet(tmp_path / f"{name}.parquet")
@@ -106,8 +148,20 @@ def test_brazilian_and_new_york_columns_get_their_shipped_map(tmp_path):
 
 
 def test_chinese_names_are_understood_whatever_brackets_and_blanks(tmp_path):
-    header = ["机构代码", "病 案 号", "入院时间", "出院时间（年月日）", "实际住院（天）", "住院总费用(元)", "离院方式代码", "性　别",
-              "年龄（岁）", "出院科别", "出院主要诊断编码", "科主任"]  # fmt: skip
+    header = [
+        "机构代码",
+        "病 案 号",
+        "入院时间",
+        "出院时间（年月日）",
+        "实际住院（天）",
+        "住院总费用(元)",
+        "离院方式代码",
+        "性　别",
+        "年龄（岁）",
+        "出院科别",
+        "出院主要诊断编码",
+        "科主任",
+    ]
     row = [
         "0012",
         "7",
@@ -124,8 +178,19 @@ def test_chinese_names_are_understood_whatever_brackets_and_blanks(tmp_path):
     ]
     (tmp_path / "a.csv").write_text("\n".join([cells_line(header), cells_line(row), ""]), encoding="gb18030")
     found = columns_of(propose(tmp_path / "a.csv"))
-    wanted = ["hospital", "record", "admission_date", "discharge_date", "los_days", "cost_fen", "exit_mode", "sex", "age_years",
-              "department", "principal_diagnosis"]  # fmt: skip
+    wanted = [
+        "hospital",
+        "record",
+        "admission_date",
+        "discharge_date",
+        "los_days",
+        "cost_fen",
+        "exit_mode",
+        "sex",
+        "age_years",
+        "department",
+        "principal_diagnosis",
+    ]
     assert [found.get(field) for field in wanted] == [(name,) for name in header[:-1]]
 
 
@@ -142,7 +207,7 @@ def test_without_names_the_values_tell(tmp_path, pages, seed):
     assert {"admission_date", "discharge_date", "los_days", "cost_fen", "age_years", "principal_diagnosis"} <= sure
     assert {f: best.get(f) for f in ANSWERS if f not in ("hospital", "died", "exit_mode")} == {
         f: c for f, c in ANSWERS.items() if f not in ("hospital", "died", "exit_mode")
-    }  # fmt: skip
+    }
     assert best["department"] in ("B13C", "B16C")
     # admission and discharge department cannot be told apart: said, not hidden
     assert "同样像的还有" in next(g.reason for g in proposal.guesses if g.field == "department")

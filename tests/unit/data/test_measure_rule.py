@@ -8,9 +8,16 @@ from toolkit.data.quality.measures import outside, stopped
 from toolkit.indicators import Status
 
 CELLS = pd.DataFrame(
-    [("a", 3, 3, 1.0), ("a", 5, 4, 1.25), ("a", 9, 7, 1.3), ("b", 0, 0, float("nan")), ("b", 4, 4, 1.0), ("index", 9, 4, 2.25)],
+    [
+        ("a", 3, 3, 1.0),
+        ("a", 5, 4, 1.25),
+        ("a", 9, 7, 1.3),
+        ("b", 0, 0, float("nan")),
+        ("b", 4, 4, 1.0),
+        ("index", 9, 4, 2.25),
+    ],
     columns=["indicator", "x", "y", "value"],
-).assign(se=0.1, low=0.0, high=3.0, status=Status.VALUE.value)  # fmt: skip
+).assign(se=0.1, low=0.0, high=3.0, status=Status.VALUE.value)
 
 
 def test_the_share_is_named_with_its_largest_excess():

@@ -31,8 +31,18 @@ def after(register: Register, day: str, **files: dict[str, dict[str, int]]) -> t
             ]
     frame = pd.DataFrame(periods, columns=["file", "hospital", "period", "n"])
     settled = settle(register, sources, frame, day)
-    table = pd.DataFrame([{"file": s.number, "name": s.path.name, "sha256": s.sha256, "size": 1,
-                           "rejected": settled.files.get(s.number, "")} for s in sources])  # fmt: skip
+    table = pd.DataFrame(
+        [
+            {
+                "file": s.number,
+                "name": s.path.name,
+                "sha256": s.sha256,
+                "size": 1,
+                "rejected": settled.files.get(s.number, ""),
+            }
+            for s in sources
+        ]
+    )
     found = pd.DataFrame(counts, columns=["file", "hospital", "kind", "what", "n"])
     return enter(register, table, frame, found, settled, day), settled
 

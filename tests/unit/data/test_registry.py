@@ -21,9 +21,13 @@ def read(tmp_path):
 def test_codes_are_text_and_absent_columns_have_plain_values(read, encoding):
     table = read("name,code\n合成二院,0102\n合成一院,007\n".encode(encoding))
     assert table.to_dict("list") == {
-        "code": ["007", "0102"], "name": ["合成一院", "合成二院"], "level": ["", ""], "level_group": ["全部", "全部"],
-        "tier": ["", ""], "county": ["", ""],
-    }  # fmt: skip
+        "code": ["007", "0102"],
+        "name": ["合成一院", "合成二院"],
+        "level": ["", ""],
+        "level_group": ["全部", "全部"],
+        "tier": ["", ""],
+        "county": ["", ""],
+    }
 
 
 def test_an_empty_level_group_joins_those_of_all(read):

@@ -106,8 +106,10 @@ def time_rules(row) -> set[str]:
 def patient_rules(row) -> set[str]:
     sex, code, operation, age = row["A12C"], row["C03C"], row["C14x01C"], int(row["A14"])
     others = [row[f"C06x0{number}C"] for number in range(1, 6) if row[f"C06x0{number}C"] != "-"]
-    procedures = [(row[f"C{a}"], row[f"C{b}"], row[f"C{c}"]) for a, b, c in (
-        ("14x01C", "16x01", "17x01"), ("35x01C", "37x01", "38x01"), ("35x02C", "37x02", "38x02"))]  # fmt: skip
+    procedures = [
+        (row[f"C{a}"], row[f"C{b}"], row[f"C{c}"])
+        for a, b, c in (("14x01C", "16x01", "17x01"), ("35x01C", "37x01", "38x01"), ("35x02C", "37x02", "38x02"))
+    ]
     female = code[:1] == "O" or "C51" <= code[:3] <= "C58" or "N70" <= code[:3] <= "N98"
     male = "C60" <= code[:3] <= "C63" or "N40" <= code[:3] <= "N51"
     hits = set()

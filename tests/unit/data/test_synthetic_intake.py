@@ -32,8 +32,14 @@ def region(tmp_path_factory):
     ]
     spec = {"file": str(folder / "drg.csv"), "discharge": "B15"}
     first, last = SETTINGS.years[0], SETTINGS.years[-1]
-    params = rows.params(format="front-page", files=(str(folder / "front_pages"),), specialties=specialties,
-                         years={"first": first, "last": last}, quality={"ragged_share": 0.05}, data={"drg_file": spec})  # fmt: skip
+    params = rows.params(
+        format="front-page",
+        files=(str(folder / "front_pages"),),
+        specialties=specialties,
+        years={"first": first, "last": last},
+        quality={"ragged_share": 0.05},
+        data={"drg_file": spec},
+    )
     connection = connect(folder / "work", [folder, folder / "front_pages"], threads=2)
     hospitals = read_registry(folder / "hospitals.csv", folder / "work")
     intake = take_in(params, format_map("front-page"), hospitals, connection, folder / "work")

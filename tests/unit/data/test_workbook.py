@@ -43,8 +43,15 @@ def header(*names: str) -> str:
 
 
 def test_cells_become_the_text_that_excel_holds(opened):
-    cells = [text_cell("A2", "00123"), text_cell("B2", "36.10"), text_cell("C2", "1E5"), number_cell("D2", "12"),
-             number_cell("E2", "0.5"), number_cell("F2", "44927", DATE), number_cell("G2", "44927.75", MOMENT)]  # fmt: skip
+    cells = [
+        text_cell("A2", "00123"),
+        text_cell("B2", "36.10"),
+        text_cell("C2", "1E5"),
+        number_cell("D2", "12"),
+        number_cell("E2", "0.5"),
+        number_cell("F2", "44927", DATE),
+        number_cell("G2", "44927.75", MOMENT),
+    ]
     source = opened(workbook({1: header(*"abcdefg"), 2: "".join(cells)}))
     # 44,927 days after 1899-12-30 is 2023-01-01; 0.75 of a day is 18:00
     assert text(source).splitlines()[1] == "00123,36.10,1E5,12,0.5,2023-01-01,2023-01-01 18:00:00"
@@ -56,8 +63,11 @@ def test_an_untyped_serial_stays_a_number(opened):
 
 
 def test_empty_rows_are_blank_lines_and_row_numbers_stay(opened):
-    rows = {2: header("a", "b").replace('1"', '2"'), 3: text_cell("A3", "1") + text_cell("B3", "2"),
-            7: text_cell("A7", "3") + text_cell("B7", "4")}  # fmt: skip
+    rows = {
+        2: header("a", "b").replace('1"', '2"'),
+        3: text_cell("A3", "1") + text_cell("B3", "2"),
+        7: text_cell("A7", "3") + text_cell("B7", "4"),
+    }
     source = opened(workbook(rows))
     assert (source.rejected, source.header, source.header_line) == ("", ["a", "b"], 2)
     rows = read(source)
@@ -118,8 +128,12 @@ def test_the_child_ends_at_its_limits_of_memory_and_time(opened, monkeypatch):
 
 
 def test_numbers_that_excel_has_rounded_are_told_by_line(opened):
-    rows = {1: header("id", "op"), 2: number_cell("A2", "110101199003070000") + text_cell("B2", "36.10"),
-            3: number_cell("A3", "123456789012345") + number_cell("B3", "36.1"), 4: text_cell("A4", "110101199003070000")}  # fmt: skip
+    rows = {
+        1: header("id", "op"),
+        2: number_cell("A2", "110101199003070000") + text_cell("B2", "36.10"),
+        3: number_cell("A3", "123456789012345") + number_cell("B3", "36.1"),
+        4: text_cell("A4", "110101199003070000"),
+    }
     source = opened(workbook(rows))
     assert source.numeric == {"id": NumericCells(2, (2,)), "op": NumericCells(1, ())}
 

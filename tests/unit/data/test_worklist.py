@@ -18,8 +18,14 @@ from toolkit.data.accounts.worklist import Facts, defused, field_codes, file_ste
 from toolkit.data.reading.formats import format_map
 from toolkit.engine import connect
 
-COLUMNS = {"hospital": ["A01"], "record": ["A48"], "principal_diagnosis": ["C03C"], "sex": ["A12C"], "cost_fen": ["D01"],
-           "surgery_level": ["C17x01", "C38x01"]}  # fmt: skip
+COLUMNS = {
+    "hospital": ["A01"],
+    "record": ["A48"],
+    "principal_diagnosis": ["C03C"],
+    "sex": ["A12C"],
+    "cost_fen": ["D01"],
+    "surgery_level": ["C17x01", "C38x01"],
+}
 TEXT = pd.DataFrame(
     [
         # a slipped row: a name, an identity number, a telephone and an address stand in coded columns
@@ -30,7 +36,7 @@ TEXT = pd.DataFrame(
         ("H1", "0005", "0571-87654321", "+86 13800138000", "010 12345678", "1", "1", 1, 6),
     ],
     columns=["A01", "A48", "C03C", "A12C", "D01", "C17x01", "C38x01", "file", "line"],
-)  # fmt: skip
+)
 FIELDS = ["record", "principal_diagnosis", "sex", "cost_fen", "surgery_level", "age_years"]
 YAML = """
 id: small
@@ -46,27 +52,57 @@ fields:
 """
 RULES = [
     {"id": "K03", "name": "病案号为空", "said": "病案号为空", "fate": "隔离", "scopes": [], "fields": ["record"]},
-    {"id": "P05", "name": "主要诊断", "said": "出院主要诊断编码为空", "fate": "隔离", "scopes": [],
-     "fields": ["principal_diagnosis"]},
-    {"id": "C01", "name": "总费用", "said": "住院总费用 {cost_fen} 分，性别 {sex}，病案号 {record}", "fate": "排除", "scopes": ["cost"],
-     "fields": ["cost_fen", "sex"]},
+    {
+        "id": "P05",
+        "name": "主要诊断",
+        "said": "出院主要诊断编码为空",
+        "fate": "隔离",
+        "scopes": [],
+        "fields": ["principal_diagnosis"],
+    },
+    {
+        "id": "C01",
+        "name": "总费用",
+        "said": "住院总费用 {cost_fen} 分，性别 {sex}，病案号 {record}",
+        "fate": "排除",
+        "scopes": ["cost"],
+        "fields": ["cost_fen", "sex"],
+    },
     {"id": "W01", "name": "提示", "said": "请核实", "fate": "提示", "scopes": [], "fields": []},
-]  # fmt: skip
-FILES = pd.DataFrame({"file": [1, 2, 3], "name": ["=a.csv", "b.csv", "c.csv"], "sha256": ["ab" * 32, "cd" * 32, "ef" * 32],
-                      "size": [10, 20, 30], "rejected": ["", "", "没有数据行"]})  # fmt: skip
+]
+FILES = pd.DataFrame(
+    {
+        "file": [1, 2, 3],
+        "name": ["=a.csv", "b.csv", "c.csv"],
+        "sha256": ["ab" * 32, "cd" * 32, "ef" * 32],
+        "size": [10, 20, 30],
+        "rejected": ["", "", "没有数据行"],
+    }
+)
 #        file, line, hospital, fate, rule, rules, pseudonym
 MARKED = [
-    (1, 2, "H1", "隔离", "K03", "|K03|W01|", "f" * 16), (1, 3, "H1", "纳入", "", "|C01|", "00ff" * 4),
+    (1, 2, "H1", "隔离", "K03", "|K03|W01|", "f" * 16),
+    (1, 3, "H1", "纳入", "", "|C01|", "00ff" * 4),
     (1, 4, "H1", "隔离", "P05", "|P05|", "7" * 16),
-    (1, 9, "", "隔离", "K03", "|K03|", None), (2, 2, "=H/2", "纳入", "", "|W01|", "9" * 16), (2, 3, "", "隔离", "K03", "|K03|", None),
+    (1, 9, "", "隔离", "K03", "|K03|", None),
+    (2, 2, "=H/2", "纳入", "", "|W01|", "9" * 16),
+    (2, 3, "", "隔离", "K03", "|K03|", None),
     (2, 4, "H1", "纳入", "", "|W01|", "9" * 16),
-]  # fmt: skip
+]
 BALANCE = pd.DataFrame(
-    [(1, "H1", "all", "纳入", "", 5), (1, "H1", "all", "隔离", "K03", 2), (1, "", "all", "隔离", "K03", 1),
-     (1, "H1", "cost", "排除", "C01", 1), (1, "H1", "cost", "纳入", "", 4), (1, "H1", "cost", "隔离", "K03", 2),
-     (2, "=H/2", "all", "纳入", "", 1), (2, "H1", "all", "纳入", "", 1), (2, "", "all", "隔离", "K03", 1)],
+    [
+        (1, "H1", "all", "纳入", "", 5),
+        (1, "H1", "all", "隔离", "K03", 2),
+        (1, "", "all", "隔离", "K03", 1),
+        (1, "H1", "cost", "排除", "C01", 1),
+        (1, "H1", "cost", "纳入", "", 4),
+        (1, "H1", "cost", "隔离", "K03", 2),
+        (2, "=H/2", "all", "纳入", "", 1),
+        (2, "H1", "all", "纳入", "", 1),
+        (2, "", "all", "隔离", "K03", 1),
+    ],
     columns=["file", "hospital", "measure", "fate", "rule", "n"],
-)  # fmt: skip
+)
 
 
 @pytest.fixture(scope="module")
@@ -92,8 +128,15 @@ def form(tmp_path_factory):
 def kept(connection, form):
     text = connection.create_table("given", TEXT)
     hit = connection.create_table("hit", TEXT[["file", "line"]].drop(index=3))
-    columns = {"A01": ["A01"], "A48": ["A48"], "C03C": ["C03C"], "A12C": ["A12C"], "D01": ["D01"], "C17x01": ["C17x01"],
-               "C38x*": ["C38x01"]}  # fmt: skip
+    columns = {
+        "A01": ["A01"],
+        "A48": ["A48"],
+        "C03C": ["C03C"],
+        "A12C": ["A12C"],
+        "D01": ["D01"],
+        "C17x01": ["C17x01"],
+        "C38x*": ["C38x01"],
+    }
     held = keep_submitted(text, hit, FIELDS, columns, form)
     return connection.create_table(
         "kept", held.mutate(typed_cost_fen=ibis.literal("123450"), typed_record=ibis.literal("77"))
@@ -143,9 +186,13 @@ def test_one_line_for_every_rule_of_every_record_with_file_line_field_value_and_
     folder, summary = lists[0]
     rows = read_csv(folder / "H1.csv")
     assert [(r["文件"], r["行号"], r["规则"], r["去向"]) for r in rows] == [
-        ("'=a.csv", "2", "规则K03", "隔离"), ("'=a.csv", "2", "规则W01", "提示"), ("'=a.csv", "3", "规则C01", "排除"),
-        ("'=a.csv", "4", "规则P05", "隔离"), ("'=a.csv", "9", "规则K03", "隔离"), ("b.csv", "4", "规则W01", "提示"),
-    ]  # fmt: skip
+        ("'=a.csv", "2", "规则K03", "隔离"),
+        ("'=a.csv", "2", "规则W01", "提示"),
+        ("'=a.csv", "3", "规则C01", "排除"),
+        ("'=a.csv", "4", "规则P05", "隔离"),
+        ("'=a.csv", "9", "规则K03", "隔离"),
+        ("b.csv", "4", "规则W01", "提示"),
+    ]
     assert [r["填报值"] for r in rows[:4]] == [HIDDEN, "", "D01=-5；A12C==1+1", "（空）"]
     assert (rows[2]["字段代码"], rows[2]["字段名称"]) == ("D01、A12C", "住院总费用、性别")
     assert "改正前本例不进入费用类指标；其余指标照常计入" in rows[2]["办法"]

@@ -24,28 +24,42 @@ RULES = [
     {"id": "F03", "name": "编码", "fate": "拒收", "scopes": [], "level": "文件"},
     {"id": "SCOPE", "name": "范围", "fate": "排除", "scopes": [], "level": "记录"},
     {"id": "Z53", "name": "取消", "fate": "排除", "scopes": ["cost"], "level": "记录"},
-]  # fmt: skip
+]
 #           hospital, year, fate, rule, rules, n
 ACCOUNTS = pd.DataFrame(
-    [("A", 2022, "纳入", "", "", 90), ("A", 2022, "纳入", "", "|D07|", 6), ("A", 2022, "纳入", "", "|C01|", 2),
-     ("A", 2022, "隔离", "D01", "|D01|D07|", 2), ("A", 2022, "排除", "SCOPE", "|SCOPE|D07|", 50),
-     ("B", 2022, "纳入", "", "", 40), ("C", 2022, "纳入", "", "", 5), ("C", 2022, "隔离", "D01", "|D01|", 5),
-     ("", 0, "隔离", "D01", "|D01|", 1)],
+    [
+        ("A", 2022, "纳入", "", "", 90),
+        ("A", 2022, "纳入", "", "|D07|", 6),
+        ("A", 2022, "纳入", "", "|C01|", 2),
+        ("A", 2022, "隔离", "D01", "|D01|D07|", 2),
+        ("A", 2022, "排除", "SCOPE", "|SCOPE|D07|", 50),
+        ("B", 2022, "纳入", "", "", 40),
+        ("C", 2022, "纳入", "", "", 5),
+        ("C", 2022, "隔离", "D01", "|D01|", 5),
+        ("", 0, "隔离", "D01", "|D01|", 1),
+    ],
     columns=["hospital", "year", "fate", "rule", "rules", "n"],
-)  # fmt: skip
+)
 WARNINGS = pd.DataFrame(
-    [("C", 2022, "X04", 0.5, 0.02, "隔离 50.0%，数据不足，不予评价"), ("C", 2023, "X04", 0.5, 0.02, "隔离 50.0%，数据不足，不予评价"),
-     ("C", 2023, "X04", 0.1, 0.05, "cost_fen 缺失 10.0%，数据不足，不予评价"), ("A", 2022, "D15", 0.4, 0.5, "三月偏少")],
+    [
+        ("C", 2022, "X04", 0.5, 0.02, "隔离 50.0%，数据不足，不予评价"),
+        ("C", 2023, "X04", 0.5, 0.02, "隔离 50.0%，数据不足，不予评价"),
+        ("C", 2023, "X04", 0.1, 0.05, "cost_fen 缺失 10.0%，数据不足，不予评价"),
+        ("A", 2022, "D15", 0.4, 0.5, "三月偏少"),
+    ],
     columns=["hospital", "year", "rule", "value", "limit", "message"],
-)  # fmt: skip
+)
 
 
 def results(**more):
     given = {
-        "accounts": ACCOUNTS, "hospital_warnings": WARNINGS, "balance": ACCOUNTS.iloc[:0].assign(measure=""),
+        "accounts": ACCOUNTS,
+        "hospital_warnings": WARNINGS,
+        "balance": ACCOUNTS.iloc[:0].assign(measure=""),
         "files": pd.DataFrame({"rejected": ["", "编码无法识别（规则F03）"], "dropped": ["", ""]}),
-        "facts": {"rules": RULES, "not_applicable": {"D13": "没有新生儿病例"}}, "params": SimpleNamespace(minimum_value_cases=30),
-    }  # fmt: skip
+        "facts": {"rules": RULES, "not_applicable": {"D13": "没有新生儿病例"}},
+        "params": SimpleNamespace(minimum_value_cases=30),
+    }
     return SimpleNamespace(**{**given, **more})
 
 
@@ -65,19 +79,25 @@ def test_the_reason_names_rule_limit_and_years_and_no_number_of_the_hospital():
 @pytest.mark.parametrize(("limit", "judged"), [(0.05, False), (0.2, True)])
 def test_the_declared_limit_decides_both_rank_and_verdict(tmp_path, limit, judged):
     lines = [
-        f"{hospital} | {year} | {cost + 1000 * n} | D1" for hospital, cost in (("A", 90_000), ("B", 100_000), ("C", 95_000))
-        for year in range(2019, 2025) for n in range(30)
-    ]  # fmt: skip
+        f"{hospital} | {year} | {cost + 1000 * n} | D1"
+        for hospital, cost in (("A", 90_000), ("B", 100_000), ("C", 95_000))
+        for year in range(2019, 2025)
+        for n in range(30)
+    ]
     lines += ["C | 2023 | | D1"] * 4  # 4 of 34 without cost
     (tmp_path / "in.csv").write_bytes(
         rows.csv_of(rows.received("\n".join(["hospital | year | cost_fen | department", *lines])))
     )
     once = {"scopes": ["region"], "leave_one_out": [False], "trimming": ["none"], "risk_rates": ["raw"]}
     params = rows.params(
-        files=(str(tmp_path / "in.csv"),), cycles=rows.CYCLES, quality={"missing_share": limit}, minimum_unit_cases=10,
-        projects=[{"hospital": h, "specialty": "s1"} for h in ("A", "C")], robustness=once,
+        files=(str(tmp_path / "in.csv"),),
+        cycles=rows.CYCLES,
+        quality={"missing_share": limit},
+        minimum_unit_cases=10,
+        projects=[{"hospital": h, "specialty": "s1"} for h in ("A", "C")],
+        robustness=once,
         change={"minimum_cases": 10, "primary": ["cost_index"], "methods": ["did", "twfe"]},
-    )  # fmt: skip
+    )
     found = pipeline.evaluate(params, tmp_path / "run")
     ranks = dq.standing(found).set_index("hospital")["rank"]
     assert ranks.notna().to_dict() == {"A": True, "B": True, "C": judged}
@@ -111,9 +131,16 @@ def test_a_few_cases_without_objection_are_no_first_rank():
 def test_not_applicable_is_a_status_of_its_own():
     found = dq.rule_status(results()).set_index("rule")
     assert found["status"].to_dict() == {
-        "D01": "未通过", "D07": "未通过", "D13": "不适用", "C01": "未通过", "O01": "通过", "D15": "未通过", "F03": "未通过",
-        "SCOPE": "未通过", "Z53": "通过",
-    }  # fmt: skip
+        "D01": "未通过",
+        "D07": "未通过",
+        "D13": "不适用",
+        "C01": "未通过",
+        "O01": "通过",
+        "D15": "未通过",
+        "F03": "未通过",
+        "SCOPE": "未通过",
+        "Z53": "通过",
+    }
     assert found.loc["D13", "why"] == "没有新生儿病例"
     assert found.loc[["D07", "D01", "D15", "F03"], "n"].tolist() == [8, 8, 1, 1]  # not of the 50 out of scope
     assert found.loc[["D07", "D15", "F03"], "unit"].tolist() == ["例", "机构年", "个文件"]
@@ -154,14 +181,18 @@ def test_months_without_a_row_are_gaps_and_not_nothing():
 
 
 def test_the_last_submission_is_compared_rule_by_rule():
-    submissions = pd.DataFrame([
-        {"sha256": "old", "hospital": "A", "replaced_by": "new", "received": 100, "arrived": "2025-05-01"},
-        {"sha256": "new", "hospital": "A", "replaced_by": "", "received": 102, "arrived": "2025-06-01"},
-        {"sha256": "else", "hospital": "A", "replaced_by": "", "received": 9, "arrived": "2025-06-01"},
-        {"sha256": "b", "hospital": "B", "replaced_by": "", "received": 5, "arrived": "2025-05-01"},
-    ])  # fmt: skip
-    rules = pd.DataFrame([("old", "A", "D01", 7), ("new", "A", "D01", 1), ("old", "A", "D07", 3), ("else", "A", "D07", 9)],
-                         columns=["sha256", "hospital", "rule", "n"])  # fmt: skip
+    submissions = pd.DataFrame(
+        [
+            {"sha256": "old", "hospital": "A", "replaced_by": "new", "received": 100, "arrived": "2025-05-01"},
+            {"sha256": "new", "hospital": "A", "replaced_by": "", "received": 102, "arrived": "2025-06-01"},
+            {"sha256": "else", "hospital": "A", "replaced_by": "", "received": 9, "arrived": "2025-06-01"},
+            {"sha256": "b", "hospital": "B", "replaced_by": "", "received": 5, "arrived": "2025-05-01"},
+        ]
+    )
+    rules = pd.DataFrame(
+        [("old", "A", "D01", 7), ("new", "A", "D01", 1), ("old", "A", "D07", 3), ("else", "A", "D07", 9)],
+        columns=["sha256", "hospital", "rule", "n"],
+    )
     found = dq.since_last(results(submissions=submissions, submitted_rules=rules))
     rows = (
         found[["hospital", "rule", "before", "now", "n_before", "n_now", "arrived_before", "arrived"]]

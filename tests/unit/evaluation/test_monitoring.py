@@ -40,13 +40,21 @@ def discharges(seed: int = 3, n: int = 6000, *, died: bool = True) -> pd.DataFra
     hospital = rng.choice(6, n, p=[0.3, 0.3, 0.2, 0.18, 0.0185, 0.0015])
     age = rng.integers(0, 95, n)
     risk = 1 / (1 + np.exp(-(-4 + 0.02 * age + 0.5 * (hospital == 1))))
-    frame = pd.DataFrame({
-        "hospital": [f"H{h}" for h in hospital], "year": rng.integers(2019, 2025, n), "month": rng.integers(1, 13, n),
-        "department": rng.choice(["D1", "D2"], n), "drg": rng.choice(["FA11", "FA12", "FB21", "GA11", "0000"], n), "age_years": age,
-        "sex": rng.choice(["1", "2", "9"], n, p=[0.5, 0.49, 0.01]), "admission_route": rng.choice(["1", "2", ""], n),
-        "died": np.where(rng.random(n) < 0.01, "", np.where((rng.random(n) < risk) & died, "true", "false")),
-        "los_days": rng.integers(1, 30, n), "cost_fen": np.exp(rng.normal(11, 0.5, n)).astype(int),
-    }).astype(str)  # fmt: skip
+    frame = pd.DataFrame(
+        {
+            "hospital": [f"H{h}" for h in hospital],
+            "year": rng.integers(2019, 2025, n),
+            "month": rng.integers(1, 13, n),
+            "department": rng.choice(["D1", "D2"], n),
+            "drg": rng.choice(["FA11", "FA12", "FB21", "GA11", "0000"], n),
+            "age_years": age,
+            "sex": rng.choice(["1", "2", "9"], n, p=[0.5, 0.49, 0.01]),
+            "admission_route": rng.choice(["1", "2", ""], n),
+            "died": np.where(rng.random(n) < 0.01, "", np.where((rng.random(n) < risk) & died, "true", "false")),
+            "los_days": rng.integers(1, 30, n),
+            "cost_fen": np.exp(rng.normal(11, 0.5, n)).astype(int),
+        }
+    ).astype(str)
     return pd.DataFrame([{**rows.DEFAULTS, **row} for row in frame[COLUMNS].to_dict("records")])
 
 
@@ -98,11 +106,16 @@ def made(region) -> dict[str, pd.DataFrame]:
 
 def test_death_cells_are_those_of_pandas(region, frame):
     known = frame[frame["died"] != ""].assign(
-        specialty=frame["department"].map({"D1": "s1", "D2": "s2"}), year=frame["year"].astype(int),
-        drg=frame["drg"].replace("0000", ""), sex=frame["sex"].replace("9", ""),
-        age_band=pd.cut(frame["age_years"].astype(int), [-1, 0, 4, 14, 44, 54, 64, 74, 84, 200],
-                        labels=["0", "1–4", "5–14", "15–44", "45–54", "55–64", "65–74", "75–84", "85+"]).astype(str),
-    )  # fmt: skip
+        specialty=frame["department"].map({"D1": "s1", "D2": "s2"}),
+        year=frame["year"].astype(int),
+        drg=frame["drg"].replace("0000", ""),
+        sex=frame["sex"].replace("9", ""),
+        age_band=pd.cut(
+            frame["age_years"].astype(int),
+            [-1, 0, 4, 14, 44, 54, 64, 74, 84, 200],
+            labels=["0", "1–4", "5–14", "15–44", "45–54", "55–64", "65–74", "75–84", "85+"],
+        ).astype(str),
+    )
     keys = [*KEY, "drg", "age_band", "sex", "admission_route"]
     expected = known.groupby(keys).agg(n=("died", "size"), died=("died", lambda d: (d == "true").sum())).reset_index()
     found = region.deaths.astype({k: "str" for k in keys if k != "year"})
@@ -206,11 +219,12 @@ def test_changes_have_their_expectation_and_their_power(made, region):
 @pytest.mark.parametrize("case", ["no deaths", "one period", "one unit", "no months", "few cases"])
 def test_runs_with_little_in_them_give_every_table(engine, frame, case):
     given = {
-        "no deaths": (discharges(5, 1500, died=False), params()), "no months": (frame, params()),
+        "no deaths": (discharges(5, 1500, died=False), params()),
+        "no months": (frame, params()),
         "one period": (frame, params(cycles=None, projects=None, years={"first": 2022, "last": 2024})),
         "one unit": (frame[(frame["hospital"] == "H0") & (frame["department"] == "D1")], params()),
         "few cases": (frame[frame["hospital"].isin(["H4", "H0"])].head(40), params()),
-    }[case]  # fmt: skip
+    }[case]
     region = Region(engine, given[0].reset_index(drop=True), given[1], months=case != "no months")
     tables = region.tables()
     assert set(tables) == set(TABLES)

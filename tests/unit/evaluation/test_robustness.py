@@ -101,9 +101,13 @@ def test_a_method_depends_on_what_it_heeds_and_on_no_other_choice_of_comparison(
 
 def test_what_combinations_share_is_what_each_gives_by_itself(results):
     several = {
-        "trimming": ["none"], "minimum_cases": [5, 30], "same_level": [True, False], "adjustment": ["baseline", "unadjusted"],
-        "matching": ["unmatched", "baseline"], "methods": ["did", "twfe", "event_study", "two_period_ratio"],
-    }  # fmt: skip
+        "trimming": ["none"],
+        "minimum_cases": [5, 30],
+        "same_level": [True, False],
+        "adjustment": ["baseline", "unadjusted"],
+        "matching": ["unmatched", "baseline"],
+        "methods": ["did", "twfe", "event_study", "two_period_ratio"],
+    }
     params = results.params.model_copy(update={"robustness": results.params.robustness.model_copy(update=several)})
     primary = {i: CATALOGUE[i] for i in params.change.primary}
     study = replace(study_of(results.units, params, results.hospitals), indicators=primary)
@@ -128,16 +132,38 @@ def test_what_combinations_share_is_what_each_gives_by_itself(results):
 
 
 def _curve(verdicts: list[str]) -> pd.DataFrame:
-    rows = [{"hospital": "A", "specialty": "s", "indicator": "cmi", "specification": i, **dict.fromkeys(CHOICES, ""),
-             "estimate": 1.0 + i / 100, "low": 0.9, "high": 1.2, "p_value": 0.1, "verdict": v, "warnings": ""}
-            for i, v in enumerate(verdicts)]  # fmt: skip
+    rows = [
+        {
+            "hospital": "A",
+            "specialty": "s",
+            "indicator": "cmi",
+            "specification": i,
+            **dict.fromkeys(CHOICES, ""),
+            "estimate": 1.0 + i / 100,
+            "low": 0.9,
+            "high": 1.2,
+            "p_value": 0.1,
+            "verdict": v,
+            "warnings": "",
+        }
+        for i, v in enumerate(verdicts)
+    ]
     return pd.DataFrame(rows)
 
 
 @pytest.mark.parametrize(("agreeing", "boundary"), [(8, False), (7, True)])
 def test_a_verdict_that_too_few_combinations_share_is_on_the_boundary(agreeing, boundary):
-    changes = pd.DataFrame({"level": ["unit", "peers"], "hospital": ["A", ""], "specialty": ["s", "s"], "indicator": ["cmi", "cmi"],
-                            "verdict": ["改善", "改善"], "share": [float("nan")] * 2, "boundary": [False] * 2})  # fmt: skip
+    changes = pd.DataFrame(
+        {
+            "level": ["unit", "peers"],
+            "hospital": ["A", ""],
+            "specialty": ["s", "s"],
+            "indicator": ["cmi", "cmi"],
+            "verdict": ["改善", "改善"],
+            "share": [float("nan")] * 2,
+            "boundary": [False] * 2,
+        }
+    )
     curve = _curve(["改善"] * agreeing + ["未见变化"] * (10 - agreeing))
     agreed = agreement(curve, changes[changes["level"] == "unit"], RobustnessPolicy(agreement=0.8))
     assert agreed[["specifications", "agreeing"]].iloc[0].tolist() == [10, agreeing]
@@ -220,7 +246,16 @@ def test_a_name_that_no_catalogue_knows_is_refused_before_any_record_is_read(
 
 
 def test_what_is_not_judged_is_never_on_the_boundary():
-    changes = pd.DataFrame({"level": ["unit"], "hospital": ["A"], "specialty": ["s"], "indicator": ["cmi"], "verdict": ["不予评价"],
-                            "share": [float("nan")], "boundary": [False]})  # fmt: skip
+    changes = pd.DataFrame(
+        {
+            "level": ["unit"],
+            "hospital": ["A"],
+            "specialty": ["s"],
+            "indicator": ["cmi"],
+            "verdict": ["不予评价"],
+            "share": [float("nan")],
+            "boundary": [False],
+        }
+    )
     agreed = agreement(_curve(["未见变化"] * 3), changes, RobustnessPolicy())
     assert not with_agreement(changes, agreed)["boundary"].any()

@@ -14,13 +14,25 @@ from toolkit.params import ChangePolicy
 POLICY = ChangePolicy(minimum_cases=100, minimum_important=0.05)
 NAN = float("nan")
 BETTER, WORSE, SAME, OPEN, NOT = (
-    Verdict.IMPROVED, Verdict.WORSE, Verdict.NO_CHANGE, Verdict.UNDECIDED, Verdict.NOT_JUDGED,
-)  # fmt: skip
+    Verdict.IMPROVED,
+    Verdict.WORSE,
+    Verdict.NO_CHANGE,
+    Verdict.UNDECIDED,
+    Verdict.NOT_JUDGED,
+)
 
 
 def verdict(estimate, low, high, before, after, direction, policy):
-    changes = pd.DataFrame({"indicator": ["i"], "estimate": [estimate], "low": [low], "high": [high], "n_before": [before],
-                            "n_after": [after]})  # fmt: skip
+    changes = pd.DataFrame(
+        {
+            "indicator": ["i"],
+            "estimate": [estimate],
+            "low": [low],
+            "high": [high],
+            "n_before": [before],
+            "n_after": [after],
+        }
+    )
     [found] = verdicts(changes, {"i": direction}, policy)["verdict"]
     return Verdict(found)
 
@@ -74,25 +86,51 @@ def test_without_a_least_change_that_matters_significance_decides():
 
 
 def test_every_row_of_a_table_gets_its_verdict_by_its_own_direction():
-    changes = pd.DataFrame({
-        "indicator": ["up", "down", "up"], "estimate": [1.2, 1.2, 0.8], "low": [1.1, 1.1, 0.7], "high": [1.3, 1.3, 0.9],
-        "n_before": [100, 100, 100], "n_after": [100, 100, 99],
-    }, index=[7, 3, 5])  # fmt: skip
+    changes = pd.DataFrame(
+        {
+            "indicator": ["up", "down", "up"],
+            "estimate": [1.2, 1.2, 0.8],
+            "low": [1.1, 1.1, 0.7],
+            "high": [1.3, 1.3, 0.9],
+            "n_before": [100, 100, 100],
+            "n_after": [100, 100, 99],
+        },
+        index=[7, 3, 5],
+    )
     found = verdicts(changes, {"up": Direction.HIGHER, "down": Direction.LOWER}, POLICY)
     assert found["verdict"].to_dict() == {7: "改善", 3: "变差", 5: "不予评价"}
 
 
 def test_every_verdict_has_its_reason():
-    changes = pd.DataFrame({"indicator": ["i", "i"], "estimate": [1.0, 1.01], "low": [0.8, 1.001], "high": [1.2, 1.02],
-                            "n_before": [500, 500], "n_after": [500, 500]})  # fmt: skip
+    changes = pd.DataFrame(
+        {
+            "indicator": ["i", "i"],
+            "estimate": [1.0, 1.01],
+            "low": [0.8, 1.001],
+            "high": [1.2, 1.02],
+            "n_before": [500, 500],
+            "n_after": [500, 500],
+        }
+    )
     assert list(verdicts(changes, {"i": Direction.HIGHER}, POLICY)["reason"]) == [
-        "区间过宽，既不能排除有意义的改善，也不能排除有意义的变差", "变化小于最小有意义变化",
-    ]  # fmt: skip
+        "区间过宽，既不能排除有意义的改善，也不能排除有意义的变差",
+        "变化小于最小有意义变化",
+    ]
 
 
 def test_a_hospital_whose_data_do_not_suffice_gets_no_verdict_whatever_its_numbers_say():
-    changes = pd.DataFrame({"hospital": ["A", "B", ""], "indicator": ["i"] * 3, "estimate": [1.5] * 3, "low": [1.4] * 3,
-                            "high": [1.6] * 3, "n_before": [500] * 3, "n_after": [500] * 3}, index=[7, 8, 9])  # fmt: skip
+    changes = pd.DataFrame(
+        {
+            "hospital": ["A", "B", ""],
+            "indicator": ["i"] * 3,
+            "estimate": [1.5] * 3,
+            "low": [1.4] * 3,
+            "high": [1.6] * 3,
+            "n_before": [500] * 3,
+            "n_after": [500] * 3,
+        },
+        index=[7, 8, 9],
+    )
     found = verdicts(changes, {"i": Direction.HIGHER}, POLICY, {"B": "机构数据不足"})
     assert found["verdict"].to_dict() == {7: "改善", 8: "不予评价", 9: "改善"}
     assert found.loc[8, "reason"] == "机构数据不足"
@@ -115,9 +153,16 @@ def test_a_commission_may_give_its_own_table(tmp_path):
 
 @pytest.mark.parametrize(
     ("old", "new", "word"),
-    [("[neutral]", "[neutrall]", "rules.yaml:11"), ("变差, when", "很差, when", "rules.yaml:18"),
-     ("  - {verdict: 变差, when: [worse], reason: 区间完全落在差的一侧，且变化不小于最小有意义变化}\n", "", "without a verdict")],
-)  # fmt: skip
+    [
+        ("[neutral]", "[neutrall]", "rules.yaml:11"),
+        ("变差, when", "很差, when", "rules.yaml:18"),
+        (
+            "  - {verdict: 变差, when: [worse], reason: 区间完全落在差的一侧，且变化不小于最小有意义变化}\n",
+            "",
+            "without a verdict",
+        ),
+    ],
+)
 def test_a_table_that_is_wrong_or_has_a_hole_is_refused(tmp_path, old, new, word):
     text = RULES.read_text(encoding="utf-8")
     assert old in text

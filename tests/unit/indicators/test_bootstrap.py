@@ -23,13 +23,18 @@ def region(seed: int = 11, n: int = 6000) -> pd.DataFrame:
     drg = rng.choice(["FA11", "FB21", "FC31", "GD41"], n, p=[0.4, 0.3, 0.2, 0.1])
     level = pd.Series(drg).map({"FA11": 9.0, "FB21": 9.6, "FC31": 10.2, "GD41": 10.8}).to_numpy()
     surgical = rng.random(n) < 0.5
-    frame = pd.DataFrame({
-        "hospital": rng.choice(["A", "B", "C"], n), "year": rng.choice(["2019", "2020", "2021", "2022"], n), "drg": drg,
-        "cost_fen": np.round(np.exp(rng.normal(level, 0.6)) * 100).astype(int).astype(str),
-        "los_days": np.maximum(1, rng.negative_binomial(3, 0.25, n)).astype(str),
-        "died": np.where(rng.random(n) < 0.03, "true", "false"), "surgical": np.where(surgical, "true", "false"),
-        "surgery_level": np.where(surgical, rng.integers(1, 5, n).astype(str), ""),
-    })  # fmt: skip
+    frame = pd.DataFrame(
+        {
+            "hospital": rng.choice(["A", "B", "C"], n),
+            "year": rng.choice(["2019", "2020", "2021", "2022"], n),
+            "drg": drg,
+            "cost_fen": np.round(np.exp(rng.normal(level, 0.6)) * 100).astype(int).astype(str),
+            "los_days": np.maximum(1, rng.negative_binomial(3, 0.25, n)).astype(str),
+            "died": np.where(rng.random(n) < 0.03, "true", "false"),
+            "surgical": np.where(surgical, "true", "false"),
+            "surgery_level": np.where(surgical, rng.integers(1, 5, n).astype(str), ""),
+        }
+    )
     for name, plain in rows.DEFAULTS.items():
         if name not in frame:
             frame[name] = plain
@@ -40,9 +45,10 @@ def region(seed: int = 11, n: int = 6000) -> pd.DataFrame:
 def test_closed_form_errors_are_those_of_drawing_the_records_again(engine, basis):
     frame = region()
     params = rows.params(
-        cycles=rows.CYCLES, price_index={y: 1.04 ** (y - 2019) for y in range(2019, 2025)},
+        cycles=rows.CYCLES,
+        price_index={y: 1.04 ** (y - 2019) for y in range(2019, 2025)},
         specialties=[{"id": "s1", "name_zh": "一", "surgical": True, "departments": ["D1"]}],
-    )  # fmt: skip
+    )
     hospitals = rows.registry_of(frame)
     groups = hospitals.rename(columns={"code": "hospital"})[["hospital", "level_group"]]
     table = engine.connection.create_table("drawn_from", rows.stored(frame), overwrite=True)

@@ -23,10 +23,19 @@ def sums(x: float, y: float, xx: float = np.nan) -> pd.DataFrame:
 
 def one_like(id_: str, kind: Distribution, scale: float = 1.0) -> Indicator:
     return Indicator(
-        id=id_, name_zh="合成", name_en="", domain=Domain.SAFETY, formula="", source=Source(title="合成"), numerator=col("x"),
-        denominator=col("y"), direction=Direction.LOWER, distribution=kind, example=Example(discharges="", value=0, arithmetic=""),
+        id=id_,
+        name_zh="合成",
+        name_en="",
+        domain=Domain.SAFETY,
+        formula="",
+        source=Source(title="合成"),
+        numerator=col("x"),
+        denominator=col("y"),
+        direction=Direction.LOWER,
+        distribution=kind,
+        example=Example(discharges="", value=0, arithmetic=""),
         scale=scale,
-    )  # fmt: skip
+    )
 
 
 @pytest.mark.parametrize(

@@ -13,10 +13,13 @@ from toolkit.models.monitoring.cusum import _deaths, cusum
 def months(seed: int, count: int = 36, patterns: int = 30) -> pd.DataFrame:
     """合成数据: patterns of a unit by month, about 4 deaths expected a month."""
     rng = np.random.default_rng(seed)
-    frame = pd.DataFrame({
-        "month": np.repeat([f"{2022 + t // 12}-{t % 12 + 1:02d}" for t in range(count)], patterns),
-        "n": rng.integers(1, 8, count * patterns), "p": 1 / (1 + np.exp(-rng.normal(-3.8, 1, count * patterns))),
-    })  # fmt: skip
+    frame = pd.DataFrame(
+        {
+            "month": np.repeat([f"{2022 + t // 12}-{t % 12 + 1:02d}" for t in range(count)], patterns),
+            "n": rng.integers(1, 8, count * patterns),
+            "p": 1 / (1 + np.exp(-rng.normal(-3.8, 1, count * patterns))),
+        }
+    )
     return frame.assign(died=rng.binomial(frame["n"], frame["p"]))
 
 
@@ -85,9 +88,16 @@ def test_a_doubling_is_found_and_a_quiet_unit_is_not():
     assert not cusum(frame).table["signal"].any()
 
 
-@pytest.mark.parametrize("rows", [
-    [], [("2022-01", 10, 0, np.nan)], [("2022-01", 5, 0, 1e-6)], [("2022-01", 0, 0, 0.1)], [("2022-01", 40, 40, 0.05)],
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [],
+        [("2022-01", 10, 0, np.nan)],
+        [("2022-01", 5, 0, 1e-6)],
+        [("2022-01", 0, 0, 0.1)],
+        [("2022-01", 40, 40, 0.05)],
+    ],
+)
 def test_bad_input_is_a_chart_with_a_reason(rows):
     found = cusum(
         pd.DataFrame(rows, columns=["month", "n", "died", "p"]).astype({"n": float, "died": float, "p": float})

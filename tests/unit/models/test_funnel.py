@@ -24,9 +24,13 @@ def test_the_vector_of_funnelplotr():
 
 @pytest.mark.parametrize(
     ("trim", "root", "phi", "tau2", "kept"),
-    [("truncated", False, 1.685629, 0.005657, 16), ("winsorised", False, 2.138339, None, 20), (None, False, 2.635073, None, 20),
-     ("winsorised", True, 2.113365, 0.002129, 20)],
-)  # fmt: skip
+    [
+        ("truncated", False, 1.685629, 0.005657, 16),
+        ("winsorised", False, 2.138339, None, 20),
+        (None, False, 2.635073, None, 20),
+        ("winsorised", True, 2.113365, 0.002129, 20),
+    ],
+)
 def test_the_vector_for_truncation_and_its_rivals(trim, root, phi, tau2, kept):
     found = dispersion(*scored(OWN_O, OWN_E, "ratio", 1.0, root=root), trim=trim)
     assert found.phi == pytest.approx(phi, abs=5e-7)

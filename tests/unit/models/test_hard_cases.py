@@ -32,8 +32,10 @@ def world(peers: int = 5, others: int = 6, seed: int = 1) -> tuple[pd.DataFrame,
             costs = rng.lognormal(0, 0.5, n)
             x, died = int(rng.binomial(n, 0.3)), int(rng.poisson(0.03 * n))
             for indicator, sums in (
-                ("cost_index", (costs.sum(), n, (costs**2).sum())), ("level4_share", (x, n, x)), ("mortality", (died, n, died)),
-            ):  # fmt: skip
+                ("cost_index", (costs.sum(), n, (costs**2).sum())),
+                ("level4_share", (x, n, x)),
+                ("mortality", (died, n, died)),
+            ):
                 rows.append([unit.hospital, unit.specialty, str(year), indicator, *map(float, sums), n])
     cells = pd.DataFrame(rows, columns=["hospital", "specialty", "period", "indicator", "x", "y", "xx", "n"])
     return cells, units
@@ -53,9 +55,12 @@ def with_cycles(cells: pd.DataFrame) -> pd.DataFrame:
 
 def study(units: pd.DataFrame, **more) -> Study:
     return Study(
-        indicators={i: CATALOGUE[i] for i in INDICATORS}, units=units.reset_index(drop=True), before=Years(first=2019, last=2021),
-        after=Years(first=2022, last=2024), **more,
-    )  # fmt: skip
+        indicators={i: CATALOGUE[i] for i in INDICATORS},
+        units=units.reset_index(drop=True),
+        before=Years(first=2019, last=2021),
+        after=Years(first=2022, last=2024),
+        **more,
+    )
 
 
 def found(method: str, cells: pd.DataFrame, units: pd.DataFrame, **more) -> pd.DataFrame:

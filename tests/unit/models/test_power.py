@@ -109,9 +109,16 @@ def test_the_direction_of_the_indicator_decides():
 
 @pytest.mark.parametrize(
     ("indicator", "before", "after"),
-    [(RARE, (0, 100), (0, 100)), (RARE, (0, 0), (0, 0)), (RARE, None, (1, 50)), (MEAN, (50, 50, 50), (50, 50, 50)),
-     (PROPORTION, (0, 20), (0, 20)), (PROPORTION, (20, 20), (20, 20)), (MEAN, (1, 1, 1), (1, 1, 1))],
-)  # fmt: skip
+    [
+        (RARE, (0, 100), (0, 100)),
+        (RARE, (0, 0), (0, 0)),
+        (RARE, None, (1, 50)),
+        (MEAN, (50, 50, 50), (50, 50, 50)),
+        (PROPORTION, (0, 20), (0, 20)),
+        (PROPORTION, (20, 20), (20, 20)),
+        (MEAN, (1, 1, 1), (1, 1, 1)),
+    ],
+)
 def test_bad_input_is_a_row_with_a_reason(indicator, before, after):
     found = smallest(indicator, before, after)
     assert not found["sufficient"]

@@ -153,8 +153,10 @@ def test_nothing_to_fit_is_a_model_that_knows_nothing(cells, died):
 def test_quasi_separation_ends_and_is_said():
     # deaths only where both covariates are 1; each level alone has both outcomes
     frame = pd.DataFrame(
-        [("G", a, b, 50, 10 if a == b == "1" else 0) for a in "01" for b in "01"] + [("H", "0", "1", 50, 0), ("H", "1", "0", 50, 0),
-         ("H", "1", "1", 50, 5)], columns=["drg", "a", "b", "n", "died"])  # fmt: skip
+        [("G", a, b, 50, 10 if a == b == "1" else 0) for a in "01" for b in "01"]
+        + [("H", "0", "1", 50, 0), ("H", "1", "0", 50, 0), ("H", "1", "1", 50, 5)],
+        columns=["drg", "a", "b", "n", "died"],
+    )
     found = fit(frame, ["a", "b"])
     assert found.warnings
     assert np.nansum(found.probability(frame) * frame["n"]) == pytest.approx(15, abs=0.01)

@@ -22,8 +22,19 @@ def cells(indicator: str, before, after, **keys) -> pd.DataFrame:
         for unit, sums in enumerate(given):
             if sums is not None:
                 x, y, xx = (*sums, np.nan)[:3]
-                parts.append({"hospital": f"h{unit:04d}", "specialty": "s", "cycle": cycle, "x": float(x), "y": float(y), "xx": float(xx),
-                              "all_y": float(y), "own_y": np.nan, "rows": 1.0})  # fmt: skip
+                parts.append(
+                    {
+                        "hospital": f"h{unit:04d}",
+                        "specialty": "s",
+                        "cycle": cycle,
+                        "x": float(x),
+                        "y": float(y),
+                        "xx": float(xx),
+                        "all_y": float(y),
+                        "own_y": np.nan,
+                        "rows": 1.0,
+                    }
+                )
     columns = ["hospital", "specialty", "cycle", "x", "y", "xx", "all_y", "own_y", "rows"]
     frame = pd.DataFrame(parts, columns=columns).assign(indicator=indicator, basis="frozen", **keys)
     return finish(frame, CATALOGUE[indicator], 0.95)
@@ -113,8 +124,12 @@ def test_values_are_pulled_to_the_mean_and_small_units_more():
 
 
 def test_groups_have_their_own_mean():
-    frame = pd.concat([cells(PROPORTION, [(x, 1000) for x in xs], [(x, 1000) for x in xs]).assign(specialty=s)
-                       for s, xs in (("a", [90, 100, 110, 140]), ("b", [290, 300, 310, 370]))])  # fmt: skip
+    frame = pd.concat(
+        [
+            cells(PROPORTION, [(x, 1000) for x in xs], [(x, 1000) for x in xs]).assign(specialty=s)
+            for s, xs in (("a", [90, 100, 110, 140]), ("b", [290, 300, 310, 370]))
+        ]
+    )
     table = no_effect(frame, CATALOGUE, ["hospital", "specialty"], ["specialty"])
     means = table.groupby("specialty")["mean"].first()
     assert means["a"] == pytest.approx(11, abs=1)
@@ -124,11 +139,15 @@ def test_groups_have_their_own_mean():
 @pytest.mark.parametrize(
     ("indicator", "before", "after"),
     [
-        (RARE, [(0, 100), (0, 50), (0, 70)], [(1, 100), (0, 50), (0, 70)]), (RARE, [(1, 100)], [(1, 100)]), (RARE, [], []),
-        (MEAN, [None, (50, 50, 60)], [(50, 50, 60), None]), (PROPORTION, [(0, 10), (10, 10), (5, 10)], [(1, 10), (9, 10), None]),
-        (MEAN, [(50, 50, 50)] * 4, [(50, 50, 50)] * 4), (RARE, [(0, 0)] * 3, [(0, 0)] * 3),
+        (RARE, [(0, 100), (0, 50), (0, 70)], [(1, 100), (0, 50), (0, 70)]),
+        (RARE, [(1, 100)], [(1, 100)]),
+        (RARE, [], []),
+        (MEAN, [None, (50, 50, 60)], [(50, 50, 60), None]),
+        (PROPORTION, [(0, 10), (10, 10), (5, 10)], [(1, 10), (9, 10), None]),
+        (MEAN, [(50, 50, 50)] * 4, [(50, 50, 50)] * 4),
+        (RARE, [(0, 0)] * 3, [(0, 0)] * 3),
     ],
-)  # fmt: skip
+)
 def test_bad_input_is_a_row_with_a_reason(indicator, before, after):
     table = found(indicator, before, after)
     assert len(table) == len(before)

@@ -12,8 +12,14 @@ from toolkit.models.monitoring.spc import FEW_POINTS, TOO_FEW_POINTS, assurance,
 
 def chart(values, phases=None, **more) -> pd.DataFrame:
     values = list(values)
-    frame = pd.DataFrame({"unit": "a", "point": [f"{k:04d}" for k in range(len(values))], "phase": phases or "whole",
-                          "value": np.array(values, dtype=float)})  # fmt: skip
+    frame = pd.DataFrame(
+        {
+            "unit": "a",
+            "point": [f"{k:04d}" for k in range(len(values))],
+            "phase": phases or "whole",
+            "value": np.array(values, dtype=float),
+        }
+    )
     return xmr(frame.assign(**more), ["unit", *more], more.pop("directions", None))
 
 
@@ -48,10 +54,14 @@ def test_seven_on_one_side():
 @pytest.mark.parametrize(
     ("values", "points"),
     [
-        (range(1, 7), []), ([1, 2, 3, 3, 4, 5, 6], []), (range(1, 8), range(7)), ([2, *range(1, 8), 3], range(1, 8)),
-        ([2, *range(7, 0, -1), 3], range(1, 8)), ([5, *range(1, 10)], range(1, 10)),
+        (range(1, 7), []),
+        ([1, 2, 3, 3, 4, 5, 6], []),
+        (range(1, 8), range(7)),
+        ([2, *range(1, 8), 3], range(1, 8)),
+        ([2, *range(7, 0, -1), 3], range(1, 8)),
+        ([5, *range(1, 10)], range(1, 10)),
     ],
-)  # fmt: skip
+)
 def test_trend_of_seven(values, points):
     assert flagged(chart(values), "trend") == list(points)
 
@@ -60,9 +70,12 @@ def test_two_of_three_on_one_side():
     # limits of ±2.66 from ranges of 1: points at ±2 are beyond two thirds of the way (1.77)
     base = [0.5, -0.5] * 30
     tail = {
-        "two near, one between": ([2, 0.4, 2], [0, 2]), "near and near": ([2, 2, 0.4], [0, 1]), "sides differ": ([2, -0.4, 2], []),
-        "two apart": ([2, 0.4, 0.4, 2], []), "opposite": ([2, 0.4, -2], []),
-    }  # fmt: skip
+        "two near, one between": ([2, 0.4, 2], [0, 2]),
+        "near and near": ([2, 2, 0.4], [0, 1]),
+        "sides differ": ([2, -0.4, 2], []),
+        "two apart": ([2, 0.4, 0.4, 2], []),
+        "opposite": ([2, 0.4, -2], []),
+    }
     for name, (points, expected) in tail.items():
         found = chart([*base, *points, *base])
         assert [k - len(base) for k in flagged(found, "two_of_three")] == expected, name
@@ -90,8 +103,14 @@ def test_signals_have_a_direction():
 
 def test_series_do_not_touch_and_order_does_not_matter():
     rng = np.random.default_rng(1)
-    frame = pd.DataFrame({"unit": np.repeat(["a", "b"], 30), "point": list(range(30)) * 2, "phase": "p",
-                          "value": np.r_[rng.normal(0, 1, 30), rng.normal(50, 9, 30)]})  # fmt: skip
+    frame = pd.DataFrame(
+        {
+            "unit": np.repeat(["a", "b"], 30),
+            "point": list(range(30)) * 2,
+            "phase": "p",
+            "value": np.r_[rng.normal(0, 1, 30), rng.normal(50, 9, 30)],
+        }
+    )
     both = xmr(frame.sample(frac=1, random_state=3), ["unit"])
     for unit in "ab":
         alone = xmr(frame[frame["unit"] == unit], ["unit"])
@@ -110,8 +129,14 @@ def test_a_gap_is_kept_and_not_judged():
 def test_false_signals_of_independent_points_are_as_rare_as_the_rules_make_them():
     """Outside 3 sigma: 0.27 % with known limits; 1 % at most with limits from 24 points (200 normal series)."""
     rng = np.random.default_rng(12)
-    frame = pd.DataFrame({"unit": np.repeat(range(800), 24), "point": list(range(24)) * 800, "phase": "p",
-                          "value": rng.normal(0, 1, 800 * 24)})  # fmt: skip
+    frame = pd.DataFrame(
+        {
+            "unit": np.repeat(range(800), 24),
+            "point": list(range(24)) * 800,
+            "phase": "p",
+            "value": rng.normal(0, 1, 800 * 24),
+        }
+    )
     found = xmr(frame, ["unit"])
     assert 0.0027 / 2 < (found["outside"] != 0).mean() < 0.01
     assert found["upper"].mean() == pytest.approx(3, abs=0.1)
@@ -119,9 +144,15 @@ def test_false_signals_of_independent_points_are_as_rare_as_the_rules_make_them(
 
 @pytest.mark.parametrize(
     ("low", "high", "direction", "word"),
-    [(1.1, 1.4, Direction.LOWER, "稳定不达标"), (1.1, 1.4, Direction.HIGHER, "稳定达标"), (0.6, 0.9, Direction.LOWER, "稳定达标"),
-     (0.9, 1.1, Direction.LOWER, "时好时坏"), (1.1, 1.4, Direction.NEUTRAL, ""), (np.nan, np.nan, Direction.LOWER, "")],
-)  # fmt: skip
+    [
+        (1.1, 1.4, Direction.LOWER, "稳定不达标"),
+        (1.1, 1.4, Direction.HIGHER, "稳定达标"),
+        (0.6, 0.9, Direction.LOWER, "稳定达标"),
+        (0.9, 1.1, Direction.LOWER, "时好时坏"),
+        (1.1, 1.4, Direction.NEUTRAL, ""),
+        (np.nan, np.nan, Direction.LOWER, ""),
+    ],
+)
 def test_assurance(low, high, direction, word):
     assert assurance(low, high, 1.0, direction) == word
 

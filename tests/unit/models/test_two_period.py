@@ -25,8 +25,18 @@ def cells(indicator: str, before, after, *, groups: list[str] | None = None) -> 
         for name, sums in zip(groups or ["A"], given, strict=True):
             if sums is not None:
                 x, y, xx = (*sums, np.nan)[:3]
-                parts.append({"hospital": name, "cycle": cycle, "x": float(x), "y": float(y), "xx": float(xx), "all_y": float(y),
-                              "own_y": np.nan, "rows": 1.0})  # fmt: skip
+                parts.append(
+                    {
+                        "hospital": name,
+                        "cycle": cycle,
+                        "x": float(x),
+                        "y": float(y),
+                        "xx": float(xx),
+                        "all_y": float(y),
+                        "own_y": np.nan,
+                        "rows": 1.0,
+                    }
+                )
     frame = pd.DataFrame(parts).assign(indicator=indicator, basis="frozen")
     return finish(frame, CATALOGUE[indicator], 0.95)
 

@@ -121,8 +121,10 @@ def report() -> list[blocks.Block]:
         blocks.Paragraph(text=HOSTILE[0]),
         *chapters,
         scores(),
-        figures.ranking(units(3).assign(label=["甲 $x_1$", "乙 <b>", "丙 #{}"]), id="rank", caption=HOSTILE[1], x_label="指数 $n$"),
+        figures.ranking(
+            units(3).assign(label=["甲 $x_1$", "乙 <b>", "丙 #{}"]), id="rank", caption=HOSTILE[1], x_label="指数 $n$"
+        ),
         blocks.Note(text=HOSTILE[3], tone="warning"),
         blocks.PageBreak(),
         scores(("合成医院甲",)).model_copy(update={"id": "second"}),
-    ]  # fmt: skip
+    ]

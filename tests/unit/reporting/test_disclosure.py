@@ -278,8 +278,9 @@ def ranges_of_one(amounts, hidden, adds, cell):
     goal[column[cell]] = 1
     ends = []
     for sign in (1, -1):
-        solved = linprog(sign * goal, A_eq=rows[usable & exactly], b_eq=right[usable & exactly],
-                         bounds=(1, None), method="highs")  # fmt: skip
+        solved = linprog(
+            sign * goal, A_eq=rows[usable & exactly], b_eq=right[usable & exactly], bounds=(1, None), method="highs"
+        )
         ends.append(sign * solved.fun if solved.status == 0 else np.inf)
     return ends
 

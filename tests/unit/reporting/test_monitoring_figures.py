@@ -38,8 +38,15 @@ def series(seed: int = 1, points: int = 72, *, quarter: bool = False, jump: floa
         f"{2019 + k // step}Q{k % step + 1}" if quarter else f"{2019 + k // step}-{k % step + 1:02d}"
         for k in range(points)
     ]
-    frame = pd.DataFrame({"indicator": "x", "point": names, "phase": np.where(np.arange(points) < points // 2, "before", "after"),
-                          "n": 40, "value": rng.normal(1.1, 0.08, points)})  # fmt: skip
+    frame = pd.DataFrame(
+        {
+            "indicator": "x",
+            "point": names,
+            "phase": np.where(np.arange(points) < points // 2, "before", "after"),
+            "n": 40,
+            "value": rng.normal(1.1, 0.08, points),
+        }
+    )
     frame.loc[points - 2, "value"] += jump
     found = xmr(frame, ["indicator"], {"x": Direction.LOWER})
     last = found.iloc[-1]
@@ -166,12 +173,16 @@ def test_a_cusum_names_the_months_of_its_signals():
     assert f"{first} 变差信号" in figures.cusum_chart(frame, id="c", caption="c").alt
 
 
-@pytest.mark.parametrize("make", [
-    lambda: funnel_of(units().iloc[:0]), lambda: funnel_of(units().assign(exposure=0.0)),
-    lambda: figures.xmr_chart(series().iloc[:0], id="x", caption="c", y_label="y"),
-    lambda: figures.xmr_chart(series().assign(value=np.nan), id="x", caption="c", y_label="y"),
-    lambda: figures.cusum_chart(deaths().iloc[:0], id="c", caption="c"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: funnel_of(units().iloc[:0]),
+        lambda: funnel_of(units().assign(exposure=0.0)),
+        lambda: figures.xmr_chart(series().iloc[:0], id="x", caption="c", y_label="y"),
+        lambda: figures.xmr_chart(series().assign(value=np.nan), id="x", caption="c", y_label="y"),
+        lambda: figures.cusum_chart(deaths().iloc[:0], id="c", caption="c"),
+    ],
+)
 def test_nothing_to_draw_is_a_note(make):
     assert isinstance(make(), Note)
 

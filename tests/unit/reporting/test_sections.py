@@ -28,11 +28,15 @@ def given():
 @pytest.mark.parametrize(
     "section",
     [
-        effects.methods, effects.event_studies, effects.regression_to_mean, effects.robustness,
-        monitoring.control_charts, monitoring.could_show,
+        effects.methods,
+        effects.event_studies,
+        effects.regression_to_mean,
+        effects.robustness,
+        monitoring.control_charts,
+        monitoring.could_show,
     ],
     ids=lambda section: section.__name__,
-)  # fmt: skip
+)
 def test_what_the_release_edition_withholds_is_not_said_to_be_absent(given, section):
     said = [block.text for block in section(given) if hasattr(block, "text")]
     assert said[-1] == "发布版不提供此项，见内部评估版。"

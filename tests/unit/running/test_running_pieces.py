@@ -80,8 +80,10 @@ def test_cleaning_twice_changes_nothing_more():
     once = clean(notebook)
     assert "papermill" not in once.metadata
     assert [o.get("text") or o.data["text/plain"] for o in once.cells[0].outputs] == [
-        "ab", "cell.py:1: W\n", "<object at 0x…>"
-    ]  # fmt: skip
+        "ab",
+        "cell.py:1: W\n",
+        "<object at 0x…>",
+    ]
     assert once.cells[0].execution_count == 1
     assert canonical(clean(copy.deepcopy(once))) == canonical(once)
 

@@ -117,6 +117,8 @@ def _same(judged: pd.Series, counted: pd.Series, names: dict[int, str], measure:
 def _unbalanced(file: str, hospital: str, measure: str, expected: int, found: int) -> UnbalancedError:
     return UnbalancedError(
         f"{measure}: 应有 {expected} 例, 实有 {found} 例; 收到 ≠ 纳入 + 排除 + 隔离（规则X01）, 运行已停止, 未生成报告",
-        "records do not add up; the run stopped", where=f"{file}{f' 机构 {hospital}' if hospital else ''}",
-        remedy="重新运行; 若仍不平衡, 请连同参数文件报告此问题", remedy_english="run again; if it stays, report it with the parameter file",
-    )  # fmt: skip
+        "records do not add up; the run stopped",
+        where=f"{file}{f' 机构 {hospital}' if hospital else ''}",
+        remedy="重新运行; 若仍不平衡, 请连同参数文件报告此问题",
+        remedy_english="run again; if it stays, report it with the parameter file",
+    )

@@ -94,8 +94,11 @@ def _repeats(typed: Any, applicable: set[str], connection: Any) -> list[Any]:
         unfit_rows = repeated.filter((_.copy > 0) | (_.contents > 1)).select("file", "line")
         sound = sound.anti_join(unfit_rows, ["file", "line"])
     of_patients = {
-        "K06": repeats.overlapping, "K07": repeats.in_two_hospitals, "K08": repeats.falling_visits, "O03": repeats.after_death,
-    }  # fmt: skip
+        "K06": repeats.overlapping,
+        "K07": repeats.in_two_hospitals,
+        "K08": repeats.falling_visits,
+        "O03": repeats.after_death,
+    }
     if wanted := [test for id_, test in of_patients.items() if id_ in applicable]:
         stays = repeats.of_patients(sound, connection)
         found += [test(stays) for test in wanted]
@@ -145,8 +148,10 @@ def accounts_of(judged: Any, sources: list[SourceFile]) -> pd.DataFrame:
 def _refused_lines(sources: list[SourceFile]) -> list[tuple[int, int, str, int, str, str, str]]:
     return [
         (s.number, one.line, UNKNOWN_HOSPITAL, 0, Fate.QUARANTINED.value, one.rule, marked([one.rule]))
-        for s in sources if not s.rejected for one in s.refused
-    ]  # fmt: skip
+        for s in sources
+        if not s.rejected
+        for one in s.refused
+    ]
 
 
 def refuse_ragged(sources: list[SourceFile], share: float) -> None:
@@ -167,9 +172,11 @@ def check_balance(sources: list[SourceFile], accounts: pd.DataFrame) -> None:
         if not source.rejected and source.received != counted.get(source.number, 0):
             raise UnbalancedError(
                 f"收到 {source.received} ≠ 纳入 + 排除 + 隔离 {counted.get(source.number, 0)}, 运行已停止",
-                "received does not equal accepted + excluded + quarantined", where=str(source.path),
-                remedy="字段内可能有换行; 请去掉换行后重新导出", remedy_english="a field may hold a line break; export without",
-            )  # fmt: skip
+                "received does not equal accepted + excluded + quarantined",
+                where=str(source.path),
+                remedy="字段内可能有换行; 请去掉换行后重新导出",
+                remedy_english="a field may hold a line break; export without",
+            )
 
 
 def write_fates(judged: Any, sources: list[SourceFile], connection: Any, path: Path) -> Path:

@@ -27,7 +27,7 @@ def warnings_of(source: SourceFile) -> str:
 
 def check_files(
     typed: Any, sources: Sequence[SourceFile], applicable: set[str], given: Given, params: RunParams
-) -> list[int]:  # fmt: skip
+) -> list[int]:
     """Refuse files by what their records say; returns the numbers of those refused. No row of them may enter the store."""
     by_number = {s.number: s for s in sources if not s.rejected}
     reasons: list[tuple[int, str]] = []

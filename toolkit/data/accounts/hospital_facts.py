@@ -35,7 +35,7 @@ KEY = ["hospital", "year"]
 
 def hospital_warnings(
     judged: Any, accounts: pd.DataFrame, applicable: set[str], given: Given, params: RunParams, fields: set[str]
-) -> pd.DataFrame:  # fmt: skip
+) -> pd.DataFrame:
     """`hospital, year, rule, value, limit, message`: every finding of a rule over a hospital's year, in a fixed order."""
     accepted = judged.filter((_.fate == ACCEPTED) & _.hospital.notnull() & _.year.notnull())
     present = [f for f in dict.fromkeys((*KEY_FIELDS, *VARYING)) if f in fields]
@@ -93,17 +93,24 @@ def _missing(counted: pd.DataFrame, names: list[str]) -> pd.DataFrame:
 
 
 def _years(
-    counted: pd.DataFrame, accepted: Any, accounts: pd.DataFrame, present: list[str], fields: set[str], given: Given,
+    counted: pd.DataFrame,
+    accepted: Any,
+    accounts: pd.DataFrame,
+    present: list[str],
+    fields: set[str],
+    given: Given,
     params: RunParams,
-) -> pd.DataFrame:  # fmt: skip
+) -> pd.DataFrame:
     # a year of which the run is not about has records by their faulty dates only
     known = accounts[(accounts["hospital"] != UNKNOWN_HOSPITAL) & accounts["year"].isin(params.all_years)]
     # what a declared rule excludes is nobody's fault and no reason to think better of the rest
-    sums = pd.DataFrame({
-        "received": known.groupby(KEY)["n"].sum(),
-        "judged": known[known["fate"] != Fate.EXCLUDED.value].groupby(KEY)["n"].sum(),
-        "quarantined": known[known["fate"] == Fate.QUARANTINED.value].groupby(KEY)["n"].sum(),
-    })  # fmt: skip
+    sums = pd.DataFrame(
+        {
+            "received": known.groupby(KEY)["n"].sum(),
+            "judged": known[known["fate"] != Fate.EXCLUDED.value].groupby(KEY)["n"].sum(),
+            "quarantined": known[known["fate"] == Fate.QUARANTINED.value].groupby(KEY)["n"].sum(),
+        }
+    )
     table = sums.fillna(0).reset_index().merge(counted, on=KEY, how="left")
     table["n"] = table["n"].fillna(0).astype("int64")
     cases = table["n"].where(table["n"] > 0)

@@ -17,9 +17,17 @@ from toolkit.data.reading.formats import FormatMap
 
 # what every group of measures rests on; a field that the source format does not have is not missing but 不适用
 KEY_FIELDS = (
-    "admission_date", "discharge_date", "los_days", "cost_fen", "died", "sex", "age_years", "department", "principal_diagnosis",
+    "admission_date",
+    "discharge_date",
+    "los_days",
+    "cost_fen",
+    "died",
+    "sex",
+    "age_years",
+    "department",
+    "principal_diagnosis",
     "drg",
-)  # fmt: skip
+)
 DIAGNOSES = "other_diagnoses"
 TYPED = "typed"
 
@@ -53,12 +61,16 @@ def profile(intake: Intake, form: FormatMap, connection: Any, work: Path) -> pd.
     parts = [
         pd.DataFrame(
             {
-                "hospital": wide["hospital"], "year": wide["year"], "field": name, "n": wide["n"],
-                "missing": wide[f"missing_{name}"], "total": wide["codes"] if name == DIAGNOSES else 0,
+                "hospital": wide["hospital"],
+                "year": wide["year"],
+                "field": name,
+                "n": wide["n"],
+                "missing": wide[f"missing_{name}"],
+                "total": wide["codes"] if name == DIAGNOSES else 0,
             }
         )
         for name in [*given, *([DIAGNOSES] if coded else [])]
-    ]  # fmt: skip
+    ]
     columns_of = ["hospital", "year", "field", "n", "missing", "total"]
     long = pd.concat(parts) if parts else pd.DataFrame(columns=columns_of)
     order = {name: i for i, name in enumerate(BY_NAME)}
@@ -103,8 +115,10 @@ def effect(intake: Intake, connection: Any, work: Path) -> pd.DataFrame:
             )
         wide = rows.group_by(hospital=_.hospital.fill_null("")).aggregate(**columns).execute()
         parts += [
-            pd.DataFrame({"hospital": wide["hospital"], "measure": m, "used": used, "n": wide[f"n_{m}"], "x": wide[f"x_{m}"]})
+            pd.DataFrame(
+                {"hospital": wide["hospital"], "measure": m, "used": used, "n": wide[f"n_{m}"], "x": wide[f"x_{m}"]}
+            )
             for m in amounts
-        ]  # fmt: skip
+        ]
     table = pd.concat(parts).astype({"n": "int64", "x": "int64"})
     return table.sort_values(["hospital", "measure", "used"], ignore_index=True)

@@ -102,9 +102,12 @@ def read_register(path: Path) -> Register:
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(
-            "报送登记册不可读", f"not a register of submissions: {type(error).__name__}", where=str(path),
-            remedy="恢复备份, 或换一个文件名从头登记", remedy_english="restore a copy, or begin a new one",
-        ) from None  # fmt: skip
+            "报送登记册不可读",
+            f"not a register of submissions: {type(error).__name__}",
+            where=str(path),
+            remedy="恢复备份, 或换一个文件名从头登记",
+            remedy_english="restore a copy, or begin a new one",
+        ) from None
     return Register(path=path, submissions=submissions, read_as=hashlib.sha256(content).hexdigest())
 
 
@@ -123,9 +126,12 @@ def write_register(register: Register) -> None:
         now = hashlib.sha256(register.path.read_bytes()).hexdigest() if register.path.exists() else ""
         if now != register.read_as:
             raise InputError(
-                "报送登记册在运行期间被另一次运行改动", "another run has written the register", where=str(register.path),
-                remedy="重新运行", remedy_english="run again",
-            )  # fmt: skip
+                "报送登记册在运行期间被另一次运行改动",
+                "another run has written the register",
+                where=str(register.path),
+                remedy="重新运行",
+                remedy_english="run again",
+            )
         temporary = register.path.with_name(f".{register.path.name}.tmp")
         with temporary.open("wb") as handle:
             handle.write(content)
@@ -218,8 +224,21 @@ class Entry:
         return enter(self.register, files, self.periods, counts, self.settled, self.arrived)
 
 
-SUBMISSIONS = ["sha256", "name", "arrived", "hospital", "status", "replaced_by", "received", "accepted", "excluded", "quarantined",
-               "first", "last", "note"]  # fmt: skip
+SUBMISSIONS = [
+    "sha256",
+    "name",
+    "arrived",
+    "hospital",
+    "status",
+    "replaced_by",
+    "received",
+    "accepted",
+    "excluded",
+    "quarantined",
+    "first",
+    "last",
+    "note",
+]
 SUBMITTED_RULES = ["sha256", "hospital", "rule", "n"]
 
 
@@ -244,8 +263,21 @@ def tables(register: Register | None, notes: Mapping[str, str] | None = None) ->
             note = f"由 {register.name(gone)} 替代" if gone else notes.get(one.sha256, "")
             n = [part.fates.get(fate, 0) for fate in ("纳入", "排除", "隔离")]
             span = sorted(part.periods)
-            rows.append([one.sha256, one.name, one.arrived, hospital, REPLACED if gone else CURRENT, gone, sum(n), *n,
-                         span[0] if span else "", span[-1] if span else "", note])  # fmt: skip
+            rows.append(
+                [
+                    one.sha256,
+                    one.name,
+                    one.arrived,
+                    hospital,
+                    REPLACED if gone else CURRENT,
+                    gone,
+                    sum(n),
+                    *n,
+                    span[0] if span else "",
+                    span[-1] if span else "",
+                    note,
+                ]
+            )
             rules += [[one.sha256, hospital, rule, count] for rule, count in part.rules.items()]
     kinds = dict.fromkeys(["received", "accepted", "excluded", "quarantined"], "int64")
     submissions = pd.DataFrame(rows, columns=SUBMISSIONS).astype(
@@ -289,9 +321,10 @@ def settle(register: Register, sources: Sequence[SourceFile], periods: pd.DataFr
             (h, old, _overlap(old.periods, p)) for h, p in mine.items() for old in standing.get(h, ()) if old.day < day
         ]
         small = [
-            old for h, old, share in meets
+            old
+            for h, old, share in meets
             if share >= OVERLAP and sum(mine[h].values()) < WHOLE * sum(old.periods.values())
-        ]  # fmt: skip
+        ]
         if small:
             old = small[0]
             files[file] = (
@@ -345,7 +378,7 @@ def _overlap(old: dict[str, int], new: dict[str, int]) -> float:
 
 def enter(
     register: Register, files: pd.DataFrame, periods: pd.DataFrame, counts: pd.DataFrame, settled: Settled, arrived: str
-) -> Register:  # fmt: skip
+) -> Register:
     """The register after a run: new files added, counts of those that stand renewed, replaced ones marked.
 
     Parameters
@@ -387,8 +420,9 @@ def _parts(file: int, periods: pd.DataFrame, counts: pd.DataFrame) -> dict[str, 
         }
         parts[hospital] = Part(
             periods={str(p): int(n) for p, n in zip(when["period"], when["n"], strict=True)},
-            fates=of.get("fate", {}), rules=of.get("rule", {}),
-        )  # fmt: skip
+            fates=of.get("fate", {}),
+            rules=of.get("rule", {}),
+        )
     return parts
 
 

@@ -84,9 +84,7 @@ def hit_records(typed: Any) -> Any:
     return typed.filter(MARKS.any_of([i for i in MARKS.ids if i != "S01"])).select("file", "line")
 
 
-def kept_of(
-    text: Any, typed: Any, applicable: Container[str], columns: dict[str, list[str]], form: FormatMap
-) -> Any:  # fmt: skip
+def kept_of(text: Any, typed: Any, applicable: Container[str], columns: dict[str, list[str]], form: FormatMap) -> Any:
     """What the hit records of one part of the text held, and how the values that messages quote were understood.
 
     Parameters
@@ -104,9 +102,7 @@ def kept_of(
     return both.drop(*[c for c in both.columns if c.endswith("_right")])
 
 
-def complete(
-    typed: Any, fates: Path, parts: Path, applicable: Container[str], connection: Any, path: Path
-) -> Path:  # fmt: skip
+def complete(typed: Any, fates: Path, parts: Path, applicable: Container[str], connection: Any, path: Path) -> Path:
     """The kept values of all parts in one file, and those of records that only rules over several records or codes hit.
 
     By the time such a rule hits, the text has gone: the values come from the typed rows, where codes stand as received.

@@ -34,8 +34,19 @@ NO_FAULT = {"S01"}  # a department outside the evaluated specialties is nothing 
 SHEET_ROWS = 1_000_000
 FORMULA = tuple("=+-@\t\r\n＝＋－＠")
 COLUMNS = (
-    "去向", "规则", "规则名称", "文件", "文件SHA-256", "行号", "假名", "字段代码", "字段名称", "填报值", "说明", "办法",
-)  # fmt: skip
+    "去向",
+    "规则",
+    "规则名称",
+    "文件",
+    "文件SHA-256",
+    "行号",
+    "假名",
+    "字段代码",
+    "字段名称",
+    "填报值",
+    "说明",
+    "办法",
+)
 WIDTHS = (8, 8, 22, 24, 14, 9, 18, 16, 22, 28, 44, 44)
 REMEDIES = {
     "隔离": "按原始病历改正后重新报送整份文件；改正前本例不进入任何指标",
@@ -74,9 +85,16 @@ def field_codes(form: FormatMap) -> dict[str, str]:
 
 
 def write_worklists(
-    marked: Any, submitted: Any, files: pd.DataFrame, balance: pd.DataFrame, hospitals: Mapping[str, str], facts: Facts,
-    folder: Path, connection: Any, work: Path,
-) -> pd.DataFrame:  # fmt: skip
+    marked: Any,
+    submitted: Any,
+    files: pd.DataFrame,
+    balance: pd.DataFrame,
+    hospitals: Mapping[str, str],
+    facts: Facts,
+    folder: Path,
+    connection: Any,
+    work: Path,
+) -> pd.DataFrame:
     """One list a hospital as .csv and .xlsx, a summary of all, and the files that were refused.
 
     Parameters
@@ -103,15 +121,23 @@ def write_worklists(
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
     try:
-        rows = [_one(hospital, records, files, balance, hospitals, facts, temporary)
-                for hospital, records in _by_hospital(marked, submitted, balance, connection, work)]  # fmt: skip
+        rows = [
+            _one(hospital, records, files, balance, hospitals, facts, temporary)
+            for hospital, records in _by_hospital(marked, submitted, balance, connection, work)
+        ]
         columns = ["hospital", "name", "quarantined", "excluded", "warned", "listed", "csv", "xlsx"]
         summary = pd.DataFrame(rows, columns=columns)
-        _table(temporary / "summary.csv", ["机构代码", "机构名称", "隔离（例）", "排除（例）", "提示（例）", "清单行数", "清单", "工作簿"],
-               summary.itertuples(index=False))  # fmt: skip
+        _table(
+            temporary / "summary.csv",
+            ["机构代码", "机构名称", "隔离（例）", "排除（例）", "提示（例）", "清单行数", "清单", "工作簿"],
+            summary.itertuples(index=False),
+        )
         refused = files[files["rejected"] != ""]
-        _table(temporary / "refused_files.csv", ["文件", "文件SHA-256", "字节", "未接收的原因"],
-               refused[["name", "sha256", "size", "rejected"]].itertuples(index=False))  # fmt: skip
+        _table(
+            temporary / "refused_files.csv",
+            ["文件", "文件SHA-256", "字节", "未接收的原因"],
+            refused[["name", "sha256", "size", "rejected"]].itertuples(index=False),
+        )
         shutil.rmtree(folder, ignore_errors=True)
         temporary.rename(folder)
     finally:
@@ -154,9 +180,14 @@ def _by_hospital(
 
 
 def _one(
-    hospital: str, records: Iterator[dict[str, Any]], files: pd.DataFrame, balance: pd.DataFrame,
-    hospitals: Mapping[str, str], facts: Facts, folder: Path,
-) -> tuple[Any, ...]:  # fmt: skip
+    hospital: str,
+    records: Iterator[dict[str, Any]],
+    files: pd.DataFrame,
+    balance: pd.DataFrame,
+    hospitals: Mapping[str, str],
+    facts: Facts,
+    folder: Path,
+) -> tuple[Any, ...]:
     name = hospitals.get(hospital, "") if hospital else "机构不明（行不可读，或机构代码为空）"
     stem = file_stem(hospital)
     sources = files.set_index("file")[["name", "sha256"]].to_dict("index")
@@ -203,10 +234,19 @@ def _row(record: Mapping[str, Any], rule: Mapping[str, Any], source: Mapping[str
         measures = "、".join(facts.scopes[s] for s in rule["scopes"] if s in facts.scopes)
         remedy = REMEDIES[fate].split("；")[0] + "；" + REMEDY_IN_SCOPE.format(measures)
     return [
-        fate, f"规则{rule['id']}", rule["name"], source["name"], source["sha256"][:12], int(record["line"]),
-        record.get("pseudonym") or "", "、".join(facts.codes.get(f, "") for f in fields),
-        "、".join(BY_NAME[f].name_zh.removesuffix("（分）") for f in fields), shown, _said(rule["said"], record), remedy,
-    ]  # fmt: skip
+        fate,
+        f"规则{rule['id']}",
+        rule["name"],
+        source["name"],
+        source["sha256"][:12],
+        int(record["line"]),
+        record.get("pseudonym") or "",
+        "、".join(facts.codes.get(f, "") for f in fields),
+        "、".join(BY_NAME[f].name_zh.removesuffix("（分）") for f in fields),
+        shown,
+        _said(rule["said"], record),
+        remedy,
+    ]
 
 
 def _said(text: str, record: Mapping[str, Any]) -> str:

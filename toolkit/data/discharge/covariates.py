@@ -24,13 +24,13 @@ LEVELS_ZH = {
     "sex": {"1": "男", "2": "女", "": "未知"},
     "admission_route": {"1": "急诊", "2": "门诊", "3": "其他医疗机构转入", "9": "其他", "": "未知"},
     "age_band": {"": "未知"},
-}  # fmt: skip
+}
 UNKNOWN_SEX = ("0", "9")
 
 
 def death_cells(
     discharges: Any, age_bands: Sequence[int], by: Sequence[str], units: pd.DataFrame | None = None
-) -> pd.DataFrame:  # fmt: skip
+) -> pd.DataFrame:
     """Discharges with known outcome, and deaths, for every pattern.
 
     Parameters

@@ -49,14 +49,20 @@ def read_lists(params: RunParams) -> Lists:
     """
     policy, data, years = params.indicators, params.data, params.all_years
     return Lists(
-        surgery_levels=read_code_list(policy.surgery_levels, "手术分级目录", years, levels=True) if policy.surgery_levels else None,
-        minimally_invasive=read_code_list(policy.minimally_invasive, "微创手术目录", years) if policy.minimally_invasive else None,
-        complications=read_code_list(policy.complications, "手术并发症诊断目录", years, prefix=True) if policy.complications else None,
+        surgery_levels=read_code_list(policy.surgery_levels, "手术分级目录", years, levels=True)
+        if policy.surgery_levels
+        else None,
+        minimally_invasive=read_code_list(policy.minimally_invasive, "微创手术目录", years)
+        if policy.minimally_invasive
+        else None,
+        complications=read_code_list(policy.complications, "手术并发症诊断目录", years, prefix=True)
+        if policy.complications
+        else None,
         gazetteer=read_gazetteer(data.divisions) if data.divisions else None,
         crosswalk=read_crosswalk(data.crosswalk) if data.crosswalk else None,
         departments=read_departments(data.departments, params.specialties) if data.departments else (),
         diseases=read_diseases(data.diseases),
-    )  # fmt: skip
+    )
 
 
 def facts_of(lists: Lists, params: RunParams) -> dict[str, str]:
@@ -78,7 +84,7 @@ def facts_of(lists: Lists, params: RunParams) -> dict[str, str]:
         "病种": lists.diseases.title,
         "重叠的专科": f"{overlapping}：其病例同时计入各专科，全院与参照中只计一次" if overlapping else "无",
         "机构代码": f"对照表 {lists.crosswalk.path.name}" if lists.crosswalk else "按报送",
-    }  # fmt: skip
+    }
 
 
 def current_hospital(table: Any, lists: Lists, params: RunParams) -> Any:
@@ -92,7 +98,7 @@ def current_hospital(table: Any, lists: Lists, params: RunParams) -> Any:
 
 def derive(
     table: Any, params: RunParams, lists: Lists, hospitals: pd.DataFrame | None, present: set[str], form: FormatMap
-) -> Any:  # fmt: skip
+) -> Any:
     """`table` of canonical columns with every derived one.
 
     Parameters
@@ -151,10 +157,11 @@ def _operations(table: Any, params: RunParams, lists: Lists) -> Any:
     procedures = with_principal(table.principal_procedure, table.other_procedures)
     acquired = with_principal(ibis.null("string"), table.acquired_diagnoses)
     asked = (
-        table.surgical.fill_null(False) & table.admission_route.isin(params.indicators.elective_routes)
+        table.surgical.fill_null(False)
+        & table.admission_route.isin(params.indicators.elective_routes)
         & ~_begins(table.principal_diagnosis, (*PREGNANCY, *NEWBORN))
         & ~((table.age_days < NEWBORN_DAYS).fill_null(False))
-    )  # fmt: skip
+    )
     # columns of their own: each is looked at several times
     table = table.mutate(all_procedures=procedures, all_acquired=acquired, asked_complication=asked.fill_null(False))
     procedures, acquired, asked = table.all_procedures, table.all_acquired, table.asked_complication

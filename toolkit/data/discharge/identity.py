@@ -70,10 +70,12 @@ def read_key(path: Path) -> Key:
         text = ""
     if not re.fullmatch(r"[0-9a-fA-F]{64}", text):
         raise ParameterError(
-            "密钥文件须为 64 个十六进制字符", "the key file must hold 64 hex characters", where=f"{path} data.key_file",
-            remedy="生成: python -c \"import secrets; print(secrets.token_hex(32))\" > 密钥文件; chmod 600 密钥文件",
+            "密钥文件须为 64 个十六进制字符",
+            "the key file must hold 64 hex characters",
+            where=f"{path} data.key_file",
+            remedy='生成: python -c "import secrets; print(secrets.token_hex(32))" > 密钥文件; chmod 600 密钥文件',
             remedy_english="make one with the command shown, readable by you only, outside the run's folder",
-        )  # fmt: skip
+        )
     return Key(text.lower())
 
 
@@ -174,10 +176,30 @@ def _prefix(purpose: str, key: Key) -> str:
 # Columns that say directly who the patient or another person is (rule F09), in all layouts; patterns, without case.
 DIRECT = (
     # A/B/C/D: names, identity number, telephones, addresses
-    "A11", "A32", "A20", "A27", "A30", "A35", "A22", "A24", "A26", "A29", "A34",
-    "P13", "P801", "SFZH", "XZZ",
-    "*姓名*", "*身份证*", "*证件号*", "*电话*", "*手机*", "*住址*", "*地址*", "*联系人*",
-)  # fmt: skip
+    "A11",
+    "A32",
+    "A20",
+    "A27",
+    "A30",
+    "A35",
+    "A22",
+    "A24",
+    "A26",
+    "A29",
+    "A34",
+    "P13",
+    "P801",
+    "SFZH",
+    "XZZ",
+    "*姓名*",
+    "*身份证*",
+    "*证件号*",
+    "*电话*",
+    "*手机*",
+    "*住址*",
+    "*地址*",
+    "*联系人*",
+)
 
 
 def direct_identifiers(header: Iterable[str]) -> list[str]:

@@ -61,30 +61,54 @@ def _of_operations(basis: str, level: Any, minimal: Any, complication: Any) -> t
 
 def _fee(id: str, name_zh: str, amount: Any) -> Measure:
     """One of the five classes of fees; a class above the whole, or below nothing, is a fault of the record."""
-    return Measure(id=id, name_zh=f"{name_zh}费用（分）", value=amount, when=_.cost_usable & amount.between(0, _.cost_fen),
-                   for_weights="five_class")  # fmt: skip
+    return Measure(
+        id=id,
+        name_zh=f"{name_zh}费用（分）",
+        value=amount,
+        when=_.cost_usable & amount.between(0, _.cost_fen),
+        for_weights="five_class",
+    )
 
 
 # the classes of the five-class standardisation of DRG weights
 FEE_CLASSES = (
-    _fee("medical_fee", "医疗", _.medical_fen), _fee("nursing_fee", "护理", _.nursing_fen),
-    _fee("technical_fee", "医技", _.technical_fen), _fee("drug_fee", "药品", _.drug_fen),
+    _fee("medical_fee", "医疗", _.medical_fen),
+    _fee("nursing_fee", "护理", _.nursing_fen),
+    _fee("technical_fee", "医技", _.technical_fen),
+    _fee("drug_fee", "药品", _.drug_fen),
     _fee("management_fee", "管理", _.management_fen),
-)  # fmt: skip
+)
 
 MEASURES: tuple[Measure, ...] = (
     Measure(id="cost", name_zh="费用（分）", value=_.cost_fen, when=_.cost_usable, moments=2),
     Measure(id="los", name_zh="住院天数", value=_.los_days, when=_.los_usable, moments=2),
-    Measure(id="cost_kept", name_zh="裁剪后费用（分）", value=_.cost_fen, when=_.cost_usable & _.grouped, moments=2,
-            trimmed="cost"),
-    Measure(id="los_kept", name_zh="裁剪后住院天数", value=_.los_days, when=_.los_usable & _.grouped, moments=2,
-            trimmed="los"),
+    Measure(
+        id="cost_kept",
+        name_zh="裁剪后费用（分）",
+        value=_.cost_fen,
+        when=_.cost_usable & _.grouped,
+        moments=2,
+        trimmed="cost",
+    ),
+    Measure(
+        id="los_kept",
+        name_zh="裁剪后住院天数",
+        value=_.los_days,
+        when=_.los_usable & _.grouped,
+        moments=2,
+        trimmed="los",
+    ),
     Measure(id="itemised", name_zh="有分项费用病例的费用（分）", value=_.cost_fen, when=_itemised, moments=2),
     Measure(id="drug", name_zh="药品费（分）", value=_.drug_fen, when=_itemised, moments=2),
     Measure(id="drug_by_cost", name_zh="药品费与费用之积", value=_.drug_fen * _.cost_fen, when=_itemised, product=True),
     Measure(id="material", name_zh="医用材料费（分）", value=_.material_fen, when=_itemised, moments=2),
-    Measure(id="material_by_cost", name_zh="医用材料费与费用之积", value=_.material_fen * _.cost_fen, when=_itemised,
-            product=True),
+    Measure(
+        id="material_by_cost",
+        name_zh="医用材料费与费用之积",
+        value=_.material_fen * _.cost_fen,
+        when=_itemised,
+        product=True,
+    ),
     Measure(id="died", name_zh="死亡", value=_.died, when=_.death_known),
     Measure(id="surgical", name_zh="手术病例", value=_.surgical, when=_.surgery_usable),
     *_of_operations("contemporaneous", _.judged_level, _.minimally_invasive, _.complication),
@@ -93,7 +117,9 @@ MEASURES: tuple[Measure, ...] = (
     Measure(id="readmitted", name_zh="31 天内非计划再住院", value=_.readmitted, when=_.readmitted.notnull()),
     Measure(id="rescued", name_zh="抢救成功次数", value=_.successful_rescues, when=_rescued),
     Measure(id="rescue", name_zh="抢救次数", value=_.rescues, when=_rescued),
-    Measure(id="emergency_died", name_zh="急诊入院死亡", value=_.died, when=_.death_known & _emergency.fill_null(False)),
+    Measure(
+        id="emergency_died", name_zh="急诊入院死亡", value=_.died, when=_.death_known & _emergency.fill_null(False)
+    ),
     Measure(id="emergency", name_zh="急诊入院", value=_emergency, when=_.admission_route.notnull()),
     Measure(id="outside_county", name_zh="县外患者", value=_.outside_county, when=_.outside_county.notnull()),
     Measure(id="outside_city", name_zh="市外患者", value=_.outside_city, when=_.outside_city.notnull()),
@@ -101,10 +127,15 @@ MEASURES: tuple[Measure, ...] = (
     Measure(id="transferred_in", name_zh="转入", value=_.transferred_in, when=_.transferred_in.notnull()),
     Measure(id="transferred_out", name_zh="转出", value=_.exit_mode.isin(["2", "3"]), when=_.exit_mode.notnull()),
     # published weights have up to four decimals; as integers their sums are exact
-    Measure(id="carried_weight", name_zh="病案自带权重（万分之一）", value=(_.drg_weight * 10_000).round(0).cast("int64"),
-            when=_.drg_weight.notnull() & _.grouped, moments=2),
+    Measure(
+        id="carried_weight",
+        name_zh="病案自带权重（万分之一）",
+        value=(_.drg_weight * 10_000).round(0).cast("int64"),
+        when=_.drg_weight.notnull() & _.grouped,
+        moments=2,
+    ),
     *FEE_CLASSES,
-)  # fmt: skip
+)
 
 
 def measures_for(weights: str) -> tuple[Measure, ...]:

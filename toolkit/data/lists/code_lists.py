@@ -75,9 +75,12 @@ def read_code_list(
         first, last = year_of(row, "valid_from"), year_of(row, "valid_to") or OPEN
         if first is None or last < first:
             raise InputError(
-                "有效期无效", "valid_to is before valid_from", where=row.where, remedy="valid_from 不晚于 valid_to",
+                "有效期无效",
+                "valid_to is before valid_from",
+                where=row.where,
+                remedy="valid_from 不晚于 valid_to",
                 remedy_english="valid_from first",
-            )  # fmt: skip
+            )
         if levels and row["level"] not in LEVELS:
             raise InputError("级别不是 1–4", "level is not 1 to 4", where=f"{row.where} level", remedy="修正该行")
         value = row["level"] if levels else ""
@@ -94,9 +97,12 @@ def _check(found: CodeList, years: Sequence[int]) -> None:
         for entry in group:
             if before is not None and entry.first <= before.last:
                 raise InputError(
-                    f"{found.name_zh}中代码 {entry.code} 的有效期重叠", "a code is on the list twice for one year",
-                    where=f"{entry.where}, {before.where}", remedy="每个代码每年只能有一行", remedy_english="one line a code and year",
-                )  # fmt: skip
+                    f"{found.name_zh}中代码 {entry.code} 的有效期重叠",
+                    "a code is on the list twice for one year",
+                    where=f"{entry.where}, {before.where}",
+                    remedy="每个代码每年只能有一行",
+                    remedy_english="one line a code and year",
+                )
             before = entry
     if lacking := [y for y in years if not found.in_force(y)]:
         first = min(e.first for e in found.entries)
@@ -104,9 +110,11 @@ def _check(found: CodeList, years: Sequence[int]) -> None:
         span = f"{first} 年起" if last == OPEN else f"{first}–{last} 年"
         raise InputError(
             f"{found.name_zh}没有 {'、'.join(map(str, lacking))} 年有效的代码；该目录为{span}",
-            f"the list holds no code for {lacking}", where=str(found.path),
-            remedy="补充这些年份的目录，或不用目录（改用医院填报）", remedy_english="add the list of these years, or give no list",
-        )  # fmt: skip
+            f"the list holds no code for {lacking}",
+            where=str(found.path),
+            remedy="补充这些年份的目录，或不用目录（改用医院填报）",
+            remedy_english="add the list of these years, or give no list",
+        )
 
 
 def with_principal(principal: Any, others: Any) -> Any:

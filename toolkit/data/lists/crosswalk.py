@@ -67,9 +67,12 @@ def read_crosswalk(path: Path) -> Crosswalk:
             code = max(steps[code])[1]
             if code in path_taken:
                 raise InputError(
-                    f"代码成环: {' → '.join([*path_taken, code])}", "codes lead in a circle", where=str(path),
-                    remedy="每个旧代码最终应指向一个新代码", remedy_english="each old code must lead to a last one",
-                )  # fmt: skip
+                    f"代码成环: {' → '.join([*path_taken, code])}",
+                    "codes lead in a circle",
+                    where=str(path),
+                    remedy="每个旧代码最终应指向一个新代码",
+                    remedy_english="each old code must lead to a last one",
+                )
             path_taken.append(code)
     return Crosswalk(path=Path(path), steps={old: tuple(sorted(found)) for old, found in steps.items()})
 

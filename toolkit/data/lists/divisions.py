@@ -23,8 +23,10 @@ from toolkit.errors import InputError
 WHAT = "行政区划表"
 LENGTHS = (2, 4, 6)  # digits of a province, city, county
 SUFFIXES = (
-    r"(维吾尔自治区|壮族自治区|回族自治区|自治区|特别行政区|省|市)$", r"(市|地区|自治州|盟)$", r"(自治县|自治旗|县|区|市|旗)$",
-)  # fmt: skip
+    r"(维吾尔自治区|壮族自治区|回族自治区|自治区|特别行政区|省|市)$",
+    r"(市|地区|自治州|盟)$",
+    r"(自治县|自治旗|县|区|市|旗)$",
+)
 ENDS = "省市区县旗州盟"  # the last characters of names of divisions
 MOST_ENDS = 6  # such characters in the beginning of an address: 湖北省荆州市沙市区 has five
 MUNICIPALITIES = ("11", "12", "31", "50")  # 直辖市: what "outside the city" means is the province (GB/T 2260)
@@ -109,9 +111,7 @@ def with_residence(table: Any, gazetteer: Gazetteer | None) -> Any:
     """
     given = table.residence.re_search(r"^[1-9]\d{5}(\d{3}|\d{6})?$").fill_null(False)
     county = table.residence.left(6)
-    code = ibis.cases(
-        (county.endswith("0000"), county.left(2)), (county.endswith("00"), county.left(4)), else_=county
-    )  # fmt: skip
+    code = ibis.cases((county.endswith("0000"), county.left(2)), (county.endswith("00"), county.left(4)), else_=county)
     table = table.mutate(residence=ibis.ifelse(given, code, ibis.null("string")))
     if gazetteer is None:
         return table

@@ -31,9 +31,12 @@ def read_drgs(params: RunParams, form: FormatMap, connection: Any, work: Path) -
     needed = ["record", "visit"] + ["discharge_date"] * bool(spec.discharge)
     if lacking := [f for f in needed if f not in form.fields or not form.fields[f].column]:
         raise InputError(
-            f"来源格式没有字段 {'、'.join(lacking)}，不能与分组结果文件连接", "the format lacks the keys of the DRG file", where=form.id,
-            remedy="在格式映射中声明这些字段", remedy_english="declare them in the format map",
-        )  # fmt: skip
+            f"来源格式没有字段 {'、'.join(lacking)}，不能与分组结果文件连接",
+            "the format lacks the keys of the DRG file",
+            where=form.id,
+            remedy="在格式映射中声明这些字段",
+            remedy_english="declare them in the format map",
+        )
     source = source_files.open_source(99_999, spec.file, work)
     if source.rejected:
         raise InputError(
@@ -48,16 +51,20 @@ def read_drgs(params: RunParams, form: FormatMap, connection: Any, work: Path) -
     }
     if spec.hospital and not wanted[spec.hospital]:
         raise InputError(
-            f"分组结果文件没有机构代码列 {spec.hospital}，不同机构的同一病案号会互相配上", "the DRG file has no hospital column: record "
-            "numbers of different hospitals would be taken for one", where=str(spec.file),
-            remedy="补上该列，或在 data.drg_file.hospital 写明列名；病案号在全部机构间确不重复时写 hospital: \"\"",
+            f"分组结果文件没有机构代码列 {spec.hospital}，不同机构的同一病案号会互相配上",
+            "the DRG file has no hospital column: record numbers of different hospitals would be taken for one",
+            where=str(spec.file),
+            remedy='补上该列，或在 data.drg_file.hospital 写明列名；病案号在全部机构间确不重复时写 hospital: ""',
             remedy_english='add or name the column; hospital: "" only where no two hospitals share a record number',
-        )  # fmt: skip
+        )
     if missing := [n for n in (spec.record, spec.visit, spec.drg, spec.discharge) if n and not wanted[n]]:
         raise InputError(
-            f"分组结果文件缺少列 {'、'.join(missing)}", "the DRG file lacks columns", where=str(spec.file),
-            remedy="在 data.drg_file 中写明列名", remedy_english="name the columns under data.drg_file",
-        )  # fmt: skip
+            f"分组结果文件缺少列 {'、'.join(missing)}",
+            "the DRG file lacks columns",
+            where=str(spec.file),
+            remedy="在 data.drg_file 中写明列名",
+            remedy_english="name the columns under data.drg_file",
+        )
     present = list(dict.fromkeys(found[0] for found in wanted.values()))
     door = reader(connection)
     door.drop_table("drg_rows", force=True)
@@ -81,10 +88,12 @@ def read_drgs(params: RunParams, form: FormatMap, connection: Any, work: Path) -
     source.close()
     if source.rejected or source.refused:
         raise InputError(
-            "分组结果文件不可读" if source.rejected else "分组结果文件有结构错误的行", "the DRG file cannot be read, or has ragged lines",
-            where=f"{spec.file}" + f":{min(source.unclosed)}" * bool(source.refused), remedy=source.rejected or "修正后重新提供",
+            "分组结果文件不可读" if source.rejected else "分组结果文件有结构错误的行",
+            "the DRG file cannot be read, or has ragged lines",
+            where=f"{spec.file}" + f":{min(source.unclosed)}" * bool(source.refused),
+            remedy=source.rejected or "修正后重新提供",
             remedy_english="mend and give it again",
-        )  # fmt: skip
+        )
     # sorted, so that a file of one hospital meets that hospital's part of the table only
     rows = door.table("drg_rows").distinct().order_by(["key_hospital", "key_record"])
     table = door.create_table(KEYS, rows, overwrite=True)
@@ -92,10 +101,12 @@ def read_drgs(params: RunParams, form: FormatMap, connection: Any, work: Path) -
     repeated = table.group_by(list(key)).aggregate(n=_.count()).filter(_.n > 1).count().execute()
     if repeated:
         raise InputError(
-            f"分组结果文件中有 {repeated} 次住院对应多个 DRG", "stays with more than one DRG", where=str(spec.file),
+            f"分组结果文件中有 {repeated} 次住院对应多个 DRG",
+            "stays with more than one DRG",
+            where=str(spec.file),
             remedy="每次住院保留一个 DRG; 若病案号会重复使用, 请在 data.drg_file.discharge 写明出院时间列",
             remedy_english="keep one DRG a stay, or name the discharge-time column",
-        )  # fmt: skip
+        )
     return handed_over(connection, KEYS), bool(spec.hospital), bool(spec.discharge)
 
 

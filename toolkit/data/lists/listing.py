@@ -57,14 +57,22 @@ def read_listing(path: Path, what: str, needed: Sequence[str], optional: Sequenc
         where = f"{path}:{number}"
         if len(cells) != len(header):
             raise InputError(
-                f"{what}的一行有 {len(cells)} 列，表头有 {len(header)} 列", "ragged row", where=where, remedy="修正该行",
+                f"{what}的一行有 {len(cells)} 列，表头有 {len(header)} 列",
+                "ragged row",
+                where=where,
+                remedy="修正该行",
                 remedy_english="mend the row",
-            )  # fmt: skip
+            )
         row = dict.fromkeys((*needed, *optional), "") | dict(zip(header, cells, strict=True))
         for column in needed:
             if not row[column] and column not in may_be_empty:
-                raise InputError(f"{what}的 {column} 为空", "an empty cell", where=f"{where} {column}", remedy="填写或删去该行",
-                                 remedy_english="fill it or drop the row")  # fmt: skip
+                raise InputError(
+                    f"{what}的 {column} 为空",
+                    "an empty cell",
+                    where=f"{where} {column}",
+                    remedy="填写或删去该行",
+                    remedy_english="fill it or drop the row",
+                )
         rows.append(Row(where=where, cells=row))
     if not rows:
         raise InputError(f"{what}没有数据行", "the table has no row", where=str(path), remedy="检查文件")
@@ -81,24 +89,33 @@ def _text(path: Path, what: str) -> str:
         if "\0" not in text:  # a workbook is no text, whatever its bytes decode to
             return text
     raise InputError(
-        f"{what}不是 UTF-8 或 GB18030 的 CSV", "the table is no CSV in UTF-8 or GB18030", where=str(path), remedy="另存为 UTF-8 的 CSV",
+        f"{what}不是 UTF-8 或 GB18030 的 CSV",
+        "the table is no CSV in UTF-8 or GB18030",
+        where=str(path),
+        remedy="另存为 UTF-8 的 CSV",
         remedy_english="save it as CSV in UTF-8",
-    )  # fmt: skip
+    )
 
 
 def _check_header(header: list[str], path: Path, what: str, needed: Sequence[str], optional: Sequence[str]) -> None:
     known = [*needed, *optional]
     if missing := [c for c in needed if c not in header]:
         raise InputError(
-            f"{what}缺少列 {'、'.join(missing)}", f"columns missing: {missing}", where=f"{path}:1",
-            remedy=f"列: {','.join(known)}", remedy_english=f"columns: {','.join(known)}",
-        )  # fmt: skip
+            f"{what}缺少列 {'、'.join(missing)}",
+            f"columns missing: {missing}",
+            where=f"{path}:1",
+            remedy=f"列: {','.join(known)}",
+            remedy_english=f"columns: {','.join(known)}",
+        )
     if strange := [c for c in header if c not in known]:
         near = nearest(strange[0], known)
         raise InputError(
-            f"{what}有未知的列 {'、'.join(strange)}", "unknown columns", where=f"{path}:1",
-            remedy=f"是否为 {near}? " * bool(near) + f"列: {','.join(known)}", remedy_english=f"columns: {','.join(known)}",
-        )  # fmt: skip
+            f"{what}有未知的列 {'、'.join(strange)}",
+            "unknown columns",
+            where=f"{path}:1",
+            remedy=f"是否为 {near}? " * bool(near) + f"列: {','.join(known)}",
+            remedy_english=f"columns: {','.join(known)}",
+        )
     if len(set(header)) != len(header):
         raise InputError(f"{what}的列名重复", "a column stands twice", where=f"{path}:1", remedy="每列一个名称")
 

@@ -30,15 +30,21 @@ def read_registry(path: Path, work: Path) -> pd.DataFrame:
         raise InputError("机构名录不可读", "the registry cannot be read", where=str(path), remedy=source.rejected)
     if source.refused:
         raise InputError(
-            "机构名录有结构错误的行", "ragged or unclosed lines in the registry", where=f"{path}:{source.refused[0].line}",
-            remedy="修正列数或引号", remedy_english="mend the number of cells or close the quotation mark",
-        )  # fmt: skip
+            "机构名录有结构错误的行",
+            "ragged or unclosed lines in the registry",
+            where=f"{path}:{source.refused[0].line}",
+            remedy="修正列数或引号",
+            remedy_english="mend the number of cells or close the quotation mark",
+        )
     table = table.rename(columns=str.strip).apply(lambda column: column.str.strip())
     if missing := [c for c in ("code", "name") if c not in table]:
         raise InputError(
-            f"机构名录缺少列 {'、'.join(missing)}", "the registry lacks columns", where=f"{path}:1",
-            remedy=f"列: {','.join(COLUMNS)} (后四列可缺)", remedy_english="the last four may be absent",
-        )  # fmt: skip
+            f"机构名录缺少列 {'、'.join(missing)}",
+            "the registry lacks columns",
+            where=f"{path}:1",
+            remedy=f"列: {','.join(COLUMNS)} (后四列可缺)",
+            remedy_english="the last four may be absent",
+        )
     repeated = table["code"].duplicated() | (table["code"] == "")
     if repeated.any():
         line = int(repeated.to_numpy().argmax()) + 2

@@ -62,9 +62,12 @@ def read_departments(path: Path, specialties: Sequence[Specialty]) -> tuple[Assi
         if row["specialty"] not in by_id:
             near = nearest(row["specialty"], by_id)
             raise InputError(
-                f"{WHAT}中的专科 {row['specialty']} 未在参数文件声明", "the specialty is not declared", where=row.where,
-                remedy=f"是否为 {near}?" if near else "在参数文件 specialties 中声明", remedy_english="declare it under specialties",
-            )  # fmt: skip
+                f"{WHAT}中的专科 {row['specialty']} 未在参数文件声明",
+                "the specialty is not declared",
+                where=row.where,
+                remedy=f"是否为 {near}?" if near else "在参数文件 specialties 中声明",
+                remedy_english="declare it under specialties",
+            )
         found.append(_assignment(row))
     for i, one in enumerate(found):
         for other in found[:i]:
@@ -73,10 +76,12 @@ def read_departments(path: Path, specialties: Sequence[Specialty]) -> tuple[Assi
             clash &= one.first <= other.last and other.first <= one.last
             if clash and not (by_id[one.specialty].overlap or by_id[other.specialty].overlap):
                 raise InputError(
-                    f"科别 {one.department} 同时属于 {other.specialty} 和 {one.specialty}", "two specialties claim one department",
-                    where=f"{one.where}, {other.where}", remedy="改正起止日期，或将其中一个专科声明为 overlap: true",
+                    f"科别 {one.department} 同时属于 {other.specialty} 和 {one.specialty}",
+                    "two specialties claim one department",
+                    where=f"{one.where}, {other.where}",
+                    remedy="改正起止日期，或将其中一个专科声明为 overlap: true",
                     remedy_english="mend the dates, or declare one of the two as overlapping",
-                )  # fmt: skip
+                )
     return tuple(found)
 
 
@@ -85,9 +90,13 @@ def _assignment(row: Row) -> Assignment:
     if last < first:
         raise InputError("结束日期早于起始日期", "to is before from", where=row.where, remedy="修正该行")
     return Assignment(
-        department=row["department"], hospital=row["hospital"], specialty=row["specialty"], first=first, last=last,
+        department=row["department"],
+        hospital=row["hospital"],
+        specialty=row["specialty"],
+        first=first,
+        last=last,
         where=row.where,
-    )  # fmt: skip
+    )
 
 
 def attribute(table: Any, specialties: Sequence[Specialty], departments: Sequence[Assignment] = ()) -> Any:

@@ -17,8 +17,16 @@ from toolkit.data.quality.times import TIME_RULES
 # Order of the rule catalogue: the first that hits is a record's primary reason. What is no discharge at all comes first.
 CATALOGUE: dict[str, Rule] = {}
 for _rule in (
-    SCOPE, *FILE_RULES, *IDENTITY_RULES, *TIME_RULES, *PATIENT_RULES, *OUTCOME_RULES, *COST_RULES, *GROUP_RULES, *DATASET_RULES
-):  # fmt: skip
+    SCOPE,
+    *FILE_RULES,
+    *IDENTITY_RULES,
+    *TIME_RULES,
+    *PATIENT_RULES,
+    *OUTCOME_RULES,
+    *COST_RULES,
+    *GROUP_RULES,
+    *DATASET_RULES,
+):
     if _rule.id in CATALOGUE:
         raise RuntimeError(f"rule {_rule.id} declared twice")
     CATALOGUE[_rule.id] = _rule
@@ -28,15 +36,4 @@ CODE_RULES = tuple(rule for rule in CATALOGUE.values() if rule.check is not None
 _OF_RECORDS = (Level.RECORD, Level.CODES, Level.RECORDS, Level.LINE)
 MARKS = Marks([rule.id for rule in CATALOGUE.values() if rule.level in _OF_RECORDS])
 
-__all__ = [
-    "CATALOGUE",
-    "CODE_RULES",
-    "MARKS",
-    "RECORD_RULES",
-    "SCOPES",
-    "Fate",
-    "Given",
-    "Level",
-    "Rule",
-    "read_given",
-]
+__all__ = ["CATALOGUE", "CODE_RULES", "MARKS", "RECORD_RULES", "SCOPES", "Fate", "Given", "Level", "Rule", "read_given"]

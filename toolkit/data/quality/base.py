@@ -39,9 +39,13 @@ class Level(StrEnum):
 # Groups of measures that a rule can take a record out of while it stays in the others.
 COST, LOS, MORTALITY, CASE_MIX, SURGERY, SPECIALTY = "cost", "los", "mortality", "case_mix", "surgery", "specialty"
 SCOPES: dict[str, str] = {
-    COST: "费用类指标", LOS: "时间类指标", MORTALITY: "死亡类指标", CASE_MIX: "病例组合类指标", SURGERY: "手术类指标",
+    COST: "费用类指标",
+    LOS: "时间类指标",
+    MORTALITY: "死亡类指标",
+    CASE_MIX: "病例组合类指标",
+    SURGERY: "手术类指标",
     SPECIALTY: "专科归属",
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -102,16 +102,22 @@ def _limits(path: Path) -> tuple[DrgLimit, ...]:
     found = []
     for row in read_listing(path, LIMITS, ["drg"], ["sex", "youngest", "oldest", "diagnoses", "name"]):
         if row["sex"] not in ("", "1", "2"):
-            raise InputError("性别不是 1 或 2", "sex is neither 1 nor 2", where=f"{row.where} sex", remedy="填 1 男、2 女或留空",
-                             remedy_english="1, 2 or empty")  # fmt: skip
+            raise InputError(
+                "性别不是 1 或 2",
+                "sex is neither 1 nor 2",
+                where=f"{row.where} sex",
+                remedy="填 1 男、2 女或留空",
+                remedy_english="1, 2 or empty",
+            )
         found.append(
             DrgLimit(
-                drg=row["drg"], sex=row["sex"],
+                drg=row["drg"],
+                sex=row["sex"],
                 youngest=int(_number(row, "youngest", LIMITS)) if row["youngest"] else 0,
                 oldest=int(_number(row, "oldest", LIMITS)) if row["oldest"] else 999,
                 diagnoses=tuple(p.strip().upper() for p in row["diagnoses"].split(";") if p.strip()),
             )
-        )  # fmt: skip
+        )
     return tuple(found)
 
 
@@ -120,9 +126,14 @@ def _covers(path: Path) -> tuple[Cover, ...]:
     for row in read_listing(path, COVER, ["file", "discharges"], ["month", "total_cost", "hospital"]):
         total = round(_number(row, "total_cost", COVER) * 100) if row["total_cost"] else None
         found.append(
-            Cover(file=row["file"], month=row["month"], discharges=int(_number(row, "discharges", COVER)), total_fen=total,
-                  where=row.where)
-        )  # fmt: skip
+            Cover(
+                file=row["file"],
+                month=row["month"],
+                discharges=int(_number(row, "discharges", COVER)),
+                total_fen=total,
+                where=row.where,
+            )
+        )
     return tuple(found)
 
 
@@ -133,9 +144,12 @@ def _number(row: Row, column: str, what: str) -> float:
         number = float("nan")
     if not 0 <= number < 1e15:
         raise InputError(
-            f"{what}的 {column} 不是有效的数", "not a number", where=f"{row.where} {column}", remedy="写成不带千分位的数",
+            f"{what}的 {column} 不是有效的数",
+            "not a number",
+            where=f"{row.where} {column}",
+            remedy="写成不带千分位的数",
             remedy_english="write a plain number",
-        )  # fmt: skip
+        )
     return number
 
 

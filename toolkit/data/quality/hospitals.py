@@ -120,18 +120,27 @@ def copied_or_filled(years: pd.DataFrame, params: RunParams) -> pd.DataFrame:
     constant = years["constant"].fillna("").astype(str)
     parts = [
         _findings(
-            years, (constant != "") & (years["n"] >= quality.constant_cases), years["n"].astype(float), float(quality.constant_cases),
+            years,
+            (constant != "") & (years["n"] >= quality.constant_cases),
+            years["n"].astype(float),
+            float(quality.constant_cases),
             [f"疑似默认填充：{names} 在全部 {n} 例中为同一值" for names, n in zip(constant, years["n"], strict=True)],
         ),
         _findings(
-            years, (years["round_cost"] > quality.round_cost_share) & (years["n"] >= quality.minimum_cases), years["round_cost"],
-            quality.round_cost_share, [f"疑似复制或估填：{_percent(p)} 的总费用为整百元" for p in years["round_cost"].fillna(0)],
+            years,
+            (years["round_cost"] > quality.round_cost_share) & (years["n"] >= quality.minimum_cases),
+            years["round_cost"],
+            quality.round_cost_share,
+            [f"疑似复制或估填：{_percent(p)} 的总费用为整百元" for p in years["round_cost"].fillna(0)],
         ),
         _findings(
-            years, (years["copied"] > quality.copied_share) & (years["n"] >= quality.minimum_cases), years["copied"],
-            quality.copied_share, [f"疑似复制：{_percent(p)} 的记录与他院记录内容相同" for p in years["copied"].fillna(0)],
+            years,
+            (years["copied"] > quality.copied_share) & (years["n"] >= quality.minimum_cases),
+            years["copied"],
+            quality.copied_share,
+            [f"疑似复制：{_percent(p)} 的记录与他院记录内容相同" for p in years["copied"].fillna(0)],
         ),
-    ]  # fmt: skip
+    ]
     return pd.concat([p for p in parts if len(p)] or parts[:1], ignore_index=True)
 
 
@@ -147,7 +156,10 @@ def too_poor(years: pd.DataFrame, missing: pd.DataFrame, params: RunParams) -> p
         f"{f} 缺失 {_percent(p)}，数据不足，不予评价" for f, p in zip(missing["field"], missing["share"], strict=True)
     ]
     lacking = _findings(
-        missing, (missing["share"] > quality.missing_share) & (missing["n"] >= quality.minimum_cases), missing["share"],
-        quality.missing_share, said,
-    )  # fmt: skip
+        missing,
+        (missing["share"] > quality.missing_share) & (missing["n"] >= quality.minimum_cases),
+        missing["share"],
+        quality.missing_share,
+        said,
+    )
     return pd.concat([t for t in (many, lacking) if len(t)] or [many], ignore_index=True)

@@ -141,9 +141,12 @@ class Column:
         if self.dates:
             return "日期"
         for name, pattern in (
-            ("身份证号（直接标识）", IDENTITY), ("DRG 编码", DRG), ("ICD-10 编码", ICD10), ("手术操作编码", r"^\d{2}\.\d{3,4}(?:x\d{3})?$"),
+            ("身份证号（直接标识）", IDENTITY),
+            ("DRG 编码", DRG),
+            ("ICD-10 编码", ICD10),
+            ("手术操作编码", r"^\d{2}\.\d{3,4}(?:x\d{3})?$"),
             ("科别或手术操作编码", CODED_DEPARTMENT),
-        ):  # fmt: skip
+        ):
             if self.share(pattern) >= 0.9 and not (self.numeric and pattern == CODED_DEPARTMENT and self.distinct < 3):
                 return name
         if self.money:
@@ -178,9 +181,12 @@ def _one(name: str, found: Sequence[Column], confidence: float, reason: str, **s
         rivals = "、".join(plain(c.name) for c in found[1:4])
         said = reason + (f"；同样像的还有 {rivals}" if rivals else "")
         yield Guess(
-            field=name, source={"column": found[0].name, **source}, columns=(found[0].name,), reason=said,
+            field=name,
+            source={"column": found[0].name, **source},
+            columns=(found[0].name,),
+            reason=said,
             confidence=round(confidence * (0.6 if rivals else 1), 2),
-        )  # fmt: skip
+        )
 
 
 def _dates(
@@ -222,8 +228,13 @@ def _dates(
         yield _day("admission_date", first, sure, why)
         yield _day("discharge_date", last, sure, why)
         if los is not None:
-            yield Guess(field="los_days", source={"column": los.name}, columns=(los.name,), confidence=sure,
-                        reason=f"等于 {plain(last.name)} 与 {plain(first.name)} 之差")  # fmt: skip
+            yield Guess(
+                field="los_days",
+                source={"column": los.name},
+                columns=(los.name,),
+                confidence=sure,
+                reason=f"等于 {plain(last.name)} 与 {plain(first.name)} 之差",
+            )
         admission = admission or first
     if admission is not None:
         born = [c for c in free if c.dates and c is not admission and np.nanmedian(admission.days - c.days) > 365 * 5]
@@ -263,8 +274,13 @@ def _diagnoses(found: Sequence[Column]) -> Iterator[Guess]:
     others = [c for c in found if c.filled < 0.9]
     if others:
         names = [c.name for c in others]
-        yield Guess(field="other_diagnoses", source={"columns": names}, columns=tuple(names), confidence=POSSIBLE,
-                    reason="取值为 ICD-10 编码，不是每行都有")  # fmt: skip
+        yield Guess(
+            field="other_diagnoses",
+            source={"columns": names},
+            columns=tuple(names),
+            confidence=POSSIBLE,
+            reason="取值为 ICD-10 编码，不是每行都有",
+        )
 
 
 def _sexes(free: Sequence[Column], principal: Column | None) -> Iterator[Guess]:
@@ -319,17 +335,23 @@ def _codes(free: Sequence[Column]) -> Iterator[Guess]:
     dotted = [c for c in free if c.share(PROCEDURE) >= 0.9 and c.distinct > 1]
     # a department is always there, and some have no second level
     departments = [
-        c for c in free
+        c
+        for c in free
         if c.share(CODED_DEPARTMENT) >= 0.99 and c.share(r"\.") > 0.3 and c.filled > 0.98 and 2 < c.distinct <= 120
-    ]  # fmt: skip
+    ]
     procedures = [c for c in dotted if c not in departments]
     # the principal one is filled wherever another is
     procedures.sort(key=lambda c: -c.filled)
     yield from _one("principal_procedure", procedures[:1], 0.7, "取值为手术操作编码，填写最多的一列")
     if len(procedures) > 1:
         names = [c.name for c in procedures[1:]]
-        yield Guess(field="other_procedures", source={"columns": names}, columns=tuple(names), confidence=POSSIBLE,
-                    reason="取值为手术操作编码")  # fmt: skip
+        yield Guess(
+            field="other_procedures",
+            source={"columns": names},
+            columns=tuple(names),
+            confidence=POSSIBLE,
+            reason="取值为手术操作编码",
+        )
     named = [c for c in free if c.share(r"科\d*$|病区$|病房$") >= 0.8 and 1 < c.distinct <= 400]
     yield from _one("department", departments or named, 0.7, "取值为科别" + ("代码" if departments else "名称"))
     coded = [
@@ -357,9 +379,10 @@ def _amounts(free: Sequence[Column]) -> Iterator[Guess]:
     """The total is the amount that no other exceeds."""
     money = [c for c in free if c.money and np.nanmax(c.numbers) > 50 and c.filled > 0.5]
     largest = [
-        c for c in money
+        c
+        for c in money
         if all(np.nanmean(np.nan_to_num(o.numbers) <= np.nan_to_num(c.numbers) + 0.005) >= 0.95 for o in money)
-    ]  # fmt: skip
+    ]
     separators = {"remove": [","]} if largest and largest[0].share(",") > 0 else {}
     why = "金额，其他金额列都不大于它" if len(money) > 1 else "唯一的金额列"
     yield from _one(

@@ -151,9 +151,12 @@ def find(entries: list[str]) -> list[Path]:
             inside = [p for p in sorted(entry.rglob("*")) if p.is_file() and p.name.lower().endswith(SUFFIXES)]
             if not inside:
                 raise InputError(
-                    "文件夹中没有可读的文件", "no readable file in the folder", where=str(entry),
-                    remedy=f"支持 {' '.join(SUFFIXES)}", remedy_english="supported suffixes are listed",
-                )  # fmt: skip
+                    "文件夹中没有可读的文件",
+                    "no readable file in the folder",
+                    where=str(entry),
+                    remedy=f"支持 {' '.join(SUFFIXES)}",
+                    remedy_english="supported suffixes are listed",
+                )
             found += inside
         else:
             found.append(entry)

@@ -97,9 +97,10 @@ class Proposal:
         lines = [
             f"# 由 speceval map 依 {plain(self.path.name)} 的列名和取值提出的格式映射建议，须由人逐项核对。",
             "# A proposal: check every line, then set confirmed to true. 每行末尾是把握（0–1，不是概率）和理由。",
-            f"id: {name}", f"title: {json.dumps(name, ensure_ascii=False)}",
+            f"id: {name}",
+            f"title: {json.dumps(name, ensure_ascii=False)}",
             "confirmed: false   # 核对后改为 true，否则运行会拒绝",
-        ]  # fmt: skip
+        ]
         if self.layout:
             form = format_map(self.layout)
             lines.insert(2, f"# 本文件有 {form.id} 格式（{form.title}）的全部必需列，可直接写 data.format: {form.id}")
@@ -221,9 +222,12 @@ def _as_in(form: FormatMap, name: str, source: Source, header: dict[str, str]) -
             said["beside"] = [source.beside[i] for i in present]
     said.pop("optional", None)
     return Guess(
-        field=name, source=said, confidence=SURE, columns=used,
+        field=name,
+        source=said,
+        confidence=SURE,
+        columns=used,
         reason=f"列名同 {form.id} 格式的 {'、'.join(map(plain, used[:3]))}{' 等' * (len(used) > 3)}",
-    )  # fmt: skip
+    )
 
 
 def _by_name(columns: Sequence[Column]) -> Iterator[Guess]:

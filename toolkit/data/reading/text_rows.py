@@ -225,7 +225,7 @@ class _Parsed:
 
 def _rows_of(
     source: SourceFile, present: Sequence[str], schema: pa.Schema, key: bytes, *, clean: bool = True
-) -> Iterator[pa.Table]:  # fmt: skip
+) -> Iterator[pa.Table]:
     chosen = tuple(source.header.index(n) for n in present)
     shape = _Shape(source.encoding, source.delimiter, len(source.header), chosen, key, clean)
     line = source.header_line
@@ -293,10 +293,13 @@ def _table(block: bytes, shape: _Shape) -> pa.Table | None:
             read_options=arrow_csv.ReadOptions(use_threads=False, block_size=1 << 20, column_names=names),
             parse_options=arrow_csv.ParseOptions(delimiter=shape.delimiter, invalid_row_handler=note),
             convert_options=arrow_csv.ConvertOptions(
-                column_types=dict.fromkeys(names, pa.string()), include_columns=[names[i] for i in shape.chosen],
-                strings_can_be_null=shape.clean, null_values=list(MISSING), check_utf8=False,
+                column_types=dict.fromkeys(names, pa.string()),
+                include_columns=[names[i] for i in shape.chosen],
+                strings_can_be_null=shape.clean,
+                null_values=list(MISSING),
+                check_utf8=False,
             ),
-        )  # fmt: skip
+        )
     except pa.ArrowInvalid:  # a line longer than the parser's block
         return None
     if odd:

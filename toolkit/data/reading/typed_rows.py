@@ -333,9 +333,12 @@ def _any_shape(value: Any, formats: list[str]) -> Any:
     for name in formats:
         pattern, (year, month, day) = DATE_FORMATS[name]
         iso = (
-            value.re_extract(pattern, year) + "-" + value.re_extract(pattern, month).lpad(2, "0")
-            + "-" + value.re_extract(pattern, day).lpad(2, "0")
-        )  # fmt: skip
+            value.re_extract(pattern, year)
+            + "-"
+            + value.re_extract(pattern, month).lpad(2, "0")
+            + "-"
+            + value.re_extract(pattern, day).lpad(2, "0")
+        )
         candidates.append((value.re_search(pattern), iso))
     return ibis.cases(*candidates, else_=ibis.null("string"))
 

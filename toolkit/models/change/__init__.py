@@ -14,20 +14,38 @@ from toolkit.models.change.two_period import two_period
 METHODS: dict[str, Method] = {
     one.id: one
     for one in (
-        _two_period.METHOD, _two_period.METHOD_BY_YEARS, did.METHOD, twfe.METHOD, event_study.METHOD, staggered.METHOD,
-        synthetic_control.METHOD, segmented.METHOD,
+        _two_period.METHOD,
+        _two_period.METHOD_BY_YEARS,
+        did.METHOD,
+        twfe.METHOD,
+        event_study.METHOD,
+        staggered.METHOD,
+        synthetic_control.METHOD,
+        segmented.METHOD,
     )
-}  # fmt: skip
+}
 NAMES_ZH = {id_: one.name_zh for id_, one in METHODS.items()}
 RECOMMENDED = did.ID  # keeps its level and coverage in the simulations of docs/models.md
 
 # tables beside the changes, and the methods that fill them
 COMPANIONS = {
-    "event_study": (event_study.ID, staggered.ID), "comparison_units": (did.ID,), "regression_to_mean": (did.ID,),
-    "synthetic_weights": (synthetic_control.ID,), "segments": (segmented.ID,),
-}  # fmt: skip
+    "event_study": (event_study.ID, staggered.ID),
+    "comparison_units": (did.ID,),
+    "regression_to_mean": (did.ID,),
+    "synthetic_weights": (synthetic_control.ID,),
+    "segments": (segmented.ID,),
+}
 
 __all__ = [
-    "COMPANIONS", "METHODS", "NAMES_ZH", "RECOMMENDED", "Change", "Findings", "Method", "Study", "completed", "inferential",
+    "COMPANIONS",
+    "METHODS",
+    "NAMES_ZH",
+    "RECOMMENDED",
+    "Change",
+    "Findings",
+    "Method",
+    "Study",
+    "completed",
+    "inferential",
     "two_period",
-]  # fmt: skip
+]

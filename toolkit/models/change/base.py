@@ -66,9 +66,19 @@ class Change:
 
 COLUMNS = tuple(field.name for field in fields(Change))
 _DEFAULTS: dict[str, Any] = {
-    "measure": "ratio", "estimate": np.nan, "low": np.nan, "high": np.nan, "p_value": np.nan, "n_before": 0, "n_after": 0,
-    "n_clusters": 1, "std_error": np.nan, "n_comparison": 0, "inference": "", "warnings": "",
-}  # fmt: skip
+    "measure": "ratio",
+    "estimate": np.nan,
+    "low": np.nan,
+    "high": np.nan,
+    "p_value": np.nan,
+    "n_before": 0,
+    "n_after": 0,
+    "n_clusters": 1,
+    "std_error": np.nan,
+    "n_comparison": 0,
+    "inference": "",
+    "warnings": "",
+}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

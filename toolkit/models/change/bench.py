@@ -27,14 +27,35 @@ PLANTED: Mapping[str, float] = {
     "level4_share": 1.20,
     "mortality": 0.70,
 }
-SUMMARY = ["method", "level", "indicator", "regions", "estimates", "bias", "rmse", "coverage", "type_one", "false_improvement",
-           "false_worsening", "power", "without_p", "without_limits", "seconds"]  # fmt: skip
+SUMMARY = [
+    "method",
+    "level",
+    "indicator",
+    "regions",
+    "estimates",
+    "bias",
+    "rmse",
+    "coverage",
+    "type_one",
+    "false_improvement",
+    "false_worsening",
+    "power",
+    "without_p",
+    "without_limits",
+    "seconds",
+]
 
 
 def bench(
-    world: World, methods: Sequence[str], replications: int, *, effects: Mapping[str, float] = PLANTED, seed: int = 0, jobs: int = 1,
+    world: World,
+    methods: Sequence[str],
+    replications: int,
+    *,
+    effects: Mapping[str, float] = PLANTED,
+    seed: int = 0,
+    jobs: int = 1,
     comparison: ComparisonPolicy | None = None,
-) -> pd.DataFrame:  # fmt: skip
+) -> pd.DataFrame:
     """Compare methods.
 
     Parameters
@@ -67,9 +88,12 @@ def study_of(units: pd.DataFrame, world: World, comparison: ComparisonPolicy | N
     """The study of a simulated region."""
     settings = world.settings
     return Study(
-        indicators={i: CATALOGUE[i] for i in INDICATORS}, units=units, before=Years(first=settings.before[0], last=settings.before[-1]),
-        after=Years(first=settings.after[0], last=settings.after[-1]), comparison=comparison or ComparisonPolicy(),
-    )  # fmt: skip
+        indicators={i: CATALOGUE[i] for i in INDICATORS},
+        units=units,
+        before=Years(first=settings.before[0], last=settings.before[-1]),
+        after=Years(first=settings.after[0], last=settings.after[-1]),
+        comparison=comparison or ComparisonPolicy(),
+    )
 
 
 def _region(
@@ -94,21 +118,35 @@ def summary(found: pd.DataFrame) -> pd.DataFrame:
     higher = found["indicator"].map({i: CATALOGUE[i].direction is Direction.HIGHER for i in INDICATORS})
     log = np.log(found["estimate"].where(found["estimate"] > 0))
     found = found.assign(
-        away=log - np.log(found["truth"]), good_side=(log > 0) == higher, right_side=(log > 0) == (found["truth"] > 1),
-        rejected=(found["p_value"] < 0.05), tested=found["p_value"].notna(), limited=found["low"].notna(),
+        away=log - np.log(found["truth"]),
+        good_side=(log > 0) == higher,
+        right_side=(log > 0) == (found["truth"] > 1),
+        rejected=(found["p_value"] < 0.05),
+        tested=found["p_value"].notna(),
+        limited=found["low"].notna(),
         covered=(found["low"] <= found["truth"]) & (found["high"] >= found["truth"]),
-    )  # fmt: skip
+    )
     rows = []
     for (method, level, indicator), part in found.groupby(["method", "level", "indicator"], sort=False):
         none, planted = part[part["scene"] == "none"], part[part["scene"] == "planted"]
         tested, shown = none[none["tested"]], planted[planted["tested"]]
-        rows.append({
-            "method": method, "level": level, "indicator": indicator, "regions": part["seed"].nunique(), "estimates": len(none),
-            "bias": planted["away"].mean(), "rmse": float(np.sqrt((planted["away"] ** 2).mean())),
-            "coverage": planted.loc[planted["limited"], "covered"].mean(), "type_one": tested["rejected"].mean(),
-            "false_improvement": (tested["rejected"] & tested["good_side"]).mean(),
-            "false_worsening": (tested["rejected"] & ~tested["good_side"]).mean(),
-            "power": (shown["rejected"] & shown["right_side"]).mean(), "without_p": 1 - none["tested"].mean(),
-            "without_limits": 1 - planted["limited"].mean(), "seconds": part.groupby(["seed", "scene"])["seconds"].first().mean(),
-        })  # fmt: skip
+        rows.append(
+            {
+                "method": method,
+                "level": level,
+                "indicator": indicator,
+                "regions": part["seed"].nunique(),
+                "estimates": len(none),
+                "bias": planted["away"].mean(),
+                "rmse": float(np.sqrt((planted["away"] ** 2).mean())),
+                "coverage": planted.loc[planted["limited"], "covered"].mean(),
+                "type_one": tested["rejected"].mean(),
+                "false_improvement": (tested["rejected"] & tested["good_side"]).mean(),
+                "false_worsening": (tested["rejected"] & ~tested["good_side"]).mean(),
+                "power": (shown["rejected"] & shown["right_side"]).mean(),
+                "without_p": 1 - none["tested"].mean(),
+                "without_limits": 1 - planted["limited"].mean(),
+                "seconds": part.groupby(["seed", "scene"])["seconds"].first().mean(),
+            }
+        )
     return pd.DataFrame(rows, columns=SUMMARY)

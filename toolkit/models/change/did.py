@@ -106,19 +106,30 @@ class _Started:
 
     def changes(self, study: Study) -> pd.DataFrame:
         hospital, specialty = zip(*[study.names[i] for i in self.projects], strict=True)
-        return pd.DataFrame({
-            "level": "unit", "hospital": hospital, "specialty": specialty,
-            "indicator": self.indicator, "method": ID, "n_before": self.before.n[self.projects],
-            "n_after": self.after.n[self.projects], **self.found,
-        })  # fmt: skip
+        return pd.DataFrame(
+            {
+                "level": "unit",
+                "hospital": hospital,
+                "specialty": specialty,
+                "indicator": self.indicator,
+                "method": ID,
+                "n_before": self.before.n[self.projects],
+                "n_after": self.after.n[self.projects],
+                **self.found,
+            }
+        )
 
     def pairs(self, study: Study) -> pd.DataFrame:
         rows = np.isin(self.chosen.project, self.projects)
         project, unit = study.units.iloc[self.chosen.project[rows]], study.units.iloc[self.chosen.unit[rows]]
-        return pd.DataFrame({
-            "hospital": project["hospital"].to_numpy(), "specialty": project["specialty"].to_numpy(),
-            "indicator": self.indicator, "comparison": unit["hospital"].to_numpy(),
-        })  # fmt: skip
+        return pd.DataFrame(
+            {
+                "hospital": project["hospital"].to_numpy(),
+                "specialty": project["specialty"].to_numpy(),
+                "indicator": self.indicator,
+                "comparison": unit["hospital"].to_numpy(),
+            }
+        )
 
 
 def _by_start(panel: Panel, compared: Comparisons, study: Study) -> Iterator[_Started]:
@@ -133,8 +144,14 @@ def _by_start(panel: Panel, compared: Comparisons, study: Study) -> Iterator[_St
         else:
             found, fit = _ratios(study, projects, chosen, *sides)
         yield _Started(
-            indicator=panel.indicator, projects=projects, chosen=chosen, before=sides[0], after=sides[1], found=found, fit=fit
-        )  # fmt: skip
+            indicator=panel.indicator,
+            projects=projects,
+            chosen=chosen,
+            before=sides[0],
+            after=sides[1],
+            found=found,
+            fit=fit,
+        )
 
 
 def _chosen(compared: Comparisons, panel: Panel, before: np.ndarray, study: Study) -> Comparisons:
@@ -156,7 +173,7 @@ class _Sums:
 
 def _ratios(
     study: Study, projects: np.ndarray, compared: Comparisons, before: Side, after: Side
-) -> tuple[dict[str, Any], _Fit]:  # fmt: skip
+) -> tuple[dict[str, Any], _Fit]:
     change, sampling = after.log - before.log, after.variance + before.variance
     free = (study.units["start"].to_numpy() == 0) & study.units["eligible"].to_numpy(bool) & np.isfinite(change)
     group = compared.group
@@ -184,11 +201,15 @@ def _ratios(
     low, high, p = limits(effect, error, max(scatter.df, 1), study.confidence)
     warnings = [
         joined(
-            own_warning(before, after, i), "" if n else NONE, WIDENED if i in compared.widened else "",
-            NO_SPREAD if np.isnan(scatter.tau2) else "", NO_SLOPE if adjusted and not use else "",
+            own_warning(before, after, i),
+            "" if n else NONE,
+            WIDENED if i in compared.widened else "",
+            NO_SPREAD if np.isnan(scatter.tau2) else "",
+            NO_SLOPE if adjusted and not use else "",
             BEYOND if use and far else "",
-        ) for i, n, far in zip(projects, count, beyond, strict=True)
-    ]  # fmt: skip
+        )
+        for i, n, far in zip(projects, count, beyond, strict=True)
+    ]
     said = (
         f"区域内 {scatter.units} 个未立项单元的变化离散 {np.sqrt(scatter.tau2):.3f}（对数），t 分布自由度 {scatter.df}"
         + ("；已校正基线回落" if use else "")
@@ -196,9 +217,16 @@ def _ratios(
         else ""
     )
     found = {
-        "estimate": np.exp(effect), "low": np.exp(low), "high": np.exp(high), "p_value": p, "std_error": error,
-        "n_comparison": count, "n_clusters": scatter.units, "inference": said, "warnings": warnings,
-    }  # fmt: skip
+        "estimate": np.exp(effect),
+        "low": np.exp(low),
+        "high": np.exp(high),
+        "p_value": p,
+        "std_error": error,
+        "n_comparison": count,
+        "n_clusters": scatter.units,
+        "inference": said,
+        "warnings": warnings,
+    }
     fit = _Fit(change=change, variance=total, free=free, common=common, precision=precision, deviation=deviation)
     return found, fit
 
@@ -265,18 +293,25 @@ def _rare(study: Study, projects: np.ndarray, compared: Comparisons, before: Sid
         none_before, none_after = d0[projects] == 0, d1[projects] == 0
     warnings = [
         joined(
-            _own_warning_rare(before, after, i), "" if n else NONE, WIDENED if i in compared.widened else "",
-            NO_DEATHS if n and not k and before.y[i] > 0 and after.y[i] > 0 else "", "建设前没有死亡，比值无上限" if k and z else "",
-        ) for i, n, k, z in zip(projects, count, known, none_before, strict=True)
-    ]  # fmt: skip
+            _own_warning_rare(before, after, i),
+            "" if n else NONE,
+            WIDENED if i in compared.widened else "",
+            NO_DEATHS if n and not k and before.y[i] > 0 and after.y[i] > 0 else "",
+            "建设前没有死亡，比值无上限" if k and z else "",
+        )
+        for i, n, k, z in zip(projects, count, known, none_before, strict=True)
+    ]
     return {
         "estimate": np.where(known & ~none_before, estimate, np.nan),
         "low": np.where(known, np.where(none_after, 0.0, np.exp(low)), np.nan),
         "high": np.where(known, np.where(none_before, np.inf, np.exp(high)), np.nan),
-        "p_value": np.where(known, np.minimum(1.0, 2 * np.exp(over)), np.nan), "std_error": np.nan, "n_comparison": count,
-        "n_clusters": count + 1, "warnings": warnings,
+        "p_value": np.where(known, np.minimum(1.0, 2 * np.exp(over)), np.nan),
+        "std_error": np.nan,
+        "n_comparison": count,
+        "n_clusters": count + 1,
+        "warnings": warnings,
         "inference": f"泊松率比之比，mid-P 类区间；区域内对照单元离散系数 {dispersion:.2f}（自由度 {df}，小于 1 按 1）",
-    }  # fmt: skip
+    }
 
 
 def _log_odds(share: np.ndarray) -> np.ndarray:
@@ -312,7 +347,10 @@ def _dispersion(
 
 
 METHOD = Method(
-    id=ID, name_zh=NAME_ZH, estimate=did,
+    id=ID,
+    name_zh=NAME_ZH,
+    estimate=did,
     estimand="项目前后比值除以同专科、同级别未立项单元的前后比值，并扣除基线高低自然回落的部分",
-    of_panel=of_panel, heeds=("same_level", "adjustment", "matching"),
-)  # fmt: skip
+    of_panel=of_panel,
+    heeds=("same_level", "adjustment", "matching"),
+)

@@ -36,8 +36,22 @@ DIVERGED = "事前趋势检验 p < 0.05：建设前已与对照走势不同，�
 NO_YEARLY = "无法估计年际离散，不给区间"
 NO_OTHER = "参照年之外没有项目与对照都有值的年份"
 NO_REFERENCE = "参照年（开始前一年）无值"
-PATH = ["level", "hospital", "specialty", "indicator", "relative_year", "year", "estimate", "low", "high", "p_value",
-        "std_error", "n", "n_projects", "n_comparison"]  # fmt: skip
+PATH = [
+    "level",
+    "hospital",
+    "specialty",
+    "indicator",
+    "relative_year",
+    "year",
+    "estimate",
+    "low",
+    "high",
+    "p_value",
+    "std_error",
+    "n",
+    "n_projects",
+    "n_comparison",
+]
 
 
 def event_study(cells: pd.DataFrame, study: Study) -> Findings:
@@ -81,11 +95,18 @@ def _head(panel: Panel, project: int | None, **more: object) -> dict[str, object
     before = study.years < (study.after.first if project is None else units["start"].iloc[project])
     n = panel.n[rows]
     return {
-        "level": "region" if project is None else "unit", "hospital": "" if project is None else study.names[project][0],
-        "specialty": "" if project is None else study.names[project][1], "indicator": panel.indicator, "method": ID,
-        "n_before": n[:, before].sum(), "n_after": n[:, ~before].sum(), "pretrend_f": np.nan, "pretrend_df": 0,
-        "pretrend_p": np.nan, **more,
-    }  # fmt: skip
+        "level": "region" if project is None else "unit",
+        "hospital": "" if project is None else study.names[project][0],
+        "specialty": "" if project is None else study.names[project][1],
+        "indicator": panel.indicator,
+        "method": ID,
+        "n_before": n[:, before].sum(),
+        "n_after": n[:, ~before].sum(),
+        "pretrend_f": np.nan,
+        "pretrend_df": 0,
+        "pretrend_p": np.nan,
+        **more,
+    }
 
 
 def _together(panel: Panel, group: np.ndarray) -> tuple[dict[str, object], list[list[object]]]:
@@ -108,13 +129,26 @@ def _together(panel: Panel, group: np.ndarray) -> tuple[dict[str, object], list[
     free = (start == 0) & units["eligible"].to_numpy(bool) & np.isin(group, np.unique(group[funded]))
     starts = np.unique(start[funded])
     row = _head(
-        panel, None, estimate=np.exp(mean), low=np.exp(low), high=np.exp(high), p_value=p, std_error=error,
-        n_clusters=fit.clusters, n_comparison=int(free.sum()), inference=clustered_words(fit.clusters) if fit.used.any() else "",
-        pretrend_f=f, pretrend_df=q, pretrend_p=p_pre, warnings=joined(
-            "" if fit.used.any() else NOT_IDENTIFIED, "" if pre.any() else ONE_BEFORE, DIVERGED if p_pre < 0.05 else "",
+        panel,
+        None,
+        estimate=np.exp(mean),
+        low=np.exp(low),
+        high=np.exp(high),
+        p_value=p,
+        std_error=error,
+        n_clusters=fit.clusters,
+        n_comparison=int(free.sum()),
+        inference=clustered_words(fit.clusters) if fit.used.any() else "",
+        pretrend_f=f,
+        pretrend_df=q,
+        pretrend_p=p_pre,
+        warnings=joined(
+            "" if fit.used.any() else NOT_IDENTIFIED,
+            "" if pre.any() else ONE_BEFORE,
+            DIVERGED if p_pre < 0.05 else "",
             STAGGERED if len(starts) > 1 else "",
         ),
-    )  # fmt: skip
+    )
     errors = np.sqrt(np.where(np.diag(covariance) > 0, np.diag(covariance), np.nan))
     path = _path(
         row,
@@ -142,9 +176,18 @@ def _mean(beta: np.ndarray, covariance: np.ndarray, of: np.ndarray) -> tuple[flo
 
 
 def _path(
-    row: dict[str, object], study: Study, steps: np.ndarray, beta: np.ndarray, errors: np.ndarray, df: float, starts: np.ndarray,
-    n: np.ndarray, relative: np.ndarray, projects: int, units: int,
-) -> list[list[object]]:  # fmt: skip
+    row: dict[str, object],
+    study: Study,
+    steps: np.ndarray,
+    beta: np.ndarray,
+    errors: np.ndarray,
+    df: float,
+    starts: np.ndarray,
+    n: np.ndarray,
+    relative: np.ndarray,
+    projects: int,
+    units: int,
+) -> list[list[object]]:
     low, high, p = limits(beta, errors, df, study.confidence)
     named = [row[k] for k in ("level", "hospital", "specialty", "indicator")]
     values = {
@@ -205,9 +248,10 @@ def _one(
     others, log = others[np.isfinite(log).sum(axis=1) > 1], log[np.isfinite(log).sum(axis=1) > 1]
     before = study.years < start
     said = joined(
-        own_warning(panel.over(before), panel.over(~before), project), "" if len(others) else NONE,
+        own_warning(panel.over(before), panel.over(~before), project),
+        "" if len(others) else NONE,
         WIDENED if project in compared.widened else "",
-    )  # fmt: skip
+    )
     reference = np.flatnonzero(relative == REFERENCE)
     if not len(reference) or not np.isfinite(side.log[project, reference[0]]):
         return _head(panel, project, warnings=joined(said, NO_REFERENCE)), []
@@ -238,10 +282,23 @@ def _one(
         else ""
     )
     row = _head(
-        panel, project, estimate=np.exp(mean), low=np.exp(low), high=np.exp(high), p_value=p, std_error=error,
-        n_clusters=len(others) + 1, n_comparison=len(others), pretrend_f=f, pretrend_df=q, pretrend_p=p_pre, inference=words,
-        warnings=joined(said, "" if pre.any() else ONE_BEFORE, DIVERGED if p_pre < 0.05 else "", "" if yearly.df else NO_YEARLY),
-    )  # fmt: skip
+        panel,
+        project,
+        estimate=np.exp(mean),
+        low=np.exp(low),
+        high=np.exp(high),
+        p_value=p,
+        std_error=error,
+        n_clusters=len(others) + 1,
+        n_comparison=len(others),
+        pretrend_f=f,
+        pretrend_df=q,
+        pretrend_p=p_pre,
+        inference=words,
+        warnings=joined(
+            said, "" if pre.any() else ONE_BEFORE, DIVERGED if p_pre < 0.05 else "", "" if yearly.df else NO_YEARLY
+        ),
+    )
     errors = np.sqrt(np.diag(total))
     path = _path(
         row,
@@ -273,7 +330,9 @@ def _years(log: np.ndarray, weight: np.ndarray, variance: np.ndarray) -> tuple[n
 
 
 METHOD = Method(
-    id=ID, name_zh=NAME_ZH, estimate=event_study,
+    id=ID,
+    name_zh=NAME_ZH,
+    estimate=event_study,
     estimand="逐年与同专科、同级别未立项单元相比的差距，以开始前一年为 1；并检验建设前各年是否已有差距",
     heeds=("same_level",),
-)  # fmt: skip
+)

@@ -20,8 +20,21 @@ import scipy  # its parts load when first used: reports read tables and need non
 from toolkit.models.change.base import Study
 from toolkit.models.change.panel import Comparisons, Panel, Side
 
-EXPECTED = ["hospital", "specialty", "indicator", "observed", "deviation", "common", "expected", "expected_low", "expected_high",
-            "matched", "n_matched", "n_regression", "warnings"]  # fmt: skip
+EXPECTED = [
+    "hospital",
+    "specialty",
+    "indicator",
+    "observed",
+    "deviation",
+    "common",
+    "expected",
+    "expected_low",
+    "expected_high",
+    "matched",
+    "n_matched",
+    "n_regression",
+    "warnings",
+]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -112,9 +125,15 @@ def _standardised(values: np.ndarray) -> np.ndarray:
 
 
 def expected(
-    study: Study, indicator: str, projects: np.ndarray, stood: Baseline, change: np.ndarray, variance: np.ndarray,
-    group_mean: np.ndarray, group_error: np.ndarray,
-) -> pd.DataFrame:  # fmt: skip
+    study: Study,
+    indicator: str,
+    projects: np.ndarray,
+    stood: Baseline,
+    change: np.ndarray,
+    variance: np.ndarray,
+    group_mean: np.ndarray,
+    group_error: np.ndarray,
+) -> pd.DataFrame:
     """What would have been expected of every project without effect; rows of the table `regression_to_mean`.
 
     Parameters
@@ -144,11 +163,20 @@ def expected(
     good = np.isfinite(own) & np.isfinite(group_mean)
     units = study.units.iloc[projects]
     centre = group_mean + fall
-    return pd.DataFrame({
-        "hospital": units["hospital"].to_numpy(), "specialty": units["specialty"].to_numpy(), "indicator": indicator,
-        "observed": np.exp(change[projects]), "deviation": np.exp(own), "common": np.exp(group_mean),
-        "expected": np.exp(np.where(good, centre, np.nan)), "expected_low": np.exp(np.where(good, centre - z * error, np.nan)),
-        "expected_high": np.exp(np.where(good, centre + z * error, np.nan)),
-        "matched": np.exp(np.where(good, matched, np.nan)), "n_matched": np.where(good, count, 0), "n_regression": len(free),
-        "warnings": ["" if g and stood.known else "对照单元不足，无法估计回落" for g in good],
-    })  # fmt: skip
+    return pd.DataFrame(
+        {
+            "hospital": units["hospital"].to_numpy(),
+            "specialty": units["specialty"].to_numpy(),
+            "indicator": indicator,
+            "observed": np.exp(change[projects]),
+            "deviation": np.exp(own),
+            "common": np.exp(group_mean),
+            "expected": np.exp(np.where(good, centre, np.nan)),
+            "expected_low": np.exp(np.where(good, centre - z * error, np.nan)),
+            "expected_high": np.exp(np.where(good, centre + z * error, np.nan)),
+            "matched": np.exp(np.where(good, matched, np.nan)),
+            "n_matched": np.where(good, count, 0),
+            "n_regression": len(free),
+            "warnings": ["" if g and stood.known else "对照单元不足，无法估计回落" for g in good],
+        }
+    )

@@ -22,7 +22,7 @@ PRIMARY, SECONDARY = "主要", "次要"
 
 def adjusted(
     changes: pd.DataFrame, indicators: Mapping[str, Declared], primary: Collection[str], method: str = "fdr_bh"
-) -> pd.DataFrame:  # fmt: skip
+) -> pd.DataFrame:
     """`changes` with `role` (主要/次要) and `p_adjusted`.
 
     Parameters

@@ -169,9 +169,11 @@ def comparisons(study: Study) -> Comparisons:
         found.append(chosen)
     empty = np.empty(0, dtype=int)
     return Comparisons(
-        project=np.concatenate(projects) if projects else empty, unit=np.concatenate(found) if found else empty,
-        widened=frozenset(widened), group=group,
-    )  # fmt: skip
+        project=np.concatenate(projects) if projects else empty,
+        unit=np.concatenate(found) if found else empty,
+        widened=frozenset(widened),
+        group=group,
+    )
 
 
 WIDENED = "同级别对照单元不足，取同专科全部级别"

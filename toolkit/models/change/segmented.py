@@ -111,8 +111,11 @@ def _number(period: str, grain: str) -> float:
 def _design(point: np.ndarray, grain: str, start: int, study: Study) -> Design:
     after = (point >= start).astype(float)
     columns = {
-        "intercept": np.ones_like(point), "slope_before": point - start, "level": after, "slope_change": after * (point - start),
-    }  # fmt: skip
+        "intercept": np.ones_like(point),
+        "slope_before": point - start,
+        "level": after,
+        "slope_change": after * (point - start),
+    }
     warnings = []
     inside = (point >= study.before.first) & (point < study.after.last + 1)
     for shock in study.shocks:
@@ -145,15 +148,27 @@ def _rank(x: np.ndarray) -> int:
 
 
 def _one(
-    study: Study, indicator: str, project: int, log: np.ndarray, n: np.ndarray, point: np.ndarray, start: int,
-    design: Design, rare: bool,
-) -> tuple[dict[str, object], list[list[object]]]:  # fmt: skip
+    study: Study,
+    indicator: str,
+    project: int,
+    log: np.ndarray,
+    n: np.ndarray,
+    point: np.ndarray,
+    start: int,
+    design: Design,
+    rare: bool,
+) -> tuple[dict[str, object], list[list[object]]]:
     unit = study.units.iloc[project]
     after = point >= start
     row: dict[str, object] = {
-        "level": "unit", "hospital": unit["hospital"], "specialty": unit["specialty"], "indicator": indicator, "method": ID,
-        "n_before": n[~after].sum(), "n_after": n[after].sum(),
-    }  # fmt: skip
+        "level": "unit",
+        "hospital": unit["hospital"],
+        "specialty": unit["specialty"],
+        "indicator": indicator,
+        "method": ID,
+        "n_before": n[~after].sum(),
+        "n_after": n[after].sum(),
+    }
     if rare:
         return row | {"warnings": RARE}, []
     good = np.isfinite(log)
@@ -178,9 +193,14 @@ def _one(
     low, high, p = _limits(effect, error, df, study.confidence)
     words = f"按{design.grain}共 {len(x)} 个时点，Newey–West 误差（滞后 {lags(len(x))}），t 分布自由度 {df}"
     row |= {
-        "estimate": np.exp(effect), "low": np.exp(low), "high": np.exp(high), "p_value": p, "std_error": error,
-        "inference": words, "warnings": joined(ALWAYS, "" if enough else SHORT, EXACT_FIT if error == 0 else "", *design.warnings),
-    }  # fmt: skip
+        "estimate": np.exp(effect),
+        "low": np.exp(low),
+        "high": np.exp(high),
+        "p_value": p,
+        "std_error": error,
+        "inference": words,
+        "warnings": joined(ALWAYS, "" if enough else SHORT, EXACT_FIT if error == 0 else "", *design.warnings),
+    }
     terms = []
     for i, name in enumerate(names):
         if name == "intercept" or name.startswith("season"):
@@ -225,6 +245,5 @@ def regression(y: np.ndarray, x: np.ndarray, weight: np.ndarray, lag: int) -> tu
 
 
 METHOD = Method(
-    id=ID, name_zh=NAME_ZH, estimate=segmented,
-    estimand="项目自身序列相对其建设前趋势延长线的平均偏离；没有对照单元",
-)  # fmt: skip
+    id=ID, name_zh=NAME_ZH, estimate=segmented, estimand="项目自身序列相对其建设前趋势延长线的平均偏离；没有对照单元"
+)

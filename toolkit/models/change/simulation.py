@@ -99,16 +99,24 @@ def simulate(given: World, seed: int) -> Simulated:
     later = _drawn({n: levels[n] * effects[n] for n in INDICATORS}, counts, ~before, rng)
     sums = {name: tuple(a + b for a, b in zip(sums[name], later[name], strict=True)) for name in INDICATORS}
     place = registry.iloc[units["hospital"].to_numpy()]
-    frame = pd.DataFrame({
-        "hospital": place["code"].to_numpy(), "specialty": np.array([s.id for s in SPECIALTIES])[units["specialty"].to_numpy()],
-        "level_group": place["level_group"].to_numpy(), "tier": place["tier"].to_numpy(), "start": start,
-    })  # fmt: skip
+    frame = pd.DataFrame(
+        {
+            "hospital": place["code"].to_numpy(),
+            "specialty": np.array([s.id for s in SPECIALTIES])[units["specialty"].to_numpy()],
+            "level_group": place["level_group"].to_numpy(),
+            "tier": place["tier"].to_numpy(),
+            "start": start,
+        }
+    )
     after = years >= settings.after[0]
     frame["eligible"] = np.minimum(counts[:, ~after].sum(axis=1), counts[:, after].sum(axis=1)) >= LEAST_STAYS
     truth = pd.concat(
-        [frame.loc[chosen, ["hospital", "specialty"]].assign(indicator=i, effect=given.effects.get(i, 1.0)) for i in INDICATORS],
+        [
+            frame.loc[chosen, ["hospital", "specialty"]].assign(indicator=i, effect=given.effects.get(i, 1.0))
+            for i in INDICATORS
+        ],
         ignore_index=True,
-    )  # fmt: skip
+    )
     return Simulated(cells=_cells(frame, sums, years, after), units=frame, truth=truth)
 
 
@@ -166,9 +174,14 @@ def _drawn(
 
 
 def _selected(
-    units: pd.DataFrame, registry: pd.DataFrame, sums: Mapping[str, tuple[np.ndarray, ...]], counts: np.ndarray,
-    before: np.ndarray, settings: Settings, rng: np.random.Generator,
-) -> list[int]:  # fmt: skip
+    units: pd.DataFrame,
+    registry: pd.DataFrame,
+    sums: Mapping[str, tuple[np.ndarray, ...]],
+    counts: np.ndarray,
+    before: np.ndarray,
+    settings: Settings,
+    rng: np.random.Generator,
+) -> list[int]:
     """Rows of the units that get a project: the best by what was observed, spread over specialties and hospitals."""
     tier = registry["tier"].to_numpy()[units["hospital"].to_numpy()]
     group = pd.Series(units["specialty"].astype(str) + tier, index=units.index)
@@ -215,14 +228,22 @@ def _cells(
             ratio = np.where(y > 0, x / y, np.nan)
             variance = {
                 Distribution.MEAN: np.where(y > 1, (xx - x * ratio) / (y - 1) / y, np.nan),
-                Distribution.PROPORTION: ratio * (1 - ratio) / y, Distribution.RARE: x / y**2,
-            }[one.distribution]  # type: ignore[index]  # fmt: skip
+                Distribution.PROPORTION: ratio * (1 - ratio) / y,
+                Distribution.RARE: x / y**2,
+            }[one.distribution]  # type: ignore[index]
             se = np.sqrt(np.maximum(variance, 0))
         missing = np.where(y > 0, 1.0, np.nan)
-        parts.append({
-            "indicator": np.full(len(x), name, dtype=object), "n": y.astype("int64"), "x": x * missing, "y": y * missing,
-            "xx": xx * missing, "value": one.scale * ratio, "se": one.scale * se,
-        })  # fmt: skip
+        parts.append(
+            {
+                "indicator": np.full(len(x), name, dtype=object),
+                "n": y.astype("int64"),
+                "x": x * missing,
+                "y": y * missing,
+                "xx": xx * missing,
+                "value": one.scale * ratio,
+                "se": one.scale * se,
+            }
+        )
     cells = pd.DataFrame({c: np.concatenate([part[c] for part in parts]) for c in parts[0]})
     row = np.tile(np.repeat(np.arange(len(units)), len(periods)), len(parts))
     keys = {name: units[name].to_numpy(object)[row] for name in ("hospital", "specialty")}

@@ -82,25 +82,43 @@ def _together(panel: Panel, group: np.ndarray) -> tuple[dict[str, Any], list[lis
     before = study.years < start[funded][:, None]
     n = panel.n[funded]
     row |= {
-        "estimate": np.exp(overall["effect"]), "n_before": (n * before).sum(), "n_after": (n * ~before).sum(),
-        "n_clusters": clusters, "n_comparison": int((rows & ~funded).sum()),
+        "estimate": np.exp(overall["effect"]),
+        "n_before": (n * before).sum(),
+        "n_after": (n * ~before).sum(),
+        "n_clusters": clusters,
+        "n_comparison": int((rows & ~funded).sum()),
         "inference": f"按医院聚类（{clusters} 个聚类{f'，少于 {FEW_CLUSTERS} 个' if clusters < FEW_CLUSTERS else ''}），影响函数误差，"
         f"t 分布自由度 {clusters - 1}",
         "warnings": joined(
             f"{left_out} 个项目缺年份或没有对照，未计入" if left_out else "",
             "" if enough else f"聚类少于 {TOO_FEW_CLUSTERS} 个或误差为 0，不给区间和 p 值",
         ),
-    }  # fmt: skip
+    }
     if enough:
         row |= {
-            "low": np.exp(overall["low"]), "high": np.exp(overall["high"]), "p_value": overall["p"], "std_error": overall["se"],
-        }  # fmt: skip
+            "low": np.exp(overall["low"]),
+            "high": np.exp(overall["high"]),
+            "p_value": overall["p"],
+            "std_error": overall["se"],
+        }
     relative = study.years - start[funded][:, None]
     path = [
-        ["staggered", "", "", panel.indicator, k, 0, *(np.exp(v[c]) for c in ("effect", "low", "high")), v["p"], v["se"],
-         int(n[relative == k].sum()), int(funded.sum()), row["n_comparison"]]
+        [
+            "staggered",
+            "",
+            "",
+            panel.indicator,
+            k,
+            0,
+            *(np.exp(v[c]) for c in ("effect", "low", "high")),
+            v["p"],
+            v["se"],
+            int(n[relative == k].sum()),
+            int(funded.sum()),
+            row["n_comparison"],
+        ]
         for k, v in sorted(by_year.items())
-    ]  # fmt: skip
+    ]
     return row, path
 
 
@@ -108,9 +126,15 @@ def _long(
     log: np.ndarray, years: np.ndarray, start: np.ndarray, group: np.ndarray, hospital: np.ndarray
 ) -> tuple[pd.DataFrame, list[str]]:
     unit = np.repeat(np.arange(len(log)), len(years))
-    frame = pd.DataFrame({
-        "unit": unit, "year": np.tile(years, len(log)), "log": log.ravel(), "start": start[unit], "hospital": hospital[unit],
-    })  # fmt: skip
+    frame = pd.DataFrame(
+        {
+            "unit": unit,
+            "year": np.tile(years, len(log)),
+            "log": log.ravel(),
+            "start": start[unit],
+            "hospital": hospital[unit],
+        }
+    )
     names = []
     for g in np.unique(group)[1:]:
         names.append(f"group{g}")
@@ -124,9 +148,13 @@ def _fit(
     from diff_diff import CallawaySantAnna  # type: ignore[import-untyped]  # here: importing it costs more than most runs of it
 
     method = CallawaySantAnna(
-        control_group="never_treated", estimation_method="reg", alpha=1 - confidence, cluster="hospital", base_period="universal",
+        control_group="never_treated",
+        estimation_method="reg",
+        alpha=1 - confidence,
+        cluster="hospital",
+        base_period="universal",
         cband=False,
-    )  # fmt: skip
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # its advice on design; ours is in the columns
         result = method.fit(
@@ -156,6 +184,8 @@ def _with_limits(effect: float, se: float, df: int, confidence: float) -> dict[s
 
 
 METHOD = Method(
-    id=ID, name_zh=NAME_ZH, estimate=staggered,
+    id=ID,
+    name_zh=NAME_ZH,
+    estimate=staggered,
     estimand="起始年不同的项目各自与始终未立项的同专科、同级别单元比较，再取平均",
-)  # fmt: skip
+)

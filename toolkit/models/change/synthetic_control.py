@@ -80,42 +80,57 @@ def _one(
     start = int(units["start"].iloc[project])
     before = study.years < start
     row: dict[str, object] = {
-        "level": "unit", "hospital": study.names[project][0], "specialty": study.names[project][1],
-        "indicator": panel.indicator, "method": ID, "n_before": panel.n[project, before].sum(),
+        "level": "unit",
+        "hospital": study.names[project][0],
+        "specialty": study.names[project][1],
+        "indicator": panel.indicator,
+        "method": ID,
+        "n_before": panel.n[project, before].sum(),
         "n_after": panel.n[project, ~before].sum(),
-    }  # fmt: skip
+    }
     if study.distribution(panel.indicator) is Distribution.RARE:
         return row | {"warnings": ONLY_TOGETHER}, []
     others = compared.of(project)
     donors = others[np.isfinite(log[others]).all(axis=1)]
     said = joined(
-        own_warning(panel.over(before), panel.over(~before), project), "" if len(others) else NONE,
+        own_warning(panel.over(before), panel.over(~before), project),
+        "" if len(others) else NONE,
         WIDENED if project in compared.widened else "",
-    )  # fmt: skip
+    )
     reason = (
-        HOLES if not np.isfinite(log[project]).all()
-        else SHORT if before.sum() < LEAST_BEFORE or before.all()
-        else FEW if len(donors) < LEAST_UNITS else ""
-    )  # fmt: skip
+        HOLES
+        if not np.isfinite(log[project]).all()
+        else SHORT
+        if before.sum() < LEAST_BEFORE or before.all()
+        else FEW
+        if len(donors) < LEAST_UNITS
+        else ""
+    )
     if reason:
         return row | {"warnings": joined(said, reason), "n_comparison": len(donors)}, []
     found = synthesise(log[project], log[donors], before)
     key = (start, donors.tobytes())
     if key not in placebos:
-        placebos[key] = np.array([
-            synthesise(log[d], log[np.delete(donors, i)], before).effect for i, d in enumerate(donors)
-        ])  # fmt: skip
+        placebos[key] = np.array(
+            [synthesise(log[d], log[np.delete(donors, i)], before).effect for i, d in enumerate(donors)]
+        )
     place = placebos[key]
     sampling = panel.over(before).variance + panel.over(~before).variance
     # the placebos carry the sampling errors of their own units; the project has its own
     variance = max(float(np.var(place, ddof=1) - sampling[donors].mean()), 0.0) + float(sampling[project])
     low, high, p = limits(np.array(found.effect), np.sqrt(variance), len(donors) - 1, study.confidence)
     row |= {
-        "estimate": np.exp(found.effect), "low": np.exp(low), "high": np.exp(high), "p_value": float(p),
-        "std_error": np.sqrt(variance), "n_comparison": len(donors), "n_clusters": len(donors) + 1, "warnings": said,
+        "estimate": np.exp(found.effect),
+        "low": np.exp(low),
+        "high": np.exp(high),
+        "p_value": float(p),
+        "std_error": np.sqrt(variance),
+        "n_comparison": len(donors),
+        "n_clusters": len(donors) + 1,
+        "warnings": said,
         "inference": f"{len(donors)} 个安慰剂单元的方差，t 分布自由度 {len(donors) - 1}；"
         f"安慰剂检验 p = {randomisation_p(found.effect, place):.3f}（最小可能 {1 / (len(donors) + 1):.3f}）",
-    }  # fmt: skip
+    }
     names = units["hospital"].to_numpy()[donors]
     shares = [
         [row["hospital"], row["specialty"], panel.indicator, name, float(w)]
@@ -157,7 +172,9 @@ def _simplex(columns: np.ndarray, target: np.ndarray, ridge: float) -> np.ndarra
 
 
 METHOD = Method(
-    id=ID, name_zh=NAME_ZH, estimate=synthetic_did,
+    id=ID,
+    name_zh=NAME_ZH,
+    estimate=synthetic_did,
     estimand="项目相对一组加权对照单元的变化，权重使建设前走势与项目平行",
     heeds=("same_level",),
-)  # fmt: skip
+)

@@ -89,17 +89,33 @@ def _together(panel: Panel, group: np.ndarray) -> pd.DataFrame:
     grouped = np.isin(group, np.unique(group[start > 0]))
     sides = panel.n[start > 0]
     before = study.years < study.after.first
-    return pd.DataFrame([{
-        "level": "region", "hospital": "", "specialty": "", "indicator": panel.indicator, "method": ID,
-        "estimate": np.exp(fit.beta[0]), "low": np.exp(low), "high": np.exp(high), "p_value": p, "std_error": error,
-        "n_before": sides[:, before].sum(), "n_after": sides[:, ~before].sum(), "n_clusters": fit.clusters,
-        "n_comparison": int((free & grouped).sum()), "inference": clustered_words(fit.clusters) if fit.used.any() else "",
-        "warnings": joined(
-            "" if (start > 0).any() else "没有项目", NOT_IDENTIFIED if (start > 0).any() and not fit.used.any() else "",
-            "" if enough else f"聚类少于 {TOO_FEW_CLUSTERS} 个，不给区间和 p 值",
-            STAGGERED if len(np.unique(start[start > 0])) > 1 else "",
-        ),
-    }])  # fmt: skip
+    return pd.DataFrame(
+        [
+            {
+                "level": "region",
+                "hospital": "",
+                "specialty": "",
+                "indicator": panel.indicator,
+                "method": ID,
+                "estimate": np.exp(fit.beta[0]),
+                "low": np.exp(low),
+                "high": np.exp(high),
+                "p_value": p,
+                "std_error": error,
+                "n_before": sides[:, before].sum(),
+                "n_after": sides[:, ~before].sum(),
+                "n_clusters": fit.clusters,
+                "n_comparison": int((free & grouped).sum()),
+                "inference": clustered_words(fit.clusters) if fit.used.any() else "",
+                "warnings": joined(
+                    "" if (start > 0).any() else "没有项目",
+                    NOT_IDENTIFIED if (start > 0).any() and not fit.used.any() else "",
+                    "" if enough else f"聚类少于 {TOO_FEW_CLUSTERS} 个，不给区间和 p 值",
+                    STAGGERED if len(np.unique(start[start > 0])) > 1 else "",
+                ),
+            }
+        ]
+    )
 
 
 def of_panel(panel: Panel, compared: Comparisons, study: Study) -> pd.DataFrame:
@@ -111,23 +127,30 @@ def of_panel(panel: Panel, compared: Comparisons, study: Study) -> pd.DataFrame:
         projects, before = np.flatnonzero(start == year), study.years < year
         found = {"warnings": ONLY_TOGETHER} if rare else _randomised(panel, compared, study, projects, before)
         part = {
-            "level": "unit", "hospital": [study.names[i][0] for i in projects],
-            "specialty": [study.names[i][1] for i in projects], "indicator": panel.indicator, "method": ID,
-            "n_before": panel.over(before).n[projects], "n_after": panel.over(~before).n[projects],
-        }  # fmt: skip
+            "level": "unit",
+            "hospital": [study.names[i][0] for i in projects],
+            "specialty": [study.names[i][1] for i in projects],
+            "indicator": panel.indicator,
+            "method": ID,
+            "n_before": panel.over(before).n[projects],
+            "n_after": panel.over(~before).n[projects],
+        }
         parts.append(pd.DataFrame({**part, **found}, index=projects))
     return pd.concat(parts).sort_index(ignore_index=True) if parts else pd.DataFrame()
 
 
 def _randomised(
     panel: Panel, compared: Comparisons, study: Study, projects: np.ndarray, before: np.ndarray
-) -> dict[str, Any]:  # fmt: skip
+) -> dict[str, Any]:
     """Effects of the projects of one starting year against placebo effects of their comparison units."""
     log = panel.yearly.log
     weight = np.where(np.isfinite(log), panel.n, 0.0)
     others = [compared.of(int(project)) for project in projects]
-    effect = effects_of_each(*_side_by_side(log, weight, [np.r_[p, o] for p, o in zip(projects, others, strict=True)]),
-                             ~before, only_first=True)[:, 0]  # fmt: skip
+    effect = effects_of_each(
+        *_side_by_side(log, weight, [np.r_[p, o] for p, o in zip(projects, others, strict=True)]),
+        ~before,
+        only_first=True,
+    )[:, 0]
     sets = {one.tobytes(): one for one in others}  # projects of one group share their placebos
     effects = effects_of_each(*_side_by_side(log, weight, list(sets.values())), ~before)
     placebos = dict(zip(sets, effects, strict=True))
@@ -142,12 +165,17 @@ def _randomised(
         found["inference"].append(
             f"随机化检验，{usable} 个安慰剂单元，最小可能 p = {1 / (usable + 1):.3f}" if usable else ""
         )
-        found["warnings"].append(joined(
-            own_warning(panel.over(before), panel.over(~before), project), "" if usable else NONE,
-            WIDENED if project in compared.widened else "",
-            MISSING_YEARS if np.isfinite(own) and (weight[project] == 0).any() else "",
-            f"安慰剂单元只有 {usable} 个，不足以给出 {study.confidence:.0%} 区间" if usable and np.isnan(width) else "",
-        ))  # fmt: skip
+        found["warnings"].append(
+            joined(
+                own_warning(panel.over(before), panel.over(~before), project),
+                "" if usable else NONE,
+                WIDENED if project in compared.widened else "",
+                MISSING_YEARS if np.isfinite(own) and (weight[project] == 0).any() else "",
+                f"安慰剂单元只有 {usable} 个，不足以给出 {study.confidence:.0%} 区间"
+                if usable and np.isnan(width)
+                else "",
+            )
+        )
     widths = np.array(found.pop("width"))
     ratios = {"estimate": np.exp(effect), "low": np.exp(effect - widths), "high": np.exp(effect + widths)}
     return {**ratios, **found, "n_clusters": np.array(found["n_comparison"]) + 1}
@@ -203,7 +231,10 @@ def effects_of_each(log: np.ndarray, weight: np.ndarray, post: np.ndarray, *, on
 
 
 METHOD = Method(
-    id=ID, name_zh=NAME_ZH, estimate=twfe,
+    id=ID,
+    name_zh=NAME_ZH,
+    estimate=twfe,
     estimand="逐年比较，项目相对同专科、同级别未立项单元的变化；单个项目用随机化检验，全部项目合并用聚类刀切误差",
-    of_panel=of_panel, heeds=("same_level",),
-)  # fmt: skip
+    of_panel=of_panel,
+    heeds=("same_level",),
+)

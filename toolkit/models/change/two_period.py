@@ -34,7 +34,7 @@ ALWAYS = "前后比值含向均值回归与同期趋势，须与同专科未立�
 
 def two_period(
     cells: pd.DataFrame, indicators: Mapping[str, Declared], by: Sequence[str], *, confidence: float = 0.95
-) -> pd.DataFrame:  # fmt: skip
+) -> pd.DataFrame:
     """Ratio after / before for every group of `by` and indicator.
 
     Parameters
@@ -59,10 +59,16 @@ def two_period(
     ]
     changes = pd.concat(parts).sort_index() if parts else wide.assign(estimate=[], low=[], high=[], p_value=[])
     changes = changes.assign(
-        method=ID, before=changes["value0"], after=changes["value1"],
-        n_before=changes["n0"].fillna(0).astype("int64"), n_after=changes["n1"].fillna(0).astype("int64"),
-        warnings=[_warnings(a, b, e) for a, b, e in zip(changes["value0"], changes["value1"], changes["estimate"], strict=True)],
-    )  # fmt: skip
+        method=ID,
+        before=changes["value0"],
+        after=changes["value1"],
+        n_before=changes["n0"].fillna(0).astype("int64"),
+        n_after=changes["n1"].fillna(0).astype("int64"),
+        warnings=[
+            _warnings(a, b, e)
+            for a, b, e in zip(changes["value0"], changes["value1"], changes["estimate"], strict=True)
+        ],
+    )
     return completed(changes, [*by, "indicator"])[[*by, "indicator", *COLUMNS, "before", "after"]]
 
 
@@ -108,16 +114,28 @@ def _by_years(panel: Panel, start: int) -> pd.DataFrame:
         low, high, p = limits(np.log(estimate), error, np.maximum(years - 2, 1), study.confidence)
     scale = getattr(study.indicators[panel.indicator], "scale", 1.0)
     few = np.isnan(error) & np.isfinite(estimate)
-    return pd.DataFrame({
-        "level": "unit", "hospital": units["hospital"].to_numpy()[at], "specialty": units["specialty"].to_numpy()[at],
-        "indicator": panel.indicator, "method": BY_YEARS, "estimate": estimate, "low": np.exp(low), "high": np.exp(high),
-        "p_value": p, "std_error": error, "n_before": n[:, before].sum(axis=1), "n_after": n[:, ~before].sum(axis=1),
-        "n_clusters": years, "inference": [f"按年聚类（{g} 年），t 分布自由度 {max(g - 2, 0)}" for g in years],
-        "warnings": [
-            _warnings(*pair) + (f"；一侧不足 {LEAST_YEARS} 年或各年全同，不给区间" if f else "")
-            for *pair, f in zip(scale * value[0], scale * value[1], estimate, few, strict=True)
-        ],
-    })  # fmt: skip
+    return pd.DataFrame(
+        {
+            "level": "unit",
+            "hospital": units["hospital"].to_numpy()[at],
+            "specialty": units["specialty"].to_numpy()[at],
+            "indicator": panel.indicator,
+            "method": BY_YEARS,
+            "estimate": estimate,
+            "low": np.exp(low),
+            "high": np.exp(high),
+            "p_value": p,
+            "std_error": error,
+            "n_before": n[:, before].sum(axis=1),
+            "n_after": n[:, ~before].sum(axis=1),
+            "n_clusters": years,
+            "inference": [f"按年聚类（{g} 年），t 分布自由度 {max(g - 2, 0)}" for g in years],
+            "warnings": [
+                _warnings(*pair) + (f"；一侧不足 {LEAST_YEARS} 年或各年全同，不给区间" if f else "")
+                for *pair, f in zip(scale * value[0], scale * value[1], estimate, few, strict=True)
+            ],
+        }
+    )
 
 
 def _warnings(before: float, after: float, estimate: float) -> str:
@@ -166,13 +184,16 @@ def _rates(part: pd.DataFrame, tail: float) -> pd.DataFrame:
         high = np.where(high_share < 1, high_share / (1 - high_share), np.inf) * exposure
     return part.assign(
         estimate=((d1 / n1) / (d0 / n0).where(d0 > 0)).where(both),
-        low=(low_share / (1 - low_share) * exposure).where(both), high=pd.Series(high, index=part.index).where(both),
+        low=(low_share / (1 - low_share) * exposure).where(both),
+        high=pd.Series(high, index=part.index).where(both),
         p_value=pd.Series(np.minimum(1.0, 2 * np.minimum(lower, upper)), index=part.index).where(both),
-    )  # fmt: skip
+    )
 
 
 METHOD = Method(
-    id=ID, name_zh=NAME_ZH, estimate=of_projects,
+    id=ID,
+    name_zh=NAME_ZH,
+    estimate=of_projects,
     estimand="项目建设周期的值与建设前的值之比；同期趋势与向均值回归都在其中",
-)  # fmt: skip
+)
 METHOD_BY_YEARS = Method(id=BY_YEARS, name_zh=BY_YEARS_ZH, estimate=by_years, estimand=METHOD.estimand)

@@ -74,8 +74,16 @@ def cusum(cells: pd.DataFrame, *, odds_ratio: float = 2.0, run_length: float = 3
     without_deaths = -by_month(n * np.log1p((odds_ratio - 1) * p))
     step = np.log(odds_ratio)
     score = by_month(died) * step + without_deaths
-    table = pd.DataFrame({"month": months, "n": by_month(n).astype("int64"), "observed": by_month(died).astype("int64"),
-                          "expected": by_month(n * p), "score": score, "cusum": _summed(score)})  # fmt: skip
+    table = pd.DataFrame(
+        {
+            "month": months,
+            "n": by_month(n).astype("int64"),
+            "observed": by_month(died).astype("int64"),
+            "expected": by_month(n * p),
+            "score": score,
+            "cusum": _summed(score),
+        }
+    )
     warnings = [] if len(months) >= FEWEST_MONTHS else [f"只有 {len(months)} 个月，图只作参考"]
     limit, found, alarm = np.nan, np.nan, np.nan
     if len(months) and table["expected"].sum() > 0:
@@ -85,8 +93,14 @@ def cusum(cells: pd.DataFrame, *, odds_ratio: float = 2.0, run_length: float = 3
             warnings.append("期望死亡太少，找不到所定平均运行长度的界限")
     else:
         warnings.append("没有月份或期望死亡为 0，不能作图")
-    return Cusum(table=table.assign(signal=table["cusum"] >= limit), odds_ratio=odds_ratio, limit=limit, run_length=found,
-                 false_alarm=alarm, warnings=tuple(warnings))  # fmt: skip
+    return Cusum(
+        table=table.assign(signal=table["cusum"] >= limit),
+        odds_ratio=odds_ratio,
+        limit=limit,
+        run_length=found,
+        false_alarm=alarm,
+        warnings=tuple(warnings),
+    )
 
 
 def _summed(score: np.ndarray) -> np.ndarray:
@@ -137,7 +151,7 @@ def _chain(increments: tuple[np.ndarray, int], states: int) -> np.ndarray:
 
 def _limit(
     increments: tuple[np.ndarray, int], width: float, run_length: float, months: int
-) -> tuple[float, float, float]:  # fmt: skip
+) -> tuple[float, float, float]:
     """The smallest limit with at least the run length, its run length, and the chance of a signal within the months."""
 
     def length(states: int) -> float:

@@ -41,8 +41,10 @@ SMALLEST_TAU2 = 1e-8  # below, the negative binomial is the Poisson
 NONE_SEEN = 0.5  # stands for 0 deaths where a logarithm is taken; limits and tests use the 0
 
 LIMITS_ZH: dict[str, str] = {
-    "ratio": "Poisson 精确预测限", "proportion": "二项精确预测限", "counts_ratio": "对数正态近似预测限",
-}  # fmt: skip
+    "ratio": "Poisson 精确预测限",
+    "proportion": "二项精确预测限",
+    "counts_ratio": "对数正态近似预测限",
+}
 OVERDISPERSED_ZH = "加入单元间方差 τ² 的预测限"
 
 
@@ -107,7 +109,7 @@ def _left_of_normal(share: float) -> float:
 
 def scored(
     observed: np.ndarray, exposure: np.ndarray, kind: Kind, centre: float, *, root: bool = False
-) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+) -> tuple[np.ndarray, np.ndarray]:
     """Score (z) and standard error of every unit on the scale of its kind.
 
     Parameters
@@ -134,9 +136,15 @@ def scored(
 
 
 def limits(
-    exposure: np.ndarray, kind: Kind, centre: float | np.ndarray, level: float, *, tau2: float | np.ndarray | None = None,
-    se: np.ndarray | None = None, counted: bool = False,
-) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+    exposure: np.ndarray,
+    kind: Kind,
+    centre: float | np.ndarray,
+    level: float,
+    *,
+    tau2: float | np.ndarray | None = None,
+    se: np.ndarray | None = None,
+    counted: bool = False,
+) -> tuple[np.ndarray, np.ndarray]:
     """Lower and upper limit of the value at each exposure; with `tau2`, those that allow for overdispersion.
 
     `se` is needed for `counts_ratio`, whose error depends on both counts. `counted`: of a ratio, limits of the negative
@@ -210,9 +218,14 @@ def _binomial_edges(n: np.ndarray, p: np.ndarray, tail: float) -> tuple[np.ndarr
 
 
 def funnel(
-    frame: pd.DataFrame, by: Sequence[str], kind: Kind, *, trim: Trim = "corrected", share: float = 0.1,
+    frame: pd.DataFrame,
+    by: Sequence[str],
+    kind: Kind,
+    *,
+    trim: Trim = "corrected",
+    share: float = 0.1,
     centre: float | None = None,
-) -> pd.DataFrame:  # fmt: skip
+) -> pd.DataFrame:
     """Every unit's place in the funnel of its group.
 
     Parameters
@@ -259,19 +272,29 @@ def funnel(
     for suffix, level in LEVELS.items():
         for prefix, tau2 in (("", None), ("od_", added[f"tau2_{trim}"][sound])):
             low, high = limits(
-                exposure[sound], kind, added["centre"][sound], level, tau2=tau2, se=se[sound] if kind == "counts_ratio" else None,
+                exposure[sound],
+                kind,
+                added["centre"][sound],
+                level,
+                tau2=tau2,
+                se=se[sound] if kind == "counts_ratio" else None,
                 counted=trim == "corrected",
-            )  # fmt: skip
+            )
             for side, edge in (("low", low), ("high", high)):
                 added[f"{prefix}{side}_{suffix}"] = np.full(len(frame), np.nan)
                 added[f"{prefix}{side}_{suffix}"][sound] = edge
     judged = sound & ~np.isnan(added["od_high_95"])
     return frame.assign(
-        kind=kind, value=value, **{**added, "units": np.nan_to_num(added["units"]).astype("int64")},
-        position=_positions(value, added, "", sound), position_od=_positions(value, added, "od_", judged),
-        limits=LIMITS_ZH[kind], warnings=[
-            _warnings(u, s, k, c) for u, s, k, c in zip(usable, sound, added["units"], added["centre"], strict=True)],
-    )  # fmt: skip
+        kind=kind,
+        value=value,
+        **{**added, "units": np.nan_to_num(added["units"]).astype("int64")},
+        position=_positions(value, added, "", sound),
+        position_od=_positions(value, added, "od_", judged),
+        limits=LIMITS_ZH[kind],
+        warnings=[
+            _warnings(u, s, k, c) for u, s, k, c in zip(usable, sound, added["units"], added["centre"], strict=True)
+        ],
+    )
 
 
 def _positions(value: np.ndarray, edges: dict[str, np.ndarray], prefix: str, known: np.ndarray) -> np.ndarray:
@@ -282,7 +305,7 @@ def _positions(value: np.ndarray, edges: dict[str, np.ndarray], prefix: str, kno
         [~known, high["998"], low["998"], high["95"], low["95"]],
         [Position.UNKNOWN, Position.HIGH_998, Position.LOW_998, Position.HIGH_95, Position.LOW_95],
         default=Position.INSIDE,
-    )  # fmt: skip
+    )
 
 
 def _warnings(usable: bool, sound: bool, units: float, centre: float) -> str:

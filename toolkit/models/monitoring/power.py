@@ -30,9 +30,14 @@ COLUMNS = ("n_before", "n_after", "smallest_fall", "smallest_rise", "minimum_imp
 
 
 def smallest_changes(
-    cells: pd.DataFrame, indicators: Mapping[str, Declared], by: Sequence[str], *, confidence: float = 0.95, power: float = 0.8,
+    cells: pd.DataFrame,
+    indicators: Mapping[str, Declared],
+    by: Sequence[str],
+    *,
+    confidence: float = 0.95,
+    power: float = 0.8,
     minimum_important: float = 0.05,
-) -> pd.DataFrame:  # fmt: skip
+) -> pd.DataFrame:
     """Smallest detectable fall and rise of every group and tested indicator.
 
     Parameters
@@ -68,12 +73,19 @@ def smallest_changes(
     down, up = fall >= 1 / margin, rise <= margin
     sufficient = np.select([better == Direction.LOWER, better == Direction.HIGHER], [down, up], default=down & up)
     return wide[keys].assign(
-        n_before=wide["n0"].fillna(0).astype("int64"), n_after=wide["n1"].fillna(0).astype("int64"), smallest_fall=fall,
-        smallest_rise=rise, minimum_important=minimum_important, sufficient=sufficient.astype(bool),
+        n_before=wide["n0"].fillna(0).astype("int64"),
+        n_after=wide["n1"].fillna(0).astype("int64"),
+        smallest_fall=fall,
+        smallest_rise=rise,
+        minimum_important=minimum_important,
+        sufficient=sufficient.astype(bool),
         warnings=[
-            _warnings(a, b, e, s) for a, b, e, s in zip(
-                wide["value0"].isna(), wide["value1"].isna(), np.isnan(fall) & np.isnan(rise), sufficient, strict=True)],
-    )  # fmt: skip
+            _warnings(a, b, e, s)
+            for a, b, e, s in zip(
+                wide["value0"].isna(), wide["value1"].isna(), np.isnan(fall) & np.isnan(rise), sufficient, strict=True
+            )
+        ],
+    )
 
 
 def _warnings(no_before: bool, no_after: bool, unknown: bool, sufficient: bool) -> str:

@@ -31,9 +31,7 @@ FEW = f"同组单元少于 {FEW_UNITS} 个，收缩值不稳"
 ALL_ALIKE = "同组单元间未见机遇以外的差异，收缩到共同比值"
 
 
-def observed_expected(
-    frame: pd.DataFrame, by: Sequence[str] = (), *, confidence: float = 0.95
-) -> pd.DataFrame:  # fmt: skip
+def observed_expected(frame: pd.DataFrame, by: Sequence[str] = (), *, confidence: float = 0.95) -> pd.DataFrame:
     """Ratio, limits, tests and shrunken ratio of every row.
 
     Parameters
@@ -61,16 +59,29 @@ def observed_expected(
         "；".join(
             text
             for text, true in (
-                (NO_EXPECTED, not u), (NO_DEATHS, u and o == 0), (NO_PRIOR, u and np.isnan(m)),
-                (ALL_ALIKE, u and s == 0), (FEW, u and not np.isnan(m) and k < FEW_UNITS),
-            ) if true
+                (NO_EXPECTED, not u),
+                (NO_DEATHS, u and o == 0),
+                (NO_PRIOR, u and np.isnan(m)),
+                (ALL_ALIKE, u and s == 0),
+                (FEW, u and not np.isnan(m) and k < FEW_UNITS),
+            )
+            if true
         )
-        for u, o, m, s, k in zip(usable, observed, shrunk["prior_mean"], shrunk["prior_sd"], shrunk.pop("_units"), strict=True)
-    ]  # fmt: skip
+        for u, o, m, s, k in zip(
+            usable, observed, shrunk["prior_mean"], shrunk["prior_sd"], shrunk.pop("_units"), strict=True
+        )
+    ]
     return frame.assign(
-        ratio=observed / e, low=low / e, high=high / e, mid_low=mid_low / e, mid_high=mid_high / e, p_exact=p_exact, p_mid=p_mid,
-        **shrunk, warnings=few,
-    )  # fmt: skip
+        ratio=observed / e,
+        low=low / e,
+        high=high / e,
+        mid_low=mid_low / e,
+        mid_high=mid_high / e,
+        p_exact=p_exact,
+        p_mid=p_mid,
+        **shrunk,
+        warnings=few,
+    )
 
 
 def poisson_tests(observed: np.ndarray, mean: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -136,9 +147,11 @@ def gamma_prior(observed: np.ndarray, expected: np.ndarray) -> GammaPrior:
                 break
         mean, shape = np.exp(log_mean)[:, None] * expected, 1 / alpha
         value = (
-            scipy.special.gammaln(observed + shape) - scipy.special.gammaln(shape) + observed * np.log(alpha * mean)
+            scipy.special.gammaln(observed + shape)
+            - scipy.special.gammaln(shape)
+            + observed * np.log(alpha * mean)
             - (observed + shape) * np.log1p(alpha * mean)
-        )  # fmt: skip
+        )
         return value.sum(1), log_mean
 
     low, high = LOG_ALPHA
@@ -157,7 +170,7 @@ def gamma_prior(observed: np.ndarray, expected: np.ndarray) -> GammaPrior:
 
 def posterior(
     prior: GammaPrior, observed: np.ndarray, expected: np.ndarray, confidence: float
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # fmt: skip
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Posterior mean of each unit's ratio and its equal-tailed limits, missing where the prior has no spread."""
     if not prior.sd > 0:
         nothing = np.full(len(observed), np.nan)

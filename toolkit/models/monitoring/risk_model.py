@@ -78,8 +78,13 @@ class RiskModel:
 
 
 def fit(
-    cells: pd.DataFrame, covariates: Sequence[str], *, group: str = "drg", minimum_deaths: int = 1, prefixes: Sequence[int] = ()
-) -> RiskModel:  # fmt: skip
+    cells: pd.DataFrame,
+    covariates: Sequence[str],
+    *,
+    group: str = "drg",
+    minimum_deaths: int = 1,
+    prefixes: Sequence[int] = (),
+) -> RiskModel:
     """Fit the model to counts.
 
     Parameters
@@ -110,12 +115,20 @@ def fit(
     warnings = [f"{certain:,} 例所在类别没有死亡（或全部死亡），模型不能估计其风险"] if certain else []
     if frame.empty:
         return RiskModel(
-            group=group, covariates=covariates, pooled=pooled, prefixes=tuple(prefixes), n=total,
-            deaths=int(cells["died"].sum()), certain=certain,
+            group=group,
+            covariates=covariates,
+            pooled=pooled,
+            prefixes=tuple(prefixes),
+            n=total,
+            deaths=int(cells["died"].sum()),
+            certain=certain,
             coefficients=pd.DataFrame(columns=["covariate", "level", "estimate", "se", "n", "deaths"]),
             effects=pd.DataFrame(columns=["group", "estimate", "se", "n", "deaths"]),
-            log_likelihood=float("nan"), steps=0, converged=False, warnings=("没有死亡或全部死亡，不能拟合风险模型",),
-        )  # fmt: skip
+            log_likelihood=float("nan"),
+            steps=0,
+            converged=False,
+            warnings=("没有死亡或全部死亡，不能拟合风险模型",),
+        )
     design = _Design(frame, group, covariates)
     beta, alpha, steps, converged = _newton(design)
     covariance, effect_variance, singular = design.covariance(beta, alpha)
@@ -125,15 +138,28 @@ def fit(
         warnings.append("某些协变量在 DRG 之内没有变化，不能分开估计")
     errors = np.sqrt(np.diag(covariance))
     return RiskModel(
-        group=group, covariates=covariates, pooled=pooled, prefixes=tuple(prefixes), n=total,
-            deaths=int(cells["died"].sum()), certain=certain,
-        coefficients=design.coefficient_table(beta, errors), log_likelihood=design.log_likelihood(beta, alpha),
-        effects=pd.DataFrame({
-            "group": design.groups, "estimate": alpha, "se": np.sqrt(effect_variance),
-            "n": np.bincount(design.of_group, design.n).astype("int64"),
-            "deaths": np.bincount(design.of_group, design.died).astype("int64")}),
-        steps=steps, converged=converged, warnings=tuple(warnings),
-    )  # fmt: skip
+        group=group,
+        covariates=covariates,
+        pooled=pooled,
+        prefixes=tuple(prefixes),
+        n=total,
+        deaths=int(cells["died"].sum()),
+        certain=certain,
+        coefficients=design.coefficient_table(beta, errors),
+        log_likelihood=design.log_likelihood(beta, alpha),
+        effects=pd.DataFrame(
+            {
+                "group": design.groups,
+                "estimate": alpha,
+                "se": np.sqrt(effect_variance),
+                "n": np.bincount(design.of_group, design.n).astype("int64"),
+                "deaths": np.bincount(design.of_group, design.died).astype("int64"),
+            }
+        ),
+        steps=steps,
+        converged=converged,
+        warnings=tuple(warnings),
+    )
 
 
 def _pooling(deaths: pd.Series, minimum: int, prefixes: Sequence[int]) -> dict[str, str]:
@@ -315,8 +341,15 @@ def calibration(probability: np.ndarray, n: np.ndarray, died: np.ndarray, *, gro
     order = np.argsort(probability[known], kind="stable")
     p, n, died = probability[known][order], n[known][order].astype(float), died[known][order].astype(float)
     middle = (np.cumsum(n) - n / 2) / n.sum() if len(n) else n
-    frame = pd.DataFrame({"group": np.minimum((middle * groups).astype(int), groups - 1) + 1, "n": n, "observed": died,
-                          "expected": n * p, "p": p})  # fmt: skip
+    frame = pd.DataFrame(
+        {
+            "group": np.minimum((middle * groups).astype(int), groups - 1) + 1,
+            "n": n,
+            "observed": died,
+            "expected": n * p,
+            "p": p,
+        }
+    )
     table = frame.groupby("group").agg(
         n=("n", "sum"),
         observed=("observed", "sum"),

@@ -26,13 +26,30 @@ FEWEST_UNITS, FEW_UNITS = 3, 10
 STEPS = 200
 SMALLEST_PRIOR = 0.01  # cases that the prior is worth; fewer would be units that are all 0 or all 1
 
-COLUMNS = ("before", "after", "expected_after", "low", "high", "expected_ratio", "ratio", "reliability", "mean", "p_value",
-           "units", "warnings")  # fmt: skip
+COLUMNS = (
+    "before",
+    "after",
+    "expected_after",
+    "low",
+    "high",
+    "expected_ratio",
+    "ratio",
+    "reliability",
+    "mean",
+    "p_value",
+    "units",
+    "warnings",
+)
 
 
 def no_effect(
-    cells: pd.DataFrame, indicators: Mapping[str, Declared], by: Sequence[str], among: Sequence[str], *, confidence: float = 0.95
-) -> pd.DataFrame:  # fmt: skip
+    cells: pd.DataFrame,
+    indicators: Mapping[str, Declared],
+    by: Sequence[str],
+    among: Sequence[str],
+    *,
+    confidence: float = 0.95,
+) -> pd.DataFrame:
     """What the after value of every unit would be if its true value had not changed.
 
     Parameters
@@ -129,10 +146,14 @@ def _means(part: pd.DataFrame, usable: np.ndarray, scale: float, confidence: flo
     error = np.sqrt(tau2 * (1 - reliability) + se1**2)
     width = scipy.stats.norm.ppf((1 + confidence) / 2) * error
     return {
-        "expected_after": np.exp(guess), "low": np.exp(guess - width), "high": np.exp(guess + width), "reliability": reliability,
-        "mean": np.full(len(part), np.exp(mean)), "p_value": 2 * scipy.stats.norm.sf(np.abs(y1 - guess) / error),
+        "expected_after": np.exp(guess),
+        "low": np.exp(guess - width),
+        "high": np.exp(guess + width),
+        "reliability": reliability,
+        "mean": np.full(len(part), np.exp(mean)),
+        "p_value": 2 * scipy.stats.norm.sf(np.abs(y1 - guess) / error),
         "units": np.full(len(part), float(usable.sum())),
-    }  # fmt: skip
+    }
 
 
 def _shares(part: pd.DataFrame, usable: np.ndarray, scale: float, confidence: float) -> dict[str, np.ndarray]:
@@ -155,12 +176,17 @@ def _shares(part: pd.DataFrame, usable: np.ndarray, scale: float, confidence: fl
     half = 0.5 / np.where(exposed > 0, exposed, np.nan)
     tail, known = (1 - confidence) / 2, usable & (exposed > 1)
     share = later / np.where(exposed > 0, exposed, np.nan)
-    found = {"low": scale * law.ppf(tail), "high": scale * law.ppf(1 - tail),
-             "p_value": np.minimum(1.0, 2 * np.minimum(law.cdf(share + half), law.sf(share - half)))}  # fmt: skip
+    found = {
+        "low": scale * law.ppf(tail),
+        "high": scale * law.ppf(1 - tail),
+        "p_value": np.minimum(1.0, 2 * np.minimum(law.cdf(share + half), law.sf(share - half))),
+    }
     return {name: np.where(known, values, np.nan) for name, values in found.items()} | {
-        "expected_after": scale * guess, "reliability": np.where(usable, n / (n + size), np.nan),
-        "mean": np.full(len(part), scale * mean), "units": units,
-    }  # fmt: skip
+        "expected_after": scale * guess,
+        "reliability": np.where(usable, n / (n + size), np.nan),
+        "mean": np.full(len(part), scale * mean),
+        "units": units,
+    }
 
 
 def _deaths(part: pd.DataFrame, usable: np.ndarray, scale: float, confidence: float) -> dict[str, np.ndarray]:
@@ -180,10 +206,14 @@ def _deaths(part: pd.DataFrame, usable: np.ndarray, scale: float, confidence: fl
         p = np.minimum(1.0, 2 * np.minimum(law.cdf(later), law.sf(later - 1)))
     known = usable & (exposed > 0)
     return {
-        "expected_after": scale * guess, "low": np.where(known, scale * low, np.nan), "high": np.where(known, scale * high, np.nan),
-        "p_value": np.where(known, p, np.nan), "reliability": np.where(usable, n / (n + prior.rate), np.nan),
-        "mean": np.full(len(part), scale * prior.mean), "units": units,
-    }  # fmt: skip
+        "expected_after": scale * guess,
+        "low": np.where(known, scale * low, np.nan),
+        "high": np.where(known, scale * high, np.nan),
+        "p_value": np.where(known, p, np.nan),
+        "reliability": np.where(usable, n / (n + prior.rate), np.nan),
+        "mean": np.full(len(part), scale * prior.mean),
+        "units": units,
+    }
 
 
 _OF_KIND = {

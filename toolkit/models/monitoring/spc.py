@@ -23,8 +23,12 @@ FEWEST_POINTS = 3
 
 FEW_POINTS = f"某一阶段少于 {ENOUGH_POINTS} 个点，界限不稳"
 TOO_FEW_POINTS = f"某一阶段少于 {FEWEST_POINTS} 个点，不画界限"
-RULES_ZH = {"outside": "超出控制限", "shift": f"连续 {RUN} 点在均值同侧", "trend": f"连续 {RUN} 点同向升降",
-            "two_of_three": "3 点中 2 点接近控制限"}  # fmt: skip
+RULES_ZH = {
+    "outside": "超出控制限",
+    "shift": f"连续 {RUN} 点在均值同侧",
+    "trend": f"连续 {RUN} 点同向升降",
+    "two_of_three": "3 点中 2 点接近控制限",
+}
 
 
 def xmr(frame: pd.DataFrame, by: Sequence[str], directions: dict[str, Direction] | None = None) -> pd.DataFrame:
@@ -71,8 +75,16 @@ def xmr(frame: pd.DataFrame, by: Sequence[str], directions: dict[str, Direction]
     apart = np.where(np.abs(apart) <= 1e-12 * np.abs(middle), 0.0, apart)
     found = _rules(y, apart, width, segment, same)
     signal = _signals(rows.loc[known], found, apart, directions or {})
-    added = {"centre": middle, "lower": middle - width, "upper": middle + width, "moving_range": moving, "screened": screened,
-             **found, "signal": signal, "points": counts[segment]}  # fmt: skip
+    added = {
+        "centre": middle,
+        "lower": middle - width,
+        "upper": middle + width,
+        "moving_range": moving,
+        "screened": screened,
+        **found,
+        "signal": signal,
+        "points": counts[segment],
+    }
     empty = {
         "screened": False,
         "outside": 0,
@@ -98,7 +110,7 @@ def xmr(frame: pd.DataFrame, by: Sequence[str], directions: dict[str, Direction]
 
 def _rules(
     y: np.ndarray, apart: np.ndarray, width: np.ndarray, segment: np.ndarray, same: np.ndarray
-) -> dict[str, np.ndarray]:  # fmt: skip
+) -> dict[str, np.ndarray]:
     side = np.sign(apart)
     outside = np.where(np.abs(apart) > width, side, 0).astype("int64")
     close = (outside == 0) & (np.abs(apart) > 2 * width / 3)
@@ -125,7 +137,7 @@ def _in_long_run(sign: np.ndarray, same: np.ndarray, least: int) -> np.ndarray:
 
 def _signals(
     rows: pd.DataFrame, found: dict[str, np.ndarray], apart: np.ndarray, directions: dict[str, Direction]
-) -> np.ndarray:  # fmt: skip
+) -> np.ndarray:
     """What the signal of a point means; the side of the mean decides, as in the published rules."""
     special = (found["outside"] != 0) | found["shift"] | found["trend"] | found["two_of_three"]
     better = np.zeros(len(rows))
@@ -135,8 +147,9 @@ def _signals(
     side = np.where(apart > 0, 1, -1)
     return np.select(
         [~special, (better == 0) & (side > 0), better == 0, side == better],
-        ["", "异常升高", "异常降低", "变好"], default="变差",
-    ).astype(object)  # fmt: skip
+        ["", "异常升高", "异常降低", "变好"],
+        default="变差",
+    ).astype(object)
 
 
 def assurance(lower: float, upper: float, target: float, direction: Direction) -> str:

@@ -77,11 +77,7 @@ class Block(_Part):
         """The block as text, for terminals and for nbval's comparison."""
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
-        return {
-            MIME: self.model_dump(mode="json"),
-            "text/html": fragment(self),
-            "text/plain": self.plain(),
-        }
+        return {MIME: self.model_dump(mode="json"), "text/html": fragment(self), "text/plain": self.plain()}
 
     def __repr__(self) -> str:
         return self.plain()
@@ -212,11 +208,7 @@ class Figure(Block):
         return f"图：{self.caption}\n{self.alt}" + (f"\n{self.note}" if self.note else "")
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
-        return {
-            MIME: self.model_dump(mode="json"),
-            "image/svg+xml": self.svg,
-            "text/plain": self.plain(),
-        }
+        return {MIME: self.model_dump(mode="json"), "image/svg+xml": self.svg, "text/plain": self.plain()}
 
 
 class Note(Block):

@@ -62,13 +62,7 @@ class Column:
 
 
 def table(
-    frame: pd.DataFrame,
-    columns: Sequence[Column],
-    *,
-    id: str,
-    caption: str,
-    note: str = "",
-    wide: bool | None = None,
+    frame: pd.DataFrame, columns: Sequence[Column], *, id: str, caption: str, note: str = "", wide: bool | None = None
 ) -> Table:
     """`frame` as a block, one row per row in its order; `wide` defaults to more than 8 columns.
 

@@ -52,9 +52,14 @@ def event_study(frame: pd.DataFrame, *, id: str, caption: str, note: str = "") -
                     linewidth=1.2,
                 )
             axes.plot(
-                row.relative_year, np.clip(row.estimate, np.exp(-reach), np.exp(reach)), "o", color=UNIT, markersize=5.5,
-                markerfacecolor="white" if base else UNIT, zorder=3,
-            )  # fmt: skip
+                row.relative_year,
+                np.clip(row.estimate, np.exp(-reach), np.exp(reach)),
+                "o",
+                color=UNIT,
+                markersize=5.5,
+                markerfacecolor="white" if base else UNIT,
+                zorder=3,
+            )
         axes.plot(
             rows["relative_year"],
             rows["estimate"].clip(np.exp(-reach), np.exp(reach)),
@@ -123,9 +128,16 @@ def specification_curve(
             if of.empty:
                 continue
             axes.plot(
-                of.index, of["estimate"].clip(lowest, highest), marker or "|", linestyle="none", color=colour, markersize=4,
-                markerfacecolor=colour if filled else "white", label=f"{verdict}（{len(of)}）", zorder=3,
-            )  # fmt: skip
+                of.index,
+                of["estimate"].clip(lowest, highest),
+                marker or "|",
+                linestyle="none",
+                color=colour,
+                markersize=4,
+                markerfacecolor=colour if filled else "white",
+                label=f"{verdict}（{len(of)}）",
+                zorder=3,
+            )
         # outside, over the whole width: five verdicts are wider than the axes beside the long names of choices
         canvas.legend(
             loc="outside upper left", fontsize=8, frameon=False, ncols=5, handletextpad=0.2, columnspacing=1.2
@@ -157,9 +169,11 @@ def _strokes(axes: Axes, x: np.ndarray, low: np.ndarray, high: np.ndarray, **sty
     """A vertical stroke at every x, all as one path: with 2,000 specifications, an element for each makes 3 MB a figure."""
     nothing_between = np.full(len(x), np.nan)
     axes.plot(
-        np.column_stack([x, x, nothing_between]).ravel(), np.column_stack([low, high, nothing_between]).ravel(),
-        solid_capstyle="butt", **style,
-    )  # fmt: skip
+        np.column_stack([x, x, nothing_between]).ravel(),
+        np.column_stack([low, high, nothing_between]).ravel(),
+        solid_capstyle="butt",
+        **style,
+    )
 
 
 def _reach(limits: np.ndarray, estimates: np.ndarray) -> float:

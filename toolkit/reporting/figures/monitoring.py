@@ -26,15 +26,26 @@ EDGE = 0.985  # of the axis, where a value beyond it is drawn
 DASHED, DOTTED = (0, (5, 2)), (0, (1, 1.5))
 # position: (mark, filled); colour is not the only sign
 OUTSIDE = {
-    Position.HIGH_998: ("^", True), Position.LOW_998: ("v", True), Position.HIGH_95: ("^", False), Position.LOW_95: ("v", False),
-}  # fmt: skip
+    Position.HIGH_998: ("^", True),
+    Position.LOW_998: ("v", True),
+    Position.HIGH_95: ("^", False),
+    Position.LOW_95: ("v", False),
+}
 SIGNALS = {"变好": ("D", UNIT), "变差": ("^", WORSE), "异常升高": ("s", INK), "异常降低": ("s", INK)}
 
 
 def funnel_chart(
-    frame: pd.DataFrame, *, id: str, caption: str, x_label: str, y_label: str, overdispersion: str, scale: float = 1.0,
-    places: int = 2, note: str = "",
-) -> Figure | Note:  # fmt: skip
+    frame: pd.DataFrame,
+    *,
+    id: str,
+    caption: str,
+    x_label: str,
+    y_label: str,
+    overdispersion: str,
+    scale: float = 1.0,
+    places: int = 2,
+    note: str = "",
+) -> Figure | Note:
     """Units of a group by their size, with 95 % and 99.8 % prediction limits, with and without overdispersion.
 
     Parameters
@@ -57,10 +68,16 @@ def funnel_chart(
     low, high = rows["exposure"].min() / 1.25, rows["exposure"].max() * 1.25
     grid = np.exp(np.linspace(np.log(low), np.log(high), 160))
     plain = {level: limits(grid, kind, centre, level) for level in (0.95, 0.998)}
-    wide = {} if np.isnan(tau2) else {
-        level: limits(grid, kind, centre, level, tau2=np.full(len(grid), tau2), counted=overdispersion == "corrected")
-        for level in (0.95, 0.998)
-    }  # fmt: skip
+    wide = (
+        {}
+        if np.isnan(tau2)
+        else {
+            level: limits(
+                grid, kind, centre, level, tau2=np.full(len(grid), tau2), counted=overdispersion == "corrected"
+            )
+            for level in (0.95, 0.998)
+        }
+    )
     outer = wide or plain
     top = _top(rows, centre, grid, outer, kind) * scale
     names = _named(rows)
@@ -80,10 +97,15 @@ def funnel_chart(
             marker, filled = OUTSIDE.get(row.position_od, ("o", True))
             colour = UNIT if row.highlight else WORSE if row.position_od in OUTSIDE else PEER
             axes.plot(
-                row.exposure, min(scale * row.value, EDGE * top), "D" if row.highlight and marker == "o" else marker, color=colour,
+                row.exposure,
+                min(scale * row.value, EDGE * top),
+                "D" if row.highlight and marker == "o" else marker,
+                color=colour,
                 markersize=7 if row.highlight else 5 if row.position_od in OUTSIDE else 4,
-                markerfacecolor=colour if filled else "white", zorder=4 if row.highlight else 3, clip_on=False,
-            )  # fmt: skip
+                markerfacecolor=colour if filled else "white",
+                zorder=4 if row.highlight else 3,
+                clip_on=False,
+            )
         _edge_labels(axes, outer, scale * centre, scale, top, places)
         _names_beside(axes, names, scale, top, high, places)
         ticks = _ticks(low, high)
@@ -92,9 +114,11 @@ def funnel_chart(
         axes.set(xlabel=f"{x_label}（对数刻度；{len(rows)} 个单元）", ylabel=y_label)
         quiet_axes(axes)
 
-    kinds = f"实线 99.8%、虚线 95%：{OVERDISPERSED_ZH}；点线：{rows['limits'].iloc[0]}，不含单元间差异。" if wide else (
-        f"实线 99.8%、虚线 95%：{rows['limits'].iloc[0]}（单元太少，不能估计单元间差异）。"
-    )  # fmt: skip
+    kinds = (
+        f"实线 99.8%、虚线 95%：{OVERDISPERSED_ZH}；点线：{rows['limits'].iloc[0]}，不含单元间差异。"
+        if wide
+        else (f"实线 99.8%、虚线 95%：{rows['limits'].iloc[0]}（单元太少，不能估计单元间差异）。")
+    )
     left_out = len(frame) - len(rows)
     beyond = int((scale * rows["value"] > EDGE * top).sum())
     kinds += f"{beyond} 个单元超出图的上端，画在上缘。" if beyond else ""
@@ -130,9 +154,7 @@ def _named(rows: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([rows[rows["highlight"]], order.head(MOST_NAMES - int(rows["highlight"].sum()))])
 
 
-def _edge_labels(
-    axes: Axes, edges: dict[float, Any], centre: float, scale: float, top: float, places: int
-) -> None:  # fmt: skip
+def _edge_labels(axes: Axes, edges: dict[float, Any], centre: float, scale: float, top: float, places: int) -> None:
     """What each line is, at its right end; an end that is off the picture has no label."""
     ends = [(centre, "中心")]
     for level, name in ((0.95, "95%"), (0.998, "99.8%")):
@@ -140,9 +162,16 @@ def _edge_labels(
     for (_, name), y in zip(ends, apart([e[0] for e in ends], 0.055 * top), strict=True):
         # a line from a unit to its name may pass: the word stands on white
         side(
-            axes, 4, y, name, ha="left", fontsize=7.2, color=SOFT, zorder=6,
+            axes,
+            4,
+            y,
+            name,
+            ha="left",
+            fontsize=7.2,
+            color=SOFT,
+            zorder=6,
             bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6},
-        )  # fmt: skip
+        )
 
 
 def _names_beside(axes: Axes, names: pd.DataFrame, scale: float, top: float, right: float, places: int) -> None:
@@ -157,9 +186,14 @@ def _names_beside(axes: Axes, names: pd.DataFrame, scale: float, top: float, rig
         colour = UNIT if row.highlight else WORSE
         where = blended_transform_factory(axes.transAxes, axes.transData)
         axes.annotate(
-            "", (row.exposure, min(scale * row.value, EDGE * top)), xycoords="data", xytext=(1.105, y), textcoords=where,
-            arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 0.5, "shrinkA": 0, "shrinkB": 4}, annotation_clip=False,
-        )  # fmt: skip
+            "",
+            (row.exposure, min(scale * row.value, EDGE * top)),
+            xycoords="data",
+            xytext=(1.105, y),
+            textcoords=where,
+            arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 0.5, "shrinkA": 0, "shrinkB": 4},
+            annotation_clip=False,
+        )
         words = f"{fold(row.label, 20)}\n{rounded(row.value, places, _whole(scale))}"
         side(axes, 40, y, words, ha="left", fontsize=7.6, color=colour, linespacing=1.2)
 
@@ -175,9 +209,16 @@ def _ticks(low: float, high: float) -> list[float]:
 
 
 def xmr_chart(
-    frame: pd.DataFrame, *, id: str, caption: str, y_label: str, after: int | None = None, shocks: Sequence[Shock] = (),
-    places: int = 2, note: str = "",
-) -> Figure | Note:  # fmt: skip
+    frame: pd.DataFrame,
+    *,
+    id: str,
+    caption: str,
+    y_label: str,
+    after: int | None = None,
+    shocks: Sequence[Shock] = (),
+    places: int = 2,
+    note: str = "",
+) -> Figure | Note:
     """One series with the limits of each phase; points with a signal are marked and coloured.
 
     Parameters
@@ -291,8 +332,9 @@ def cusum_chart(frame: pd.DataFrame, *, id: str, caption: str, note: str = "") -
         axes = canvas.add_subplot()
         axes.axhline(0, color=INK, linewidth=0.7)
         for direction, sign, colour, style, words in (
-            ("worse", 1, WORSE, "-", "变差"), ("better", -1, UNIT, DASHED, "变好"),
-        ):  # fmt: skip
+            ("worse", 1, WORSE, "-", "变差"),
+            ("better", -1, UNIT, DASHED, "变好"),
+        ):
             rows = sides[direction]
             if rows.empty:
                 continue

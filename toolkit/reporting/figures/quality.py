@@ -41,9 +41,15 @@ def month_marks(frame: pd.DataFrame, *, id: str, caption: str, note: str = "") -
         for state, (marker, filled, colour, _words) in STATES.items():
             some = frame[frame["state"] == state]
             axes.plot(
-                some["month"].map(at), some["label"].map(rows), marker, color=colour, markersize=3.4, linestyle="none",
-                markerfacecolor=colour if filled else "white", markeredgewidth=0.9,
-            )  # fmt: skip
+                some["month"].map(at),
+                some["label"].map(rows),
+                marker,
+                color=colour,
+                markersize=3.4,
+                linestyle="none",
+                markerfacecolor=colour if filled else "white",
+                markeredgewidth=0.9,
+            )
         for month, i in at.items():
             if month.endswith("-01"):
                 axes.axvline(i - 0.5, color=PEER, linewidth=0.5, zorder=1)

@@ -30,8 +30,18 @@ ROOT = Path(__file__).resolve().parents[3]
 
 # what a declaration computes, of whatever kind it is
 EXECUTED = (
-    "numerator", "denominator", "cases", "squares", "cross", "squares_below", "of", "at", "among", "applies_to", "own_share",
-)  # fmt: skip
+    "numerator",
+    "denominator",
+    "cases",
+    "squares",
+    "cross",
+    "squares_below",
+    "of",
+    "at",
+    "among",
+    "applies_to",
+    "own_share",
+)
 
 
 def _executed(value: Any) -> str:
@@ -44,21 +54,36 @@ def facts(one: Declared) -> dict[str, Any]:
     executed = {name: _executed(given[name]) for name in EXECUTED if given.get(name) is not None}
     source = one.source.title + (f"，{one.source.clause}" if one.source.clause else "")
     return {
-        "id": one.id, "name_zh": one.name_zh, "name_en": one.name_en, "domain": one.domain.value, "formula": one.formula,
-        "source": source, "standing": one.source.standing.value, "direction": one.direction.value, "unit": one.unit,
-        "interval": getattr(getattr(one, "distribution", None), "value", "无"), "note": one.note, "executed": executed,
-        "example": {"discharges": textwrap.dedent(one.example.discharges).strip(), "arithmetic": one.example.arithmetic,
-                    "value": one.example.value},
-    }  # fmt: skip
+        "id": one.id,
+        "name_zh": one.name_zh,
+        "name_en": one.name_en,
+        "domain": one.domain.value,
+        "formula": one.formula,
+        "source": source,
+        "standing": one.source.standing.value,
+        "direction": one.direction.value,
+        "unit": one.unit,
+        "interval": getattr(getattr(one, "distribution", None), "value", "无"),
+        "note": one.note,
+        "executed": executed,
+        "example": {
+            "discharges": textwrap.dedent(one.example.discharges).strip(),
+            "arithmetic": one.example.arithmetic,
+            "value": one.example.value,
+        },
+    }
 
 
 def plain(one: Declared) -> str:
     """One indicator explained, for a terminal."""
     f = facts(one)
     lines = [
-        f"{f['name_zh']}  {f['name_en']}  [{f['id']}]", f"维度    {f['domain']}    方向 {f['direction']}    单位 {f['unit'] or '无'}",
-        f"计算    {f['formula']}", f"来源    {f['source']}（{f['standing']}）", f"区间    {f['interval']}",
-    ]  # fmt: skip
+        f"{f['name_zh']}  {f['name_en']}  [{f['id']}]",
+        f"维度    {f['domain']}    方向 {f['direction']}    单位 {f['unit'] or '无'}",
+        f"计算    {f['formula']}",
+        f"来源    {f['source']}（{f['standing']}）",
+        f"区间    {f['interval']}",
+    ]
     lines += [f"说明    {f['note']}"] if f["note"] else []
     lines += ["执行    " + "\n        ".join(f"{k} = {v}" for k, v in f["executed"].items())]
     lines += ["算例", textwrap.indent(f["example"]["discharges"], "        ")]
@@ -103,8 +128,14 @@ def page(results: Results) -> bytes:
 
 def _explained(one: Declared, id: str) -> list[Block]:
     f = facts(one)
-    pairs = [("编号", f["id"]), ("计算", f["formula"]), ("来源", f"{f['source']}（{f['standing']}）"), ("方向", f["direction"]),
-             ("单位", f["unit"] or "无"), ("区间", f["interval"])]  # fmt: skip
+    pairs = [
+        ("编号", f["id"]),
+        ("计算", f["formula"]),
+        ("来源", f"{f['source']}（{f['standing']}）"),
+        ("方向", f["direction"]),
+        ("单位", f["unit"] or "无"),
+        ("区间", f["interval"]),
+    ]
     pairs += [("执行", "；".join(f"{k} = {v}" for k, v in f["executed"].items()))]
     header, *rows = [[cell.strip() for cell in line.split("|")] for line in f["example"]["discharges"].splitlines()]
     frame = pd.DataFrame(rows, columns=[f"c{i}" for i in range(len(header))])

@@ -35,6 +35,8 @@ def stamp(notebook: NotebookNode) -> Provenance:
             if PROVENANCE_MIME in (data := output.get("data", {})):
                 return read_provenance(data)
     raise RunError(
-        "笔记本没有来源信息", "the notebook shows no provenance", remedy="最后一格应为 front.provenance(results)",
+        "笔记本没有来源信息",
+        "the notebook shows no provenance",
+        remedy="最后一格应为 front.provenance(results)",
         remedy_english="its last cell should be front.provenance(results)",
-    )  # fmt: skip
+    )

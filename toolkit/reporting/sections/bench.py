@@ -56,13 +56,17 @@ def compared(benched: pd.DataFrame, level: str) -> Blocks:
     """Bias, coverage, false alarms and power of every method and indicator at one level."""
     rows = _named(benched[benched["level"] == level])
     columns = [
-        Column(name="name", label="方法", format=text), Column(name="indicator_zh", label="指标", format=text),
-        Column(name="estimates", label="估计数", format=count), Column(name="bias", label="偏差（对数）", format=decimal(3)),
-        Column(name="rmse", label="均方根误差", format=decimal(3)), Column(name="coverage", label="95% 区间覆盖", format=percent(0)),
+        Column(name="name", label="方法", format=text),
+        Column(name="indicator_zh", label="指标", format=text),
+        Column(name="estimates", label="估计数", format=count),
+        Column(name="bias", label="偏差（对数）", format=decimal(3)),
+        Column(name="rmse", label="均方根误差", format=decimal(3)),
+        Column(name="coverage", label="95% 区间覆盖", format=percent(0)),
         Column(name="type_one", label="无作用时误判", format=percent(0)),
-        Column(name="false_improvement", label="其中误判改善", format=percent(0)), Column(name="power", label="检出", format=percent(0)),
+        Column(name="false_improvement", label="其中误判改善", format=percent(0)),
+        Column(name="power", label="检出", format=percent(0)),
         Column(name="without_limits", label="给不出区间", format=percent(0)),
-    ]  # fmt: skip
+    ]
     blocks: list[Block] = chapter(LEVELS[level])
     note = "空格：该方法给不出。误判：p < 0.05 而没有作用；检出：p < 0.05 且方向正确。"
     return Blocks(*blocks, table(rows, columns, id=f"bench-{level}", caption=f"{LEVELS[level]}：方法比较", note=note))
@@ -119,8 +123,8 @@ def times(benched: pd.DataFrame) -> Table:
 
 def _named(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.assign(
-        name=rows["method"].map(NAMES_ZH), indicator_zh=[CATALOGUE[i].name_zh for i in rows["indicator"]],
-    )  # fmt: skip
+        name=rows["method"].map(NAMES_ZH), indicator_zh=[CATALOGUE[i].name_zh for i in rows["indicator"]]
+    )
 
 
 def _share(value: float) -> str:

@@ -40,15 +40,22 @@ def verdict_matrix(results: Results) -> Blocks:
     for project in projects(results).itertuples():
         changes = unit_changes(results, project.hospital, project.specialty).set_index("indicator")
         rows.append(
-            {"hospital": results.hospital_name(project.hospital), "specialty": results.specialty_name(project.specialty),
-             "level": project.project, **{i: verdict_of(changes.loc[i]) if i in changes.index else "不予评价" for i in primary}}
-        )  # fmt: skip
+            {
+                "hospital": results.hospital_name(project.hospital),
+                "specialty": results.specialty_name(project.specialty),
+                "level": project.project,
+                **{i: verdict_of(changes.loc[i]) if i in changes.index else "不予评价" for i in primary},
+            }
+        )
     if not results.params.cycles:
         return Blocks(*chapter("建设前后变化"), Note(text="本次评价只有一个时段，不作前后比较。"))
     if not rows:
         return Blocks(*chapter("各项目判定"), Note(text="参数文件未列出建设项目。"))
-    columns = [Column(name="specialty", label="专科", format=text), Column(name="hospital", label="医疗机构", format=text),
-               Column(name="level", label="级别", format=text)]  # fmt: skip
+    columns = [
+        Column(name="specialty", label="专科", format=text),
+        Column(name="hospital", label="医疗机构", format=text),
+        Column(name="level", label="级别", format=text),
+    ]
     columns += [Column(name=i, label=CATALOGUE[i].name_zh, format=text) for i in primary]
     return Blocks(
         *chapter("各项目判定", FROZEN),
@@ -101,9 +108,11 @@ def _forest(frame: pd.DataFrame, id: str, caption: str) -> Block:
     estimate, low, high = (pd.to_numeric(frame[f"judged_{c}"]) for c in ("estimate", "low", "high"))
     shown = frame.assign(
         # 0 and infinity have no place on a logarithmic axis
-        ratio=estimate.where(estimate > 0), low=low.where(low > 0), high=high.where(high < float("inf")),
+        ratio=estimate.where(estimate > 0),
+        low=low.where(low > 0),
+        high=high.where(high < float("inf")),
         direction=[DIRECTION_KEYS[CATALOGUE[i].direction.value] for i in frame.get("indicator", [])],
-    )  # fmt: skip
+    )
     return change_forest(shown[["label", "ratio", "low", "high", "direction", "verdict"]], id=id, caption=caption)
 
 
@@ -187,11 +196,20 @@ def all_units(results: Results) -> Blocks:
         part = changes[changes["indicator"] == indicator]
         for group, of_group in (("立项", part[part["project"] != ""]), ("未立项", part[part["project"] == ""])):
             counts = of_group["plain_verdict"].value_counts()
-            rows.append({"indicator": CATALOGUE[indicator].name_zh, "group": group, "n": len(of_group),
-                         **{v.value: int(counts.get(v.value, 0)) for v in MEANING}})  # fmt: skip
-    columns = [Column(name="indicator", label="指标", format=text), Column(name="group", label="单元", format=text),
-               Column(name="n", label="单元数", format=count), 
-               *[Column(name=v.value, label=v.value, format=count) for v in MEANING]]  # fmt: skip
+            rows.append(
+                {
+                    "indicator": CATALOGUE[indicator].name_zh,
+                    "group": group,
+                    "n": len(of_group),
+                    **{v.value: int(counts.get(v.value, 0)) for v in MEANING},
+                }
+            )
+    columns = [
+        Column(name="indicator", label="指标", format=text),
+        Column(name="group", label="单元", format=text),
+        Column(name="n", label="单元数", format=count),
+        *[Column(name=v.value, label=v.value, format=count) for v in MEANING],
+    ]
     lead = (
         "未立项单元没有接受项目，其中的“改善”与“变差”给出同期变化和机遇造成的背景。"
         "此表两组都只看前后比值，故立项单元的计数与上表的判定不同。"

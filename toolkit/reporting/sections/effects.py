@@ -52,10 +52,12 @@ def methods(results: Results, project: str = "") -> Blocks:
             ],
         )
         columns = [
-            Column(name="name", label="方法", format=text), Column(name="ratio", label="比值（95% 区间）", format=text, align="right"),
-            Column(name="p_value", label="p", format=p_value), Column(name="compared", label="对照单元", format=count),
+            Column(name="name", label="方法", format=text),
+            Column(name="ratio", label="比值（95% 区间）", format=text, align="right"),
+            Column(name="p_value", label="p", format=p_value),
+            Column(name="compared", label="对照单元", format=count),
             Column(name="remarks", label="误差来源与说明", format=text),
-        ]  # fmt: skip
+        ]
         id = f"methods-{indicator}".replace("_", "-")
         blocks.append(table(shown, columns, id=id, caption=f"{CATALOGUE[indicator].name_zh}：各方法的估计", wide=False))
     return Blocks(*blocks)
@@ -77,16 +79,22 @@ def event_studies(results: Results, project: str = "") -> Blocks:
         )
     for indicator in drawn:
         p = float(tests.get(indicator, float("nan")))
-        note = "" if missing(p) else (
-            f"建设前各年是否都为 1 的联合检验：p = {rounded(p, 3)}。"
-            + ("建设前已有偏离，比较须谨慎。" if p < 0.05 else "未见建设前的偏离；年数少，检验的把握有限。")
-        )  # fmt: skip
+        note = (
+            ""
+            if missing(p)
+            else (
+                f"建设前各年是否都为 1 的联合检验：p = {rounded(p, 3)}。"
+                + ("建设前已有偏离，比较须谨慎。" if p < 0.05 else "未见建设前的偏离；年数少，检验的把握有限。")
+            )
+        )
         blocks.append(
             event_study(
-                paths[paths["indicator"] == indicator], id=f"years-{indicator}".replace("_", "-"),
-                caption=f"{CATALOGUE[indicator].name_zh}：逐年与对照单元相比", note=note,
+                paths[paths["indicator"] == indicator],
+                id=f"years-{indicator}".replace("_", "-"),
+                caption=f"{CATALOGUE[indicator].name_zh}：逐年与对照单元相比",
+                note=note,
             )
-        )  # fmt: skip
+        )
     return Blocks(*blocks)
 
 
@@ -115,12 +123,13 @@ def regression_to_mean(results: Results, project: str = "") -> Blocks:
         ],
     )
     columns = [
-        Column(name="name", label="指标", format=text), Column(name="stands", label="建设前与同组相比", format=text, align="right"),
+        Column(name="name", label="指标", format=text),
+        Column(name="stands", label="建设前与同组相比", format=text, align="right"),
         Column(name="common", label="对照单元的前后比值", format=text, align="right"),
         Column(name="awaited", label="无作用时预期的前后比值", format=text, align="right"),
         Column(name="seen", label="实际前后比值", format=text, align="right"),
         Column(name="n_regression", label="所依据的单元", format=count),
-    ]  # fmt: skip
+    ]
     return Blocks(*blocks, table(rows, columns, id="regression-to-mean", caption="向均值回归：预期与实际"))
 
 
@@ -184,9 +193,11 @@ def all_curves(results: Results) -> Blocks:
 def _agreement(changes: pd.DataFrame, first: str, id: str, of: str = "") -> Block:
     rows = changes.assign(verdict_text=[verdict_of(row) for _, row in changes.iterrows()])
     columns = [
-        Column(name="name", label=first, format=text), Column(name="verdict_text", label="本次判定", format=text),
-        Column(name="share", label="判定一致的组合", format=percent(0)), Column(name="reason", label="判定理由", format=text),
-    ]  # fmt: skip
+        Column(name="name", label=first, format=text),
+        Column(name="verdict_text", label="本次判定", format=text),
+        Column(name="share", label="判定一致的组合", format=percent(0)),
+        Column(name="reason", label="判定理由", format=text),
+    ]
     return table(rows, columns, id=id, caption=f"{of + '：' if of else ''}判定与政策组合的一致程度")
 
 
@@ -197,12 +208,14 @@ def _curves(results: Results, curve: pd.DataFrame, id: str) -> list[Block]:
     }
     return [
         specification_curve(
-            curve[curve["indicator"] == indicator], choices, id=f"{id}-{indicator}".replace("_", "-"),
+            curve[curve["indicator"] == indicator],
+            choices,
+            id=f"{id}-{indicator}".replace("_", "-"),
             caption=f"{CATALOGUE[indicator].name_zh}：各种政策组合下的比值",
         )
         for indicator in results.params.change.primary
         if (curve["indicator"] == indicator).any()
-    ]  # fmt: skip
+    ]
 
 
 def _place(value: str) -> tuple[int, str]:

@@ -30,12 +30,17 @@ def provenance(results: Results) -> Stamp:
     """Where the numbers come from; the last cell of every report notebook."""
     years = results.params.all_years
     return Stamp(
-        run=results.params.run, title=results.params.title, synthetic=bool(results.facts["synthetic"]),
-        data_hash=results.facts["data_hash"], parameter_hash=results.facts["parameter_hash"],
+        run=results.params.run,
+        title=results.params.title,
+        synthetic=bool(results.facts["synthetic"]),
+        data_hash=results.facts["data_hash"],
+        parameter_hash=results.facts["parameter_hash"],
         lock_hash=hashlib.sha256(LOCK.read_bytes()).hexdigest() if LOCK.is_file() else "0" * 64,
-        version=version("speceval"), data_date=f"{years[0]} 年至 {years[-1]} 年出院", policies=policies(results.params),
+        version=version("speceval"),
+        data_date=f"{years[0]} 年至 {years[-1]} 年出院",
+        policies=policies(results.params),
         edition=results.params.edition,
-    )  # fmt: skip
+    )
 
 
 def read_provenance(bundle: dict[str, Any]) -> Provenance:
@@ -48,9 +53,11 @@ def read_provenance(bundle: dict[str, Any]) -> Provenance:
 def cover(results: Results, title: str, subtitle: str = "", pairs: tuple[tuple[str, str], ...] = ()) -> Blocks:
     """Title, facts of the run and, before any number, what must be said about the data."""
     facts = (
-        *pairs, ("评价年份", "、".join(results.periods.values())), ("数据格式", results.facts["format"]),
+        *pairs,
+        ("评价年份", "、".join(results.periods.values())),
+        ("数据格式", results.facts["format"]),
         ("分组", results.facts["grouping"]),
-    )  # fmt: skip
+    )
     return Blocks(
         Title(text=title, subtitle=subtitle), Meta(pairs=tuple((k, v) for k, v in facts if v)), *limits(results)
     )

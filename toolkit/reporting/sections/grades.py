@@ -57,10 +57,13 @@ def stability(results: Results) -> Blocks:
         )
         rows = [_moved(part, i, choice) for i, choice in enumerate(OTHERWISE)]
         columns = [
-            Column(name="choice", label="若改为", format=text), Column(name="groups", label="级别改变的 DRG", format=count),
-            Column(name="n", label="涉及病例", format=count), Column(name="died", label="涉及死亡", format=count),
-            Column(name="gained", label="新获级别的 DRG", format=count), Column(name="lost", label="失去级别的 DRG", format=count),
-        ]  # fmt: skip
+            Column(name="choice", label="若改为", format=text),
+            Column(name="groups", label="级别改变的 DRG", format=count),
+            Column(name="n", label="涉及病例", format=count),
+            Column(name="died", label="涉及死亡", format=count),
+            Column(name="gained", label="新获级别的 DRG", format=count),
+            Column(name="lost", label="失去级别的 DRG", format=count),
+        ]
         blocks.append(
             table(pd.DataFrame(rows), columns, id=f"grade-moves-{window}", caption=f"改变一项政策选择的影响（{name}）")
         )
@@ -99,16 +102,24 @@ def _moved(part: pd.DataFrame, number: int, choice: str) -> dict[str, object]:
     both = part["grade"].notna() & other.notna()
     moved = part[both & (part["grade"] != other)]
     return {
-        "choice": choice, "groups": len(moved), "n": int(moved["n"].sum()), "died": int(moved["died"].sum()),
-        "gained": int((part["grade"].isna() & other.notna()).sum()), "lost": int((part["grade"].notna() & other.isna()).sum()),
-    }  # fmt: skip
+        "choice": choice,
+        "groups": len(moved),
+        "n": int(moved["n"].sum()),
+        "died": int(moved["died"].sum()),
+        "gained": int((part["grade"].isna() & other.notna()).sum()),
+        "lost": int((part["grade"].notna() & other.isna()).sum()),
+    }
 
 
 def _columns() -> list[Column]:
     return [
-        Column(name="drg", label="DRG", format=text), Column(name="n", label="例数", format=count),
-        Column(name="died", label="死亡", format=count), Column(name="per_cent", label="死亡率（%）", format=decimal(3)),
-        Column(name="ln_rate", label="ln 死亡率", format=decimal(2)), Column(name="z", label="z", format=decimal(2)),
-        Column(name="grade", label="级别", format=text), Column(name="p_grade", label="再现概率（%）", format=decimal(0)),
+        Column(name="drg", label="DRG", format=text),
+        Column(name="n", label="例数", format=count),
+        Column(name="died", label="死亡", format=count),
+        Column(name="per_cent", label="死亡率（%）", format=decimal(3)),
+        Column(name="ln_rate", label="ln 死亡率", format=decimal(2)),
+        Column(name="z", label="z", format=decimal(2)),
+        Column(name="grade", label="级别", format=text),
+        Column(name="p_grade", label="再现概率（%）", format=decimal(0)),
         *[Column(name=f"otherwise{i}", label=choice, format=text) for i, choice in enumerate(OTHERWISE)],
-    ]  # fmt: skip
+    ]

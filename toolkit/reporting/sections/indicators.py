@@ -86,12 +86,15 @@ def rank(results: Results, specialty: str, indicator: str, hospital: str = "") -
     )
     scaled = isinstance(one, Indicator) and one.unit == ""
     return ranking(
-        frame, id=f"rank-{specialty}-{indicator}".replace("_", "-"), x_label=label(indicator, results.currency),
+        frame,
+        id=f"rank-{specialty}-{indicator}".replace("_", "-"),
+        x_label=label(indicator, results.currency),
         reference=1.0 if scaled else None,
-        reference_label="参照", places=min(one.decimals, 2) if scaled else one.decimals,
+        reference_label="参照",
+        places=min(one.decimals, 2) if scaled else one.decimals,
         caption=f"{results.specialty_name(specialty)}：各机构{one.name_zh}，{results.periods[period]}",
         note=f"仅列每周期不少于 {results.params.minimum_unit_cases} 例的单元。",
-    )  # fmt: skip
+    )
 
 
 def grades(results: Results, basis: str = "frozen") -> Blocks:
@@ -132,10 +135,12 @@ def _grade_table(results: Results, part: pd.DataFrame, window: str) -> Table:
     order = {name: i for i, name in enumerate([*GRADES.values(), "未分级（例数不足）"])}
     rows = rows.sort_values("name", key=lambda s: s.map(order))
     columns = [
-        Column(name="name", label="风险级别", format=text), Column(name="groups", label="DRG 组数", format=count),
-        Column(name="n", label="例数", format=count), Column(name="died", label="死亡", format=count),
+        Column(name="name", label="风险级别", format=text),
+        Column(name="groups", label="DRG 组数", format=count),
+        Column(name="n", label="例数", format=count),
+        Column(name="died", label="死亡", format=count),
         Column(name="rate", label="死亡率（%）", format=decimal(3)),
-    ]  # fmt: skip
+    ]
     return table(
         rows, columns, id=f"grade-table-{window}", caption=f"各风险级别的例数与死亡（{_window(results, window)}）"
     )
@@ -155,8 +160,12 @@ def definitions(results: Results, ids: list[str] | None = None) -> Blocks:
             for i, one in chosen.items()
         ]
     )
-    columns = [Column(name="name", label="指标", format=text), Column(name="formula", label="计算", format=text),
-               Column(name="direction", label="方向", format=text), Column(name="note", label="说明", format=text)]  # fmt: skip
+    columns = [
+        Column(name="name", label="指标", format=text),
+        Column(name="formula", label="计算", format=text),
+        Column(name="direction", label="方向", format=text),
+        Column(name="note", label="说明", format=text),
+    ]
     return Blocks(
         Heading(text="指标说明"), table(rows, columns, id="definitions", caption="指标的计算与方向"), *lists(results)
     )

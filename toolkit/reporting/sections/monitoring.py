@@ -56,10 +56,13 @@ def risk_model(results: Results) -> Blocks:
         return Blocks(*blocks, Note(text=NOT_HERE))
     rows = models.assign(period=[results.periods[p] for p in models["period"]])
     columns = [
-        Column(name="period", label="时段", format=text), Column(name="n", label="病例", format=count),
-        Column(name="deaths", label="死亡", format=count), Column(name="c_statistic", label="C 统计量（表观）", format=decimal(3)),
-        Column(name="pooled", label="合并估计的 DRG 数", format=count), Column(name="certain", label="不能估计风险的病例", format=count),
-    ]  # fmt: skip
+        Column(name="period", label="时段", format=text),
+        Column(name="n", label="病例", format=count),
+        Column(name="deaths", label="死亡", format=count),
+        Column(name="c_statistic", label="C 统计量（表观）", format=decimal(3)),
+        Column(name="pooled", label="合并估计的 DRG 数", format=count),
+        Column(name="certain", label="不能估计风险的病例", format=count),
+    ]
     minimum = results.params.monitoring.model_minimum_deaths
     note = (
         f"死亡不足 {minimum} 例的 DRG 与编码前几位相同的 DRG 共用一个效应。"
@@ -86,10 +89,13 @@ def _calibration(fits: pd.DataFrame) -> Table:
         ratio=fits["observed"] / fits["expected"].where(fits["expected"] > 0),
     )
     columns = [
-        Column(name="group", label="风险由低到高", format=count), Column(name="risk", label="预测死亡概率", format=text, align="right"),
-        Column(name="n", label="病例", format=count), Column(name="observed", label="死亡", format=count),
-        Column(name="expected", label="期望死亡", format=decimal(1)), Column(name="ratio", label="O/E", format=decimal(2)),
-    ]  # fmt: skip
+        Column(name="group", label="风险由低到高", format=count),
+        Column(name="risk", label="预测死亡概率", format=text, align="right"),
+        Column(name="n", label="病例", format=count),
+        Column(name="observed", label="死亡", format=count),
+        Column(name="expected", label="期望死亡", format=decimal(1)),
+        Column(name="ratio", label="O/E", format=decimal(2)),
+    ]
     return table(rows, columns, id="calibration", caption="校准：按预测风险十等分的死亡与期望死亡")
 
 
@@ -105,18 +111,28 @@ def funnels(results: Results) -> Blocks:
         part = found[found["specialty"] == specialty]
         far = part[part["position_od"].isin([Position.HIGH_998, Position.LOW_998])]
         names = [f"{results.hospital_name(r.hospital)}（{_WAY[r.position_od]}）" for r in far.itertuples()]
-        rows.append({
-            "specialty": results.specialty_name(specialty), "units": int(part["units"].max()), "observed": int(part["observed"].sum()),
-            "expected": float(part["exposure"].sum()), "phi": part[f"phi_{trim}"].iloc[0], "tau2": part[f"tau2_{trim}"].iloc[0],
-            "near": int(part["position_od"].isin([Position.HIGH_95, Position.LOW_95]).sum()),
-            "far": "、".join(names) or "无",
-        })  # fmt: skip
+        rows.append(
+            {
+                "specialty": results.specialty_name(specialty),
+                "units": int(part["units"].max()),
+                "observed": int(part["observed"].sum()),
+                "expected": float(part["exposure"].sum()),
+                "phi": part[f"phi_{trim}"].iloc[0],
+                "tau2": part[f"tau2_{trim}"].iloc[0],
+                "near": int(part["position_od"].isin([Position.HIGH_95, Position.LOW_95]).sum()),
+                "far": "、".join(names) or "无",
+            }
+        )
     columns = [
-        Column(name="specialty", label="专科", format=text), Column(name="units", label="单元数", format=count),
-        Column(name="observed", label="死亡", format=count), Column(name="expected", label="期望死亡", format=decimal(1)),
-        Column(name="phi", label="φ", format=decimal(2)), Column(name="tau2", label="τ²", format=decimal(3)),
-        Column(name="near", label="只在 95% 限外", format=count), Column(name="far", label="99.8% 限外", format=text),
-    ]  # fmt: skip
+        Column(name="specialty", label="专科", format=text),
+        Column(name="units", label="单元数", format=count),
+        Column(name="observed", label="死亡", format=count),
+        Column(name="expected", label="期望死亡", format=decimal(1)),
+        Column(name="phi", label="φ", format=decimal(2)),
+        Column(name="tau2", label="τ²", format=decimal(3)),
+        Column(name="near", label="只在 95% 限外", format=count),
+        Column(name="far", label="99.8% 限外", format=text),
+    ]
     note = (
         f"界限含单元间差异（{_TRIM_ZH[trim]}）。φ：z 的均方，1 为只有机遇；τ²：单元间方差。"
         "同时看许多单元，95% 限外总会有几个：按 99.8% 限核实。"
@@ -142,10 +158,15 @@ def _funnel(results: Results, specialty: str, indicator: str, period: str, hospi
     name = f"{OE_ZH}" if one is None else label(indicator, results.currency)
     scale, places = (one.scale, one.decimals) if isinstance(one, Indicator) else (1.0, 2)
     return funnel_chart(
-        rows, id=f"funnel-{indicator}-{specialty}"[:64].replace("_", "-").lower(), scale=scale, places=places,
+        rows,
+        id=f"funnel-{indicator}-{specialty}"[:64].replace("_", "-").lower(),
+        scale=scale,
+        places=places,
         caption=f"{results.specialty_name(specialty)}：{OE_ZH if one is None else one.name_zh}，{results.periods[period]}",
-        x_label="期望死亡" if one is None else "病例数", y_label=name, overdispersion=results.params.monitoring.overdispersion,
-    )  # fmt: skip
+        x_label="期望死亡" if one is None else "病例数",
+        y_label=name,
+        overdispersion=results.params.monitoring.overdispersion,
+    )
 
 
 # --- project -------------------------------------------------------------------------------------------------------------
@@ -190,12 +211,15 @@ def _oe_table(results: Results, found: pd.DataFrame) -> Table:
         pulled=[_ratio(*v) for v in zip(shown["shrunken"], shown["shrunken_low"], shown["shrunken_high"], strict=True)],
     )
     columns = [
-        Column(name="name", label="时段", format=text), Column(name="n", label="病例", format=count),
-        Column(name="observed", label="死亡", format=decimal(0)), Column(name="expected", label="期望死亡", format=decimal(1)),
+        Column(name="name", label="时段", format=text),
+        Column(name="n", label="病例", format=count),
+        Column(name="observed", label="死亡", format=decimal(0)),
+        Column(name="expected", label="期望死亡", format=decimal(1)),
         Column(name="raw", label="O/E（精确区间）", format=text, align="right"),
-        Column(name="mid", label="mid-P 区间", format=text, align="right"), Column(name="p_mid", label="mid-P p 值", format=p_value),
+        Column(name="mid", label="mid-P 区间", format=text, align="right"),
+        Column(name="p_mid", label="mid-P p 值", format=p_value),
         Column(name="pulled", label="收缩 O/E", format=text, align="right"),
-    ]  # fmt: skip
+    ]
     said: dict[str, list[str]] = {}
     for row in rows.itertuples():
         for words in filter(None, row.warnings.split("；")):
@@ -203,7 +227,7 @@ def _oe_table(results: Results, found: pd.DataFrame) -> Table:
     note = (
         "收缩 O/E：按同专科各单元的差异向共同比值收缩，小单元收缩更多，会掩盖小单元的真问题，因此只与未收缩值并列。"
         + "".join(f"{'、'.join(names)}：{words}。" for words, names in said.items())
-    )  # fmt: skip
+    )
     return table(rows, columns, id="oe", caption="死亡、期望死亡与 O/E", note=note, wide=True)
 
 
@@ -229,9 +253,16 @@ def control_charts(results: Results, project: str = "") -> Blocks:
     for indicator, rows in own.groupby("indicator", sort=False):
         one = CATALOGUE[str(indicator)]
         blocks.append(
-            xmr_chart(rows, id=f"xmr-{indicator}".replace("_", "-"), caption=f"{one.name_zh}：控制图",
-                      y_label=label(str(indicator), results.currency), after=after, shocks=shocks(results), places=2)
-        )  # fmt: skip
+            xmr_chart(
+                rows,
+                id=f"xmr-{indicator}".replace("_", "-"),
+                caption=f"{one.name_zh}：控制图",
+                y_label=label(str(indicator), results.currency),
+                after=after,
+                shocks=shocks(results),
+                places=2,
+            )
+        )
         blocks.append(Paragraph(text=_xmr_words(rows, one.name_zh, one.direction)))
     deaths = results.cusums[
         (results.cusums["hospital"] == unit["hospital"]) & (results.cusums["specialty"] == unit["specialty"])
@@ -259,14 +290,19 @@ def _xmr_words(rows: pd.DataFrame, name: str, direction: Direction) -> str:
 
 def _cusum(results: Results, deaths: pd.DataFrame) -> list[Block]:
     worse = deaths[deaths["direction"] == "worse"].iloc[0]
-    alarm = "" if missing(worse["false_alarm"]) else (
-        f"死亡优势无变化时，平均 {rounded(worse['run_length'], 0)} 个月误报一次，"
-        f"图中月份内误报的概率为 {rounded(worse['false_alarm'], 0, 100)}%。"
-    )  # fmt: skip
+    alarm = (
+        ""
+        if missing(worse["false_alarm"])
+        else (
+            f"死亡优势无变化时，平均 {rounded(worse['run_length'], 0)} 个月误报一次，"
+            f"图中月份内误报的概率为 {rounded(worse['false_alarm'], 0, 100)}%。"
+        )
+    )
     note = (
         "上方实线查变差，下方虚线查变好；得分为当月各例对数似然比之和，按月累积，低于 0 归 0。期望死亡按建设前的风险模型。"
-        + alarm + "".join(f"{w}。" for w in sorted(set(deaths["warnings"])) if w)
-    )  # fmt: skip
+        + alarm
+        + "".join(f"{w}。" for w in sorted(set(deaths["warnings"])) if w)
+    )
     return [
         cusum_chart(
             deaths, id="cusum", caption=f"死亡的风险校正 CUSUM，{results.periods[results.last_period]}", note=note
@@ -308,19 +344,28 @@ def _of_unit(frame: pd.DataFrame, keys: dict[str, str], primary: list[str]) -> p
 
 def _regression_table(results: Results, shrunk: pd.DataFrame) -> Table:
     rows = [
-        {"label": label(r["indicator"], results.currency), "before": number(r["before"], CATALOGUE[r["indicator"]]),
-         "after": number(r["after"], CATALOGUE[r["indicator"]]), "expected": with_limits(r, value="expected_after"),
-         "ratio": r["ratio"], "expected_ratio": r["expected_ratio"], "reliability": r["reliability"], "p": r["p_value"]}
+        {
+            "label": label(r["indicator"], results.currency),
+            "before": number(r["before"], CATALOGUE[r["indicator"]]),
+            "after": number(r["after"], CATALOGUE[r["indicator"]]),
+            "expected": with_limits(r, value="expected_after"),
+            "ratio": r["ratio"],
+            "expected_ratio": r["expected_ratio"],
+            "reliability": r["reliability"],
+            "p": r["p_value"],
+        }
         for _, r in shrunk.iterrows()
-    ]  # fmt: skip
+    ]
     columns = [
-        Column(name="label", label="指标", format=text), Column(name="before", label="建设前", format=text, align="right"),
+        Column(name="label", label="指标", format=text),
+        Column(name="before", label="建设前", format=text, align="right"),
         Column(name="after", label="建设周期", format=text, align="right"),
         Column(name="expected", label="无作用时预期（预测区间）", format=text, align="right"),
-        Column(name="ratio", label="实际比值", format=decimal(2)), Column(name="expected_ratio", label="无作用时比值", format=decimal(2)),
+        Column(name="ratio", label="实际比值", format=decimal(2)),
+        Column(name="expected_ratio", label="无作用时比值", format=decimal(2)),
         Column(name="reliability", label="可靠程度", format=percent(0)),
         Column(name="p", label="p 值", format=p_value),
-    ]  # fmt: skip
+    ]
     said = [f"{CATALOGUE[r.indicator].name_zh}：{r.warnings}。" for r in shrunk.itertuples() if r.warnings]
     frame = pd.DataFrame(
         rows, columns=["label", "before", "after", "expected", "ratio", "expected_ratio", "reliability", "p"]
@@ -338,13 +383,16 @@ def _power_table(results: Results, least: pd.DataFrame) -> Table:
         fall=[MISSING if missing(v) else f"降 {rounded(1 - v, 1, 100)}%" for v in least["smallest_fall"]],
         rise=[MISSING if missing(v) else f"升 {rounded(v - 1, 1, 100)}%" for v in least["smallest_rise"]],
         enough=["够" if s else "不够" for s in least["sufficient"]],
-    )  # fmt: skip
+    )
     columns = [
-        Column(name="label", label="指标", format=text), Column(name="n_before", label="例数（前）", format=count),
-        Column(name="n_after", label="例数（后）", format=count), Column(name="fall", label="可检出的最小下降", format=text, align="right"),
-        Column(name="rise", label="可检出的最小上升", format=text, align="right"), Column(name="direction", label="方向", format=text),
+        Column(name="label", label="指标", format=text),
+        Column(name="n_before", label="例数（前）", format=count),
+        Column(name="n_after", label="例数（后）", format=count),
+        Column(name="fall", label="可检出的最小下降", format=text, align="right"),
+        Column(name="rise", label="可检出的最小上升", format=text, align="right"),
+        Column(name="direction", label="方向", format=text),
         Column(name="enough", label=f"显示 {rounded(margin, 0, 100)}% 的改善", format=text),
-    ]  # fmt: skip
+    ]
     note = "— 表示即使降到接近 0（或升到很高）也不能显示，或没有事件可算。"
     return table(rows, columns, id="power", caption="例数能够显示的最小变化", note=note, wide=False)
 

@@ -49,8 +49,11 @@ def unit_of(results: Results, project: str) -> pd.Series:
     if found.empty:
         near = nearest(project, units["id"])
         raise ParameterError(
-            f"没有评估单元 {project}", "no such unit", where="project", remedy=f"是否为 {near}?" if near else "见 results/units.parquet",
-        )  # fmt: skip
+            f"没有评估单元 {project}",
+            "no such unit",
+            where="project",
+            remedy=f"是否为 {near}?" if near else "见 results/units.parquet",
+        )
     return found.iloc[0]
 
 
@@ -60,8 +63,13 @@ def cover(results: Results, project: str = "") -> Blocks:
     hospital, specialty = unit["hospital"], unit["specialty"]
     level = results.hospitals.set_index("code")["level"].get(hospital, "")
     counts = "；".join(f"{name} {cases(unit[f'n_{label_}'])} 例" for label_, name in results.periods.items())
-    pairs = (("医疗机构", results.hospital_name(hospital)), ("级别等次", level), ("专科", results.specialty_name(specialty)),
-             ("项目级别", f"{unit['project']}级" if unit["project"] else "未立项"), ("出院病例", counts))  # fmt: skip
+    pairs = (
+        ("医疗机构", results.hospital_name(hospital)),
+        ("级别等次", level),
+        ("专科", results.specialty_name(specialty)),
+        ("项目级别", f"{unit['project']}级" if unit["project"] else "未立项"),
+        ("出院病例", counts),
+    )
     title = (
         f"{results.specialty_name(specialty)} 建设项目评估报告"
         if unit["project"]
@@ -140,10 +148,17 @@ def trends(results: Results, project: str = "") -> Blocks:
     for indicator in results.params.change.primary:
         one, frame = CATALOGUE[indicator], both[both["indicator"] == indicator]
         blocks.append(
-            trend(frame, id=f"trend-{indicator}".replace("_", "-"), caption=f"{one.name_zh}：逐年", unit="本单元",
-                  y_label=label(indicator, results.currency),
-                  after=after, shocks=shocks(results), places=min(one.decimals, 2) if one.unit == "" else one.decimals)
-        )  # fmt: skip
+            trend(
+                frame,
+                id=f"trend-{indicator}".replace("_", "-"),
+                caption=f"{one.name_zh}：逐年",
+                unit="本单元",
+                y_label=label(indicator, results.currency),
+                after=after,
+                shocks=shocks(results),
+                places=min(one.decimals, 2) if one.unit == "" else one.decimals,
+            )
+        )
     return Blocks(*blocks)
 
 
@@ -160,9 +175,11 @@ def all_indicators(results: Results, project: str = "") -> Blocks:
     """Every indicator in each period against its own reference, with n, coverage and own share."""
     unit = unit_of(results, project)
     cells = results.cells[
-        (results.cells["level"] == "unit") & (results.cells["basis"] == "contemporaneous")
-        & (results.cells["hospital"] == unit["hospital"]) & (results.cells["specialty"] == unit["specialty"])
-    ]  # fmt: skip
+        (results.cells["level"] == "unit")
+        & (results.cells["basis"] == "contemporaneous")
+        & (results.cells["hospital"] == unit["hospital"])
+        & (results.cells["specialty"] == unit["specialty"])
+    ]
     rows = []
     for indicator in CATALOGUE:
         of_indicator = cells[cells["indicator"] == indicator].set_index("period")
@@ -176,12 +193,19 @@ def all_indicators(results: Results, project: str = "") -> Blocks:
     columns += [Column(name=p, label=name, format=text, align="right") for p, name in results.periods.items()]
     columns += [
         Column(name="n", label="例数（后）" if len(results.periods) > 1 else "例数", format=count),
-        Column(name="covered", label="有参照的病例", format=percent(1)), Column(name="own", label="本单元占参照", format=percent(1)),
-    ]  # fmt: skip
+        Column(name="covered", label="有参照的病例", format=percent(1)),
+        Column(name="own", label="本单元占参照", format=percent(1)),
+    ]
     frame = pd.DataFrame(rows).reindex(columns=["label", *results.periods, "n", "covered", "own"])
     return Blocks(
         *front.chapter("全部指标", LEVELS),
-        table(frame, columns, id="all", caption="全部指标的水平", wide=False,
-              note="括号内为 95% 区间。有参照的病例：参照中有同 DRG 均值的病例所占比例；"
-              "本单元占参照：参照病例中来自本单元的比例，越高则指数越被拉向 1。"),
-    )  # fmt: skip
+        table(
+            frame,
+            columns,
+            id="all",
+            caption="全部指标的水平",
+            wide=False,
+            note="括号内为 95% 区间。有参照的病例：参照中有同 DRG 均值的病例所占比例；"
+            "本单元占参照：参照病例中来自本单元的比例，越高则指数越被拉向 1。",
+        ),
+    )

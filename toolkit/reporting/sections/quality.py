@@ -46,8 +46,9 @@ def overview(results: Results, hospital: str = "") -> Blocks:
     shown = table(
         pd.DataFrame(words, columns=["word", "meaning"]),
         [Column(name="word", label="用语", format=text), Column(name="meaning", label="含义", format=text)],
-        id="words", caption="本报告的用语",
-    )  # fmt: skip
+        id="words",
+        caption="本报告的用语",
+    )
     return Blocks(Heading(text="要点"), *[Paragraph(text=s) for s in sentences], shown)
 
 
@@ -59,9 +60,10 @@ def _findings(results: Results, hospital: str) -> list[str]:
     rows = zip(worst["name"], worst["rule"], worst["n"], strict=True)
     names = "、".join(f"{name}（规则{rule}，{n:,} 例）" for name, rule, n in rows)
     return [
-        *([f"最常见的问题：{names}。"] if names else []), _of_standing(results, dq.standing(results), hospital),
+        *([f"最常见的问题：{names}。"] if names else []),
+        _of_standing(results, dq.standing(results), hospital),
         "需要医院核实的病例逐行列在运行目录 worklists 文件夹的整改清单中，每家机构一份。",
-    ]  # fmt: skip
+    ]
 
 
 def _of_standing(results: Results, standing: pd.DataFrame, hospital: str) -> str:
@@ -138,16 +140,24 @@ def _reasons_table(results: Results, reasons: pd.DataFrame, received: int, id: s
         return None
     rules = rules_of(results)
     rows = reasons.assign(
-        rule_id="规则" + reasons["rule"], message=[rules[r]["message"] for r in reasons["rule"]],
+        rule_id="规则" + reasons["rule"],
+        message=[rules[r]["message"] for r in reasons["rule"]],
         share=reasons["n"] / max(received, 1),
-    )  # fmt: skip
+    )
     columns = [
-        Column(name="fate", label="去向", format=text), Column(name="rule_id", label="规则", format=text),
-        Column(name="message", label="原因", format=text), Column(name="n", label="例数", format=count),
+        Column(name="fate", label="去向", format=text),
+        Column(name="rule_id", label="规则", format=text),
+        Column(name="message", label="原因", format=text),
+        Column(name="n", label="例数", format=count),
         Column(name="share", label="占收到", format=percent(2)),
-    ]  # fmt: skip
-    return table(rows, columns, id=id, caption="未纳入的病例，按首要原因",
-                 note="一例有多个原因时，计入首要原因：先重复，后隔离，再排除。")  # fmt: skip
+    ]
+    return table(
+        rows,
+        columns,
+        id=id,
+        caption="未纳入的病例，按首要原因",
+        note="一例有多个原因时，计入首要原因：先重复，后隔离，再排除。",
+    )
 
 
 def by_measure(results: Results, hospital: str = "") -> Blocks:
@@ -224,11 +234,13 @@ def hospitals(results: Results) -> Blocks:
     shown = wide.head(HOSPITALS_SHOWN)
     columns = [
         *_of_hospital(wide),
-        Column(name="received", label="收到", format=count), Column(name=ACCEPTED, label="纳入", format=count),
-        Column(name=EXCLUDED, label="排除", format=count), Column(name=QUARANTINED, label="隔离", format=count),
+        Column(name="received", label="收到", format=count),
+        Column(name=ACCEPTED, label="纳入", format=count),
+        Column(name=EXCLUDED, label="排除", format=count),
+        Column(name=QUARANTINED, label="隔离", format=count),
         Column(name="share", label="隔离率", format=percent(2)),
         *[Column(name=s, label=n.removesuffix("指标") + "可用", format=count) for s, n in scopes],
-    ]  # fmt: skip
+    ]
     more = f"共 {len(wide)} 家，列出前 {HOSPITALS_SHOWN} 家；" if len(wide) > HOSPITALS_SHOWN else ""
     lead = (
         "按隔离率从高到低排列，隔离率相同的，例数多的在前。"
@@ -237,10 +249,13 @@ def hospitals(results: Results) -> Blocks:
     return Blocks(
         *chapter("各医疗机构的病例", lead),
         table(
-            shown, columns, id="hospitals", caption="各医疗机构的病例去向",
+            shown,
+            columns,
+            id="hospitals",
+            caption="各医疗机构的病例去向",
             note=more + "完整表见运行目录 results/accounts.parquet 与 balance.parquet。",
         ),
-    )  # fmt: skip
+    )
 
 
 def _of_hospital(rows: pd.DataFrame) -> list[Column]:
@@ -292,22 +307,38 @@ def standing(results: Results) -> Blocks:
     flawed = enough[enough["share"] < 1]
     last = flawed.tail(HOSPITALS_SHOWN)
     picture = ranking(
-        pd.DataFrame({
-            "label": [results.hospital_name(h) for h in last["hospital"]], "value": 100 * last["share"],
-            "low": 100 * last["low"], "high": 100 * last["high"], "n": last["judged"], "highlight": False,
-        }),
-        id="standing", caption="各医疗机构的完好率", x_label="完好率（%）", reference=None, places=1,
-    )  # fmt: skip
+        pd.DataFrame(
+            {
+                "label": [results.hospital_name(h) for h in last["hospital"]],
+                "value": 100 * last["share"],
+                "low": 100 * last["low"],
+                "high": 100 * last["high"],
+                "n": last["judged"],
+                "highlight": False,
+            }
+        ),
+        id="standing",
+        caption="各医疗机构的完好率",
+        x_label="完好率（%）",
+        reference=None,
+        places=1,
+    )
     shown = last.assign(name=[results.hospital_name(h) for h in last["hospital"]], rank=last["rank"].astype("int64"))
     sound, few = len(enough) - len(flawed), len(found) - len(enough) - len(poor)
-    said = [f"另有 {sound} 家完好率为 100%，并列第 1。" if sound else "", f"{few} 家例数不足，不排名。" if few else "",
-            f"只列位次最后的 {HOSPITALS_SHOWN} 家。" if len(flawed) > len(last) else "", "并列者位次相同。"]  # fmt: skip
+    said = [
+        f"另有 {sound} 家完好率为 100%，并列第 1。" if sound else "",
+        f"{few} 家例数不足，不排名。" if few else "",
+        f"只列位次最后的 {HOSPITALS_SHOWN} 家。" if len(flawed) > len(last) else "",
+        "并列者位次相同。",
+    ]
     columns = [
-        Column(name="rank", label="位次", format=count), *_of_hospital(shown),
+        Column(name="rank", label="位次", format=count),
+        *_of_hospital(shown),
         Column(name="judged", label="应评价", format=count),
-        Column(name="sound", label="完好", format=count), Column(name="share", label="完好率", format=percent(1)),
+        Column(name="sound", label="完好", format=count),
+        Column(name="share", label="完好率", format=percent(1)),
         Column(name="quarantined", label="隔离占比", format=percent(2)),
-    ]  # fmt: skip
+    ]
     blocks: list[Block] = chapter("数据质量位次", lead)
     if len(last):
         caption = "各医疗机构的数据质量位次"
@@ -319,9 +350,10 @@ def standing(results: Results) -> Blocks:
         listed = poor.assign(name=[results.hospital_name(h) for h in poor["hospital"]])
         columns = [
             *_of_hospital(listed),
-            Column(name="judged", label="应评价", format=count), Column(name="quarantined", label="隔离占比", format=percent(2)),
+            Column(name="judged", label="应评价", format=count),
+            Column(name="quarantined", label="隔离占比", format=percent(2)),
             Column(name="reasons", label="原因", format=text),
-        ]  # fmt: skip
+        ]
         blocks.append(
             table(listed, columns, id="insufficient", caption=dq.INSUFFICIENT, note="改正并重新报送后可以评价。")
         )
@@ -352,11 +384,12 @@ def grid(results: Results, hospital: str = "") -> Blocks:
     lead = (
         f"规则目录共 {sums['all']} 条：通过 {sums[dq.PASSED]} 条，未通过 {sums[dq.FAILED]} 条，不适用 {sums[dq.NOT_APPLICABLE]} 条"
         f"（无法检查，不算通过），检查本身出错 {sums[dq.ERROR]} 条。“未通过”指至少有一例被该规则命中，不等于数据不可用。"
-    )  # fmt: skip
+    )
     columns = [
-        Column(name="group", label="规则组", format=text), *[Column(name=s, label=s, format=count) for s in dq.STATUSES],
+        Column(name="group", label="规则组", format=text),
+        *[Column(name=s, label=s, format=count) for s in dq.STATUSES],
         Column(name="all", label="共", format=count),
-    ]  # fmt: skip
+    ]
     suffix = "-hospital" if hospital else ""
     blocks: list[Block] = chapter("检查结果", lead)
     blocks.append(table(frame, columns, id=f"grid{suffix}", caption="规则组与检查结果（规则条数）"))
@@ -364,18 +397,26 @@ def grid(results: Results, hospital: str = "") -> Blocks:
     if len(failed):
         rules = rules_of(results)
         shown = failed.assign(
-            rule_id="规则" + failed["rule"], message=[rules[r]["message"] for r in failed["rule"]],
+            rule_id="规则" + failed["rule"],
+            message=[rules[r]["message"] for r in failed["rule"]],
             what=failed["fate"].where(failed["unit"] == "例", "—"),
             hit=[f"{n:,} {u}" for n, u in zip(failed["n"], failed["unit"], strict=True)],
-        )  # fmt: skip
+        )
         columns = [
-            Column(name="rule_id", label="规则", format=text), Column(name="what", label="去向", format=text),
-            Column(name="message", label="内容", format=text), Column(name="hit", label="命中", format=text, align="right"),
-        ]  # fmt: skip
+            Column(name="rule_id", label="规则", format=text),
+            Column(name="what", label="去向", format=text),
+            Column(name="message", label="内容", format=text),
+            Column(name="hit", label="命中", format=text, align="right"),
+        ]
         blocks.append(
-            table(shown, columns, id=f"failed{suffix}", caption="未通过的规则，命中多的在前",
-                  note="一例可被多条规则命中。对文件或机构的规则没有病例去向，按文件数或机构年数计。")
-        )  # fmt: skip
+            table(
+                shown,
+                columns,
+                id=f"failed{suffix}",
+                caption="未通过的规则，命中多的在前",
+                note="一例可被多条规则命中。对文件或机构的规则没有病例去向，按文件数或机构年数计。",
+            )
+        )
     return Blocks(*blocks)
 
 
@@ -390,8 +431,11 @@ def unchecked(results: Results) -> Blocks:
         "不适用的规则", f"目录中 {len(rules)} 条规则，本次应用 {applied} 条，{len(rows)} 条不适用（不算通过）。"
     )
     if len(rows):
-        columns = [Column(name="rule", label="规则", format=text), Column(name="name", label="内容", format=text),
-                   Column(name="why", label="不适用的原因", format=text)]  # fmt: skip
+        columns = [
+            Column(name="rule", label="规则", format=text),
+            Column(name="name", label="内容", format=text),
+            Column(name="why", label="不适用的原因", format=text),
+        ]
         blocks.append(table(rows, columns, id="unchecked", caption="不适用的规则"))
     return Blocks(*blocks)
 
@@ -431,5 +475,14 @@ def shocks(results: Results) -> tuple[Shock, ...]:
 
 
 __all__ = [
-    "balance", "by_measure", "files", "grid", "hospitals", "overview", "pages", "shocks", "standing", "unchecked",
-]  # fmt: skip
+    "balance",
+    "by_measure",
+    "files",
+    "grid",
+    "hospitals",
+    "overview",
+    "pages",
+    "shocks",
+    "standing",
+    "unchecked",
+]

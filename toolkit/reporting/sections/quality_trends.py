@@ -118,9 +118,13 @@ def _most_missing(results: Results) -> list[Block]:
         name=[results.hospital_name(h) for h in worst["hospital"].head(HOSPITALS_SHOWN)],
         what=[BY_NAME[f].name_zh.removesuffix("（分）") for f in worst["field"].head(HOSPITALS_SHOWN)],
     )
-    columns = [Column(name="name", label="医疗机构", format=text), Column(name="what", label="字段", format=text),
-               Column(name="missing", label="缺失", format=count), Column(name="n", label="病例", format=count),
-               Column(name="share", label="缺失率", format=percent(1))]  # fmt: skip
+    columns = [
+        Column(name="name", label="医疗机构", format=text),
+        Column(name="what", label="字段", format=text),
+        Column(name="missing", label="缺失", format=count),
+        Column(name="n", label="病例", format=count),
+        Column(name="share", label="缺失率", format=percent(1)),
+    ]
     return [table(shown, columns, id="missing-hospitals", caption="缺失率超过界限的机构和字段（整个评价期）")]
 
 
@@ -144,21 +148,24 @@ def depth(results: Results, hospital: str = "") -> Blocks:
     years = sorted(set(found["year"]))
     wide = found.pivot_table(index="hospital", columns="year", values="depth")
     frame = sums.assign(
-        name=[results.hospital_name(h) for h in sums["hospital"]], depth=sums["codes"] / sums["n"],
+        name=[results.hospital_name(h) for h in sums["hospital"]],
+        depth=sums["codes"] / sums["n"],
         ratio=sums["codes"] / sums["of_peers"].where(sums["of_peers"] > 0),
-    )  # fmt: skip
+    )
     frame = frame.join(wide.rename(columns={y: f"y{y}" for y in years}), on="hospital")
     frame["drift"] = (
         frame[f"y{years[-1]}"] / frame[f"y{years[0]}"].where(frame[f"y{years[0]}"] > 0) if len(years) > 1 else np.nan
     )
     frame = frame.sort_values(["ratio", "hospital"], ignore_index=True)
     columns = [
-        Column(name="name", label="医疗机构", format=text), Column(name="level_group", label="级别组", format=text),
-        Column(name="n", label="病例", format=count), Column(name="depth", label="例均其他诊断", format=decimal(2)),
+        Column(name="name", label="医疗机构", format=text),
+        Column(name="level_group", label="级别组", format=text),
+        Column(name="n", label="病例", format=count),
+        Column(name="depth", label="例均其他诊断", format=decimal(2)),
         Column(name="ratio", label="与同级他院之比", format=decimal(2)),
         *[Column(name=f"y{y}", label=f"{y} 年", format=decimal(2)) for y in years],
         Column(name="drift", label=f"{years[-1]} ÷ {years[0]}", format=decimal(2)),
-    ]  # fmt: skip
+    ]
     more = f"共 {len(frame)} 家，列出比值最低的 {HOSPITALS_SHOWN} 家。" if len(frame) > HOSPITALS_SHOWN else ""
     note = "同级他院：同一级别组的其他机构合计；只有一家时没有比值。" + more
     suffix = "-hospital" if hospital else ""
@@ -181,29 +188,48 @@ def effect(results: Results, hospital: str = "") -> Blocks:
         "变化很小，说明隔离不影响结论；变化大，请先改正数据再评价。这些数值未经核实，只用于比较。"
     )
     currency = results.currency
-    shown = {"cost": (f"次均费用（{currency}）", 1 / 100, 0), "los": ("平均住院日（日）", 1, 2), "mortality": ("住院死亡率（%）", 100, 3),
-             "case_mix": ("入组率（%）", 100, 2)}  # fmt: skip
+    shown = {
+        "cost": (f"次均费用（{currency}）", 1 / 100, 0),
+        "los": ("平均住院日（日）", 1, 2),
+        "mortality": ("住院死亡率（%）", 100, 3),
+        "case_mix": ("入组率（%）", 100, 2),
+    }
     rows = []
     for row in found.itertuples():
         name, scale, places = shown[row.measure]
         both = [v * scale if not np.isnan(v) else np.nan for v in (row.value, row.value_with)]
-        rows.append({
-            "name": name, "n": row.n, "n_waiting": row.n_waiting,
-            "without": "—" if np.isnan(both[0]) else rounded(float(both[0]), places),
-            "with_": "—" if np.isnan(both[1]) else rounded(float(both[1]), places),
-            "change": "—" if np.isnan(both[0]) or not both[0] else f"{rounded(float(100 * (both[1] / both[0] - 1)), 2)}%",
-        })  # fmt: skip
+        rows.append(
+            {
+                "name": name,
+                "n": row.n,
+                "n_waiting": row.n_waiting,
+                "without": "—" if np.isnan(both[0]) else rounded(float(both[0]), places),
+                "with_": "—" if np.isnan(both[1]) else rounded(float(both[1]), places),
+                "change": "—"
+                if np.isnan(both[0]) or not both[0]
+                else f"{rounded(float(100 * (both[1] / both[0] - 1)), 2)}%",
+            }
+        )
     columns = [
-        Column(name="name", label="指标", format=text), Column(name="n", label="可用", format=count),
+        Column(name="name", label="指标", format=text),
+        Column(name="n", label="可用", format=count),
         Column(name="without", label="不含隔离", format=text, align="right"),
         Column(name="n_waiting", label="隔离且有值", format=count),
         Column(name="with_", label="含隔离", format=text, align="right"),
         Column(name="change", label="相差", format=text, align="right"),
-    ]  # fmt: skip
+    ]
     suffix = "-hospital" if hospital else ""
     frame = pd.DataFrame(rows)
-    return Blocks(*chapter("隔离对指标的影响", lead), table(frame, columns, id=f"effect{suffix}", caption="不含与含隔离病例的指标",
-                  note="含隔离：隔离的病例中有该项数值的一并计入。"))  # fmt: skip
+    return Blocks(
+        *chapter("隔离对指标的影响", lead),
+        table(
+            frame,
+            columns,
+            id=f"effect{suffix}",
+            caption="不含与含隔离病例的指标",
+            note="含隔离：隔离的病例中有该项数值的一并计入。",
+        ),
+    )
 
 
 def trend(results: Results, hospital: str = "") -> Blocks:
@@ -220,18 +246,24 @@ def trend(results: Results, hospital: str = "") -> Blocks:
     rules = rules_of(results)
     found = found[found["rule"].isin(rules)]
     frame = found.assign(
-        name=[results.hospital_name(h) for h in found["hospital"]], rule_id="规则" + found["rule"],
+        name=[results.hospital_name(h) for h in found["hospital"]],
+        rule_id="规则" + found["rule"],
         what=[rules[r]["name"] for r in found["rule"]],
-        was=found["before"] / found["n_before"].where(found["n_before"] > 0), is_=found["now"] / found["n_now"].where(found["n_now"] > 0),
-    )  # fmt: skip
+        was=found["before"] / found["n_before"].where(found["n_before"] > 0),
+        is_=found["now"] / found["n_now"].where(found["n_now"] > 0),
+    )
     frame = frame[frame["before"] != frame["now"]].sort_values(["hospital", "rule"]).head(4 * HOSPITALS_SHOWN)
     columns = [
-        Column(name="name", label="医疗机构", format=text), Column(name="rule_id", label="规则", format=text),
-        Column(name="what", label="内容", format=text), Column(name="arrived_before", label="上次", format=text),
-        Column(name="before", label="命中", format=count), Column(name="was", label="占比", format=percent(2)),
-        Column(name="arrived", label="本次", format=text), Column(name="now", label="命中", format=count),
+        Column(name="name", label="医疗机构", format=text),
+        Column(name="rule_id", label="规则", format=text),
+        Column(name="what", label="内容", format=text),
+        Column(name="arrived_before", label="上次", format=text),
+        Column(name="before", label="命中", format=count),
+        Column(name="was", label="占比", format=percent(2)),
+        Column(name="arrived", label="本次", format=text),
+        Column(name="now", label="命中", format=count),
         Column(name="is_", label="占比", format=percent(2)),
-    ]  # fmt: skip
+    ]
     suffix = "-hospital" if hospital else ""
     blocks.append(table(frame, columns, id=f"trend{suffix}", caption="前后两次报送，命中数有变化的规则", wide=True))
     return Blocks(*blocks, *_history(results, hospital))
@@ -247,10 +279,13 @@ def _history(results: Results, hospital: str) -> list[Block]:
         4 * HOSPITALS_SHOWN
     )
     columns = [
-        Column(name="arrived", label="收到日期", format=text), Column(name="name", label="文件", format=text),
-        Column(name="who", label="医疗机构", format=text), Column(name="received", label="例数", format=count),
-        Column(name="status", label="状态", format=text), Column(name="note", label="说明", format=text),
-    ]  # fmt: skip
+        Column(name="arrived", label="收到日期", format=text),
+        Column(name="name", label="文件", format=text),
+        Column(name="who", label="医疗机构", format=text),
+        Column(name="received", label="例数", format=count),
+        Column(name="status", label="状态", format=text),
+        Column(name="note", label="说明", format=text),
+    ]
     return [table(shown, columns, id="history", caption="不再使用或未接收的报送")]
 
 

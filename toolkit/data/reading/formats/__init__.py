@@ -147,10 +147,12 @@ def format_map(name: str) -> FormatMap:
     form = validate(FormatMap, values, lines, path)
     if not form.confirmed:
         raise InputError(
-            "格式映射是程序的建议，尚未经人核对", "the format map is a proposal that nobody has confirmed",
-            where=f"{path}:{lines.get(('confirmed',), 1)} confirmed", remedy="逐项核对各字段后改为 confirmed: true",
+            "格式映射是程序的建议，尚未经人核对",
+            "the format map is a proposal that nobody has confirmed",
+            where=f"{path}:{lines.get(('confirmed',), 1)} confirmed",
+            remedy="逐项核对各字段后改为 confirmed: true",
             remedy_english="check every field, then set confirmed: true",
-        )  # fmt: skip
+        )
     return form
 
 
