@@ -7,7 +7,7 @@ import pytest
 
 from toolkit.reporting.content import tables
 from toolkit.reporting.content.blocks import Heading, Meta, Note, Paragraph, Title
-from toolkit.reporting.figures.indicators import indicators as figures
+from toolkit.reporting.figures import indicators as figures
 from toolkit.reporting.formats import html, site
 from toolkit.reporting.formats.provenance import Provenance
 

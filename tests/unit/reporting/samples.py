@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from toolkit.reporting.content import blocks, tables
-from toolkit.reporting.figures.indicators import indicators as figures
+from toolkit.reporting.figures import indicators as figures
 from toolkit.reporting.formats.provenance import Provenance
 
 HOSTILE = (

@@ -11,9 +11,9 @@ import pytest
 
 from toolkit.errors import ContractBroken, InputError, UnbalancedError
 from toolkit.reporting.content.blocks import Figure, Note
+from toolkit.reporting.figures import indicators as figures
+from toolkit.reporting.figures import style
 from toolkit.reporting.figures.drawing import apart
-from toolkit.reporting.figures.indicators import indicators as figures
-from toolkit.reporting.figures.indicators import style
 
 from . import samples
 

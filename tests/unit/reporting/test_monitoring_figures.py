@@ -15,7 +15,7 @@ from toolkit.models.monitoring.cusum import cusum
 from toolkit.models.monitoring.funnel import Position, funnel
 from toolkit.models.monitoring.spc import assurance, xmr
 from toolkit.reporting.content.blocks import Figure, Note
-from toolkit.reporting.figures.indicators import monitoring as figures
+from toolkit.reporting.figures import monitoring as figures
 from toolkit.reporting.figures.style import chart
 
 # 合成数据: names and numbers of no hospital
