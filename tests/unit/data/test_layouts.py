@@ -220,6 +220,26 @@ def test_a_sum_of_fees_of_which_one_cannot_be_read_is_unknown(tmp_path, part, to
     assert (None if pd.isna(found) else found) == total
 
 
+@pytest.mark.parametrize(
+    ("birth", "years", "days"),
+    [
+        ("1990-03-07", 32, None),  # the birthday was the day before admission on 2022-03-08
+        ("1990-03-08", 32, None),  # it is the day of admission: the year is complete
+        ("1990-03-09", 31, None),  # it is the day after
+        ("1990-04-01", 31, None),  # an earlier day of a later month
+        ("2021-03-08", 1, None),  # the first birthday
+        ("2021-03-09", 0, 364),
+        ("2022-03-08", 0, 0),
+    ],
+)
+def test_a_year_of_age_is_complete_on_the_birthday(tmp_path, birth, years, days):
+    stay = {**SOUND, "birth": birth, "age": "32"}
+    content = "\n".join([cells_line([c[0] for c in CODES.values()]), cells_line([stay.get(k, "") for k in CODES]), ""])
+    yaml = available()["front-page"].read_text(encoding="utf-8")
+    [found] = take(tmp_path, {"a.csv": content.encode()}, yaml=yaml).store[["age_years", "age_days"]].to_dict("records")
+    assert [None if pd.isna(v) else v for v in found.values()] == [years, days]
+
+
 def test_one_person_has_one_key_within_a_run(taken):
     patients = taken["front-page-p"].store["patient"]
     assert patients.notna().all()
