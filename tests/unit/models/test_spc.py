@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from toolkit.indicators import Direction
-from toolkit.models.monitoring.spc import FEW_POINTS, TOO_FEW_POINTS, assurance, xmr
+from toolkit.models.monitoring.spc import FEW_POINTS, TOO_FEW_POINTS, assurance, read_as, xmr
 
 
 def chart(values, phases=None, **more) -> pd.DataFrame:
@@ -99,6 +99,33 @@ def test_signals_have_a_direction():
         )
         found = xmr(frame, ["indicator"], {"x": direction})
         assert found["signal"].iloc[-1] == word
+
+
+RISE = [1.0, 1.02, 1.03, 1.05, 1.06, 1.08, 1.09, 1.11, 1.12, 1.14, 1.15, 1.17]  # twelve months, each above the last
+
+
+@pytest.mark.parametrize(("direction", "word"), [(Direction.LOWER, "变差"), (Direction.HIGHER, "变好")])
+def test_a_trend_points_where_it_goes_on_both_sides_of_the_mean(direction, word):
+    months = [1.0, 1.6, 0.8, 1.5, 0.9, 1.7, *RISE, 0.9, 1.5, 0.7, 1.6, 1.0, 1.5]  # wide limits: nothing else is found
+    frame = pd.DataFrame({"indicator": "x", "point": range(len(months)), "phase": "p", "value": months})
+    found = xmr(frame, ["indicator"], {"x": direction})
+    assert (found["outside"] == 0).all()
+    rise = found[found["trend"] != 0]
+    assert set(rise["signal"]) == {word}
+    assert {*np.sign(rise["value"] - rise["centre"])} == {-1, 1}
+
+
+def test_nothing_in_a_rise_of_twelve_months_reads_better_where_lower_is_better():
+    frame = pd.DataFrame({"indicator": "los_index", "point": range(12), "phase": "p", "value": RISE})
+    found = xmr(frame, ["indicator"], {"los_index": Direction.LOWER})
+    assert "变好" not in set(read_as(found))
+    assert set(read_as(found)[found["against_trend"]]) == {"异常降低"}
+    assert (read_as(found)[~found["against_trend"]] == "变差").all()
+
+
+def test_where_a_fall_ends_and_a_rise_begins_the_rise_counts():
+    found = chart([7, 6, 5, 4, 3, 2, 1, 2, 3, 4, 5, 6, 7])
+    assert found["trend"].tolist() == [-1] * 6 + [1] * 7
 
 
 def test_series_do_not_touch_and_order_does_not_matter():

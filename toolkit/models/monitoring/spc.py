@@ -1,9 +1,10 @@
 """XmR charts: does a series of months show more than the usual variation of the unit itself.
 
 Limits: mean ± 2.66 × mean moving range, within one phase; moving ranges at or above 3.267 times their mean are screened out
-once. Rules (NHS England's Making Data Count, as in NHSRplotthedots): a point outside the limits; 7 in a row on one side of
-the mean; 7 in a row rising or falling; 2 of 3 in a row beyond two thirds of the way to a limit, all three on one side. The
-chart is rebased at the start of the cycle: a new phase has its own mean and limits, and no rule looks across.
+once. Rules (NHS England's Making Data Count, as in NHSRplotthedots 0.2.2), the first that holds names the point: outside the
+limits; 7 in a row rising or falling; 2 of 3 in a row beyond two thirds of the way to a limit, all three on one side; 7 in a
+row on one side of the mean. A trend points where it goes, every other rule to the side of the mean on which the point lies.
+The chart is rebased at the start of the cycle: a new phase has its own mean and limits, and no rule looks across.
 """
 
 from __future__ import annotations
@@ -23,11 +24,11 @@ FEWEST_POINTS = 3
 
 FEW_POINTS = f"某一阶段少于 {ENOUGH_POINTS} 个点，界限不稳"
 TOO_FEW_POINTS = f"某一阶段少于 {FEWEST_POINTS} 个点，不画界限"
-RULES_ZH = {
+RULES_ZH = {  # in the order in which they name a point
     "outside": "超出控制限",
-    "shift": f"连续 {RUN} 点在均值同侧",
-    "trend": f"连续 {RUN} 点同向升降",
+    "trend": f"连续 {RUN} 点以上同向升降",
     "two_of_three": "3 点中 2 点接近控制限",
+    "shift": f"连续 {RUN} 点以上在均值同侧",
 }
 
 
@@ -46,8 +47,10 @@ def xmr(frame: pd.DataFrame, by: Sequence[str], directions: dict[str, Direction]
     -------
     pd.DataFrame
         Sorted by series and point, with `centre`, `lower`, `upper`, `moving_range`, `screened` (left out of the limits),
-        `outside` (−1, 0, 1), `shift`, `trend`, `two_of_three`, `signal` (变好, 变差, 异常升高, 异常降低, or empty), `points` (of the
-        phase) and `warnings`. Limits are missing below 3 points in a phase.
+        `outside` (−1, 0, 1), `shift`, `two_of_three`, `trend` (−1 falling, 0, 1 rising), `rule` (of `RULES_ZH`, the one that names
+        the point, or empty), `signal` (变好, 变差, 异常升高, 异常降低, or empty), `against_trend` (outside on the side that a trend
+        comes from: the first months of a rise, no sign that things went well), `points` (of the phase) and `warnings`.
+        Limits are missing below 3 points in a phase.
     """
     by = list(by)
     rows = frame.sort_values([*by, "point"], kind="stable").reset_index(drop=True)
@@ -74,7 +77,7 @@ def xmr(frame: pd.DataFrame, by: Sequence[str], directions: dict[str, Direction]
     apart = y - middle
     apart = np.where(np.abs(apart) <= 1e-12 * np.abs(middle), 0.0, apart)
     found = _rules(y, apart, width, segment, same)
-    signal = _signals(rows.loc[known], found, apart, directions or {})
+    rule, signal = _signals(rows.loc[known], found, apart, directions or {})
     added = {
         "centre": middle,
         "lower": middle - width,
@@ -82,21 +85,25 @@ def xmr(frame: pd.DataFrame, by: Sequence[str], directions: dict[str, Direction]
         "moving_range": moving,
         "screened": screened,
         **found,
+        "rule": rule,
         "signal": signal,
+        "against_trend": found["outside"] * found["trend"] < 0,
         "points": counts[segment],
     }
     empty = {
         "screened": False,
         "outside": 0,
         "shift": False,
-        "trend": False,
+        "trend": 0,
         "two_of_three": False,
+        "rule": "",
         "signal": "",
+        "against_trend": False,
         "points": 0,
     }
     for name, values in added.items():
         column = np.full(
-            len(rows), empty.get(name, np.nan), dtype=object if name == "signal" else np.asarray(values).dtype
+            len(rows), empty.get(name, np.nan), dtype=object if name in ("rule", "signal") else np.asarray(values).dtype
         )
         column[known] = values
         rows[name] = column
@@ -116,8 +123,11 @@ def _rules(
     close = (outside == 0) & (np.abs(apart) > 2 * width / 3)
     shift = _in_long_run(side, same, RUN)
     way = np.where(same, np.sign(np.diff(y, prepend=np.nan)), 0)
-    rising = _in_long_run(way, same & np.roll(same, 1), RUN - 1)  # six steps are seven points
-    trend = rising | np.roll(rising & same, -1)  # and the point before the first step
+    steady = _in_long_run(way, same & np.roll(same, 1), RUN - 1)  # six steps are seven points
+    steps = np.where(steady, way, 0).astype("int64")
+    # and the point before the first step; where a fall ends and a rise begins, the newer one counts
+    coming = np.where(np.roll(steady & same, -1), np.roll(steps, -1), 0)
+    trend = np.where((coming != 0) & (coming != steps), coming, steps)
     near = np.zeros(len(y), dtype=bool)
     if len(y) >= 3:
         three = np.arange(len(y) - 2)
@@ -137,19 +147,26 @@ def _in_long_run(sign: np.ndarray, same: np.ndarray, least: int) -> np.ndarray:
 
 def _signals(
     rows: pd.DataFrame, found: dict[str, np.ndarray], apart: np.ndarray, directions: dict[str, Direction]
-) -> np.ndarray:
-    """What the signal of a point means; the side of the mean decides, as in the published rules."""
-    special = (found["outside"] != 0) | found["shift"] | found["trend"] | found["two_of_three"]
+) -> tuple[np.ndarray, np.ndarray]:
+    """The rule that names each point, and what its signal means."""
+    rule = np.select([found[r] != 0 for r in RULES_ZH], list(RULES_ZH), default="").astype(object)
     better = np.zeros(len(rows))
     if "indicator" in rows:
         sign = {i: {Direction.HIGHER: 1, Direction.LOWER: -1}.get(d, 0) for i, d in directions.items()}
         better = rows["indicator"].map(sign).fillna(0).to_numpy()
-    side = np.where(apart > 0, 1, -1)
-    return np.select(
-        [~special, (better == 0) & (side > 0), better == 0, side == better],
+    way = np.where(rule == "trend", found["trend"], np.where(apart > 0, 1, -1))
+    signal = np.select(
+        [rule == "", (better == 0) & (way > 0), better == 0, way == better],
         ["", "异常升高", "异常降低", "变好"],
         default="变差",
-    ).astype(object)
+    )
+    return rule, signal.astype(object)
+
+
+def read_as(chart: pd.DataFrame) -> pd.Series:
+    """The signal of every point as a reader sees it: what lies outside where a trend began is unusual, neither good nor bad."""
+    unusual = np.where(chart["outside"] > 0, "异常升高", "异常降低")
+    return chart["signal"].where(~chart["against_trend"].astype(bool), unusual)
 
 
 def assurance(lower: float, upper: float, target: float, direction: Direction) -> str:

@@ -14,6 +14,7 @@ from matplotlib.transforms import blended_transform_factory
 
 from toolkit.errors import ContractBroken
 from toolkit.models.monitoring.funnel import OVERDISPERSED_ZH, Kind, Position, limits
+from toolkit.models.monitoring.spc import read_as
 from toolkit.reporting.content.blocks import Figure, Note, printable
 from toolkit.reporting.content.tables import missing, rounded
 from toolkit.reporting.figures.drawing import above, apart, fold, nothing, require_columns, side
@@ -225,13 +226,16 @@ def xmr_chart(
     ----------
     frame
         Rows of one series of `toolkit.models.monitoring.spc.xmr`: `point` (`2019-03` or `2019Q1`), `phase, n, value, centre, lower, upper,
-        signal, target, assurance, warnings`. Points without a row are gaps.
+        outside, signal, against_trend, target`. Points without a row are gaps.
     after
         First year of the after cycle, where the chart is rebased.
     """
     require_columns(
-        frame, ["point", "phase", "n", "value", "centre", "lower", "upper", "signal", "target", "assurance"], id
+        frame,
+        ["point", "phase", "n", "value", "centre", "lower", "upper", "outside", "signal", "against_trend", "target"],
+        id,
     )
+    frame = frame.assign(signal=read_as(frame))
     if frame.empty or frame["value"].isna().all():
         return nothing(caption)
     freq = "Q" if "Q" in str(frame["point"].iloc[0]) else "M"
@@ -290,7 +294,7 @@ def xmr_chart(
 
     found = frame[frame["signal"] != ""]
     words = "；".join(f"{p} {s}" for p, s in zip(found["point"], found["signal"], strict=True)) or "没有异常信号"
-    key = "◆ 变好、▲ 变差、■ 无优劣方向的异常；灰点为平常波动。虚线为控制限（均值 ± 2.66 × 平均移动极差）。"
+    key = "◆ 变好、▲ 变差、■ 不分优劣的异常；灰点为平常波动。虚线为控制限（均值 ± 2.66 × 平均移动极差）。"
     return chart(draw, height=2.7, id=id, caption=caption, alt=f"{y_label}：{words}。", note=note + key)
 
 

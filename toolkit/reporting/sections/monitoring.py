@@ -9,6 +9,7 @@ from toolkit.evaluation.monitoring import OE, OE_ZH
 from toolkit.evaluation.results import Results
 from toolkit.indicators import CATALOGUE, Direction, Indicator
 from toolkit.models.monitoring.funnel import Position
+from toolkit.models.monitoring.spc import RULES_ZH, read_as
 from toolkit.reporting.content.blocks import Block, Blocks, Note, Paragraph, Table
 from toolkit.reporting.content.tables import (
     MISSING,
@@ -274,9 +275,16 @@ def control_charts(results: Results, project: str = "") -> Blocks:
 
 def _xmr_words(rows: pd.DataFrame, name: str, direction: Direction) -> str:
     last = rows[rows["phase"] == rows["phase"].iloc[-1]]
-    found = last["signal"].value_counts()
-    said = "、".join(f"{k} {v} 点" for k, v in found.items() if k) or "没有超出平常波动的点"
-    words = f"{name}：最近一个阶段 {len(last)} 个点，{said}。"
+    found = last.assign(signal=read_as(last)).query("signal != ''")
+    said = "、".join(
+        f"{signal} {len(part)} 点（"
+        + "，".join(f"{RULES_ZH[str(rule)]} {n}" for rule, n in part["rule"].value_counts().items())
+        + "）"
+        for signal, part in found.groupby("signal", sort=False)
+    )
+    words = f"{name}：最近一个阶段 {len(last)} 个点，{said or '没有超出平常波动的点'}。"
+    if last["against_trend"].any():
+        words += "在持续升降的一段中超出另一侧界限的点，只列为异常，不读作变好或变差。"
     if assured := rows["assurance"].iloc[0]:
         meaning = {
             "稳定达标": "按目前的波动可以稳定达到目标",
