@@ -1,0 +1,161 @@
+"""Tables of values and verdicts: units, cells, changes, grades, diseases."""
+
+from __future__ import annotations
+
+from toolkit.declared import Col, TableDecl
+from toolkit.evaluation.tables.common import (
+    BASIS,
+    HIGH,
+    HOSPITAL,
+    INDICATOR,
+    LEVEL,
+    LOW,
+    PROJECT_KEY,
+    SPECIALTY,
+    WARNINGS,
+    N,
+    P,
+)
+
+_PERIOD = Col("period", str, "期间", meaning="年份，或周期：before 建设前、after 建设周期、whole 评价期")
+# the columns of `toolkit.indicators.table`
+VALUES = (
+    Col("n", int, "例数", "例", "数值所依据的出院病例"),
+    Col("x", float, "分子", meaning="两个合计之一，按比值的尺度"),
+    Col("y", float, "分母", meaning="两个合计之一，按比值的尺度"),
+    Col("xx", float, "分子平方和", meaning="区间不需要时缺"),
+    Col("value", float, "数值", "随指标", "没有数值时缺，原因见状态"),
+    Col("se", float, "标准误", "随指标"),
+    LOW,
+    HIGH,
+    Col("covered", float, "参照覆盖", meaning="有参照的病例所占份额，0–1"),
+    Col("own_share", float, "自身份额", meaning="单元自身在其参照中的平均份额，0–1"),
+    Col("status", str, "状态"),
+    Col("xy", float, "分子分母积和"),
+    Col("yy", float, "分母平方和"),
+    Col("all_y", float, "全部分母", meaning="含没有参照的病例"),
+    Col("own_y", float, "自身分母"),
+    Col("rows", float, "汇总行数"),
+)
+# the columns of `toolkit.models.change.Change`
+CHANGE_COLUMNS = (
+    Col("method", str, "方法", meaning="变化方法的编号"),
+    Col("measure", str, "量", words=(("ratio", "比值"),), meaning="后值与前值（或与没有项目时的期望值）之比"),
+    Col("estimate", float, "估计"),
+    LOW,
+    HIGH,
+    P,
+    Col("n_before", int, "建设前例数", "例"),
+    Col("n_after", int, "建设后例数", "例"),
+    Col("n_clusters", int, "聚类数", meaning="误差所允许的组数；单元自身的方法为 1"),
+    Col("std_error", float, "标准误", meaning="估计值自然对数的标准误；区间不由它得出时缺"),
+    Col("n_comparison", int, "对照单元数", "个"),
+    Col("inference", str, "推断", meaning="误差与 P 值的得法"),
+    WARNINGS,
+)
+_BEFORE = Col("before", float, "建设前数值", "随指标")
+_AFTER = Col("after", float, "建设后数值", "随指标")
+
+UNITS = TableDecl(
+    name="units",
+    zh="评价单元",
+    one_row="an evaluation unit: a hospital's specialty with discharges, or with a project",
+    one_row_zh="一个评价单元：一家机构的一个专科（有病例或有项目）",
+    key=("hospital", "specialty"),
+    columns=(
+        HOSPITAL,
+        SPECIALTY,
+        Col("n_*", int, "各周期例数", "例", "每个周期一列，如 n_before、n_after"),
+        Col("eligible", bool, "例数足够", meaning="每个周期都达到最少例数"),
+        Col("project", str, "项目级别", meaning="空为没有项目"),
+        Col("id", str, "报告编号"),
+    ),
+    stage="judged",
+    release="units",
+)
+CELLS = TableDecl(
+    name="cells",
+    zh="指标值",
+    one_row="a group (region, specialty, hospital, unit, peers), period, indicator and basis",
+    one_row_zh="一组（全区域、专科、机构、单元、同专科未立项单元）、期间、指标与口径",
+    key=("level", "hospital", "specialty", "period", "indicator", "basis"),
+    columns=(LEVEL, HOSPITAL, SPECIALTY, _PERIOD, INDICATOR, BASIS, *VALUES),
+    stage="judged",
+    release="cells",
+)
+CHANGES = TableDecl(
+    name="changes",
+    zh="变化与判定",
+    one_row="a unit, or the peers of a specialty, and an indicator",
+    one_row_zh="一个单元（或一个专科的未立项单元合计）与一项指标",
+    key=("level", *PROJECT_KEY),
+    columns=(
+        LEVEL,
+        HOSPITAL,
+        SPECIALTY,
+        INDICATOR,
+        *CHANGE_COLUMNS,
+        _BEFORE,
+        _AFTER,
+        Col("plain_verdict", str, "前后比判定"),
+        Col("judged_by", str, "判定方法", meaning="判定所依据的变化方法"),
+        Col("judged_estimate", float, "判定所据估计"),
+        Col("judged_low", float, "判定所据下限"),
+        Col("judged_high", float, "判定所据上限"),
+        Col("judged_p_value", float, "判定所据 P 值"),
+        Col("judged_n_before", int, "判定所据建设前例数", "例"),
+        Col("judged_n_after", int, "判定所据建设后例数", "例"),
+        Col("judged_warnings", str, "判定所据提示"),
+        Col("p_adjusted", float, "校正 P 值", meaning="按同时检验的指标数校正"),
+        Col("verdict", str, "判定"),
+        Col("reason", str, "理由"),
+        Col("share", float, "一致份额", meaning="其他选择下判定相同的份额，0–1；没有试算时缺"),
+        Col("boundary", bool, "临界", meaning="其他选择会改变判定"),
+    ),
+    stage="judged",
+    release="changes",
+)
+GRADES = TableDecl(
+    name="grades",
+    zh="DRG 死亡风险分级",
+    one_row="a basis, window of the reference and DRG",
+    one_row_zh="一个口径、参照期与 DRG",
+    key=("basis", "window", "drg"),
+    columns=(
+        Col("window", str, "参照期"),
+        Col("drg", str, "DRG"),
+        N,
+        Col("died", int, "死亡", "例"),
+        Col("rate", float, "死亡率", meaning="死亡/例数，0–1"),
+        Col("ln_rate", float, "死亡率对数", meaning="分级所用死亡率的自然对数"),
+        Col("z", float, "标准分"),
+        Col("grade", int, "分级", meaning="0 无死亡，1 低，2 中低，3 中高，4 高风险；例数不足时缺"),
+        BASIS,
+        Col("p_grade", float, "本级概率", optional=True, meaning="分级由表给定时没有"),
+        Col("p*", float, "各级概率", optional=True, meaning="p0–p4；分级由表给定时没有"),
+        Col("otherwise*", int, "其他选择下的分级", optional=True, meaning="分级由表给定时没有"),
+        Col("groups", int, "合并的 DRG 数", "个", optional=True, meaning="仅发布版"),
+    ),
+    stage="judged",
+    release="grades",
+)
+DISEASES = TableDecl(
+    name="diseases",
+    zh="病种指标值",
+    one_row="a group (region, specialty, hospital, unit), disease, period, indicator and basis",
+    one_row_zh="一组（全区域、专科、机构、单元）、病种、期间、指标与口径",
+    key=("level", "hospital", "specialty", "disease", "period", "indicator", "basis"),
+    columns=(
+        LEVEL,
+        HOSPITAL,
+        SPECIALTY,
+        Col("disease", str, "病种", meaning="病种编号"),
+        _PERIOD,
+        INDICATOR,
+        BASIS,
+        *VALUES,
+    ),
+    stage="judged",
+)
+
+JUDGED: tuple[TableDecl, ...] = (UNITS, CELLS, CHANGES, GRADES, DISEASES)
