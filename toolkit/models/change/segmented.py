@@ -5,21 +5,27 @@ given (season and declared shocks taken out). No comparison unit is used: whatev
 
     ln value_t = a + b t + c [t ≥ start] + d (t − start)+ + season + shocks,   weights by cases
 
+Rare events are counts: the same line for ln of the expected count, Poisson with ln of the cases at risk as offset, so that
+months without an event count as what they are.
+
 By month where the cells hold months, else by quarter, else by year. Season: eleven dummies of the calendar month (three of
-the quarter) where each occurs in at least two years before the start. A declared shock adds a step over its years, unless it
+the quarter) where each occurs in at least two years before the start; of rare events one harmonic of the year (sine and
+cosine), for eleven dummies would take what few events there are. A declared shock adds a step over its years, unless it
 covers all years of a side or the step would be the project's own. Errors: Newey and West with lag ⌊4 (T/100)^(2/9)⌋, scaled by
 T / (T − k), t with T − k. Below 4 points on a side, or without degrees of freedom, estimates come without limits.
 
 References
 ----------
-Wagner, Soumerai, Zhang, Ross-Degnan (2002), doi:10.1046/j.1365-2710.2002.00430.x; Newey, West (1987), doi:10.2307/1913610.
+Counts over time with harmonics: Bernal, Cummins, Gasparrini (2017), doi:10.1093/ije/dyw098. Line and errors: Wagner, Soumerai,
+Zhang, Ross-Degnan (2002), doi:10.1046/j.1365-2710.2002.00430.x; Newey, West (1987), doi:10.2307/1913610.
 About 8 to 12 points on a side are wanted (statistics-pitfalls of the field); six years are not that.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from warnings import catch_warnings, simplefilter
 
 import numpy as np
 import pandas as pd
@@ -32,7 +38,9 @@ ID = "segmented"
 NAME_ZH = "单组分段回归"
 LEAST_POINTS = 4
 LEAST_VARIANCE = 1e-20  # of a log
-RARE = "罕见事件不作分段回归，见累积和图"
+LEAST_EVENTS = 5  # on a side; with fewer, a level and a slope say nothing
+FEW_EVENTS = f"一侧不足 {LEAST_EVENTS} 例事件，不作分段回归，见累积和图"
+NOT_CONVERGED = "Poisson 分段回归未收敛，不给结果"
 SHORT = f"一侧少于 {LEAST_POINTS} 个时点，不给区间"
 NONE = "一侧没有足够时点，不能分段"
 EXACT_FIT = "各时点与拟合线完全重合，没有误差可言，不给区间"
@@ -51,6 +59,42 @@ class Design:
     names: tuple[str, ...]
     grain: str
     warnings: tuple[str, ...]
+
+    def without(self, kinds: tuple[str, ...]) -> Design:
+        """The design without columns of these kinds."""
+        kept = [i for i, name in enumerate(self.names) if not name.startswith(kinds)]
+        return replace(self, x=self.x[:, kept], names=tuple(self.names[i] for i in kept))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Series:
+    """One unit's own points, arrays of shape (T,): both sums of the indicator, cases `n`, time in years, the start.
+
+    `rare`: the numerator is a count of rare events, `y` the cases at risk.
+    """
+
+    x: np.ndarray
+    y: np.ndarray
+    n: np.ndarray
+    point: np.ndarray
+    start: int
+    rare: bool
+
+    @property
+    def after(self) -> np.ndarray:
+        """Points of the project."""
+        return np.asarray(self.point >= self.start)
+
+    @property
+    def usable(self) -> np.ndarray:
+        """Points with something to fit: a count may be 0, a logarithm needs a value above it."""
+        return np.asarray(self.y > 0 if self.rare else (self.x > 0) & (self.y > 0))
+
+    def fitted(self, columns: np.ndarray, good: np.ndarray, lag: int) -> tuple[np.ndarray, np.ndarray]:
+        """Coefficients of the columns over the good points and their covariance; missing where the fit does not converge."""
+        if self.rare:
+            return poisson_regression(self.x[good], columns, self.y[good], lag)
+        return regression(np.log(self.x[good] / self.y[good]), columns, self.n[good], lag)
 
 
 def segmented(cells: pd.DataFrame, study: Study) -> Findings:
@@ -79,15 +123,14 @@ def segmented(cells: pd.DataFrame, study: Study) -> Findings:
         for name in ("x", "y", "n"):
             arrays[name] = np.zeros((len(units), len(times)))
             arrays[name][code[of], when[of]] = np.nan_to_num(rows[name].to_numpy(float)[of])
-        with np.errstate(all="ignore"):
-            log = np.where((arrays["x"] > 0) & inside, np.log(arrays["x"] / arrays["y"]), np.nan)
+            arrays[name][:, ~inside] = 0.0
         rare = study.distribution(indicator) is Distribution.RARE
         for start in np.unique(units["start"].iloc[projects]):
-            design = _design(point, grain, int(start), study)
+            design = _design(point, grain, int(start), study, harmonic=rare)
             for project in projects[units["start"].iloc[projects].to_numpy() == start]:
-                row, found = _one(
-                    study, indicator, int(project), log[project], arrays["n"][project], point, int(start), design, rare
-                )
+                own = {name: array[project] for name, array in arrays.items()}
+                series = Series(**own, point=point, start=int(start), rare=rare)
+                row, found = _one(study, indicator, int(project), series, design)
                 changes.append(row)
                 terms += found
     table = pd.DataFrame(terms, columns=TERMS)
@@ -108,7 +151,7 @@ def _number(period: str, grain: str) -> float:
     return int(period[:4]) + (int(part) - 1) / PER_YEAR[grain]
 
 
-def _design(point: np.ndarray, grain: str, start: int, study: Study) -> Design:
+def _design(point: np.ndarray, grain: str, start: int, study: Study, *, harmonic: bool) -> Design:
     after = (point >= start).astype(float)
     columns = {
         "intercept": np.ones_like(point),
@@ -132,7 +175,10 @@ def _design(point: np.ndarray, grain: str, start: int, study: Study) -> Design:
     if per > 1 and all(
         len(np.unique(point[(season == s) & (point < start) & inside].astype(int))) >= 2 for s in range(per)
     ):
-        columns |= {f"season: {s}": (season == s).astype(float) for s in range(1, per)}
+        if harmonic:
+            columns |= {f"season: {f.__name__}": f(2 * np.pi * point) for f in (np.sin, np.cos)}
+        else:
+            columns |= {f"season: {s}": (season == s).astype(float) for s in range(1, per)}
     return Design(
         x=np.stack(list(columns.values()), axis=1), names=tuple(columns), grain=grain, warnings=tuple(warnings)
     )
@@ -148,57 +194,48 @@ def _rank(x: np.ndarray) -> int:
 
 
 def _one(
-    study: Study,
-    indicator: str,
-    project: int,
-    log: np.ndarray,
-    n: np.ndarray,
-    point: np.ndarray,
-    start: int,
-    design: Design,
-    rare: bool,
+    study: Study, indicator: str, project: int, series: Series, design: Design
 ) -> tuple[dict[str, object], list[list[object]]]:
-    unit = study.units.iloc[project]
-    after = point >= start
+    unit, after, good = study.units.iloc[project], series.after, series.usable
     row: dict[str, object] = {
         "level": "unit",
         "hospital": unit["hospital"],
         "specialty": unit["specialty"],
         "indicator": indicator,
         "method": ID,
-        "n_before": n[~after].sum(),
-        "n_after": n[after].sum(),
+        "n_before": series.n[~after].sum(),
+        "n_after": series.n[after].sum(),
     }
-    if rare:
-        return row | {"warnings": RARE}, []
-    good = np.isfinite(log)
     sides = int((good & ~after).sum()), int((good & after).sum())
     if min(sides) < 2:
         return row | {"warnings": joined(NONE, *design.warnings)}, []
-    names = list(design.names)
-    x = design.x[good]
-    if _rank(x) < x.shape[1]:  # holes have made a shock or a season another column's double
-        names = [c for c in names if not c.startswith(("season", "shock"))]
-        x = x[:, [design.names.index(c) for c in names]]
-    beta, covariance = regression(log[good], x, n[good], lags(len(x)))
-    df = len(x) - x.shape[1]
+    if series.rare and min(series.x[good & ~after].sum(), series.x[good & after].sum()) < LEAST_EVENTS:
+        return row | {"warnings": joined(FEW_EVENTS, *design.warnings)}, []
+    if _rank(design.x[good]) < design.x.shape[1]:  # holes have made a shock or a season another column's double
+        design = design.without(("season", "shock"))
+    names, columns = list(design.names), design.x[good]
+    beta, covariance = series.fitted(columns, good, lags(len(columns)))
+    if np.isnan(beta).any():
+        return row | {"warnings": joined(NOT_CONVERGED, *design.warnings)}, []
+    df = len(columns) - columns.shape[1]
     enough = min(sides) >= LEAST_POINTS and df > 0
     # the mean over the points after, of what level and slope add, weighted by cases
-    weight = np.where(after & good, n, 0.0)
+    weight = np.where(after & good, series.n, 0.0)
     contrast = np.zeros(len(names))
     contrast[names.index("level")] = 1.0
-    contrast[names.index("slope_change")] = (weight * (point - start)).sum() / weight.sum()
+    contrast[names.index("slope_change")] = (weight * (series.point - series.start)).sum() / weight.sum()
     effect = float(contrast @ beta)
     error = _root(contrast @ covariance @ contrast) if enough else np.nan
     low, high, p = _limits(effect, error, df, study.confidence)
-    words = f"按{design.grain}共 {len(x)} 个时点，Newey–West 误差（滞后 {lags(len(x))}），t 分布自由度 {df}"
+    kind = "Poisson 回归，" if series.rare else ""
     row |= {
         "estimate": np.exp(effect),
         "low": np.exp(low),
         "high": np.exp(high),
         "p_value": p,
         "std_error": error,
-        "inference": words,
+        "inference": f"按{design.grain}共 {len(columns)} 个时点，{kind}Newey–West 误差（滞后 {lags(len(columns))}），"
+        f"t 分布自由度 {df}",
         "warnings": joined(ALWAYS, "" if enough else SHORT, EXACT_FIT if error == 0 else "", *design.warnings),
     }
     terms = []
@@ -207,7 +244,7 @@ def _one(
             continue
         one = _root(covariance[i, i]) if enough else np.nan
         lo, hi, pv = _limits(float(beta[i]), one, df, study.confidence)
-        values = [np.exp(beta[i]), np.exp(lo), np.exp(hi), pv, design.grain, len(x)]
+        values = [np.exp(beta[i]), np.exp(lo), np.exp(hi), pv, design.grain, len(columns)]
         terms.append([unit["hospital"], unit["specialty"], indicator, name, *values])
     return row, terms
 
@@ -231,17 +268,36 @@ def lags(points: int) -> int:
 
 def regression(y: np.ndarray, x: np.ndarray, weight: np.ndarray, lag: int) -> tuple[np.ndarray, np.ndarray]:
     """Weighted least squares and its Newey–West covariance (Bartlett kernel, times T / (T − k))."""
-    root = np.sqrt(weight / weight.mean())
-    xw, yw = x * root[:, None], y * root
-    bread = np.linalg.inv(xw.T @ xw)
-    beta = bread @ (xw.T @ yw)
-    score = xw * (yw - xw @ beta)[:, None]
-    meat = score.T @ score
-    for distance in range(1, lag + 1):
-        cross = score[distance:].T @ score[:-distance]
-        meat += (1 - distance / (lag + 1)) * (cross + cross.T)
-    t, k = x.shape
-    return beta, bread @ meat @ bread * (t / (t - k) if t > k else np.nan)
+    from statsmodels.regression.linear_model import WLS  # a second to load, which a report need not pay
+
+    if len(x) <= x.shape[1]:  # no degree of freedom: a line, and no error
+        fit = WLS(y, x, weights=weight / weight.mean()).fit()
+        return np.asarray(fit.params), np.full((x.shape[1], x.shape[1]), np.nan)
+    kernel = {"maxlags": lag, "use_correction": True}
+    fit = WLS(y, x, weights=weight / weight.mean()).fit(cov_type="HAC", cov_kwds=kernel)
+    return np.asarray(fit.params), np.asarray(fit.cov_params())
+
+
+def poisson_regression(
+    events: np.ndarray, x: np.ndarray, at_risk: np.ndarray, lag: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Poisson regression with offset ln(at risk) and its Newey–West covariance, which needs no equality of mean and variance.
+
+    Missing where the fit does not converge.
+    """
+    from statsmodels.genmod.families import Poisson
+    from statsmodels.genmod.generalized_linear_model import GLM
+    from statsmodels.tools.sm_exceptions import ConvergenceWarning, PerfectSeparationWarning
+
+    kernel = {"maxlags": lag, "use_correction": True}
+    with catch_warnings():
+        simplefilter("error", ConvergenceWarning)
+        simplefilter("error", PerfectSeparationWarning)
+        try:
+            fit = GLM(events, x, family=Poisson(), offset=np.log(at_risk)).fit(cov_type="HAC", cov_kwds=kernel)
+        except (ConvergenceWarning, PerfectSeparationWarning, np.linalg.LinAlgError):
+            return np.full(x.shape[1], np.nan), np.full((x.shape[1], x.shape[1]), np.nan)
+    return np.asarray(fit.params), np.asarray(fit.cov_params())
 
 
 METHOD = Method(
