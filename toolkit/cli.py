@@ -27,7 +27,6 @@ app = typer.Typer(
     epilog="退出码 exit codes: 0 完成 done · 2 参数有误 bad parameters · 3 数据不可用 unusable input · "
     "5 有报告未完成 a report failed · 6 病例不平衡 records do not add up · 1 其他 other",
 )
-PROJECT = Path(__file__).resolve().parents[1]
 
 Params = Annotated[Path, typer.Argument(help="参数文件 parameter file (YAML)", show_default=False)]
 Reports = Annotated[Path, typer.Option("--reports", help="输出文件夹 folder for the run")]
@@ -85,7 +84,9 @@ def demo(
     as_json: Json = False,
 ) -> None:
     """用合成数据运行演示评估。Run the demo on synthetic data."""
-    run(PROJECT / "params" / "demo.yaml", reports, workers, dry_run=dry_run, quiet=quiet, as_json=as_json)
+    from toolkit.resources import resource
+
+    run(resource("params/demo.yaml"), reports, workers, dry_run=dry_run, quiet=quiet, as_json=as_json)
 
 
 def _run(

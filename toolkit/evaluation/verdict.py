@@ -14,9 +14,10 @@ from pydantic import Field, model_validator
 
 from toolkit.indicators import Direction
 from toolkit.params import ChangePolicy
+from toolkit.resources import resource
 from toolkit.strict_yaml import Section, read_yaml, validate
 
-RULES = Path(__file__).resolve().parents[2] / "params" / "rules" / "verdict.yaml"
+RULES = "params/rules/verdict.yaml"
 
 
 class Verdict(StrEnum):
@@ -77,8 +78,9 @@ def rules(path: Path | None = None) -> VerdictRules:
     ParameterError
         With file, line and what was expected.
     """
-    values, lines = read_yaml(path or RULES)
-    return validate(VerdictRules, values, lines, path or RULES)
+    file = path or resource(RULES)
+    values, lines = read_yaml(file)
+    return validate(VerdictRules, values, lines, file)
 
 
 def verdicts(

@@ -12,6 +12,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from toolkit.resources import LOCK, PACKAGE, SHIPPED, home
 from toolkit.running.notebook import file_hash
 from toolkit.running.parameters import read_template, tags
 from toolkit.running.publish import MANIFEST, RECORD, STATE, canonical
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 OURS = {MANIFEST, RECORD, STATE}
-PACKAGE = Path(__file__).resolve().parents[1]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,11 +88,17 @@ def input_names(paths: Iterable[Path]) -> dict[str, Path]:
 
 
 def code_files(root: Path = PACKAGE) -> dict[str, str]:
-    """Every file of the package with its hash: rules, code lists, format maps, templates; not what Python compiles."""
+    """Every file of the package with its hash: rules, code lists, format maps, templates.
+
+    Not what Python compiles, and not what a wheel brings beside the code: the same code has the same hashes, installed or not.
+    """
     return {
         file.relative_to(root).as_posix(): file_hash(file)
         for file in sorted(root.rglob("*"))
-        if file.is_file() and "__pycache__" not in file.parts and not file.name.startswith(".")
+        if file.is_file()
+        and "__pycache__" not in file.parts
+        and SHIPPED not in file.parents
+        and not file.name.startswith(".")
     }
 
 
@@ -116,9 +122,10 @@ def installed(lock: Path) -> dict[str, str]:
 
 
 @cache
-def software(lock: Path = PACKAGE.parent / "requirements.lock") -> Software:
+def software() -> Software:
     """The software of this process, read once: a run has one."""
-    if not lock.exists():  # installed as a wheel: versions alone tell
+    lock = home() / LOCK
+    if not lock.exists():  # a package without its data still says which code it is
         return Software(code=code_hash(), lock="", packages={"python": platform.python_version()})
     return Software(code=code_hash(), lock=file_hash(lock), packages=installed(lock))
 

@@ -45,6 +45,7 @@ from toolkit.indicators import CATALOGUE
 from toolkit.models.change import METHODS, inferential
 from toolkit.params import RunParams
 from toolkit.reference import attach, described
+from toolkit.resources import kept, resource
 from toolkit.runs.finished import worklists
 from toolkit.synthetic.as_data import with_synthetic
 
@@ -52,7 +53,6 @@ if TYPE_CHECKING:
     from toolkit.running import Outcome
 
 Progress = Callable[[str, float], None]
-PROJECT = Path(__file__).resolve().parents[2]
 
 
 def _quiet(step: str, share: float) -> None:
@@ -523,9 +523,9 @@ def golden() -> Results:
     from toolkit.params import load_params
     from toolkit.running.manifest import code_hash
 
-    path = PROJECT / "params" / "golden.yaml"
+    path = resource("params/golden.yaml")
     made_from = _hash([code_hash(), path.read_text(encoding="utf-8")])
-    folder = PROJECT / "reports" / ".golden"
+    folder = kept() / ".golden"
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # several notebooks may ask at once

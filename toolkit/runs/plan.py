@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from toolkit.errors import ParameterError
 from toolkit.evaluation.results import Results
 from toolkit.indicators import CATALOGUE
 from toolkit.release.disclosure import REPORTS as RELEASED
@@ -16,6 +15,7 @@ from toolkit.reporting.formats import handbook
 from toolkit.reporting.formats.site import index
 from toolkit.reporting.sections.change import projects, unit_changes, verdict_of
 from toolkit.reporting.sections.front import provenance
+from toolkit.resources import resource
 from toolkit.running.publish import write_atomically
 from toolkit.running.report import Outcome, ReportJob, report_folder
 from toolkit.runs.run_manifest import NOTEBOOKS
@@ -64,15 +64,10 @@ def _has_cost(results: Results) -> bool:
 def _job(
     id_: str, title: str, notebook: str, parameters: dict[str, str], folder: Path, inputs: Sequence[Path]
 ) -> ReportJob:
-    template = NOTEBOOKS / f"{notebook}.ipynb"
-    if not template.is_file():
-        raise ParameterError(
-            f"没有笔记本 {template.name}", "no such notebook", where=str(NOTEBOOKS), remedy="恢复 notebooks/ 文件夹"
-        )
     return ReportJob(
         id=id_,
         title=title,
-        template=template,
+        template=resource(f"{NOTEBOOKS}/{notebook}.ipynb"),
         parameters=parameters,
         folder=report_folder(folder, id_),
         inputs=inputs,

@@ -18,7 +18,8 @@ from toolkit.data.discharge.measures import MEASURES
 from toolkit.data.quality import CATALOGUE as RULES
 from toolkit.errors import RunError
 from toolkit.indicators import CATALOGUE as INDICATORS
-from toolkit.running.manifest import PACKAGE, code_files, digest, read_manifest, sealed, template_hash, unsealed
+from toolkit.resources import resource
+from toolkit.running.manifest import code_files, digest, read_manifest, sealed, template_hash, unsealed
 from toolkit.running.notebook import file_hash
 from toolkit.running.publish import MANIFEST, RECORD, State, canonical, write_atomically
 from toolkit.runs.evaluated import read_evaluation
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from toolkit.running.report import Outcome
 
 INDEX, HANDBOOK = "index.html", "handbook.html"
-NOTEBOOKS = PACKAGE.parent / "notebooks"
+NOTEBOOKS = "notebooks"
 
 
 def write_run_manifest(results: Results, folder: Path, outcomes: Sequence[Outcome], record: Mapping[str, Any]) -> Path:
@@ -64,7 +65,7 @@ def write_run_manifest(results: Results, folder: Path, outcomes: Sequence[Outcom
             "indicators": declaration_hashes(INDICATORS.values()),
             "measures": declaration_hashes(MEASURES),
         },
-        "notebooks": {path.stem: template_hash(path) for path in sorted(NOTEBOOKS.glob("*.ipynb"))},
+        "notebooks": {path.stem: template_hash(path) for path in sorted(resource(NOTEBOOKS).glob("*.ipynb"))},
         "package": code_files(),
     }
     content = {

@@ -10,6 +10,7 @@ from toolkit.errors import ParameterError
 from toolkit.evaluation.verdict import MEANING, RULES, Verdict, rules, verdicts
 from toolkit.indicators import Direction
 from toolkit.params import ChangePolicy
+from toolkit.resources import resource
 
 POLICY = ChangePolicy(minimum_cases=100, minimum_important=0.05)
 NAN = float("nan")
@@ -145,7 +146,8 @@ def test_no_change_gets_no_row():
 def test_a_commission_may_give_its_own_table(tmp_path):
     own = tmp_path / "rules.yaml"
     own.write_text(
-        RULES.read_text(encoding="utf-8").replace("未见变化, when: [small]", "不能判定, when: [small]"), "utf-8"
+        resource(RULES).read_text(encoding="utf-8").replace("未见变化, when: [small]", "不能判定, when: [small]"),
+        "utf-8",
     )
     policy = POLICY.model_copy(update={"verdict_rules": own})
     assert verdict(1.01, 1.001, 1.02, 500, 500, Direction.HIGHER, policy) is OPEN
@@ -164,7 +166,7 @@ def test_a_commission_may_give_its_own_table(tmp_path):
     ],
 )
 def test_a_table_that_is_wrong_or_has_a_hole_is_refused(tmp_path, old, new, word):
-    text = RULES.read_text(encoding="utf-8")
+    text = resource(RULES).read_text(encoding="utf-8")
     assert old in text
     own = tmp_path / "rules.yaml"
     own.write_text(text.replace(old, new), encoding="utf-8")

@@ -9,7 +9,6 @@ import sys
 import textwrap
 from collections.abc import Iterator
 from dataclasses import fields
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -24,9 +23,7 @@ from toolkit.reporting.content.blocks import Block, Heading, Meta, Note, Paragra
 from toolkit.reporting.content.tables import Column, rounded, table, text
 from toolkit.reporting.formats.html import render
 from toolkit.reporting.sections.front import provenance
-
-ROOT = Path(__file__).resolve().parents[3]
-
+from toolkit.resources import home
 
 # what a declaration computes, of whatever kind it is
 EXECUTED = (
@@ -196,14 +193,14 @@ def main(arguments: list[str]) -> int:
     stale = [
         name
         for name, make in GENERATED.items()
-        if not (ROOT / name).is_file() or (ROOT / name).read_text("utf-8") != make()
+        if not (home() / name).is_file() or (home() / name).read_text("utf-8") != make()
     ]
     if "--check" in arguments:
         for name in stale:
             sys.stderr.write(f"{name} 已过期, 运行 make handbook 重新生成 (stale: run make handbook)\n")
         return 1 if stale else 0
     for name in stale:
-        (ROOT / name).write_text(GENERATED[name](), encoding="utf-8")
+        (home() / name).write_text(GENERATED[name](), encoding="utf-8")
     return 0
 
 

@@ -5,16 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any, Literal
 
 from toolkit.evaluation.results import Results
 from toolkit.params import policies
 from toolkit.reporting.content.blocks import Block, Blocks, Heading, Meta, Note, Paragraph, Title
 from toolkit.reporting.formats.provenance import Provenance
+from toolkit.resources import LOCK, home
 
 PROVENANCE_MIME = "application/vnd.speceval.provenance+json"
-LOCK = Path(__file__).resolve().parents[3] / "requirements.lock"
 
 
 class Stamp(Provenance):
@@ -28,14 +27,14 @@ class Stamp(Provenance):
 
 def provenance(results: Results) -> Stamp:
     """Where the numbers come from; the last cell of every report notebook."""
-    years = results.params.all_years
+    years, lock = results.params.all_years, home() / LOCK
     return Stamp(
         run=results.params.run,
         title=results.params.title,
         synthetic=bool(results.facts["synthetic"]),
         data_hash=results.facts["data_hash"],
         parameter_hash=results.facts["parameter_hash"],
-        lock_hash=hashlib.sha256(LOCK.read_bytes()).hexdigest() if LOCK.is_file() else "0" * 64,
+        lock_hash=hashlib.sha256(lock.read_bytes()).hexdigest() if lock.is_file() else "0" * 64,
         version=version("speceval"),
         data_date=f"{years[0]} 年至 {years[-1]} 年出院",
         policies=policies(results.params),
