@@ -108,8 +108,8 @@ def opened(spec: GrouperSpec | None, work: Path) -> Iterator[Grouper | None]:
         yield grouper
 
 
-def with_drgs(table: Any, grouper: Grouper, connection: Any, reasons: Counter[str]) -> Any:
-    """`table` (typed rows with `file`, `line`) with `drg` from the grouper; counts in `reasons` why others have none."""
+def with_drgs(table: Any, grouper: Grouper, connection: Any, reasons: Counter[tuple[int, str]]) -> Any:
+    """`table` (typed rows with `file`, `line`) with `drg` from the grouper; counts in `reasons`, by file, why others have none."""
     given = table.select("file", "line", *COLUMNS).to_pyarrow()
     found = []
     for batch in given.to_batches(max_chunksize=ROWS_AT_ONCE):
@@ -124,7 +124,9 @@ def with_drgs(table: Any, grouper: Grouper, connection: Any, reasons: Counter[st
         for name in (c for c in COLUMNS if BY_NAME[c].type == "codes"):
             cases[name] = [[] if pd.isna(text) else text.strip(SEPARATOR).split(SEPARATOR) for text in cases[name]]
         grouped = _checked(grouper.group(cases[list(COLUMNS)]), cases, grouper)
-        reasons.update(grouped.loc[grouped["drg"].isna(), "reason"])
+        without = grouped["drg"].isna().to_numpy()
+        files = batch["file"].to_numpy(zero_copy_only=False)[without]
+        reasons.update(zip(map(int, files), grouped.loc[without, "reason"], strict=True))
         found.append(
             pa.table(
                 {

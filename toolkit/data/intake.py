@@ -27,7 +27,7 @@ from toolkit.data.discharge.identity import Key, direct_identifiers, pseudonym, 
 from toolkit.data.discharge.readmission import with_readmission
 from toolkit.data.discharge.schema import BY_NAME, STORED
 from toolkit.data.grouping import Grouper, opened, with_drgs
-from toolkit.data.lists.drg_file import join_drgs, looked_up, read_drgs
+from toolkit.data.lists.drg_file import ANY_HOSPITAL, drg_digests, join_drgs, looked_up, read_drgs
 from toolkit.data.quality import CATALOGUE, MARKS, RECORD_RULES, read_given
 from toolkit.data.quality.base import title_of, value_of
 from toolkit.data.reading import files as source_files
@@ -36,6 +36,7 @@ from toolkit.data.reading.files import SourceFile
 from toolkit.data.reading.formats import FormatMap, Source
 from toolkit.data.reading.text_rows import columns_of
 from toolkit.data.reading.typed_rows import standardise
+from toolkit.data.typed_parts import HELD, TypedParts, slots_of
 from toolkit.engine import compiled, handed_over, reader, without_values, write_parquet
 from toolkit.errors import InputError
 from toolkit.params import RunParams
@@ -45,7 +46,6 @@ FATES = "fates.parquet"  # every record that is not plainly accepted, by file an
 # what rules over codes, several records and files look at, beside what is stored
 FOR_JUDGING = ("hospital_name", "visit_number", "procedure_levels", "grouper_version")
 HIT_ROWS = "hit_rows"
-HELD_PARTS = "held"  # folder beside the typed rows: what hit records held, part by part
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +73,8 @@ class Intake:
         rules` (year 0 and hospital "" where unknown). A record that is in neither stood in a refused file.
     submitted
         Parquet file of what the hit records held in the fields that rules name (`toolkit.data.accounts.submitted`).
+    typed
+        Table of all records that were read, of refused files too: `file, line` and the canonical columns.
     entry
         What the register of submissions will hold after the run, None where the run keeps none.
     """
@@ -85,6 +87,7 @@ class Intake:
     store: Path
     fates: Path
     submitted: Path
+    typed: Any
     entry: Entry | None = None
 
 
@@ -97,6 +100,7 @@ def take_in(
     work: Path,
     progress: Callable[[str, float], None] = lambda step, share: None,
     key: Key | None = None,
+    parts: TypedParts | None = None,
 ) -> Intake:
     """Read all files of a run into the store.
 
@@ -108,6 +112,8 @@ def take_in(
         Folder for intermediate files and the store.
     key
         Secret of the run, for pseudonyms; a random one that nobody keeps, if none is given.
+    parts
+        Typed rows of earlier runs: the files they came from are not read again. Without them all files are read.
 
     Raises
     ------
@@ -116,34 +122,38 @@ def take_in(
     UnbalancedError
         A file's records do not add up.
     """
-    typed_folder = work / "typed"
-    typed_folder.mkdir(parents=True, exist_ok=True)
+    parts = parts or TypedParts.opened(work / "parts")
     given = read_given(params, hospitals)
     applicable, not_applicable = _applicable(params, form, hospitals)
     lists = read_lists(params)
     drgs = read_drgs(params, form, connection, work)
     with opened(params.data.grouper, work / "grouping") as grouper:
         batch = _Batch(
-            params, form, applicable, drgs, connection, typed_folder, lists, hospitals, key or random_key(), grouper
+            params, form, applicable, drgs, connection, parts, lists, hospitals, key or random_key(), grouper
         )
         sources: list[SourceFile] = []
         by_hash: dict[str, str] = {}
+        repeated: set[int] = set()
+        joined = drg_digests(drgs) if parts.made_with and drgs else {}
         paths = source_files.find(params.data.files)
         for number, path in enumerate(paths):
             progress("读取", number / len(paths))
-            source = source_files.open_source(number, path, work)
+            source = parts.source(number, path, work)
             sources.append(source)
             if not source.rejected and source.content in by_hash:
                 source.rejected = f"内容与 {by_hash[source.content]} 完全相同（规则F01）"
                 source.close()
+                repeated.add(number)
             by_hash.setdefault(source.content, path.name)
-            if not source.rejected:
+            if not source.rejected and not parts.holds(source, joined):
                 batch.add(source)
         batch.flush()
+    met = {slot: {code: joined.get(code, "") for code in codes} for slot, codes in batch.met.items()}
+    ungrouped = parts.settle(sources, repeated, batch.ungrouped, met)
     refuse_ragged(sources, params.quality.ragged_share)
     _refuse_if_nothing(sources)
     progress("判定", 1.0)
-    typed = connection.read_parquet(str(typed_folder / "*.parquet"))
+    read = typed = parts.rows(connection)
     if refused := [
         s.number for s in sources if s.rejected
     ]:  # some were found unreadable after rows of them had been typed
@@ -159,17 +169,18 @@ def take_in(
     accounts = accounts_of(judged, sources)
     check_balance(sources, accounts)
     store, fates = _store(judged, params, connection, work), write_fates(judged, sources, connection, work / FATES)
-    submitted = complete(typed, fates, typed_folder.with_name(HELD_PARTS), applicable, connection, work / SUBMITTED)
+    submitted = complete(typed, fates, parts.rows(connection, HELD), applicable, connection, work / SUBMITTED)
     findings = hospital_warnings(judged, accounts, applicable, given, params, _fields(params, form))
     return Intake(
         files=_register(sources),
         accounts=accounts,
         hospital_warnings=findings,
         not_applicable=not_applicable,
-        ungrouped=dict(batch.ungrouped),
+        ungrouped=ungrouped,
         store=store,
         fates=fates,
         submitted=submitted,
+        typed=read,
         entry=entry,
     )
 
@@ -233,24 +244,22 @@ class _Batch:
         applicable: set[str],
         drgs: Any,
         connection: Any,
-        folder: Path,
+        parts: TypedParts,
         lists: Lists,
         hospitals: pd.DataFrame | None,
         key: Key,
         grouper: Grouper | None,
     ) -> None:
-        self.params, self.form, self.drgs, self.connection, self.folder = params, form, drgs, connection, folder
+        self.params, self.form, self.drgs, self.connection, self.parts = params, form, drgs, connection, parts
         self.lists, self.hospitals, self.key, self.grouper = lists, hospitals, key, grouper
-        self.ungrouped: Counter[str] = Counter()
+        self.ungrouped: Counter[tuple[int, str]] = Counter()
+        self.met: dict[int, set[str]] = {}
         self.rules = [rule for rule in RECORD_RULES if rule.id in applicable]
         self.columns: dict[str, list[str]] = {}
         self.applicable = applicable
-        self.held = folder.with_name(HELD_PARTS)
-        self.held.mkdir(exist_ok=True)
         self.present: list[str] = []
         self.waiting: list[SourceFile] = []
         self.plan: _Plan | None = None
-        self.written = 0
 
     def add(self, source: SourceFile) -> None:
         columns, present = columns_of(source, self.form, self.connection)
@@ -268,6 +277,7 @@ class _Batch:
         """Type the files that wait. Only then is known how many records they hold, and whether all of each can be read."""
         for part in text_rows.parts(self.waiting, self.present, key=self.key.secret) if self.waiting else ():
             if self.drgs is not None:
+                self._note_met(part)
                 part = looked_up(part, self.drgs, self.form, self.columns, self.connection)
             text_rows.register(part, self.connection)
             self._write(part, handed_over(self.connection, text_rows.NAME))
@@ -276,11 +286,25 @@ class _Batch:
             source.close()
         self.waiting = []
 
+    def _note_met(self, part: text_rows.Part) -> None:
+        """Whose rows of the DRG file the records of a part can be joined with."""
+        for slot in slots_of(part):
+            self.met.setdefault(slot, set())
+        by_hospital = self.drgs[1]
+        if part.rows is None or not by_hospital:
+            for slot in slots_of(part):
+                self.met[slot].add(ANY_HOSPITAL)
+            return
+        name = self.columns[self.form.fields["hospital"].column][0]
+        pairs = part.rows.select(["file", name]).group_by(["file", name]).aggregate([])
+        for slot, code in zip(pairs["file"].to_pylist(), pairs[name].to_pylist(), strict=True):
+            self.met[slot].add(code or "")
+
     def _write(self, rows: text_rows.Part, text: Any) -> None:
         plan = self._plan(text)
-        part = f"{self.written:05d}.parquet"
-        write_parquet(self.connection, plan.typed, self.folder / part)
-        typed = self.connection.read_parquet(str(self.folder / part))
+        part = self.parts.new_part(slots_of(rows))
+        write_parquet(self.connection, plan.typed, self.parts.typed / part)
+        typed = self.connection.read_parquet(str(self.parts.typed / part))
         typed = self.connection.create_view("typed_part", typed, overwrite=True)
         if text_rows.only(rows, hit_records(typed).to_pyarrow(), HIT_ROWS, reader(self.connection)):
             if plan.held is None:
@@ -290,12 +314,11 @@ class _Batch:
             held = plan.held
         else:
             held = kept_of(plan.text, typed, self.applicable, plan.columns, plan.form)
-        write_parquet(self.connection, held, self.held / part)
+        write_parquet(self.connection, held, self.parts.held / part)
         text_rows.close(reader(self.connection), HIT_ROWS)
         # the tables that the SQL names are the same for the next part; Spark's are not, and a grouper has run on these rows
         again = self.connection.name == "duckdb" and self.grouper is None and rows.rows is not None
         self.plan = plan if again else None
-        self.written += 1
 
     def _plan(self, text: Any) -> _Plan:
         """How the rows of a part are typed: made once for parts with the same columns."""

@@ -141,8 +141,8 @@ def _evaluate(
         accounted = {
             "hospital_warnings": intake.hospital_warnings,
             "balance": balance(intake, connection),
-            "profile": profile(intake, form, connection, work),
-            "effect": effect(intake, connection, work),
+            "profile": profile(intake, form, connection),
+            "effect": effect(intake, connection),
             "submissions": submissions,
             "submitted_rules": submitted_rules,
         }

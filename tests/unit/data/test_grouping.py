@@ -164,7 +164,7 @@ def test_drgs_come_to_their_rows_and_reasons_are_counted(tmp_path):
     found = with_drgs(table, grouper, connection, reasons).order_by("line").execute()
     assert found["drg"].tolist()[:2] == ["F", "M"]
     assert pd.isna(found["drg"][2])
-    assert reasons == {"分组器未说明原因": 1}
+    assert reasons == {(0, "分组器未说明原因"): 1}
     assert list(found) == list(table.columns)
     assert set(grouper.seen) == set(COLUMNS)  # nothing of who and where
     assert grouper.seen["other_diagnoses"].tolist()[1] == ["I10", "E11.9"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import ibis
@@ -29,10 +28,9 @@ KEY_FIELDS = (
     "drg",
 )
 DIAGNOSES = "other_diagnoses"
-TYPED = "typed"
 
 
-def profile(intake: Intake, form: FormatMap, connection: Any, work: Path) -> pd.DataFrame:
+def profile(intake: Intake, form: FormatMap, connection: Any) -> pd.DataFrame:
     """Missing values of key fields, and how many other diagnoses are coded, by hospital and year.
 
     Of the records that came in, quarantined ones too; not of those that a declared rule excludes.
@@ -43,7 +41,7 @@ def profile(intake: Intake, form: FormatMap, connection: Any, work: Path) -> pd.
         `hospital, year, field, n` (records), `missing`, and `total`: for `other_diagnoses` the number of codes. Year 0 where a
         record has none.
     """
-    typed = connection.read_parquet(str(work / TYPED / "*.parquet"))
+    typed = intake.typed
     marked = connection.read_parquet(str(intake.fates))
     excluded = marked.filter(_.fate == Fate.EXCLUDED.value).select("file", "line")
     rows = typed.anti_join(excluded, ["file", "line"]).filter(_.file.isin(_read(intake)))
@@ -86,7 +84,7 @@ def _read(intake: Intake) -> list[int]:
     return [int(n) for n in intake.files.loc[intake.files["rejected"] == "", "file"]]
 
 
-def effect(intake: Intake, connection: Any, work: Path) -> pd.DataFrame:
+def effect(intake: Intake, connection: Any) -> pd.DataFrame:
     """Sums of the four kinds of measures over the records that are used, and over those in quarantine.
 
     Returns
@@ -95,7 +93,7 @@ def effect(intake: Intake, connection: Any, work: Path) -> pd.DataFrame:
         `hospital, measure, used` (False = in quarantine), `n` (records with a value), `x`: fen of cost, days of LOS, deaths,
         grouped cases.
     """
-    typed = connection.read_parquet(str(work / TYPED / "*.parquet"))
+    typed = intake.typed
     marked = connection.read_parquet(str(intake.fates))
     apart = marked.filter(_.fate == Fate.QUARANTINED.value).select("file", "line")
     waiting = typed.semi_join(apart, ["file", "line"])

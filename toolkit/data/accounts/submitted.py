@@ -102,13 +102,13 @@ def kept_of(text: Any, typed: Any, applicable: Container[str], columns: dict[str
     return both.drop(*[c for c in both.columns if c.endswith("_right")])
 
 
-def complete(typed: Any, fates: Path, parts: Path, applicable: Container[str], connection: Any, path: Path) -> Path:
+def complete(typed: Any, fates: Path, held: Any, applicable: Container[str], connection: Any, path: Path) -> Path:
     """The kept values of all parts in one file, and those of records that only rules over several records or codes hit.
 
     By the time such a rule hits, the text has gone: the values come from the typed rows, where codes stand as received.
     """
     marked = connection.read_parquet(str(fates)).select("file", "line")
-    kept = connection.read_parquet(str(parts / "*.parquet")).semi_join(marked, ["file", "line"])
+    kept = held.semi_join(marked, ["file", "line"])
     later = typed.semi_join(marked.anti_join(kept, ["file", "line"]), ["file", "line"])
     values: dict[str, Any] = {}
     for prefix, names in ((HELD, named_fields(applicable)), (TYPED, said_fields(applicable))):

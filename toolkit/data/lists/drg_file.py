@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from toolkit.errors import InputError
 from toolkit.params import RunParams
 
 KEYS, ASKED = "drg_keys", "drg_asked"
+ANY_HOSPITAL = "*"  # in place of a hospital, where records may be joined with the rows of any
 
 
 def read_drgs(params: RunParams, form: FormatMap, connection: Any, work: Path) -> Any | None:
@@ -108,6 +110,22 @@ def read_drgs(params: RunParams, form: FormatMap, connection: Any, work: Path) -
             remedy_english="keep one DRG a stay, or name the discharge-time column",
         )
     return handed_over(connection, KEYS), bool(spec.hospital), bool(spec.discharge)
+
+
+def drg_digests(drgs: Any) -> dict[str, str]:
+    """Hospital, as the file writes it -> digest of its rows, and of all rows under `ANY_HOSPITAL`.
+
+    The engine's hash of each row, twice with its cells in another order, joined so that the order of rows does not count.
+    """
+    table, _by_hospital, _by_day = drgs
+    cells = ["key_record", "key_visit", "key_day", "joined_drg"]
+    once = ibis.struct({name: table[name] for name in ["key_hospital", *cells]}).hash()
+    again = ibis.struct({name: table[name] for name in [*reversed(cells), "key_hospital"]}).hash()
+    rows = table.group_by("key_hospital").aggregate(n=_.count(), once=once.bit_xor(), again=again.bit_xor()).execute()
+    rows["key_hospital"] = rows["key_hospital"].fillna("")
+    rows = rows.sort_values(["key_hospital", "once", "again"])
+    found = {str(row.key_hospital): f"{row.n} {row.once} {row.again}" for row in rows.itertuples()}
+    return {**found, ANY_HOSPITAL: sha256(repr(list(found.items())).encode()).hexdigest()}
 
 
 def looked_up(part: Part, drgs: Any, form: FormatMap, columns: dict[str, list[str]], connection: Any) -> Part:
