@@ -7,15 +7,14 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from toolkit.evaluation.verdict import Verdict, verdicts
-from toolkit.indicators import CATALOGUE, Direction
-from toolkit.models.change import inferential
+from toolkit.evaluation.verdict import NO_PROJECT, NO_PROJECT_ZH, POOR_DATA, Verdict, directions, not_judged, verdicts
+from toolkit.indicators import CATALOGUE
 from toolkit.params import RunParams
 
 KEYS = ["hospital", "specialty", "indicator"]
 PLAIN = "two_period_ratio"
 NUMBERS = ("estimate", "low", "high", "p_value", "n_before", "n_after")
-JUDGED = (*NUMBERS, "warnings")
+JUDGED = (*NUMBERS, "warnings", "obstacle")
 COLUMNS = [
     "plain_verdict",
     "judged_by",
@@ -23,6 +22,9 @@ COLUMNS = [
     "p_adjusted",
     "verdict",
     "reason",
+    "reason_zh",
+    "p_improvement",
+    "p_meaningful",
     "share",
     "boundary",
 ]
@@ -37,9 +39,9 @@ def judged(
 ) -> pd.DataFrame:
     """The table of changes with the verdict of every row.
 
-    A project is judged by the method that the parameters name; a unit without project, which has no comparison of its own, and
-    the peers by their plain before/after ratio. That ratio stays in `estimate`, and its own verdict in `plain_verdict`, so
-    that funded and unfunded units can be counted alike.
+    A project is judged by the method that the parameters name. A unit without project, and the peers, are described by their
+    plain before/after ratio and not judged: trend and regression to the mean are in it. That ratio stands in `estimate` of
+    all, and what the table would say of it in `plain_verdict`, so that funded and unfunded units can be counted alike.
 
     Parameters
     ----------
@@ -56,13 +58,13 @@ def judged(
         With `COLUMNS` added; `share` and `boundary` are filled by `with_agreement`.
     """
     method = params.change.verdict_from
-    # what cannot be tested (totals, distinct counts) is described, never judged
-    directions = {i: one.direction if inferential(one) else Direction.NEUTRAL for i, one in CATALOGUE.items()}
-    plain = verdicts(changes, directions, params.change, insufficient)["verdict"]
+    ways = directions(CATALOGUE)
+    plain = verdicts(changes, ways, params.change, insufficient)["verdict"]
     of_projects = changes[["level", "hospital", "specialty"]].merge(
         units.loc[units["project"] != "", ["hospital", "specialty"]].assign(level="unit", funded=True), how="left"
     )
-    project = of_projects["funded"].notna().to_numpy() & (method != PLAIN)
+    funded = of_projects["funded"].notna().to_numpy()
+    project = funded & (method != PLAIN)
     by_method = changes[KEYS].merge(
         effects[(effects["level"] == "unit") & (effects["method"] == method)][[*KEYS, *JUDGED]], on=KEYS, how="left"
     )
@@ -74,7 +76,10 @@ def judged(
         plain_verdict=plain.to_numpy(), judged_by=np.where(project, method, PLAIN), **chosen
     )
     numbers = {c: pd.to_numeric(whole[f"judged_{c}"]) for c in NUMBERS}
-    found = verdicts(whole.assign(**numbers), directions, params.change, insufficient)
+    asked = whole.assign(**numbers, obstacle=whole["judged_obstacle"])
+    found = verdicts(asked, ways, params.change, insufficient)
+    found = not_judged(found, ~funded & (found["reason"] != POOR_DATA), NO_PROJECT, NO_PROJECT_ZH)
+    found.loc[~funded, ["p_improvement", "p_meaningful"]] = np.nan
     adjusted = changes[KEYS].merge(
         effects[(effects["level"] == "unit") & (effects["method"] == method)][[*KEYS, "p_adjusted"]],
         on=KEYS,
@@ -83,9 +88,9 @@ def judged(
     return whole.assign(
         **{f"judged_{c}": v for c, v in numbers.items()},
         judged_warnings=whole["judged_warnings"].fillna("该方法没有给出结果"),
+        judged_obstacle=whole["judged_obstacle"].fillna(""),
         p_adjusted=adjusted["p_adjusted"].where(project),
-        verdict=found["verdict"],
-        reason=found["reason"],
+        **found,
         share=np.nan,
         boundary=False,
     )
@@ -97,7 +102,7 @@ def with_agreement(changes: pd.DataFrame, agreed: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     agreed
-        As from `toolkit.evaluation.robustness.agreement`. A verdict 不予评价 rests on no estimate and is never on the boundary.
+        As from `toolkit.evaluation.robustness.agreement`. What is not judged rests on no estimate and is never on the boundary.
     """
     if agreed.empty:
         return changes

@@ -17,11 +17,11 @@ import numpy as np
 import pandas as pd
 
 from toolkit.cube import NONE
-from toolkit.evaluation.verdict import Verdict, verdicts
-from toolkit.indicators import Declared, Direction
+from toolkit.evaluation.verdict import Verdict, directions, verdicts
+from toolkit.indicators import Declared
 from toolkit.indicators.members import by_specialty
 from toolkit.indicators.table import collect, roll_up
-from toolkit.models.change import METHODS, Study, inferential
+from toolkit.models.change import METHODS, Study
 from toolkit.models.change.panel import SUMS, Comparisons, Panel, comparisons, panels
 from toolkit.params import RobustnessPolicy, RunParams
 from toolkit.reference import Referenced, attach
@@ -117,7 +117,7 @@ def specification_curve(
     pd.DataFrame
         `hospital, specialty, indicator, specification` (its number), one column for each of `CHOICES` (empty where the method
         does not depend on it), `estimate, low, high, p_value, verdict, warnings`. A method that gives a project no row leaves
-        one with 不能判定.
+        one with 不予评价.
     """
     projects = sorted(pair for pair, start in zip(study.names, study.units["start"], strict=True) if start > 0)
     if not projects:
@@ -134,8 +134,7 @@ def specification_curve(
         for number, choice in of_reference.items():
             which[:, number] = [estimates.of(name, yearly[choice["shocks"]], choice) for name in names]
     found = estimates.together()
-    directions = {i: one.direction if inferential(one) else Direction.NEUTRAL for i, one in indicators.items()}
-    found = found.assign(verdict=verdicts(found, directions, params.change, insufficient)["verdict"])
+    found = found.assign(verdict=verdicts(found, directions(indicators), params.change, insufficient)["verdict"])
     # by project, then indicator, then specification
     rows = (which * len(projects) + np.arange(len(projects))[:, None, None]).ravel()
     numbers = np.tile(np.arange(len(chosen)), len(projects) * len(names))
@@ -283,5 +282,5 @@ def agreement(curve: pd.DataFrame, changes: pd.DataFrame, policy: RobustnessPoli
         highest=("estimate", "max"),
     ).reset_index()
     share = found["agreeing"] / found["specifications"].where(found["specifications"] > 0)
-    says = found["verdict"].isin([Verdict.IMPROVED.value, Verdict.WORSE.value, Verdict.NO_CHANGE.value])
+    says = found["verdict"].isin([Verdict.IMPROVED.value, Verdict.WORSE.value, Verdict.STABLE.value])
     return found.assign(share=np.round(share, 12), boundary=(share < policy.agreement) | (says & share.isna()))

@@ -263,6 +263,8 @@ def _changes(changes: pd.DataFrame, state: _State) -> pd.DataFrame:
         for column in ("estimate", "low", "high"):
             of_method = changes[f"judged_{column}"].round(2).mask(hidden | events)
             made[f"judged_{column}"] = made[column].where(own, of_method)
+        for column in ("p_improvement", "p_meaningful"):  # follow from the three above
+            made[column] = changes[column].round(2).mask(hidden | events | (own & two))
     kept = {"method", "measure", "verdict", "boundary", "share", "warnings", "n_clusters", *keys, *made.columns}
     rest = {c: np.nan if pd.api.types.is_numeric_dtype(changes[c]) else changes[c] for c in changes if c not in kept}
     made = made.assign(**{c: changes[c] for c in changes if c in kept and c not in made}, **rest)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from toolkit.evaluation.results import Results
+from toolkit.evaluation.verdict import Verdict
 from toolkit.indicators import CATALOGUE
 from toolkit.release.disclosure import REPORTS as RELEASED
 from toolkit.reporting.content.tables import Column, text
@@ -83,7 +84,7 @@ def write_index(results: Results, folder: Path, outcomes: Sequence[Outcome]) -> 
     for unit in projects(results).itertuples():
         if unit.id in exists:
             changes = unit_changes(results, unit.hospital, unit.specialty).set_index("indicator")
-            verdicts = {i: verdict_of(changes.loc[i]) if i in changes.index else "不予评价" for i in primary}
+            verdicts = {i: verdict_of(changes.loc[i]) if i in changes.index else Verdict.NOT_JUDGED.zh for i in primary}
             rows.append(
                 {
                     "title": "项目评估报告",

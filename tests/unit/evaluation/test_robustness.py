@@ -159,12 +159,12 @@ def test_a_verdict_that_too_few_combinations_share_is_on_the_boundary(agreeing, 
             "hospital": ["A", ""],
             "specialty": ["s", "s"],
             "indicator": ["cmi", "cmi"],
-            "verdict": ["改善", "改善"],
+            "verdict": ["improved", "improved"],
             "share": [float("nan")] * 2,
             "boundary": [False] * 2,
         }
     )
-    curve = _curve(["改善"] * agreeing + ["未见变化"] * (10 - agreeing))
+    curve = _curve(["improved"] * agreeing + ["stable"] * (10 - agreeing))
     agreed = agreement(curve, changes[changes["level"] == "unit"], RobustnessPolicy(agreement=0.8))
     assert agreed[["specifications", "agreeing"]].iloc[0].tolist() == [10, agreeing]
     marked = with_agreement(changes, agreed)
@@ -174,27 +174,27 @@ def test_a_verdict_that_too_few_combinations_share_is_on_the_boundary(agreeing, 
 
 
 def test_a_combination_that_cannot_judge_speaks_neither_for_nor_against():
-    changes = pd.DataFrame({"hospital": ["A"], "specialty": ["s"], "indicator": ["cmi"], "verdict": ["改善"]})
-    curve = _curve(["改善"] * 4 + ["未见变化"] + ["不予评价"] * 5 + ["不能判定"] * 3)
+    changes = pd.DataFrame({"hospital": ["A"], "specialty": ["s"], "indicator": ["cmi"], "verdict": ["improved"]})
+    curve = _curve(["improved"] * 4 + ["stable"] + ["not_judged"] * 5 + ["undecided"] * 3)
     curve.loc[10:, ["low", "high"]] = float("nan")  # a method without enough comparison units
     agreed = agreement(curve, changes, RobustnessPolicy(agreement=0.8)).iloc[0]
     assert agreed[["specifications", "agreeing", "share", "boundary"]].tolist() == [5, 4, 0.8, False]
 
 
 def test_no_interval_is_no_agreement_with_cannot_be_judged():
-    changes = pd.DataFrame({"hospital": ["A"], "specialty": ["s"], "indicator": ["cmi"], "verdict": ["不能判定"]})
-    curve = _curve(["不能判定"] * 2 + ["未见变化"] * 2 + ["不能判定"] * 8)
+    changes = pd.DataFrame({"hospital": ["A"], "specialty": ["s"], "indicator": ["cmi"], "verdict": ["undecided"]})
+    curve = _curve(["undecided"] * 2 + ["stable"] * 2 + ["undecided"] * 8)
     curve.loc[4:, ["low", "high"]] = float("nan")
     agreed = agreement(curve, changes, RobustnessPolicy(agreement=0.8)).iloc[0]
     assert agreed[["specifications", "agreeing", "share", "boundary"]].tolist() == [4, 2, 0.5, True]
 
 
 @pytest.mark.parametrize(
-    ("verdict", "boundary"), [("改善", True), ("未见变化", True), ("不能判定", False), ("不予评价", False)]
+    ("verdict", "boundary"), [("improved", True), ("stable", True), ("undecided", False), ("not_judged", False)]
 )
 def test_a_verdict_of_which_no_combination_can_judge_is_not_shown_to_be_robust(verdict, boundary):
     changes = pd.DataFrame({"hospital": ["A"], "specialty": ["s"], "indicator": ["cmi"], "verdict": [verdict]})
-    agreed = agreement(_curve(["不予评价"] * 3), changes, RobustnessPolicy()).iloc[0]
+    agreed = agreement(_curve(["not_judged"] * 3), changes, RobustnessPolicy()).iloc[0]
     assert agreed["specifications"] == 0
     assert pd.isna(agreed["share"])
     assert agreed["boundary"] == boundary
@@ -214,7 +214,7 @@ def test_a_verdict_counts_cases_as_its_method_does(results):
     made = judged(results.changes, effects, results.units, results.params, {})
     of_projects = made["judged_by"] == "did"
     assert of_projects.any()
-    assert (made.loc[of_projects, "verdict"] == "不予评价").all()
+    assert (made.loc[of_projects, "verdict"] == "not_judged").all()
     assert (made.loc[~of_projects, "verdict"] == results.changes.loc[~of_projects, "verdict"]).all()
 
 
@@ -252,10 +252,10 @@ def test_what_is_not_judged_is_never_on_the_boundary():
             "hospital": ["A"],
             "specialty": ["s"],
             "indicator": ["cmi"],
-            "verdict": ["不予评价"],
+            "verdict": ["not_judged"],
             "share": [float("nan")],
             "boundary": [False],
         }
     )
-    agreed = agreement(_curve(["未见变化"] * 3), changes, RobustnessPolicy())
+    agreed = agreement(_curve(["stable"] * 3), changes, RobustnessPolicy())
     assert not with_agreement(changes, agreed)["boundary"].any()

@@ -70,11 +70,11 @@ def years() -> pd.DataFrame:
 
 def changes() -> pd.DataFrame:
     rows = [
-        ("费用消耗指数", 0.9, 0.85, 0.95, "lower", "改善"),
-        ("病例组合指数 CMI", 0.9, 0.85, 0.95, "higher", "变差"),
-        ("四级手术占比", 1.01, 0.97, 1.05, "higher", "未见变化"),
-        ("中低风险组死亡率", 0.7, 0.02, 20.0, "lower", "不能判定"),
-        ("县外患者比例", np.nan, np.nan, np.nan, "neutral", "不予评价"),
+        ("费用消耗指数", 0.9, 0.85, 0.95, "lower", "improved"),
+        ("病例组合指数 CMI", 0.9, 0.85, 0.95, "higher", "worse"),
+        ("四级手术占比", 1.01, 0.97, 1.05, "higher", "stable"),
+        ("中低风险组死亡率", 0.7, 0.02, 20.0, "lower", "undecided"),
+        ("县外患者比例", np.nan, np.nan, np.nan, "neutral", "not_judged"),
     ]
     return pd.DataFrame(rows, columns=["label", "ratio", "low", "high", "direction", "verdict"])
 

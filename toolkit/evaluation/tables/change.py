@@ -16,7 +16,7 @@ from toolkit.evaluation.tables.common import (
     N,
     P,
 )
-from toolkit.evaluation.tables.judged import CHANGE_COLUMNS
+from toolkit.evaluation.tables.judged import CHANGE_COLUMNS, VERDICT
 
 _PROJECT = (HOSPITAL, SPECIALTY, INDICATOR)
 _COMPARISON = Col("comparison", str, "对照机构", meaning="同专科对照单元的机构代码")
@@ -36,7 +36,7 @@ SPECIFICATIONS = TableDecl(
         LOW,
         HIGH,
         P,
-        Col("verdict", str, "判定"),
+        VERDICT,
         WARNINGS,
     ),
     stage="judged",

@@ -16,6 +16,8 @@ from toolkit.evaluation.tables.common import (
     N,
     P,
 )
+from toolkit.evaluation.verdict import Verdict
+from toolkit.models.change.base import Obstacle
 
 _PERIOD = Col("period", str, "期间", meaning="年份，或周期：before 建设前、after 建设周期、whole 评价期")
 # the columns of `toolkit.indicators.table`
@@ -52,7 +54,10 @@ CHANGE_COLUMNS = (
     Col("n_comparison", int, "对照单元数", "个"),
     Col("inference", str, "推断", meaning="误差与 P 值的得法"),
     WARNINGS,
+    Col("obstacle", str, "无区间的原因", words=tuple((o.value, o.zh) for o in Obstacle), meaning="有区间时空"),
 )
+_VERDICTS = tuple((v.value, v.zh) for v in Verdict)
+VERDICT = Col("verdict", str, "判定", words=_VERDICTS)
 _BEFORE = Col("before", float, "建设前数值", "随指标")
 _AFTER = Col("after", float, "建设后数值", "随指标")
 
@@ -97,7 +102,7 @@ CHANGES = TableDecl(
         *CHANGE_COLUMNS,
         _BEFORE,
         _AFTER,
-        Col("plain_verdict", str, "前后比判定"),
+        Col("plain_verdict", str, "前后比判定", words=_VERDICTS, meaning="只供立项与未立项单元计数比较"),
         Col("judged_by", str, "判定方法", meaning="判定所依据的变化方法"),
         Col("judged_estimate", float, "判定所据估计"),
         Col("judged_low", float, "判定所据下限"),
@@ -106,9 +111,13 @@ CHANGES = TableDecl(
         Col("judged_n_before", int, "判定所据建设前例数", "例"),
         Col("judged_n_after", int, "判定所据建设后例数", "例"),
         Col("judged_warnings", str, "判定所据提示"),
+        Col("judged_obstacle", str, "判定方法无区间的原因", words=tuple((o.value, o.zh) for o in Obstacle)),
         Col("p_adjusted", float, "校正 P 值", meaning="按同时检验的指标数校正"),
-        Col("verdict", str, "判定"),
-        Col("reason", str, "理由"),
+        VERDICT,
+        Col("reason", str, "理由", meaning="判定规则表中的理由代码"),
+        Col("reason_zh", str, "理由的说法"),
+        Col("p_improvement", float, "改善的把握", meaning="真实变化是改善的概率，0–1；没有区间或不评优劣时缺"),
+        Col("p_meaningful", float, "有意义改善的把握", meaning="真实变化不小于最小有意义变化的改善的概率，0–1"),
         Col("share", float, "一致份额", meaning="其他选择下判定相同的份额，0–1；没有试算时缺"),
         Col("boundary", bool, "临界", meaning="其他选择会改变判定"),
     ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from enum import StrEnum
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,19 @@ if TYPE_CHECKING:
     from toolkit.models.change.panel import Comparisons, Panel
 
 KEYS = ("level", "hospital", "specialty", "indicator")
+
+
+class Obstacle(StrEnum):
+    """Why a method gives a unit no interval; empty where it gives one, or has none by its nature."""
+
+    NONE = ""
+    NO_VALUE = "no_value"  # in one of the periods
+    NO_EVENTS = "no_events"  # no death, or nothing but, in the unit or in its comparison units
+    FEW_COMPARISONS = "few_comparisons"
+
+    @property
+    def zh(self) -> str:
+        return {"no_value": "没有值", "no_events": "没有事件", "few_comparisons": "对照单元不足"}.get(self.value, "无")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +61,8 @@ class Change:
         How error and p were obtained, in Chinese, with the number of clusters or placebo units.
     warnings
         Chinese sentences, joined by `；`.
+    obstacle
+        One of `Obstacle`.
     """
 
     method: str
@@ -62,6 +78,7 @@ class Change:
     n_comparison: int
     inference: str
     warnings: str
+    obstacle: str
 
 
 COLUMNS = tuple(field.name for field in fields(Change))
@@ -78,6 +95,7 @@ _DEFAULTS: dict[str, Any] = {
     "n_comparison": 0,
     "inference": "",
     "warnings": "",
+    "obstacle": Obstacle.NONE.value,
 }
 
 

@@ -35,7 +35,7 @@ import pandas as pd
 import scipy  # its parts load when first used: reports read tables and need none
 
 from toolkit.indicators import Distribution
-from toolkit.models.change.base import Findings, Method, Study, completed, joined, nothing
+from toolkit.models.change.base import Findings, Method, Obstacle, Study, completed, joined, nothing
 from toolkit.models.change.matching import baseline, expected, nearest
 from toolkit.models.change.panel import NONE, WIDENED, Comparisons, Panel, Side, comparisons, own_warning, panels
 from toolkit.models.inference import limits, spread
@@ -226,6 +226,7 @@ def _ratios(
         "n_clusters": scatter.units,
         "inference": said,
         "warnings": warnings,
+        "obstacle": _obstacles(before, after, projects, count, events=np.isfinite(change[projects])),
     }
     fit = _Fit(change=change, variance=total, free=free, common=common, precision=precision, deviation=deviation)
     return found, fit
@@ -310,8 +311,19 @@ def _rare(study: Study, projects: np.ndarray, compared: Comparisons, before: Sid
         "n_comparison": count,
         "n_clusters": count + 1,
         "warnings": warnings,
+        "obstacle": _obstacles(before, after, projects, count, events=known),
         "inference": f"泊松率比之比，mid-P 类区间；区域内对照单元离散系数 {dispersion:.2f}（自由度 {df}，小于 1 按 1）",
     }
+
+
+def _obstacles(before: Side, after: Side, projects: np.ndarray, count: np.ndarray, events: np.ndarray) -> np.ndarray:
+    """Why projects have no interval; `events`: whether there is something to take a ratio of."""
+    no_value = ~(before.y[projects] > 0) | ~(after.y[projects] > 0)
+    return np.select(
+        [no_value, count == 0, ~events],
+        [Obstacle.NO_VALUE.value, Obstacle.FEW_COMPARISONS.value, Obstacle.NO_EVENTS.value],
+        Obstacle.NONE.value,
+    )
 
 
 def _log_odds(share: np.ndarray) -> np.ndarray:

@@ -21,7 +21,7 @@ import pandas as pd
 import scipy  # its parts load when first used: reports read tables and need none
 
 from toolkit.indicators import Declared, Distribution
-from toolkit.models.change.base import COLUMNS, Findings, Method, Study, completed, nothing
+from toolkit.models.change.base import COLUMNS, Findings, Method, Obstacle, Study, completed, nothing
 from toolkit.models.change.panel import Panel, panels
 from toolkit.models.inference import limits
 
@@ -68,8 +68,17 @@ def two_period(
             _warnings(a, b, e)
             for a, b, e in zip(changes["value0"], changes["value1"], changes["estimate"], strict=True)
         ],
+        obstacle=_obstacles(changes),
     )
     return completed(changes, [*by, "indicator"])[[*by, "indicator", *COLUMNS, "before", "after"]]
+
+
+def _obstacles(changes: pd.DataFrame) -> np.ndarray:
+    """Why a row has no limits."""
+    no_value = changes["value0"].isna() | changes["value1"].isna()
+    without = changes["low"].isna() | changes["high"].isna()
+    nothing_seen = without & ((changes["value0"] == 0) | (changes["value1"] == 0))
+    return np.select([no_value, nothing_seen], [Obstacle.NO_VALUE.value, Obstacle.NO_EVENTS.value], Obstacle.NONE.value)
 
 
 def of_projects(cells: pd.DataFrame, study: Study) -> Findings:

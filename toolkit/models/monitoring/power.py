@@ -93,7 +93,7 @@ def _warnings(no_before: bool, no_after: bool, unknown: bool, sufficient: bool) 
         return f"{'建设前' if no_before else '建设周期'}无值，不能比较"
     if unknown:
         return "没有事件或没有变异，不能计算可检出的变化"
-    return "" if sufficient else "例数不足以显示最小有意义变化：“未见变化”不等于没有变化"
+    return "" if sufficient else "例数不足以显示最小有意义变化：“不能判定”不等于没有变化"
 
 
 def _of_means(part: pd.DataFrame, tail: float, power: float) -> tuple[np.ndarray, np.ndarray]:

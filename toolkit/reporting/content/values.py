@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from toolkit.evaluation.verdict import Verdict
 from toolkit.indicators import CATALOGUE, Declared, Status
 from toolkit.reporting.content.tables import MISSING, missing, rounded
 
@@ -11,7 +12,13 @@ WITHHELD = "已隐去"  # of a cell or count that the release edition does not g
 POOLED = "合并"  # stands for hospitals, reasons, DRGs that the release edition counts together
 CURRENCY = "元"  # as declarations write it
 DIRECTION_KEYS = {"越高越好": "higher", "越低越好": "lower", "不评优劣": "neutral"}
-MARKS = {"改善": "▲", "变差": "▼", "未见变化": "●", "不能判定": "○", "不予评价": "—"}
+MARKS = {
+    Verdict.IMPROVED: "▲",
+    Verdict.WORSE: "▼",
+    Verdict.STABLE: "●",
+    Verdict.UNDECIDED: "○",
+    Verdict.NOT_JUDGED: "—",
+}
 
 
 def label(indicator: str, currency: str = CURRENCY) -> str:
@@ -54,5 +61,19 @@ def ratio_text(row: pd.Series) -> str:
 
 
 def marked(verdict: str) -> str:
-    """The verdict with its mark, so that it is seen without colour."""
-    return f"{MARKS[verdict]} {verdict}" if MARKS[verdict] != "—" else verdict
+    """The word for a verdict with its mark, so that it is seen without colour."""
+    one = Verdict(verdict)
+    return f"{MARKS[one]} {one.zh}" if MARKS[one] != "—" else one.zh
+
+
+def sure(row: pd.Series) -> str:
+    """`97% / 81%`: how sure an improvement is, and a meaningful one; never 0 or 100."""
+    shares = [row["p_improvement"], row["p_meaningful"]]
+    return MISSING if any(missing(s) for s in shares) else " / ".join(map(probability, shares))
+
+
+def probability(share: float) -> str:
+    """A probability in whole percent; below 1 and above 99 it is not certain, and is not printed as if it were."""
+    if missing(share):
+        return MISSING
+    return "<1%" if share < 0.01 else ">99%" if share > 0.99 else f"{rounded(share, 0, 100)}%"

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
+from toolkit.evaluation.verdict import Verdict
 from toolkit.reporting.content.blocks import Figure, Note
 from toolkit.reporting.content.tables import missing, rounded
 from toolkit.reporting.figures.drawing import above, nothing, require_columns
@@ -135,7 +136,7 @@ def specification_curve(
                 color=colour,
                 markersize=4,
                 markerfacecolor=colour if filled else "white",
-                label=f"{verdict}（{len(of)}）",
+                label=f"{verdict.zh}（{len(of)}）",
                 zorder=3,
             )
         # outside, over the whole width: five verdicts are wider than the axes beside the long names of choices
@@ -160,7 +161,7 @@ def specification_curve(
         quiet_axes(below)
         below.spines["bottom"].set_visible(False)
 
-    counts = "，".join(f"{v} {n} 种" for v, n in rows["verdict"].value_counts().items())
+    counts = "，".join(f"{Verdict(v).zh} {n} 种" for v, n in rows["verdict"].value_counts().items())
     alt = f"{len(rows)} 种政策组合下的比值，从 {rounded(rows['estimate'].min(), 2)} 到 {rounded(rows['estimate'].max(), 2)}：{counts}。"
     return chart(draw, height=2.8 + 0.17 * len(shown), id=id, caption=caption, alt=alt, note=note)
 

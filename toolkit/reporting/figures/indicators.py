@@ -15,6 +15,7 @@ from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
 from toolkit.errors import ContractBroken, UnbalancedError
+from toolkit.evaluation.verdict import Verdict
 from toolkit.reporting.content.blocks import Figure, Note, printable
 from toolkit.reporting.content.tables import missing, rounded
 from toolkit.reporting.figures.drawing import above, apart, fold, head, nothing, require_columns, side
@@ -26,11 +27,11 @@ __all__ = ["COVID", "Shock", "change_forest", "grade_scatter", "monthly", "ranki
 ROWS_WITH_NAMES = 60  # more do not fit on a page: then only highlighted rows are named
 # verdict: (marker, filled, colour, printed mark); the marks exist in the report's fonts
 VERDICTS = {
-    "改善": ("^", True, UNIT, "▲"),
-    "变差": ("v", True, WORSE, "▼"),
-    "未见变化": ("o", True, SOFT, "●"),
-    "不能判定": ("o", False, SOFT, "○"),
-    "不予评价": ("", False, PEER, "—"),
+    Verdict.IMPROVED: ("^", True, UNIT, "▲"),
+    Verdict.WORSE: ("v", True, WORSE, "▼"),
+    Verdict.STABLE: ("o", True, SOFT, "●"),
+    Verdict.UNDECIDED: ("o", False, SOFT, "○"),
+    Verdict.NOT_JUDGED: ("", False, PEER, "—"),
 }
 DIRECTIONS = {"higher": "越高越好", "lower": "越低越好", "neutral": "无优劣方向"}
 
@@ -200,7 +201,7 @@ def change_forest(frame: pd.DataFrame, *, id: str, caption: str, note: str = "")
     ----------
     frame
         One row per indicator, in the order drawn: `label`, `ratio`, `low`, `high` (95 % limits; > 0), `direction`
-        (higher, lower, neutral is better), `verdict` (改善, 变差, 未见变化, 不能判定, 不予评价). A row without ratio keeps its
+        (higher, lower, neutral is better), `verdict` (improved, worse, stable, undecided, not_judged). A row without ratio keeps its
         name and verdict.
     """
     require_columns(frame, ["label", "ratio", "low", "high", "direction", "verdict"], id)
@@ -244,7 +245,15 @@ def change_forest(frame: pd.DataFrame, *, id: str, caption: str, note: str = "")
                     zorder=3,
                 )
             side(axes, 10, y, words, ha="left", fontsize=8, color=INK)
-            side(axes, 102, y, f"{mark} {row.verdict}", ha="left", fontsize=8, color=colour if filled else SOFT)
+            side(
+                axes,
+                102,
+                y,
+                f"{mark} {Verdict(row.verdict).zh}",
+                ha="left",
+                fontsize=8,
+                color=colour if filled else SOFT,
+            )
             axes.axhline(y + 0.5, color=RULE, linewidth=0.4, zorder=0)
         # one indicator, many units: the direction is said once, under the axis
         shared = DIRECTIONS[frame["direction"].iloc[0]] if len(frame) > 1 and len(set(frame["direction"])) == 1 else ""
@@ -262,7 +271,7 @@ def change_forest(frame: pd.DataFrame, *, id: str, caption: str, note: str = "")
         quiet_axes(axes, grid="x")
 
     alt = "变化的比值。" + "；".join(
-        f"{printable(str(r.label))} {'—' if missing(r.ratio) else rounded(r.ratio, 2)}，{r.verdict}"
+        f"{printable(str(r.label))} {'—' if missing(r.ratio) else rounded(r.ratio, 2)}，{Verdict(r.verdict).zh}"
         for r in frame.itertuples(index=False)
     )
     return chart(draw, height=0.85 + 0.36 * len(frame), id=id, caption=caption, alt=alt, note=note)

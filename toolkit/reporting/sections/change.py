@@ -9,12 +9,12 @@ import pandas as pd
 
 from toolkit.evaluation.judgement import PLAIN
 from toolkit.evaluation.results import Results
-from toolkit.evaluation.verdict import MEANING
+from toolkit.evaluation.verdict import Verdict
 from toolkit.indicators import CATALOGUE
 from toolkit.models.change import METHODS
 from toolkit.reporting.content.blocks import Block, Blocks, Note, Paragraph, Table
 from toolkit.reporting.content.tables import MISSING, Column, count, table, text
-from toolkit.reporting.content.values import DIRECTION_KEYS, cases, label, marked, ratio_text
+from toolkit.reporting.content.values import DIRECTION_KEYS, cases, label, marked, ratio_text, sure
 from toolkit.reporting.figures.indicators import change_forest
 from toolkit.reporting.sections.front import chapter
 
@@ -24,6 +24,8 @@ CAUTION = (
     "同期政策与疫情也在其中。故判定不取前后比值，而取与对照单元相比、校正基线后的比值。"
 )
 BOUNDARY = "※"  # of a verdict that other policy choices would have changed
+EXCLUDED = ("excludes_worsening", "excludes_improvement")  # reasons that stand beside 不能判定
+SURE = "把握：由同一估计和区间得出的概率，真实变化是改善的（前），和是有意义的改善的（后）。"
 
 
 def projects(results: Results) -> pd.DataFrame:
@@ -44,7 +46,7 @@ def verdict_matrix(results: Results) -> Blocks:
                 "hospital": results.hospital_name(project.hospital),
                 "specialty": results.specialty_name(project.specialty),
                 "level": project.project,
-                **{i: verdict_of(changes.loc[i]) if i in changes.index else "不予评价" for i in primary},
+                **{i: verdict_of(changes.loc[i]) if i in changes.index else Verdict.NOT_JUDGED.zh for i in primary},
             }
         )
     if not results.params.cycles:
@@ -66,16 +68,17 @@ def verdict_matrix(results: Results) -> Blocks:
 
 
 def verdict_of(change: pd.Series) -> str:
-    """The verdict with its mark, and whether it is on the boundary."""
-    return marked(change["verdict"]) + (BOUNDARY if change["boundary"] else "")
+    """The verdict with its mark, what an undecided one excludes nevertheless, and whether it is on the boundary."""
+    excluded = f"（{change['reason_zh']}）" if change["reason"] in EXCLUDED else ""
+    return marked(change["verdict"]) + excluded + (BOUNDARY if change["boundary"] else "")
 
 
 def marks_note(results: Results) -> str:
-    """What the five verdicts mean, and the boundary."""
-    share = results.params.robustness.agreement
-    meanings = "；".join(f"{marked(v.value)}：{meaning}" for v, meaning in MEANING.items())
+    """What the five verdicts mean, the boundary, and how sure."""
+    share, margin = results.params.robustness.agreement, results.params.change.minimum_important
+    meanings = "；".join(f"{marked(v)}：{v.meaning}" for v in Verdict)
     boundary = f"换用其他政策选择，能判定的组合中得出同一判定的不到 {share:.0%}，或没有组合能判定，须现场核实"
-    return f"{meanings}。{BOUNDARY} 边界：{boundary}。"
+    return f"{meanings}。最小有意义变化为 {margin:.0%}。{BOUNDARY} 边界：{boundary}。"
 
 
 def judged_by(results: Results) -> str:
@@ -128,11 +131,12 @@ def _change_table(results: Results, frame: pd.DataFrame, indicator: str) -> Tabl
     shown = change_rows(frame, peers)
     columns = [Column(name="label", label="建设项目", format=text), *CHANGE_COLUMNS]
     caption = f"{label(indicator, results.currency)}：建设前与建设周期"
-    return table(shown, columns, id=f"changes-{indicator}".replace("_", "-"), caption=caption, wide=True)
+    return table(shown, columns, id=f"changes-{indicator}".replace("_", "-"), caption=caption, note=SURE, wide=True)
 
 
 CHANGE_COLUMNS = [
     Column(name="judged", label="判定", format=text),  # first, so that no narrow page cuts it off
+    Column(name="sure", label="把握（改善 / 有意义的改善）", format=text, align="right"),
     Column(name="values", label="建设前 → 建设周期", format=text, align="right"),
     Column(name="ratio", label="前后比值（95% 区间）", format=text, align="right"),
     Column(name="peers", label="同专科未立项单元", format=text, align="right"),
@@ -161,6 +165,7 @@ def change_rows(changes: pd.DataFrame, peers: pd.DataFrame) -> pd.DataFrame:
         peers=[ratio_text(peers.loc[k]) if k in peers.index else "—" for k in changes[key]],
         cases=[_cases_of(row) for row in changes.to_dict("records")],
         judged=[verdict_of(row) for _, row in changes.iterrows()],
+        sure=[sure(row) for _, row in changes.iterrows()],
     )
 
 
@@ -201,14 +206,14 @@ def all_units(results: Results) -> Blocks:
                     "indicator": CATALOGUE[indicator].name_zh,
                     "group": group,
                     "n": len(of_group),
-                    **{v.value: int(counts.get(v.value, 0)) for v in MEANING},
+                    **{v.value: int(counts.get(v.value, 0)) for v in Verdict},
                 }
             )
     columns = [
         Column(name="indicator", label="指标", format=text),
         Column(name="group", label="单元", format=text),
         Column(name="n", label="单元数", format=count),
-        *[Column(name=v.value, label=v.value, format=count) for v in MEANING],
+        *[Column(name=v.value, label=v.zh, format=count) for v in Verdict],
     ]
     lead = (
         "未立项单元没有接受项目，其中的“改善”与“变差”给出同期变化和机遇造成的背景。"
@@ -223,6 +228,7 @@ def all_units(results: Results) -> Blocks:
 __all__ = [
     "CAUTION",
     "FROZEN",
+    "SURE",
     "all_units",
     "change_rows",
     "forest_of",

@@ -196,7 +196,7 @@ def _agreement(changes: pd.DataFrame, first: str, id: str, of: str = "") -> Bloc
         Column(name="name", label=first, format=text),
         Column(name="verdict_text", label="本次判定", format=text),
         Column(name="share", label="判定一致的组合", format=percent(0)),
-        Column(name="reason", label="判定理由", format=text),
+        Column(name="reason_zh", label="判定理由", format=text),
     ]
     return table(rows, columns, id=id, caption=f"{of + '：' if of else ''}判定与政策组合的一致程度")
 

@@ -336,7 +336,7 @@ def could_show(results: Results, project: str = "") -> Blocks:
     weak = [CATALOGUE[r.indicator].name_zh for r in least.itertuples() if not r.sufficient]
     if weak:
         blocks.append(
-            Note(text=f"{'、'.join(weak)}：例数不足以显示最小有意义变化，“未见变化”不等于没有变化。", tone="warning")
+            Note(text=f"{'、'.join(weak)}：例数不足以显示最小有意义变化，“不能判定”不等于没有变化。", tone="warning")
         )
     return Blocks(*blocks)
 

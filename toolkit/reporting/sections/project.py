@@ -5,8 +5,8 @@ from __future__ import annotations
 import pandas as pd
 
 from toolkit.errors import ParameterError, nearest
-from toolkit.evaluation.data_quality import TOO_POOR
 from toolkit.evaluation.results import Results
+from toolkit.evaluation.verdict import POOR_DATA, Verdict
 from toolkit.indicators import CATALOGUE
 from toolkit.reporting.content.blocks import Block, Blocks, Note, Paragraph, Run
 from toolkit.reporting.content.tables import Column, count, percent, table, text
@@ -18,6 +18,7 @@ from toolkit.reporting.sections.change import (
     CAUTION,
     CHANGE_COLUMNS,
     FROZEN,
+    SURE,
     change_rows,
     forest_of,
     judged_by,
@@ -89,6 +90,8 @@ def conclusion(results: Results, unit: pd.Series) -> list[Block]:
     changes = changes[changes["indicator"].isin(primary)]
     if changes.empty:
         return [Note(text=f"本单元有周期不足 {results.params.minimum_unit_cases} 例，不予评价。", tone="warning")]
+    if not unit["project"]:
+        return [Paragraph(text="本单元没有立项：前后变化只作描述，不下判定；水平与逐年变化见以下各表。")]
     runs = [Run(text=f"{results.periods['after']}与{results.periods['before']}相比，{len(primary)} 项主要指标中：")]
     parts = []
     for verdict, rows in changes.groupby("verdict", sort=False):
@@ -96,14 +99,14 @@ def conclusion(results: Results, unit: pd.Series) -> list[Block]:
             CATALOGUE[i].name_zh + (BOUNDARY if b else "")
             for i, b in zip(rows["indicator"], rows["boundary"], strict=True)
         )
-        parts.append(f"{verdict} {len(rows)} 项（{names}）")
+        parts.append(f"{Verdict(verdict).zh} {len(rows)} 项（{names}）")
     runs.append(Run(text="；".join(parts) + "。", strong=True))
     blocks: list[Block] = [Paragraph(runs=tuple(runs))]
     if not unit["eligible"]:
         blocks.append(
             Note(text=f"本单元有周期不足 {results.params.minimum_unit_cases} 例，结果只作参考。", tone="warning")
         )
-    poor = changes.loc[changes["reason"].str.contains(f"规则{TOO_POOR}", regex=False), "reason"]
+    poor = changes.loc[changes["reason"] == POOR_DATA, "reason_zh"]
     if len(poor):
         blocks.append(Note(text=f"{poor.iloc[0]}，本单元各项指标均不予评价。", tone="warning"))
     return blocks
@@ -122,7 +125,9 @@ def primary_changes(results: Results, project: str = "") -> Blocks:
     columns = [Column(name="label", label="指标", format=text), *CHANGE_COLUMNS]
     return Blocks(
         *front.chapter("主要指标：建设前与建设周期", FROZEN),
-        table(rows, columns, id="primary", caption="主要指标的前后变化与判定", note=marks_note(results), wide=True),
+        table(
+            rows, columns, id="primary", caption="主要指标的前后变化与判定", note=marks_note(results) + SURE, wide=True
+        ),
         *[
             Note(text=f"{why}，不能给 DRG 分级，各低风险类死亡率不予评价。")
             for why in results.facts["insufficient"]["frozen"].values()
