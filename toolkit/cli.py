@@ -25,6 +25,7 @@ app = typer.Typer(
     rich_markup_mode=None,  # drawing help with rich costs a third of the start
     help="临床重点专科建设项目评估：从病案首页到评估报告。Evaluation of clinical specialty projects.",
     epilog="退出码 exit codes: 0 完成 done · 2 参数有误 bad parameters · 3 数据不可用 unusable input · "
+    "4 程序或插件的声明有误 a fault of the toolkit or a plug-in · "
     "5 有报告未完成 a report failed · 6 病例不平衡 records do not add up · 1 其他 other",
 )
 

@@ -7,12 +7,13 @@ import pytest
 import rows
 
 from toolkit import cube as cubes
+from toolkit.catalogues import Catalogue
 from toolkit.data.intake import discharges, take_in
 from toolkit.data.lists.diseases import disease_sums
 from toolkit.data.reading.formats import format_map
 from toolkit.engine import connect
+from toolkit.errors import ContractBroken
 from toolkit.indicators import CATALOGUE
-from toolkit.indicators.base import catalogue
 from toolkit.indicators.diseases import CASES, DISEASES, attach_diseases
 from toolkit.indicators.table import collect
 from toolkit.reference import attach
@@ -102,5 +103,5 @@ def test_worked_example_of_a_disease(disease_cases, indicator):
 
 def test_an_id_declared_twice_is_refused():
     first = next(iter(CATALOGUE.values()))
-    with pytest.raises(RuntimeError, match="declared twice"):
-        catalogue(first, first)
+    with pytest.raises(ContractBroken, match="declared twice"):
+        Catalogue([first, first])

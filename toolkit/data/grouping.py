@@ -15,7 +15,7 @@ import subprocess
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, ClassVar
@@ -24,6 +24,7 @@ import pandas as pd
 import pyarrow as pa
 from ibis import _
 
+from toolkit.catalogues import clash, load, package, points
 from toolkit.data.discharge.schema import BY_NAME, SEPARATOR
 from toolkit.errors import InputError, ParameterError, nearest
 from toolkit.params import GrouperSpec
@@ -83,8 +84,14 @@ def open_grouper(spec: GrouperSpec, work: Path) -> Grouper:
     ------
     ParameterError
         There is none of this name, its package is not installed, or it has not this version.
+    ContractBroken
+        Two packages give this name, or the one that does cannot be imported.
     """
-    found = {point.name: point for point in entry_points(group=GROUP)}
+    found: dict[str, EntryPoint] = {}
+    for point in points(GROUP):
+        if point.name in found:
+            raise clash(GROUP, point.name, package(found[point.name]), package(point))
+        found[point.name] = point
     if spec.plugin not in found:
         near = nearest(spec.plugin, found)
         raise ParameterError(
@@ -95,7 +102,7 @@ def open_grouper(spec: GrouperSpec, work: Path) -> Grouper:
             remedy_english="install its package, or write the name as installed",
         )
     work.mkdir(parents=True, exist_ok=True)
-    return found[spec.plugin].load()(spec, work)
+    return load(found[spec.plugin])(spec, work)
 
 
 @contextlib.contextmanager

@@ -227,13 +227,3 @@ class Rarefied:
 
 
 Declared = Indicator | Count | Rarefied
-
-
-def catalogue(*declared: Declared) -> dict[str, Declared]:
-    """By id; a repeated id is a mistake, not a replacement."""
-    by_id: dict[str, Declared] = {}
-    for one in declared:
-        if one.id in by_id:
-            raise RuntimeError(f"indicator {one.id} declared twice")
-        by_id[one.id] = one
-    return by_id

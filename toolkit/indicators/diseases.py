@@ -10,19 +10,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from toolkit.catalogues import Catalogue
 from toolkit.cube import Basis
-from toolkit.indicators.base import (
-    Declared,
-    Direction,
-    Distribution,
-    Domain,
-    Example,
-    Indicator,
-    Source,
-    Standing,
-    catalogue,
-    col,
-)
+from toolkit.indicators.base import Declared, Direction, Distribution, Domain, Example, Indicator, Source, Standing, col
 from toolkit.indicators.capacity import SELECTION
 from toolkit.key_codes import categories
 from toolkit.params import RunParams
@@ -173,7 +163,9 @@ FATALITY_RATIO = _of_disease(
     note="未校正年龄与病情轻重。",
 )
 
-DISEASES: dict[str, Declared] = catalogue(VOLUME, MEAN_COST, COST_INDEX, MEAN_LOS, LOS_INDEX, FATALITY, FATALITY_RATIO)
+DISEASES: Catalogue[Declared] = Catalogue(
+    (VOLUME, MEAN_COST, COST_INDEX, MEAN_LOS, LOS_INDEX, FATALITY, FATALITY_RATIO)
+)
 
 
 def attach_diseases(sums: pd.DataFrame, params: RunParams, hospitals: pd.DataFrame, basis: Basis) -> Referenced:

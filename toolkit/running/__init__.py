@@ -3,8 +3,9 @@
 The names below are imported when first used: kernels import `toolkit.running.guard`, and must not pay for the rest.
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from toolkit.lazy import lazily
 
 if TYPE_CHECKING:
     from toolkit.running.limits import Limits, Reason, ReportFailed
@@ -48,8 +49,4 @@ __all__ = [
     "verify",
 ]
 
-
-def __getattr__(name: str) -> object:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+__getattr__ = lazily(__name__, _HOME)

@@ -12,6 +12,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from toolkit.catalogues import packages
 from toolkit.resources import LOCK, PACKAGE, SHIPPED, home
 from toolkit.running.notebook import file_hash
 from toolkit.running.parameters import read_template, tags
@@ -126,8 +127,16 @@ def software() -> Software:
     """The software of this process, read once: a run has one."""
     lock = home() / LOCK
     if not lock.exists():  # a package without its data still says which code it is
-        return Software(code=code_hash(), lock="", packages={"python": platform.python_version()})
-    return Software(code=code_hash(), lock=file_hash(lock), packages=installed(lock))
+        return Software(code=code_hash(), lock="", packages={"python": platform.python_version()} | plugged_in())
+    return Software(code=code_hash(), lock=file_hash(lock), packages=installed(lock) | plugged_in())
+
+
+def plugged_in() -> dict[str, str]:
+    """Other packages whose declarations take part in every run: version and, for their numbers depend on it, hash of the code."""
+    return {
+        name: f"{version} {(code_hash(place) if place.is_dir() else file_hash(place))[:16]}"
+        for name, (version, place) in packages().items()
+    }
 
 
 def manifest_bytes(identity: Identity, files: Mapping[str, bytes]) -> bytes:

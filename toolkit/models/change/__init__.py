@@ -1,19 +1,20 @@
 """Methods of change: each one file, same input (cells), same columns out (`Change`).
 
-`METHODS` names them; `change.methods` in the parameters chooses. To add one: a file with a `METHOD`, and its line here. It is
+`METHODS` names them; `change.methods` in the parameters chooses. To add one: a file with a `METHOD`, and its
+line here (docs/adding-a-method.md), or a package of one's own. It is
 then run, adjusted for multiplicity, saved with the others and compared with them by the model bench (docs/models.md).
 """
 
 from __future__ import annotations
 
+from toolkit.catalogues import Catalogue
 from toolkit.models.change import did, event_study, segmented, staggered, synthetic_control, twfe
 from toolkit.models.change import two_period as _two_period
 from toolkit.models.change.base import Change, Findings, Method, Study, completed, inferential
 from toolkit.models.change.two_period import two_period
 
-METHODS: dict[str, Method] = {
-    one.id: one
-    for one in (
+METHODS: Catalogue[Method] = Catalogue(
+    (
         _two_period.METHOD,
         _two_period.METHOD_BY_YEARS,
         did.METHOD,
@@ -22,9 +23,10 @@ METHODS: dict[str, Method] = {
         staggered.METHOD,
         synthetic_control.METHOD,
         segmented.METHOD,
-    )
-}
-NAMES_ZH = {id_: one.name_zh for id_, one in METHODS.items()}
+    ),
+    "speceval.methods",
+    (Method,),
+)
 RECOMMENDED = did.ID  # keeps its level and coverage in the simulations of docs/models.md
 
 # tables beside the changes, and the methods that fill them
@@ -39,7 +41,6 @@ COMPANIONS = {
 __all__ = [
     "COMPANIONS",
     "METHODS",
-    "NAMES_ZH",
     "RECOMMENDED",
     "Change",
     "Findings",

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure as Canvas
 
 from toolkit.evaluation.results import Results
 from toolkit.indicators import CATALOGUE
-from toolkit.models.change import METHODS, NAMES_ZH, RECOMMENDED
+from toolkit.models.change import METHODS, RECOMMENDED
 from toolkit.models.change.bench import PLANTED, bench
 from toolkit.models.change.simulation import World
 from toolkit.reporting.content.blocks import Block, Blocks, Figure, Note, Paragraph, Table
@@ -32,13 +32,15 @@ def run(results: Results, replications: str) -> pd.DataFrame:
 
 def methods(results: Results) -> Blocks:
     """What each method estimates, in one sentence."""
-    rows = [{"name": NAMES_ZH[i], "id": i, "estimand": METHODS[i].estimand} for i in results.params.change.methods]
+    rows = [
+        {"name": METHODS[i].name_zh, "id": i, "estimand": METHODS[i].estimand} for i in results.params.change.methods
+    ]
     labels = {"name": "方法", "id": "编号", "estimand": "估计的是什么"}
     columns = [Column(name=name, label=label, format=text) for name, label in labels.items()]
     return Blocks(
         *chapter("比较的方法", WHAT),
         table(pd.DataFrame(rows), columns, id="bench-methods", caption="参数文件列出的方法"),
-        Paragraph(text=f"推荐方法：{NAMES_ZH[RECOMMENDED]}。" + SMALL),
+        Paragraph(text=f"推荐方法：{METHODS[RECOMMENDED].name_zh}。" + SMALL),
     )
 
 
@@ -102,12 +104,12 @@ def picture(benched: pd.DataFrame, level: str = "unit") -> Figure | Note:
                 axes.axhline(y, color=RULE, linewidth=0.4, zorder=0)
             axes.set(ylim=(len(names) - 0.5, -0.5), xlim=(-3, 103), xlabel=f"{words}，%")
             axes.set_yticks(
-                range(len(names)), [NAMES_ZH[n] for n in names] if place == 0 else [""] * len(names), fontsize=8
+                range(len(names)), [METHODS[n].name_zh for n in names] if place == 0 else [""] * len(names), fontsize=8
             )
             quiet_axes(axes, grid="x")
 
     alt = "；".join(
-        f"{NAMES_ZH[r.method]} {CATALOGUE[r.indicator].name_zh} 误判 {_share(r.type_one)} 覆盖 {_share(r.coverage)}"
+        f"{METHODS[r.method].name_zh} {CATALOGUE[r.indicator].name_zh} 误判 {_share(r.type_one)} 覆盖 {_share(r.coverage)}"
         for r in rows.itertuples()
     )
     note = "每点一个指标；灰带为 ±1.5 个百分点。区域少时点的散布多是机遇。"
@@ -123,7 +125,8 @@ def times(benched: pd.DataFrame) -> Table:
 
 def _named(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.assign(
-        name=rows["method"].map(NAMES_ZH), indicator_zh=[CATALOGUE[i].name_zh for i in rows["indicator"]]
+        name=[METHODS[m].name_zh for m in rows["method"]],
+        indicator_zh=[CATALOGUE[i].name_zh for i in rows["indicator"]],
     )
 
 

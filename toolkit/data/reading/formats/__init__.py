@@ -1,6 +1,6 @@
 """Format maps: how the columns of a source file become the canonical table.
 
-A map is one YAML file in this folder (or of the user's own); adding a format is adding a file.
+A map is one YAML file: in this folder, of the user's own, or in another package (`speceval.formats`: a file or a folder).
 """
 
 from __future__ import annotations
@@ -11,11 +11,13 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from toolkit.catalogues import OWN, clash, load, outside, package
 from toolkit.data.discharge.schema import BY_NAME
 from toolkit.errors import InputError, nearest
 from toolkit.strict_yaml import Section, read_yaml, validate
 
 FOLDER = Path(__file__).parent
+GROUP = "speceval.formats"
 MISSING = ("", "-")  # the 病案首页 standard tells hospitals to write "-" for empty, in every type of field
 
 DAYS = ("admission_date", "discharge_date", "birth_date")  # rules name their faults
@@ -129,8 +131,22 @@ class FormatMap(Section):
 
 
 def available() -> dict[str, Path]:
-    """The shipped format maps by id."""
-    return {path.stem: path for path in sorted(FOLDER.glob("*.yaml"))}
+    """The shipped format maps by id, and those of other packages.
+
+    Raises
+    ------
+    ContractBroken
+        Two packages give the same format.
+    """
+    found = {path.stem: path for path in sorted(FOLDER.glob("*.yaml"))}
+    origins = dict.fromkeys(found, OWN)
+    for point in outside(GROUP):
+        place = Path(load(point))
+        for path in sorted(place.glob("*.yaml")) if place.is_dir() else [place]:
+            if path.stem in found:
+                raise clash(GROUP, path.stem, origins[path.stem], package(point))
+            found[path.stem], origins[path.stem] = path, package(point)
+    return found
 
 
 def format_map(name: str) -> FormatMap:
