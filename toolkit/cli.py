@@ -399,6 +399,29 @@ def propose_map(
 
 
 @app.command()
+def score(
+    system: Annotated[Path, typer.Argument(help="指标体系文件 indicator system (YAML)", show_default=False)],
+    values: Annotated[Path, typer.Option("--values", help="数值表：一行一个单位，一列一项 csv or xlsx")],
+    out: Annotated[Path, typer.Option("--out", help="写入的 csv，已有则替换 csv to write")],
+    as_json: Json = False,
+) -> None:
+    """用一个指标体系给一张数值表计分，不需要运行评估。Score a table of values by a system, without a run."""
+    from toolkit.programme.scoring import read_values, write_scores
+    from toolkit.programme.scoring import score as scored
+    from toolkit.programme.systems import read_system
+
+    card = scored(read_system(system), read_values(values))
+    write_scores(card, out)
+    rated = card.units["rated"]
+    if as_json:
+        _print_json({"units": len(card.units), "rated": int(rated.sum()), "notes": card.notes, "out": str(out)})
+        return
+    for note in card.notes:
+        typer.echo(f"注意: {note}")
+    typer.echo(f"{len(card.units)} 个单位，{int(rated.sum())} 个可评级；结果: {out}")
+
+
+@app.command()
 def init(
     path: Annotated[Path, typer.Argument(help="新参数文件 new parameter file")] = Path("params/my-evaluation.yaml"),
     force: Annotated[bool, typer.Option("--force", help="覆盖已有文件 overwrite")] = False,

@@ -7,7 +7,12 @@ from pathlib import Path
 
 import pytest
 
-FILES = ("ny_cardiac_pci_2008_2019.csv", "sparcs_facility_2009_2020.parquet", "spc/xmr_vectors.csv.gz")
+FILES = (
+    "ny_cardiac_pci_2008_2019.csv",
+    "sparcs_facility_2009_2020.parquet",
+    "spc/xmr_vectors.csv.gz",
+    "scoring/cms_stars_2024_measures.csv.gz",
+)
 DEFAULT_FOLDER = Path(__file__).parents[3] / "shared" / "data"
 
 
