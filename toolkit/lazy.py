@@ -8,11 +8,18 @@ from typing import Any
 
 
 def lazily(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
-    """The `__getattr__` of a package: name -> the module, below the package, that holds it."""
+    """The `__getattr__` of a package.
+
+    Parameters
+    ----------
+    homes
+        Name -> the module below the package that holds it; `module:name` where it has another name there.
+    """
 
     def look_up(name: str) -> Any:
         if name not in homes:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        return getattr(import_module(f"{package}.{homes[name]}"), name)
+        module, _, there = homes[name].partition(":")
+        return getattr(import_module(f"{package}.{module}"), there or name)
 
     return look_up

@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 import nbformat
+import papermill
 import pytest
 
 from toolkit.reporting.content.blocks import MIME
@@ -43,7 +44,7 @@ def code_cells(path: Path):
     return [c for c in nbformat.read(path, as_version=4).cells if c.cell_type == "code"]
 
 
-def test_there_are_the_five_notebooks():
+def test_there_are_the_notebooks_of_the_reports():
     expected = {"data_quality", "indicators", "change", "project_report", "region_report"}
     assert expected <= {p.stem for p in NOTEBOOKS}
 
@@ -76,6 +77,12 @@ class TestStyle:
         assert "run_folder" in declared(read_template(path), path.name)
         [cell] = [c for c in notebook.cells if "parameters" in c.metadata.get("tags", [])]
         assert all(re.search(r": str = .*  # \S", line) for line in cell.source.splitlines())
+
+    def test_papermill_finds_its_parameters_without_a_warning(self, path, caplog):
+        # it cannot parse a line with a second "=", be it in the comment, and would call the parameter unknown in every run
+        found = papermill.inspect_notebook(str(path))
+        assert list(found) == list(declared(read_template(path), path.name))
+        assert not caplog.records
 
     def test_cells_are_short(self, path):
         assert max(len(c.source.splitlines()) for c in code_cells(path)) <= 12
