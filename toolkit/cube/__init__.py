@@ -60,10 +60,10 @@ def build(
         Money in fen (squares in fen²), LOS in days. Sorted by `by`; missing keys are "";
         keys that are text are categories.
     """
-    table = _with_group(discharges, groups, params)
+    table = with_group(discharges, groups, params)
     frozen = None
     if "frozen" in trimmed and params.trimming.on("frozen") != "none":
-        frozen = _stored(trim_limits(table, params, "frozen"), "trim_limits_frozen", connection)
+        frozen = stored(trim_limits(table, params, "frozen"), "trim_limits_frozen", connection)
     of_year = "contemporaneous" in trimmed
 
     def sums_of(rows: Any) -> pa.Table:
@@ -73,7 +73,7 @@ def build(
     years: list[int] = []
     if "year" in by and discharges.count().execute() > ROWS_AT_ONCE:
         years = sorted(int(y) for y in discharges.select("year").distinct().execute()["year"])
-    return _in_order([_owned(sums_of(rows)) for rows in [table.filter(_.year == y) for y in years] or [table]], by)
+    return in_order([owned(sums_of(rows)) for rows in [table.filter(_.year == y) for y in years] or [table]], by)
 
 
 def from_sums(cells: pd.DataFrame, params: RunParams) -> pd.DataFrame:
@@ -129,10 +129,10 @@ def from_sums(cells: pd.DataFrame, params: RunParams) -> pd.DataFrame:
             # of a measure that is not there the sum of nothing is 0; a Σx² that nobody added up is unknown
             values = summed[name] if name in summed else pd.Series(np.nan if source in given else 0.0, summed.index)
             columns[column] = values.where(summed["drg"] != NONE, 0) if measure.trimmed else values
-    return _in_order([_owned(pa.Table.from_pandas(pd.DataFrame(columns), preserve_index=False))], KEY)
+    return in_order([owned(pa.Table.from_pandas(pd.DataFrame(columns), preserve_index=False))], KEY)
 
 
-def _owned(part: pa.Table) -> dict[str, Any]:
+def owned(part: pa.Table) -> dict[str, Any]:
     """Column by column a copy: those of the engine's result lie in one piece, which only goes as a whole.
 
     Integers that fit take half the room until `_in_order` puts the parts together.
@@ -149,7 +149,7 @@ def _owned(part: pa.Table) -> dict[str, Any]:
     return columns
 
 
-def _in_order(parts: list[dict[str, Any]], by: Sequence[str]) -> pd.DataFrame:
+def in_order(parts: list[dict[str, Any]], by: Sequence[str]) -> pd.DataFrame:
     """The cube sorted by its key, keys as categories, one column at a time: two whole copies of it never stand together."""
     keys = {}
     for name in by:
@@ -197,7 +197,7 @@ def _sums_by(
     columns: dict[str, Any] = {"n": _.count()}
     for column in rows.columns:
         if column not in by:
-            columns |= sums(_measure_of(column), column)
+            columns |= sums(measure_of(column), column)
     summed = rows.group_by(list(by)).aggregate(**columns).to_pyarrow()
     for measure in [m for m in measures if m.trimmed and once]:
         one, other = (sums(measure, f"{measure.id}@{basis}") for basis in BASES)
@@ -206,7 +206,7 @@ def _sums_by(
     return summed
 
 
-def _measure_of(column: str) -> Measure:
+def measure_of(column: str) -> Measure:
     """The measure of a column of amounts; one that is declared for a basis carries it in its id."""
     return BY_ID.get(column) or BY_ID[column.partition("@")[0]]
 
@@ -226,15 +226,15 @@ def _amounts(
     limits: dict[Basis, Any] = {} if frozen is None else {"frozen": frozen}
     if of_year and params.trimming.on("contemporaneous") != "none":
         yearly = trim_limits(table, params, "contemporaneous")
-        limits["contemporaneous"] = _stored(yearly, "trim_limits_contemporaneous", connection)
+        limits["contemporaneous"] = stored(yearly, "trim_limits_contemporaneous", connection)
     for basis, of_basis in limits.items():
-        table = _with_limits(table, of_basis, basis)
+        table = with_limits(table, of_basis, basis)
     measures = measures or measures_for(params.weights.source)
     amounts = {m.id: added(m) for m in measures if not m.trimmed}
     for basis in bases:
         for measure in [m for m in measures if m.trimmed]:
-            within = _within(measure, basis, params) if basis in limits else None
-            amounts[f"{measure.id}@{basis}"] = added(measure, within)
+            inside = within(measure, basis, params) if basis in limits else None
+            amounts[f"{measure.id}@{basis}"] = added(measure, inside)
     keys = {k: ibis.coalesce(_[k], NONE) if k in ("specialty", "drg") else _[k] for k in by}
     return table.select(**keys, **amounts)
 
@@ -265,10 +265,10 @@ def resampled(
     pd.DataFrame
         The cubes one under the other, as from `build` with the rows of the unit only, and `replicate`.
     """
-    table = _with_group(discharges, groups, params)
+    table = with_group(discharges, groups, params)
     frozen = None
     if params.trimming.on("frozen") != "none":
-        frozen = _stored(trim_limits(table, params, "frozen"), "trim_limits_frozen", connection)
+        frozen = stored(trim_limits(table, params, "frozen"), "trim_limits_frozen", connection)
     rows = _amounts(table, params, frozen, KEY, connection)
     # a discharge of several specialties carries all their names
     drawn = rows.filter(units_condition(pd.DataFrame([unit], columns=["hospital", "specialty"]))).to_pandas()
@@ -280,7 +280,7 @@ def resampled(
         name, at, basis = column.partition("@")
         amounts[column] = np.where(known, amounts[column], 0.0)
         amounts[f"{name}_n{at}{basis}"] = known.astype(float)
-        if _measure_of(column).moments == 2:
+        if measure_of(column).moments == 2:
             amounts[f"{name}_sq{at}{basis}"] = amounts[column] ** 2
     first = KeyCodes(drawn).of(KEY).first  # rows are in the order of the key
     generator = np.random.default_rng(seed)
@@ -294,9 +294,10 @@ def resampled(
     return keys.assign(replicate=np.repeat(np.arange(replicates), len(first)), **made)
 
 
-def _within(measure: Measure, basis: Basis, params: RunParams) -> Any:
+def within(measure: Measure, basis: Basis, params: RunParams, name: str = "") -> Any:
+    """Whether an amount is within its limits on a basis, which were joined under `name` (by default that of the basis)."""
     value = _real(measure.value, params) if basis == "frozen" and measure.trimmed == "cost" else measure.value
-    low, high = _[f"{measure.trimmed}_low@{basis}"], _[f"{measure.trimmed}_high@{basis}"]
+    low, high = _[f"{measure.trimmed}_low@{name or basis}"], _[f"{measure.trimmed}_high@{name or basis}"]
     # a DRG outside the reference has no limits: its cases stay, and count as cases without a reference
     return low.isnull() | ((value >= low) & (value <= high))
 
@@ -339,27 +340,29 @@ def trim_limits(table: Any, params: RunParams, basis: Basis) -> Any:
     return limits.mutate(**widened)
 
 
-def _with_group(discharges: Any, groups: pd.DataFrame, params: RunParams) -> Any:
+def with_group(discharges: Any, groups: pd.DataFrame, params: RunParams) -> Any:
+    """`discharges` with `level_group`: whose discharges make up the reference of each."""
     if params.reference.scope == "region" or groups["level_group"].nunique() <= 1:
         return discharges.mutate(level_group=ibis.literal("all"))
     known = ibis.memtable(groups.rename(columns={"hospital": "group_hospital"})[["group_hospital", "level_group"]])
     return discharges.left_join(known, discharges.hospital == known.group_hospital).drop("group_hospital")
 
 
-def _stored(limits: Any, name: str, connection: Any) -> Any:
+def stored(limits: Any, name: str, connection: Any) -> Any:
+    """Limits as a small table of the engine."""
     # a quantile inside the big join would be planned once for each use
     connection.create_table(name, limits, overwrite=True)
     return connection.table(name)
 
 
-def _with_limits(table: Any, limits: Any, basis: Basis) -> Any:
+def with_limits(table: Any, limits: Any, name: str) -> Any:
+    """`table` with the limits of each row's DRG (level group, year: as far as the limits have them) under `name`."""
     keys = [c for c in ("level_group", "drg", "year") if c in limits.columns]
     renamed = limits.rename(
-        {f"{k}@{basis}": k for k in keys}
-        | {f"{c}@{basis}": c for c in ("cost_low", "cost_high", "los_low", "los_high")}
+        {f"{k}@{name}": k for k in keys} | {f"{c}@{name}": c for c in ("cost_low", "cost_high", "los_low", "los_high")}
     )
-    joined = table.left_join(renamed, [table[k] == renamed[f"{k}@{basis}"] for k in keys])
-    return joined.drop(*[f"{k}@{basis}" for k in keys])
+    joined = table.left_join(renamed, [table[k] == renamed[f"{k}@{name}"] for k in keys])
+    return joined.drop(*[f"{k}@{name}" for k in keys])
 
 
 def _real(amount: Any, params: RunParams) -> Any:
@@ -379,12 +382,12 @@ def of_units(
     As from `build`; trim limits of the frozen basis are those of all discharges. Nothing is trimmed on the contemporaneous
     basis, whose columns are not to be used: its limits would be those of these units alone.
     """
-    table = _with_group(discharges, groups, params)
+    table = with_group(discharges, groups, params)
     frozen = None
     if params.trimming.on("frozen") != "none":
-        frozen = _stored(trim_limits(table, params, "frozen"), "trim_limits_frozen", connection)
+        frozen = stored(trim_limits(table, params, "frozen"), "trim_limits_frozen", connection)
     untrimmed = params.model_copy(update={"trimming": params.trimming.model_copy(update={"method": "none"})})
-    return _in_order([_owned(_sums_by(table.filter(units_condition(units)), untrimmed, frozen, by, connection))], by)
+    return in_order([owned(_sums_by(table.filter(units_condition(units)), untrimmed, frozen, by, connection))], by)
 
 
 def monthly(discharges: Any) -> pd.DataFrame:

@@ -1,0 +1,164 @@
+"""The cube for every way of trimming that a run may ask for, summed in one pass, so that another choice reads no record.
+
+What trimming touches are the sums of a few amounts; all other columns of the cube are the same. A way of trimming is a
+basis, a scope of the reference that the limits are taken from, and a method; untrimmed sums depend on none of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+from ibis import _
+
+from toolkit.cube import (
+    BASES,
+    KEY,
+    NONE,
+    ROWS_AT_ONCE,
+    Basis,
+    in_order,
+    measure_of,
+    owned,
+    stored,
+    trim_limits,
+    with_group,
+    with_limits,
+    within,
+)
+from toolkit.data.discharge.measures import MEASURES, added, measures_for, sums
+from toolkit.params import RunParams
+
+TRIMMED = tuple(m for m in MEASURES if m.trimmed)
+UNTRIMMED = "none"
+
+
+@dataclass(frozen=True, order=True)
+class Trim:
+    """One way of trimming; `basis` and `scope` are empty where nothing is cut."""
+
+    basis: str
+    scope: str
+    method: str
+
+    @property
+    def name(self) -> str:
+        """In the place of a basis in the names of columns: `cost_kept@<name>`."""
+        return ".".join(part for part in (self.basis, self.scope, self.method) if part)
+
+
+def trim_of(basis: Basis, scope: str, method: str, groups: pd.DataFrame) -> Trim:
+    """The way of trimming that a choice means among these hospitals: of one level group, both scopes are the region."""
+    if method == UNTRIMMED:
+        return Trim("", "", UNTRIMMED)
+    return Trim(basis, "region" if groups["level_group"].nunique() <= 1 else scope, method)
+
+
+def own_trims(params: RunParams, groups: pd.DataFrame) -> dict[Basis, Trim]:
+    """How the run itself trims on each basis."""
+    return {basis: trim_of(basis, params.reference.scope, params.trimming.on(basis), groups) for basis in BASES}
+
+
+def trims(params: RunParams, groups: pd.DataFrame, frozen: Iterable[str] = ()) -> tuple[Trim, ...]:
+    """Every way of trimming that is summed: the run's own, and each declared scope with each declared method.
+
+    Parameters
+    ----------
+    frozen
+        Methods that are tried on the frozen basis too.
+    """
+    scopes = {params.reference.scope, *params.robustness.scopes}
+    methods = {
+        "contemporaneous": {params.trimming.method, UNTRIMMED},
+        "frozen": {params.trimming.on("frozen"), *frozen},
+    }
+    return tuple(sorted({trim_of(b, s, m, groups) for b in BASES for s, m in product(scopes, methods[b])}))
+
+
+def sum_up(
+    discharges: Any, params: RunParams, groups: pd.DataFrame, asked: Sequence[Trim], *, connection: Any
+) -> pd.DataFrame:
+    """As `toolkit.cube.build` with the default key, but with the trimmed amounts of every way of trimming.
+
+    Returns
+    -------
+    pd.DataFrame
+        The key, `n`, the untrimmed measures; and for each trimmed measure and way `<measure>@<name>`, `<measure>_n@<name>`,
+        `<measure>_sq@<name>`.
+    """
+    table = with_group(discharges, groups, _as_asked(params, "level_group", UNTRIMMED))
+    fixed = {t: _limits(discharges, params, groups, t, connection) for t in asked if t.basis == "frozen"}
+
+    def sums_of(rows: Any) -> pa.Table:
+        yearly = [t for t in asked if t.basis == "contemporaneous"]
+        limits = fixed | {t: _limits(rows, params, groups, t, connection) for t in yearly}
+        for trim, of_trim in limits.items():
+            rows = with_limits(rows, of_trim, trim.name)
+        amounts = {m.id: added(m) for m in measures_for(params.weights.source) if not m.trimmed}
+        for trim in asked:
+            for measure in TRIMMED:
+                inside = within(measure, _basis(trim), params, trim.name) if trim in limits else None
+                amounts[f"{measure.id}@{trim.name}"] = added(measure, inside)
+        keys = {k: _[k].fill_null(NONE) if k in ("specialty", "drg") else _[k] for k in KEY}
+        columns: dict[str, Any] = {"n": _.count()}
+        for column in amounts:
+            columns |= sums(measure_of(column), column)
+        return rows.select(**keys, **amounts).group_by(list(KEY)).aggregate(**columns).to_pyarrow()
+
+    years: list[int] = []
+    if discharges.count().execute() > ROWS_AT_ONCE:
+        years = sorted(int(y) for y in discharges.select("year").distinct().execute()["year"])
+    parts = [table.filter(_.year == y) for y in years] or [table]
+    return in_order([owned(sums_of(rows)) for rows in parts], KEY)
+
+
+def cube_of(summed: pd.DataFrame, chosen: dict[Basis, Trim], columns: Sequence[str] = ()) -> pd.DataFrame:
+    """The cube of one choice, as from `toolkit.cube.build`; columns are shared, not copied.
+
+    Parameters
+    ----------
+    chosen
+        The way of trimming on each basis that is wanted; without the others there are no columns of them.
+    columns
+        Order of the columns, as `build` has it; by default untrimmed measures first.
+    """
+    found = {str(name): name for name in summed.columns if not _trimmed(str(name))}
+    for basis, trim in chosen.items():
+        for measure in TRIMMED:
+            for column in sums(measure, f"{measure.id}@{basis}"):
+                found[column] = f"{column.partition('@')[0]}@{trim.name}"
+    order = [name for name in columns if name in found] or list(found)
+    return pd.DataFrame({name: summed[found[name]] for name in order}, copy=False)
+
+
+def _trimmed(column: str) -> bool:
+    name = column.partition("@")[0]
+    return any(name == m.id or name in (f"{m.id}_n", f"{m.id}_sq") for m in TRIMMED)
+
+
+def _basis(trim: Trim) -> Basis:
+    return "frozen" if trim.basis == "frozen" else "contemporaneous"
+
+
+def _as_asked(params: RunParams, scope: str, method: str) -> RunParams:
+    return params.model_copy(
+        update={
+            "reference": params.reference.model_copy(update={"scope": scope}),
+            "trimming": params.trimming.model_copy(update={"method": method}),
+        }
+    )
+
+
+def _limits(rows: Any, params: RunParams, groups: pd.DataFrame, trim: Trim, connection: Any) -> Any:
+    """The limits of one way, by DRG (and year, level group)."""
+    asked = _as_asked(params, trim.scope, trim.method)
+    if "level_group" not in rows.columns or trim.scope == "region":
+        rows = with_group(rows.drop("level_group") if "level_group" in rows.columns else rows, groups, asked)
+    limits = trim_limits(rows, asked, _basis(trim))
+    # of the whole region: whatever group a hospital is of
+    limits = limits.drop("level_group") if trim.scope == "region" else limits
+    return stored(limits, f"trim_limits_{trim.name.replace('.', '_')}", connection)
