@@ -5,15 +5,21 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import cached_property
+from numbers import Number
+from pathlib import Path
 from typing import Literal
 
 import pandas as pd
 
-from toolkit.errors import RunError
+from toolkit.errors import ContractBroken, RunError
 
 Kind = type[str] | type[int] | type[float] | type[bool]
 KIND_ZH: dict[type, str] = {str: "文字", int: "整数", float: "小数", bool: "是/否"}
 KIND_EN: dict[type, str] = {str: "text", int: "whole number", float: "number", bool: "yes/no"}
+OTHER_VERSION = {  # remedy for stored results that are not as declared
+    "remedy": "结果由另一版本的工具生成或文件已损坏；重新运行 speceval run 参数文件 --fresh",
+    "remedy_english": "made by another version or damaged; run again with --fresh",
+}
 _CANONICAL: dict[type, str] = {str: "str", int: "int64", float: "float64", bool: "bool"}
 
 
@@ -80,6 +86,8 @@ class TableDecl:
     release
         Id of the control that the release edition puts it through (`toolkit.release.disclosure.CONTROLS`); without one its
         rows are not given out.
+    crate
+        Whether the exact table may leave with the run's crate. One that holds single cases may not.
     """
 
     name: str
@@ -90,6 +98,7 @@ class TableDecl:
     columns: tuple[Col, ...]
     stage: Stage
     release: str = ""
+    crate: bool = False
 
     def __post_init__(self) -> None:
         names = [c.name for c in self.columns]
@@ -126,28 +135,51 @@ class TableDecl:
                 found.append((str(name), said, f"{KIND_EN[declared.kind]} expected, {frame[name].dtype} found"))
         return found
 
-    def checked(self, frame: pd.DataFrame, where: str) -> pd.DataFrame:
-        """The frame, where it is as declared; one without rows gets the declared types.
+    def checked(self, frame: pd.DataFrame, stored: Path | None = None) -> pd.DataFrame:
+        """The frame, where it is as declared; columns of a new one whose type was lost on the way get the declared one.
+
+        A part without rows makes pandas forget types where it is joined to others, and a frame without rows has none.
+
+        Parameters
+        ----------
+        stored
+            The file that the frame was read from; None for a frame that the toolkit has just made.
 
         Raises
         ------
-        RunError
-            A column is missing, not declared or of another kind; table and column are named.
+        ContractBroken, RunError
+            A column is missing, not declared or of another kind: of a new frame, of a stored one. Table and column are named.
         """
+        if stored is None:
+            frame = self._typed(frame)
         if faults := self.faults(frame):
             column, said, english = faults[0]
             more = f"（另有 {len(faults) - 1} 处）" if len(faults) > 1 else ""
-            raise RunError(
-                f"结果表 {self.name}（{self.zh}）的列 {column}：{said}{more}",
-                f"table {self.name}, column {column}: {english}",
-                where=where,
-                remedy="结果由另一版本的工具生成或文件已损坏；重新运行 speceval run 参数文件 --fresh",
-                remedy_english="made by another version or damaged; run again with --fresh",
-            )
-        if len(frame) == 0:
-            kinds = {str(name): self.col(str(name)) for name in frame.columns}
-            return frame.astype({name: _CANONICAL[c.kind] for name, c in kinds.items() if c})
+            problem = f"结果表 {self.name}（{self.zh}）的列 {column}：{said}{more}"
+            english = f"table {self.name}, column {column}: {english}"
+            if stored is None:
+                raise ContractBroken(
+                    problem,
+                    english,
+                    where=self.name,
+                    remedy="使表与它的声明一致（toolkit/evaluation/tables）",
+                    remedy_english="make the table and its declaration agree",
+                )
+            raise RunError(problem, english, where=str(stored), **OTHER_VERSION)
         return frame
+
+    def _typed(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Columns of plain objects with the declared type, where all values are of it."""
+        found: dict[str, pd.Series] = {}
+        for name in frame.columns:
+            declared, values = self.col(str(name)), frame[name]
+            if declared is None or (len(frame) and not pd.api.types.is_object_dtype(values)):
+                continue
+            if len(frame) == 0:
+                found[name] = values.astype(_CANONICAL[declared.kind])
+            elif declared.kind in (int, float) and values.map(lambda v: v is None or isinstance(v, Number)).all():
+                found[name] = pd.to_numeric(values)
+        return frame.assign(**found) if found else frame
 
 
 def _is(values: pd.Series, kind: Kind) -> bool:

@@ -266,7 +266,7 @@ def test_a_group_of_specialties_has_all_their_cases_and_totals_have_them_once(re
     apart = sum(values(results, "specialty", specialty=m)["volume"] for m in members)
     assert group["volume"] == apart  # they do not overlap with each other
     assert values(results, "region")["volume"] == cases["year"].between(2022, 2024).sum()
-    assert "合成专科群：其病例同时计入各专科" in results.facts["lists"]["重叠的专科"]
+    assert "合成专科群：其病例同时计入各专科" in results.facts.lists["重叠的专科"]
     units = results.units[results.units["specialty"] == "centre"]
     assert units["n_after"].sum() == group["volume"]
 

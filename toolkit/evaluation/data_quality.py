@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 import pandas as pd
 import scipy  # its parts load when first used: reports read tables and need none
 
 from toolkit.data.accounts.balance import ALL
 from toolkit.data.accounts.profile import DIAGNOSES
+from toolkit.data.quality.base import RuleFacts
 from toolkit.data.quality.marks import ids_in
 from toolkit.evaluation.results import Results
 
 ACCEPTED, EXCLUDED, QUARANTINED = "纳入", "排除", "隔离"
-PASSED, FAILED, NOT_APPLICABLE, ERROR = "通过", "未通过", "不适用", "错误"
+PASSED, FAILED, NOT_APPLICABLE = "通过", "未通过", "不适用"
+ERROR = "错误"  # a check that fails stops the run: of a finished one the count is 0, and the grid says so
 STATUSES = (ERROR, NOT_APPLICABLE, FAILED, PASSED)
 INSUFFICIENT = "数据不足，不予评价"
 TOO_POOR = "X04"  # the rule that decides it
@@ -35,9 +34,9 @@ _OWN = {"S": "G", "Z": "D"}
 MEDIAN_MONTHS = 3  # fewer months with discharges have no median worth the name
 
 
-def rules_of(results: Results) -> dict[str, Mapping[str, Any]]:
+def rules_of(results: Results) -> dict[str, RuleFacts]:
     """The rules as they were in the run, whatever the code says today."""
-    return {rule["id"]: rule for rule in results.facts["rules"]}
+    return {rule.id: rule for rule in results.facts.rules}
 
 
 def group_of(rule: str) -> str:
@@ -57,15 +56,15 @@ def measure_balance(results: Results, measure: str) -> pd.DataFrame:
     accounts = results.accounts[results.accounts["n"] > 0]
     if measure == ALL:
         return accounts[columns]
-    rules = [r for i, r in rules_of(results).items() if measure in r["scopes"] and r["fate"] in (QUARANTINED, EXCLUDED)]
-    known = [r for r in rules if r["id"] not in results.facts["not_applicable"]]
+    rules = [r for i, r in rules_of(results).items() if measure in r.scopes and r.fate in (QUARANTINED, EXCLUDED)]
+    known = [r for r in rules if r.id not in results.facts.not_applicable]
     if rules and not known:
         return accounts.iloc[:0][columns]  # what would decide it cannot be checked
     left = accounts[accounts["fate"] == ACCEPTED]
     parts = [accounts.loc[accounts["fate"] != ACCEPTED, columns]]
-    for rule in sorted(known, key=lambda r: r["fate"] != QUARANTINED):
-        hit = left["rules"].str.contains(f"|{rule['id']}|", regex=False)
-        parts.append(left[hit].assign(fate=rule["fate"], rule=rule["id"])[columns])
+    for rule in sorted(known, key=lambda r: r.fate != QUARANTINED):
+        hit = left["rules"].str.contains(f"|{rule.id}|", regex=False)
+        parts.append(left[hit].assign(fate=rule.fate, rule=rule.id)[columns])
         left = left[~hit]
     return pd.concat([*parts, left[columns].assign(rule="")], ignore_index=True)
 
@@ -85,12 +84,12 @@ def hits(accounts: pd.DataFrame) -> pd.DataFrame:
 
 
 def rule_status(results: Results, hospital: str = "") -> pd.DataFrame:
-    """Every rule of the catalogue with one of four statuses.
+    """Every rule of the catalogue with one of three statuses.
 
     Returns
     -------
     pd.DataFrame
-        `rule, name, group, fate, status, n` and `unit` (例, 个文件 or 机构年 hit), `why`: the reason where 不适用 or 错误.
+        `rule, name, group, fate, status, n` and `unit` (例, 个文件 or 机构年 hit), `why`: the reason where 不适用.
         What a declared rule excludes as a whole is nobody's fault to mend: of it only such rules are counted.
     """
     accounts = _of(results.accounts, hospital)
@@ -99,22 +98,22 @@ def rule_status(results: Results, hospital: str = "") -> pd.DataFrame:
     of_hospitals = _of(results.hospital_warnings, hospital).groupby("rule").size()
     refused = results.files.loc[results.files["rejected"] != "", "rejected"] if not hospital else pd.Series(dtype=str)
     dropped = int((results.files["dropped"] != "").sum()) if "dropped" in results.files and not hospital else 0
-    missing, errors = results.facts["not_applicable"], results.facts.get("rule_errors", {})
+    missing = results.facts.not_applicable
     rows = []
     for id_, rule in rules_of(results).items():
-        of_records = of_all if rule["fate"] == EXCLUDED and not rule["scopes"] else of_judged
+        of_records = of_all if rule.fate == EXCLUDED and not rule.scopes else of_judged
         n = int(of_records.get(id_, 0)) + int(of_hospitals.get(id_, 0))
         if id_.startswith("F"):
             n += int(refused.str.contains(f"规则{id_}", regex=False).sum()) + dropped * (id_ == "F09")
-        status = ERROR if id_ in errors else NOT_APPLICABLE if id_ in missing else FAILED if n else PASSED
-        why = errors.get(id_, missing.get(id_, ""))
-        unit = UNITS.get(rule.get("level", ""), "例")
+        status = NOT_APPLICABLE if id_ in missing else FAILED if n else PASSED
+        why = missing.get(id_, "")
+        unit = UNITS.get(rule.level, "例")
         rows.append(
             {
                 "rule": id_,
-                "name": rule["name"],
+                "name": rule.name,
                 "group": group_of(id_),
-                "fate": rule["fate"],
+                "fate": rule.fate,
                 "status": status,
                 "n": n,
                 "unit": unit,
@@ -140,7 +139,7 @@ def standing(results: Results) -> pd.DataFrame:
         suffice, or are fewer than a value needs). Best first.
     """
     accounts = results.accounts[results.accounts["hospital"] != ""]
-    fate = {i: rule["fate"] for i, rule in rules_of(results).items()}
+    fate = {i: rule.fate for i, rule in rules_of(results).items()}
     objected = accounts["rules"].map(lambda text: any(fate.get(i) in (QUARANTINED, "提示") for i in ids_in(text)))
     judged = accounts["fate"] != EXCLUDED
     table = pd.DataFrame(
@@ -237,7 +236,7 @@ def quarantine_effect(results: Results, hospital: str = "") -> pd.DataFrame:
         `measure, n, value, n_waiting` (in quarantine with a value), `value_with`; cost in fen, LOS in days, mortality and
         share grouped as shares.
     """
-    sums = _of(results.effect, hospital).groupby(["measure", "used"])[["n", "x"]].sum()
+    sums = _of(results.quarantine_effect, hospital).groupby(["measure", "used"])[["n", "x"]].sum()
     rows = []
     for measure in ("cost", "los", "mortality", "case_mix"):
         n, x = sums.loc[(measure, True)] if (measure, True) in sums.index else (0, 0)

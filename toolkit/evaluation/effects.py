@@ -4,29 +4,17 @@ from __future__ import annotations
 
 import pandas as pd
 
+from toolkit.declared import TableDecl
+from toolkit.evaluation.tables.change import CHANGE, EFFECTS, SPECIFICATIONS
 from toolkit.indicators import CATALOGUE, Status
 from toolkit.indicators.table import collect
 from toolkit.models.change import METHODS, Study, inferential
-from toolkit.models.change.base import COLUMNS, KEYS, nothing
-from toolkit.models.change.event_study import PATH
-from toolkit.models.change.matching import EXPECTED
 from toolkit.models.change.multiplicity import adjusted
-from toolkit.models.change.segmented import TERMS
-from toolkit.models.change.synthetic_control import WEIGHTS
 from toolkit.params import RunParams
 from toolkit.reference import Referenced
 
-PRETREND = ["pretrend_f", "pretrend_df", "pretrend_p"]
-EFFECTS = [*KEYS, *COLUMNS, "role", "p_adjusted", *PRETREND]
-EMPTY: dict[str, list[str]] = {
-    "effects": EFFECTS,
-    "event_study": PATH,
-    "comparison_units": ["hospital", "specialty", "indicator", "comparison"],
-    "regression_to_mean": EXPECTED,
-    "synthetic_weights": WEIGHTS,
-    "segments": TERMS,
-}
-TABLES = tuple(EMPTY)
+LATER = ("role", "p_adjusted")  # columns of `effects` that come once all methods stand side by side
+OF_METHODS = tuple(one for one in CHANGE if one is not SPECIFICATIONS)
 
 
 def change_effects(
@@ -55,7 +43,7 @@ def change_effects(
         `toolkit.models.COMPANIONS` describe them.
 
     """
-    tables: dict[str, list[pd.DataFrame]] = {name: [] for name in TABLES}
+    tables: dict[str, list[pd.DataFrame]] = {one.name: [] for one in OF_METHODS}
     if params.cycles and params.projects:
         study = study_of(units, params, hospitals)
         frozen = cells[(cells["basis"] == "frozen") & (cells["level"] == "unit")]
@@ -69,8 +57,8 @@ def change_effects(
             tables["effects"].append(found.changes)
             for name, table in found.tables.items():
                 tables[name].append(table)
-    whole = {name: _together(parts, EMPTY[name]) for name, parts in tables.items()}
-    whole["effects"] = adjusted(whole["effects"], CATALOGUE, params.change.primary)[EFFECTS]
+    whole = {one.name: _together(tables[one.name], one) for one in OF_METHODS}
+    whole["effects"] = adjusted(whole["effects"], CATALOGUE, params.change.primary)[list(EFFECTS.by_name)]
     return whole
 
 
@@ -113,11 +101,7 @@ def months(monthly: Referenced) -> pd.DataFrame:
     return cells.assign(period=period, level="unit").drop(columns=["year", "month"])
 
 
-def _together(parts: list[pd.DataFrame], columns: list[str]) -> pd.DataFrame:
+def _together(parts: list[pd.DataFrame], declared: TableDecl) -> pd.DataFrame:
     found = [part for part in parts if len(part)]
-    if not found:
-        return (nothing() if columns is EFFECTS else pd.DataFrame()).reindex(
-            columns=[c for c in columns if c not in ("role", "p_adjusted")]
-        )
-    whole = pd.concat(found, ignore_index=True)
-    return whole.reindex(columns=[c for c in columns if c not in ("role", "p_adjusted")])
+    whole = pd.concat(found, ignore_index=True) if found else declared.empty()
+    return whole.reindex(columns=[c for c in declared.by_name if c not in LATER])

@@ -12,15 +12,14 @@ import numpy as np
 import pandas as pd
 
 from toolkit.data.discharge.covariates import one_row_a_specialty
+from toolkit.evaluation.tables.monitoring import CHARTS, CUSUMS, POWER, SHRINKAGE
 from toolkit.indicators import CATALOGUE, Distribution, Indicator
 from toolkit.indicators.table import collect
 from toolkit.models.monitoring.cusum import cusum
 from toolkit.models.monitoring.funnel import funnel
-from toolkit.models.monitoring.power import COLUMNS as POWER_COLUMNS
 from toolkit.models.monitoring.power import smallest_changes
 from toolkit.models.monitoring.rare_deaths import observed_expected
 from toolkit.models.monitoring.risk_model import REST, RiskModel, c_statistic, calibration, fit
-from toolkit.models.monitoring.shrinkage import COLUMNS as SHRINKAGE_COLUMNS
 from toolkit.models.monitoring.shrinkage import no_effect
 from toolkit.models.monitoring.spc import assurance, xmr
 from toolkit.params import RunParams
@@ -31,8 +30,6 @@ OE = "risk_adjusted_mortality"  # id of O/E in the funnels, beside the ids of in
 OE_ZH = "风险校正死亡比（O/E）"
 GRAINS = ("month", "quarter")
 TOO_FEW = "例数不足"
-
-TABLES = ("risk_models", "risk_terms", "calibration", "expected", "funnels", "charts", "cusums", "shrinkage", "power")
 
 
 def monitor(
@@ -230,34 +227,6 @@ def at_months(cube: pd.DataFrame, referenced: Referenced, params: RunParams, hos
     )
 
 
-CHART_COLUMNS = (
-    "hospital",
-    "specialty",
-    "indicator",
-    "grain",
-    "point",
-    "phase",
-    "n",
-    "value",
-    "centre",
-    "lower",
-    "upper",
-    "moving_range",
-    "screened",
-    "outside",
-    "shift",
-    "trend",
-    "two_of_three",
-    "rule",
-    "signal",
-    "against_trend",
-    "points",
-    "target",
-    "assurance",
-    "warnings",
-)
-
-
 def charts(monthly: Referenced | None, params: RunParams) -> pd.DataFrame:
     """XmR charts of the means among the primary indicators; by month, or by quarter where months hold few cases."""
     policy = params.monitoring
@@ -265,7 +234,7 @@ def charts(monthly: Referenced | None, params: RunParams) -> pd.DataFrame:
         CATALOGUE[i] for i in params.change.primary if getattr(CATALOGUE[i], "distribution", None) is Distribution.MEAN
     ]
     if monthly is None or monthly.frame.empty or not chosen:
-        return pd.DataFrame(columns=list(CHART_COLUMNS))
+        return CHARTS.empty()
     quarter = (monthly.frame["month"].astype(int) + 2) // 3
     year = monthly.frame["year"].astype(str)
     points = {
@@ -302,25 +271,7 @@ def charts(monthly: Referenced | None, params: RunParams) -> pd.DataFrame:
     words = [assurance(r.lower, r.upper, r.target, CATALOGUE[r.Index[2]].direction) for r in last.itertuples()]
     meets = pd.Series(words, index=last.index, dtype=object, name="assurance")
     made = made.merge(meets.reset_index(), on=series, how="left")
-    return made.assign(assurance=made["assurance"].fillna(""))[list(CHART_COLUMNS)]
-
-
-CUSUM_COLUMNS = (
-    *UNIT,
-    "direction",
-    "month",
-    "n",
-    "observed",
-    "expected",
-    "score",
-    "cusum",
-    "signal",
-    "limit",
-    "odds_ratio",
-    "run_length",
-    "false_alarm",
-    "warnings",
-)
+    return made.assign(assurance=made["assurance"].fillna(""))[list(CHARTS.by_name)]
 
 
 def cusums(
@@ -329,7 +280,7 @@ def cusums(
     """Charts of every project over its last period, against the risks of the first one (frozen)."""
     policy, last = params.monitoring, list(params.periods)[-1]
     if monthly is None or monthly.empty or "month" not in monthly:
-        return pd.DataFrame(columns=list(CUSUM_COLUMNS))
+        return CUSUMS.empty()
     rows = one_row_a_specialty(monthly)
     rows = rows[(_cycle_of(rows["year"], params) == last) & rows["month"].notna()]
     label = rows["year"].astype(str) + "-" + rows["month"].astype(int).astype(str).str.zfill(2)
@@ -351,9 +302,7 @@ def cusums(
                     warnings="；".join(made.warnings),
                 )
             )
-    return (
-        pd.concat(parts, ignore_index=True)[list(CUSUM_COLUMNS)] if parts else pd.DataFrame(columns=list(CUSUM_COLUMNS))
-    )
+    return pd.concat(parts, ignore_index=True)[list(CUSUMS.by_name)] if parts else CUSUMS.empty()
 
 
 # --- changes -------------------------------------------------------------------------------------------------------------
@@ -363,10 +312,7 @@ def _of_changes(cells: pd.DataFrame, units: pd.DataFrame, params: RunParams) -> 
     """Regression to the mean and power of the units that are judged; the mean to regress to is that of all units."""
     keys = [*UNIT, "indicator"]
     if not params.cycles:
-        return {
-            "shrinkage": pd.DataFrame(columns=[*keys, *SHRINKAGE_COLUMNS]),
-            "power": pd.DataFrame(columns=[*keys, *POWER_COLUMNS]),
-        }
+        return {"shrinkage": SHRINKAGE.empty(), "power": POWER.empty()}
     frozen = cells[(cells["level"] == "unit") & (cells["basis"] == "frozen") & cells["period"].isin(params.periods)]
     frozen = frozen.rename(columns={"period": "cycle"})
     judged = units.loc[units["eligible"] | (units["project"] != ""), UNIT]
@@ -386,4 +332,4 @@ def _of_changes(cells: pd.DataFrame, units: pd.DataFrame, params: RunParams) -> 
     }
 
 
-__all__ = ["OE", "OE_ZH", "REST", "TABLES", "at_months", "monitor"]
+__all__ = ["OE", "OE_ZH", "REST", "at_months", "monitor"]

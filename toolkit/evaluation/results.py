@@ -2,41 +2,20 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
+from pydantic import ValidationError
 
-from toolkit.errors import RunError
-from toolkit.evaluation.effects import TABLES as EFFECT_TABLES
-from toolkit.evaluation.monitoring import TABLES as MONITORING_TABLES
+from toolkit.declared import OTHER_VERSION, TableDecl
+from toolkit.errors import ContractBroken, RunError, nearest
+from toolkit.evaluation.facts import RunFacts, load_facts, save_facts
+from toolkit.evaluation.tables import TABLE, TABLES
 from toolkit.params import RunParams
 
-TABLES = (
-    "hospitals",
-    "files",
-    "accounts",
-    "hospital_warnings",
-    "balance",
-    "profile",
-    "effect",
-    "submissions",
-    "submitted_rules",
-    "monthly",
-    "cube",
-    "units",
-    "cells",
-    "changes",
-    "grades",
-    "diseases",
-    "specifications",
-    *MONITORING_TABLES,
-    *EFFECT_TABLES,
-)
 RESULTS = "results"  # folder of a run that holds them
 DATA = "data"  # folder of a run with its stored discharges and what became of every record
 FACTS, PARAMETERS = "facts.json", "parameters.json"
@@ -48,80 +27,31 @@ class Results:
 
     Attributes
     ----------
-    hospitals
-        `code, name, level, level_group, tier, county`.
-    files, accounts
-        As in `toolkit.data.intake.Intake`.
-    hospital_warnings
-        As in `toolkit.data.intake.Intake`.
-    balance
-        As from `toolkit.data.accounts.balance.balance`.
-    profile, effect
-        As from the functions of these names in `toolkit.data.accounts.profile`.
-    submissions, submitted_rules
-        As from `toolkit.data.accounts.register.tables`; empty without a register.
-    monthly
-        `hospital, year, month, n`.
-    cube
-        As from `toolkit.cube.build`.
-    units
-        One row per evaluation unit: `hospital, specialty, n_<cycle> …, eligible` (enough cases in every cycle), `project`
-        (its level, "" where it has none), `id` (of its report).
-    cells
-        `level` (region, specialty, hospital, unit, peers), `hospital, specialty, period` (a year or a cycle label), and the
-        columns of `toolkit.indicators.table`. `peers` are the units of a specialty without a project.
-    changes
-        `level` (unit, peers), `hospital, specialty, indicator`, the columns of `Change` for the plain ratio, `before, after`, and those of
-        `toolkit.evaluation.judgement.judged`.
-    specifications
-        As in `toolkit.evaluation.robustness.specification_curve`.
-    grades
-        As in `Referenced.grades`, with `basis` and the columns of `toolkit.reference.described`.
-    diseases
-        `level` (region, specialty, hospital, unit), `hospital, specialty, disease, period`, and the columns of
-        `toolkit.indicators.table`, for the indicators of `toolkit.indicators.diseases`.
-    risk_models, risk_terms, calibration, expected, funnels, charts, cusums, shrinkage, power
-        As in `toolkit.evaluation.monitoring.monitor`.
-    effects, event_study, comparison_units, regression_to_mean, synthetic_weights, segments
-        As in `toolkit.evaluation.effects.change_effects`.
+    params
+        What it was asked.
     facts
-        What is no table: format, grouping, rules, scopes, not_applicable, insufficient, data_hash, parameter_hash, synthetic.
+        What is no table.
+    tables
+        Every declared table (`toolkit.evaluation.tables.TABLES`, `docs/tables.md`) by name; each is an attribute too:
+        `results.cells` is `results.tables["cells"]`.
     """
 
     params: RunParams
-    hospitals: pd.DataFrame
-    files: pd.DataFrame
-    accounts: pd.DataFrame
-    hospital_warnings: pd.DataFrame
-    balance: pd.DataFrame
-    profile: pd.DataFrame
-    effect: pd.DataFrame
-    submissions: pd.DataFrame
-    submitted_rules: pd.DataFrame
-    monthly: pd.DataFrame
-    cube: pd.DataFrame
-    units: pd.DataFrame
-    cells: pd.DataFrame
-    changes: pd.DataFrame
-    grades: pd.DataFrame
-    diseases: pd.DataFrame
-    specifications: pd.DataFrame
-    risk_models: pd.DataFrame
-    risk_terms: pd.DataFrame
-    calibration: pd.DataFrame
-    expected: pd.DataFrame
-    funnels: pd.DataFrame
-    charts: pd.DataFrame
-    cusums: pd.DataFrame
-    shrinkage: pd.DataFrame
-    power: pd.DataFrame
-    effects: pd.DataFrame
-    event_study: pd.DataFrame
-    comparison_units: pd.DataFrame
-    regression_to_mean: pd.DataFrame
-    synthetic_weights: pd.DataFrame
-    segments: pd.DataFrame
-    facts: Mapping[str, Any] = field(default_factory=dict)
+    facts: RunFacts
+    tables: Mapping[str, pd.DataFrame]
+
+    def __post_init__(self) -> None:
+        if set(self.tables) != set(TABLE):
+            odd = sorted(set(self.tables) ^ set(TABLE))
+            raise ContractBroken("结果表与声明不符", "tables are not those declared", where="、".join(odd))
+
+    def __getattr__(self, name: str) -> pd.DataFrame:
+        """A table by its name."""
+        tables = self.__dict__.get("tables", {})
+        if name not in tables:
+            near = nearest(name, TABLE) if not name.startswith("_") else None
+            raise AttributeError(f"results have no table {name!r}{f', but {near}' if near else ''}")
+        return tables[name]
 
     @property
     def periods(self) -> dict[str, str]:
@@ -153,17 +83,78 @@ class Results:
 
 
 def save(results: Results, folder: Path) -> list[Path]:
-    """Write the tables; returns the files. Equal results give equal bytes."""
+    """Write everything; returns the files. Equal results give equal bytes."""
+    written = save_tables(results.tables, folder)
+    (folder / PARAMETERS).write_text(results.params.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    save_facts(results.facts, folder / FACTS)
+    return [*written, folder / PARAMETERS, folder / FACTS]
+
+
+def save_tables(tables: Mapping[str, pd.DataFrame], folder: Path) -> list[Path]:
+    """Write tables, each checked against its declaration; returns the files.
+
+    Raises
+    ------
+    ContractBroken
+        A table is not as declared.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     written = []
-    for name in TABLES:
+    for name, frame in tables.items():
         path = folder / f"{name}.parquet"
-        getattr(results, name).to_parquet(path, index=False, compression="zstd")
+        TABLE[name].checked(frame).to_parquet(path, index=False, compression="zstd")
         written.append(path)
-    (folder / PARAMETERS).write_text(results.params.model_dump_json(indent=1) + "\n", encoding="utf-8")
-    text = json.dumps(results.facts, ensure_ascii=False, indent=1, sort_keys=True)
-    (folder / FACTS).write_text(text + "\n", encoding="utf-8")
-    return [*written, folder / PARAMETERS, folder / FACTS]
+    return written
+
+
+def load_tables(folder: Path, tables: Iterable[TableDecl] = TABLES) -> dict[str, pd.DataFrame]:
+    """Tables that `save_tables` wrote, by name, each checked against its declaration.
+
+    Raises
+    ------
+    FileNotFoundError
+        The folder has none of them.
+    RunError
+        One is missing while others are there, cannot be read, or is not as declared: of an older layout, or damaged.
+    """
+    paths = {one.name: folder / f"{one.name}.parquet" for one in tables}
+    there = {name: path for name, path in paths.items() if path.is_file()}
+    if paths and not there:
+        raise FileNotFoundError(folder)
+    if lost := [name for name in paths if name not in there]:
+        raise RunError(
+            f"缺少结果表 {'、'.join(f'{name}（{TABLE[name].zh}）' for name in lost)}",
+            f"the table {', '.join(lost)} is missing",
+            where=str(paths[lost[0]]),
+            **OTHER_VERSION,
+        )
+    return {name: TABLE[name].checked(_read(path), path) for name, path in there.items()}
+
+
+def _read(path: Path) -> pd.DataFrame:
+    try:
+        return pd.read_parquet(path)
+    except (OSError, ValueError) as error:  # pyarrow's own errors are of these kinds
+        raise RunError(
+            f"结果表 {path.name} 不能读取",
+            f"{path.name} cannot be read: {type(error).__name__}",
+            where=str(path),
+            **OTHER_VERSION,
+        ) from error
+
+
+def _load_params(path: Path) -> RunParams:
+    try:
+        return RunParams.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        name = ".".join(map(str, first["loc"])) or "?"
+        raise RunError(
+            f"{path.name} 的 {name} 不合现在的参数",
+            f"{path.name}, {name}: {first['msg']}",
+            where=str(path),
+            **OTHER_VERSION,
+        ) from None
 
 
 def load(folder: Path) -> Results:
@@ -172,13 +163,12 @@ def load(folder: Path) -> Results:
     Raises
     ------
     RunError
-        The folder is not that of a finished run.
+        The folder is not that of a finished run, or of one with another layout of tables; what differs is named.
     """
-    assert {f.name for f in fields(Results)} == {*TABLES, "params", "facts"}  # noqa: S101  one list of tables
     try:
-        tables = {name: pd.read_parquet(folder / f"{name}.parquet") for name in TABLES}
-        params = RunParams.model_validate_json((folder / PARAMETERS).read_text(encoding="utf-8"))
-        facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
+        tables = load_tables(folder)
+        params = _load_params(folder / PARAMETERS)
+        facts = load_facts(folder / FACTS)
     except FileNotFoundError as error:
         raise RunError(
             "这不是一次已完成运行的文件夹",
@@ -187,4 +177,4 @@ def load(folder: Path) -> Results:
             remedy="先运行 speceval run 参数文件",
             remedy_english="run it first",
         ) from error
-    return Results(params=params, facts=facts, **tables)
+    return Results(params=params, facts=facts, tables=tables)

@@ -18,13 +18,16 @@ Rules (`toolkit.params.DisclosurePolicy`; after NHS HES, OpenSAFELY and CMS prac
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from toolkit.evaluation.results import TABLES, Results
+from toolkit.data.quality.base import RuleFacts
+from toolkit.evaluation.facts import RunFacts
+from toolkit.evaluation.results import Results
+from toolkit.evaluation.tables import TABLES
 from toolkit.indicators import CATALOGUE
 from toolkit.indicators.base import Declared, Distribution, Status
 from toolkit.indicators.capacity import VOLUME as CAPACITY_VOLUME
@@ -45,13 +48,15 @@ SHOWN = ["value", "low", "high"]
 def released(exact: Results, policy: DisclosurePolicy) -> Results:
     """The results of the release edition; a table without a declared control keeps its columns and loses its rows."""
     state = _State(exact=exact, policy=policy)
-    tables = {name: CONTROLS[name](getattr(exact, name), state) for name in CONTROLS}
-    tables |= {name: getattr(exact, name).iloc[:0] for name in TABLES if name not in CONTROLS}
+    of_control = {one.release: one.name for one in TABLES if one.release}
+    # in the order of the controls: some rest on what others have found
+    made = {of_control[id_]: control(exact.tables[of_control[id_]], state) for id_, control in CONTROLS.items()}
+    tables = {one.name: made.get(one.name, exact.tables[one.name].iloc[:0]) for one in TABLES}
     note = policy_note(policy)
     params = exact.params.model_copy(
         update={"edition": "release", "disclosure": policy, "notes": [note, *exact.params.notes]}
     )
-    return replace(exact, params=params, facts=_facts(exact.facts), **tables)
+    return Results(params=params, facts=_facts(exact.facts), tables=tables)
 
 
 def policy_note(policy: DisclosurePolicy) -> str:
@@ -453,31 +458,14 @@ def _grades(grades: pd.DataFrame, state: _State) -> pd.DataFrame:
     return made.sort_values(["basis", "window", "drg", "grade"], ignore_index=True)[[*grades.columns, "groups"]]
 
 
-# not `references`: hashes of exact tables, against which a guess could be tried
-KEPT_FACTS = {
-    "format",
-    "grouping",
-    "not_applicable",
-    "synthetic",
-    "scopes",
-    "rules",
-    "data_hash",
-    "parameter_hash",
-    "lists",
-    "diseases",
-}
+def _facts(facts: RunFacts) -> RunFacts:
+    """Facts without counts: why a reference cannot grade risk is said, by how many deaths is not.
 
-
-def _facts(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Facts without counts: why a reference cannot grade risk is said, by how many deaths is not."""
-    kept = {name: value for name, value in facts.items() if name in KEPT_FACTS}
-    rules = kept.get("rules", [])
-    pool = {"id": POOLED, "name": "各原因合并", "message": "例数少的各项原因合并", "fate": "", "scopes": []}
-    kept["rules"] = [*rules, {**{name: 0 for rule in rules[:1] for name in rule}, **pool}]
-    kept["insufficient"] = {
-        basis: dict.fromkeys(windows, "参照死亡例数不足") for basis, windows in facts.get("insufficient", {}).items()
-    }
-    return kept
+    Hashes of exact tables are none of them: a guess could be tried against one.
+    """
+    pool = RuleFacts(id=POOLED, name="各原因合并", message="例数少的各项原因合并", fate="")
+    insufficient = {basis: dict.fromkeys(windows, "参照死亡例数不足") for basis, windows in facts.insufficient.items()}
+    return facts.released(rules=(*facts.rules, pool), insufficient=insufficient)
 
 
 REPORTS = {"region_report", "data_quality", "indicators", "change", "project_report"}  # notebooks fit for release
@@ -495,3 +483,5 @@ CONTROLS: dict[str, Control] = {
     "cube": _cube,
     "grades": _grades,
 }
+_declared = {one.release for one in TABLES if one.release}
+assert _declared == set(CONTROLS), f"controls and declarations differ: {_declared ^ set(CONTROLS)}"  # noqa: S101

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from toolkit.errors import ParameterError, RunError
-from toolkit.release.disclosure import CONTROLS
+from toolkit.evaluation.tables import TABLES
 from toolkit.running.manifest import digest
 from toolkit.running.publish import MANIFEST, beside, canonical, explained
 from toolkit.runs.run_manifest import INDEX, read_record, read_run_manifest
@@ -24,9 +24,11 @@ from toolkit.runs.verification import verify_run
 METADATA = "ro-crate-metadata.json"
 SPECIFICATION = "https://w3id.org/ro/crate/1.1"
 PROFILE = "https://w3id.org/ro/wfrun/process/0.1"
-# not `cube`: by DRG, hospital and year it holds single cases
-TABLES = sorted(set(CONTROLS) - {"cube"})
-RESULTS = [*(f"results/{name}.parquet" for name in TABLES), "results/facts.json", "results/parameters.json"]
+RESULTS = [
+    *(f"results/{one.name}.parquet" for one in TABLES if one.crate),
+    "results/facts.json",
+    "results/parameters.json",
+]
 OF_CONTENT = {
     "运行",
     "结果表",

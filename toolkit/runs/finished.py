@@ -32,7 +32,7 @@ WORKLISTS = "worklists"  # folder of a run, one list a hospital
 def worklists(folder: Path, to: Path | None = None) -> pd.DataFrame:
     """The worklists of the run in `folder`, written to `to` or to its own folder of them; returns their summary."""
     results, data = load(folder / RESULTS), folder / DATA
-    facts = Facts(rules=results.facts["rules"], scopes=dict(results.facts["scopes"]), codes=results.facts["codes"])
+    facts = Facts(rules=results.facts.rules, scopes=dict(results.facts.scopes), codes=results.facts.codes)
     names = dict(zip(results.hospitals["code"], results.hospitals["name"], strict=True))
     with TemporaryDirectory(prefix="speceval-") as work:
         connection = connect(Path(work), [data])

@@ -18,7 +18,7 @@ import pandas as pd
 from toolkit import cube as cubes
 from toolkit.data import intake as intakes
 from toolkit.data.accounts.balance import balance
-from toolkit.data.accounts.profile import effect, profile
+from toolkit.data.accounts.profile import profile, quarantine_effect
 from toolkit.data.accounts.register import Register, write_register
 from toolkit.data.accounts.register import tables as tables_of
 from toolkit.data.accounts.submitted import SUBMITTED
@@ -30,13 +30,14 @@ from toolkit.data.lists.diseases import disease_sums, read_diseases
 from toolkit.data.lists.registry import from_codes, read_registry
 from toolkit.data.quality import CATALOGUE as RULES
 from toolkit.data.quality import SCOPES
-from toolkit.data.quality.measures import outside
+from toolkit.data.quality.base import RuleFacts
 from toolkit.data.reading.formats import FormatMap, format_map
 from toolkit.engine import connect
 from toolkit.errors import InputError, ParameterError, nearest
-from toolkit.evaluation.cells import SHARES, all_cells, all_changes, disease_cells, no_changes, units_of, without_cases
+from toolkit.evaluation.cells import all_cells, all_changes, disease_cells, no_changes, units_of, without_cases
 from toolkit.evaluation.data_quality import insufficient
 from toolkit.evaluation.effects import change_effects, stopped_in, study_of
+from toolkit.evaluation.facts import RunFacts
 from toolkit.evaluation.judgement import PLAIN, judged, with_agreement
 from toolkit.evaluation.monitoring import at_months, monitor
 from toolkit.evaluation.results import DATA, RESULTS, Results, load, save
@@ -142,7 +143,7 @@ def _evaluate(
             "hospital_warnings": intake.hospital_warnings,
             "balance": balance(intake, connection),
             "profile": profile(intake, form, connection),
-            "effect": effect(intake, connection),
+            "quarantine_effect": quarantine_effect(intake, connection),
             "submissions": submissions,
             "submitted_rules": submitted_rules,
         }
@@ -180,47 +181,42 @@ def _evaluate(
     curve = specifications(tried, changes, units, params, registry, poor, stopped_in(cells))
     changes = with_agreement(changes, agreement(curve, changes, params.robustness))
     monitoring = monitor(cells, units, deaths, params, monthly=months, monthly_deaths=by_month[1] if by_month else None)
-    facts = {
-        "format": form.title,
-        "grouping": form.grouping,
-        "not_applicable": dict(intake.not_applicable),
-        "engine": params.engine,
-        "grouper": params.data.grouper.model_dump() if params.data.grouper else None,
-        "ungrouped": intake.ungrouped,
-        "insufficient": {basis: dict(r.insufficient) for basis, r in referenced.items()},
-        "stopped": outside(cells, SHARES),
-        "synthetic": params.data.synthetic is not None,
-        "scopes": list(SCOPES.items()),
-        "codes": field_codes(form),
-        "rules": _rule_facts(params),
-        "data_hash": _hash(sorted(intake.files["sha256"])),
-        "parameter_hash": parameter_hash(params),
-        "lists": {**facts_of(read_lists(params), params), "没有病例的专科": without_cases(units, params)},
-        "diseases": [[d.id, d.name_zh] for d in read_diseases(params.data.diseases).diseases],
-        "references": {basis: reference_hashes(r.frame) for basis, r in referenced.items()},
-    }
+    facts = RunFacts(
+        format=form.title,
+        grouping=form.grouping,
+        not_applicable=dict(intake.not_applicable),
+        ungrouped=intake.ungrouped,
+        insufficient={basis: dict(r.insufficient) for basis, r in referenced.items()},
+        synthetic=params.data.synthetic is not None,
+        scopes=tuple(SCOPES.items()),
+        codes=field_codes(form),
+        rules=rules_in_run(params),
+        data_hash=_hash(sorted(intake.files["sha256"])),
+        parameter_hash=parameter_hash(params),
+        lists={**facts_of(read_lists(params), params), "没有病例的专科": without_cases(units, params)},
+        diseases=tuple((d.id, d.name_zh) for d in read_diseases(params.data.diseases).diseases),
+        references={basis: reference_hashes(r.frame) for basis, r in referenced.items()},
+    )
     grades = pd.concat([r.grades.assign(basis=basis) for basis, r in referenced.items()], ignore_index=True)
     if params.risk_grades.file is None:
         grades = described(grades, params.risk_grades)
-    made = Results(
-        params=params,
-        hospitals=registry,
-        files=intake.files,
-        accounts=intake.accounts,
-        monthly=monthly,
-        cube=cube,
-        units=units,
-        cells=cells,
-        changes=changes,
-        grades=grades,
-        diseases=diseases,
-        specifications=curve,
-        facts=facts,
+    tables = {
+        "hospitals": registry,
+        "files": intake.files,
+        "accounts": intake.accounts,
+        "monthly": monthly,
+        "cube": cube,
+        "units": units,
+        "cells": cells,
+        "changes": changes,
+        "grades": grades,
+        "diseases": diseases,
+        "specifications": curve,
         **monitoring,
         **effects,
         **accounted,
-    )
-    return made, register
+    }
+    return Results(params=params, facts=facts, tables=tables), register
 
 
 def _check_choices(params: RunParams) -> None:
@@ -262,21 +258,9 @@ def _by_month(
     return cube.merge(projects, on=["hospital", "specialty"]), deaths.merge(projects, on=["hospital", "specialty"])
 
 
-def _rule_facts(params: RunParams) -> list[dict[str, Any]]:
+def rules_in_run(params: RunParams) -> tuple[RuleFacts, ...]:
     """The rules as they are in this run, for its reports and lists."""
-    return [
-        {
-            "id": r.id,
-            "name": r.name_zh,
-            "message": r.message_zh,
-            "fate": r.fate.value,
-            "scopes": list(r.scopes),
-            "level": r.level.value,
-            "fields": list(r.fields or r.needs),
-            "said": r.said({}, params),
-        }
-        for r in RULES.values()
-    ]
+    return tuple(RuleFacts.of(rule, params) for rule in RULES.values())
 
 
 def _check_projects(params: RunParams, registry: pd.DataFrame) -> None:
@@ -505,7 +489,7 @@ def check(params: RunParams, work: Path, progress: Progress = _quiet, *, lists: 
         intake = intakes.take_in(params, form, registry, connection, work, progress, key)
         balanced = balance(intake, connection)
         if lists:
-            facts = Facts(rules=_rule_facts(params), scopes=SCOPES, codes=field_codes(form))
+            facts = Facts(rules=rules_in_run(params), scopes=SCOPES, codes=field_codes(form))
             names = {} if registry is None else dict(zip(registry["code"], registry["name"], strict=True))
             marked, held = (connection.read_parquet(str(path)) for path in (intake.fates, intake.submitted))
             write_worklists(marked, held, intake.files, balanced, names, facts, lists, connection, work)

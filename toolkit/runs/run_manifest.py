@@ -74,7 +74,7 @@ def write_run_manifest(results: Results, folder: Path, outcomes: Sequence[Outcom
         "evaluation": evaluation["key"],
         # records carry hashes under the run's own random key: they are held against evaluation.json, which is sealed too
         "tables": {name: content for name, content in evaluation["tables"].items() if name.startswith("results/")},
-        "references": results.facts.get("references", {}),
+        "references": results.facts.references,
         "pages": {name: file_hash(folder / name) for name in (INDEX, HANDBOOK)},
         "reports": {o.id: _report(folder / o.id) for o in outcomes if o.exists},
         "unfinished": {o.id: o.reason for o in outcomes if not o.exists},

@@ -244,15 +244,9 @@ def trimmed(own: pd.Series) -> dict[tuple[str, str], bool]:
 
 def hits_of(results: Results, ids: Sequence[str]) -> tuple[Hit, ...]:
     """The rules as they were in the run."""
-    rules = {rule["id"]: rule for rule in results.facts["rules"]}
+    rules = {rule.id: rule for rule in results.facts.rules}
     return tuple(
-        Hit(
-            rule=i,
-            name=rules[i]["name"],
-            fate=rules[i]["fate"],
-            message=rules[i]["message"],
-            scopes=tuple(rules[i]["scopes"]),
-        )
+        Hit(rule=i, name=rules[i].name, fate=rules[i].fate, message=rules[i].message, scopes=rules[i].scopes)
         for i in ids
     )
 

@@ -15,6 +15,7 @@ from python_calamine import CalamineWorkbook
 from toolkit.data.accounts import worklist
 from toolkit.data.accounts.submitted import HIDDEN, keep_submitted
 from toolkit.data.accounts.worklist import Facts, defused, field_codes, file_stem, write_worklists
+from toolkit.data.quality.base import RuleFacts
 from toolkit.data.reading.formats import format_map
 from toolkit.engine import connect
 
@@ -51,24 +52,19 @@ fields:
   surgery_level: {columns: [C17x01, C38x*]}
 """
 RULES = [
-    {"id": "K03", "name": "病案号为空", "said": "病案号为空", "fate": "隔离", "scopes": [], "fields": ["record"]},
-    {
-        "id": "P05",
-        "name": "主要诊断",
-        "said": "出院主要诊断编码为空",
-        "fate": "隔离",
-        "scopes": [],
-        "fields": ["principal_diagnosis"],
-    },
-    {
-        "id": "C01",
-        "name": "总费用",
-        "said": "住院总费用 {cost_fen} 分，性别 {sex}，病案号 {record}",
-        "fate": "排除",
-        "scopes": ["cost"],
-        "fields": ["cost_fen", "sex"],
-    },
-    {"id": "W01", "name": "提示", "said": "请核实", "fate": "提示", "scopes": [], "fields": []},
+    RuleFacts(id="K03", name="病案号为空", said="病案号为空", fate="隔离", scopes=(), fields=("record",)),
+    RuleFacts(
+        id="P05", name="主要诊断", said="出院主要诊断编码为空", fate="隔离", scopes=(), fields=("principal_diagnosis",)
+    ),
+    RuleFacts(
+        id="C01",
+        name="总费用",
+        said="住院总费用 {cost_fen} 分，性别 {sex}，病案号 {record}",
+        fate="排除",
+        scopes=("cost",),
+        fields=("cost_fen", "sex"),
+    ),
+    RuleFacts(id="W01", name="提示", said="请核实", fate="提示", scopes=(), fields=()),
 ]
 FILES = pd.DataFrame(
     {

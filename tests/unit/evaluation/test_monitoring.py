@@ -10,8 +10,9 @@ import rows
 from toolkit import cube as cubes
 from toolkit.data.discharge.covariates import band_names, death_cells, one_row_a_specialty
 from toolkit.evaluation.cells import all_cells, units_of
-from toolkit.evaluation.monitoring import OE, TABLES, at_months, monitor
+from toolkit.evaluation.monitoring import OE, at_months, monitor
 from toolkit.evaluation.monitoring import TOO_FEW as FEW
+from toolkit.evaluation.tables.monitoring import MONITORING
 from toolkit.indicators import CATALOGUE
 from toolkit.indicators.table import collect
 from toolkit.models.monitoring.funnel import Position
@@ -227,7 +228,7 @@ def test_runs_with_little_in_them_give_every_table(engine, frame, case):
     }[case]
     region = Region(engine, given[0].reset_index(drop=True), given[1], months=case != "no months")
     tables = region.tables()
-    assert set(tables) == set(TABLES)
+    assert set(tables) == {one.name for one in MONITORING}
     assert all(isinstance(t, pd.DataFrame) and len(t.columns) for t in tables.values())
     if case == "no deaths":
         assert tables["risk_models"]["warnings"].ne("").all()

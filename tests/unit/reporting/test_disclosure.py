@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import fields, replace
+
 import numpy as np
 import pandas as pd
 import pytest
 from scipy.optimize import linprog
 
-from toolkit.evaluation.results import TABLES
+from toolkit.evaluation.facts import RunFacts
+from toolkit.evaluation.tables import TABLES
 from toolkit.params import DisclosurePolicy
-from toolkit.release.disclosure import CONTROLS, EVENTS, HIDDEN, PLACE, POOLED, _facts, equations, pooled, released
+from toolkit.release.disclosure import EVENTS, HIDDEN, PLACE, POOLED, _facts, equations, pooled, released
 from toolkit.release.suppression import Equations, determined, protected
 from toolkit.runs import pipeline
 
@@ -112,12 +115,18 @@ def test_grades_pool_drgs_and_lose_none(exact, given):
 
 
 def test_facts_and_tables_that_nobody_declared_are_not_given_out(exact, given):
-    told = _facts({**exact.facts, "secret_count": 3})
-    assert "secret_count" not in told
-    assert "references" not in told
-    assert not any(c.isdigit() for words in told["insufficient"].values() for c in str(list(words.values())))
-    undeclared = [t for t in TABLES if t not in CONTROLS]
-    assert all(getattr(given, t).empty for t in undeclared)
+    counted = replace(exact.facts, ungrouped={"性别不明": 3}, insufficient={"frozen": {"2022": "参照死亡 3 例"}})
+    told = _facts(counted)
+    assert exact.facts.references
+    assert not told.references
+    assert not told.ungrouped
+    assert told.insufficient == {"frozen": {"2022": "参照死亡例数不足"}}
+    assert told.data_hash == exact.facts.data_hash
+    given_out = {f.name for f in fields(RunFacts) if f.metadata.get("released")} | {"insufficient"}
+    assert all(not getattr(told, f.name) for f in fields(RunFacts) if f.name not in given_out)
+    undeclared = [t.name for t in TABLES if not t.release]
+    assert len(undeclared) > 20
+    assert all(given.tables[t].empty for t in undeclared)
 
 
 # --- exclusions ---------------------------------------------------------------------------------------------------------
@@ -283,10 +292,6 @@ def ranges_of_one(amounts, hidden, adds, cell):
         )
         ends.append(sign * solved.fun if solved.status == 0 else np.inf)
     return ends
-
-
-def test_every_control_names_a_table():
-    assert set(CONTROLS) <= set(TABLES)
 
 
 def test_hidden_is_a_status_not_a_number(given):

@@ -84,7 +84,7 @@ def _read(intake: Intake) -> list[int]:
     return [int(n) for n in intake.files.loc[intake.files["rejected"] == "", "file"]]
 
 
-def effect(intake: Intake, connection: Any) -> pd.DataFrame:
+def quarantine_effect(intake: Intake, connection: Any) -> pd.DataFrame:
     """Sums of the four kinds of measures over the records that are used, and over those in quarantine.
 
     Returns

@@ -23,6 +23,7 @@ from ibis import _
 
 from toolkit.data.accounts.submitted import HELD, HIDDEN, NEVER_SHOWN, TYPED
 from toolkit.data.discharge.schema import BY_NAME
+from toolkit.data.quality.base import RuleFacts
 from toolkit.data.quality.marks import ids_in
 from toolkit.data.reading.formats import FormatMap
 from toolkit.engine import write_parquet
@@ -63,14 +64,14 @@ class Facts:
     Attributes
     ----------
     rules
-        As in a run's facts: `id, name, fate, scopes, fields`, and `said`: the message, with `{field}` where a value belongs.
+        As they are in the run.
     scopes
         Scope -> Chinese name.
     codes
         Canonical field -> how the files call it.
     """
 
-    rules: Sequence[Mapping[str, Any]]
+    rules: Sequence[RuleFacts]
     scopes: Mapping[str, str]
     codes: Mapping[str, str]
 
@@ -191,7 +192,7 @@ def _one(
     name = hospitals.get(hospital, "") if hospital else "机构不明（行不可读，或机构代码为空）"
     stem = file_stem(hospital)
     sources = files.set_index("file")[["name", "sha256"]].to_dict("index")
-    rules = {rule["id"]: rule for rule in facts.rules}
+    rules = {rule.id: rule for rule in facts.rules}
     counts: Counter[str] = Counter()
     fates: Counter[str] = Counter()
     listed = 0
@@ -205,8 +206,8 @@ def _one(
         for record in records:
             fates["提示" if record["fate"] == "纳入" else record["fate"]] += 1
             for rule in (rules[i] for i in ids_in(record["rules"]) if i not in NO_FAULT):
-                counts[rule["id"]] += 1
-                if counts[rule["id"]] > LISTED and record["fate"] != "隔离":
+                counts[rule.id] += 1
+                if counts[rule.id] > LISTED and record["fate"] != "隔离":
                     continue
                 row = [defused(cell) for cell in _row(record, rule, sources[record["file"]], facts)]
                 writer.writerow(row)
@@ -218,10 +219,10 @@ def _one(
     return (hospital, name, fates["隔离"], fates["排除"], fates["提示"], listed, f"{stem}.csv", f"{stem}.xlsx")
 
 
-def _row(record: Mapping[str, Any], rule: Mapping[str, Any], source: Mapping[str, str], facts: Facts) -> list[Any]:
-    fields = [f for f in rule.get("fields", ()) if f in BY_NAME]
-    primary = record["rule"] == rule["id"]
-    fate = record["fate"] if primary else rule["fate"]
+def _row(record: Mapping[str, Any], rule: RuleFacts, source: Mapping[str, str], facts: Facts) -> list[Any]:
+    fields = [f for f in rule.fields if f in BY_NAME]
+    primary = record["rule"] == rule.id
+    fate = record["fate"] if primary else rule.fate
     values = [(f, record.get(HELD + f) or ("" if f in facts.codes else record.get(TYPED + f))) for f in fields]
     several = len(values) > 1
     shown = "；".join(
@@ -230,13 +231,13 @@ def _row(record: Mapping[str, Any], rule: Mapping[str, Any], source: Mapping[str
         for f, v in values
     )
     remedy = REMEDIES.get(fate, REMEDIES["提示"])
-    if rule["scopes"] and fate in ("隔离", "排除"):
-        measures = "、".join(facts.scopes[s] for s in rule["scopes"] if s in facts.scopes)
+    if rule.scopes and fate in ("隔离", "排除"):
+        measures = "、".join(facts.scopes[s] for s in rule.scopes if s in facts.scopes)
         remedy = REMEDIES[fate].split("；")[0] + "；" + REMEDY_IN_SCOPE.format(measures)
     return [
         fate,
-        f"规则{rule['id']}",
-        rule["name"],
+        f"规则{rule.id}",
+        rule.name,
         source["name"],
         source["sha256"][:12],
         int(record["line"]),
@@ -244,7 +245,7 @@ def _row(record: Mapping[str, Any], rule: Mapping[str, Any], source: Mapping[str
         "、".join(facts.codes.get(f, "") for f in fields),
         "、".join(BY_NAME[f].name_zh.removesuffix("（分）") for f in fields),
         shown,
-        _said(rule["said"], record),
+        _said(rule.said, record),
         remedy,
     ]
 
@@ -279,10 +280,10 @@ def _summary(
                 f"{sum(n.values()):,} = {n['纳入']:,} + {n['排除']:,} + {n['隔离']:,}",
             )
     for rule in facts.rules:
-        n_hit = counts[rule["id"]]
+        n_hit = counts[rule.id]
         if n_hit:
             more = f"；清单列出前 {LISTED:,} 例，同一问题请在导出程序中统一改正" if n_hit > LISTED else ""
-            yield f"规则{rule['id']} {rule['name']}（{rule['fate']}）", f"{n_hit:,} 例{more}"
+            yield f"规则{rule.id} {rule.name}（{rule.fate}）", f"{n_hit:,} 例{more}"
     yield "行号", "文件中的物理行，表头为第 1 行。假名由机构代码和病案号以本次运行的密钥生成，只用于核对。"
     yield "填报值", "原样抄录；以 = + - @ 等开头的文字前加了 ' ，以免被当作公式。标识信息和疑似个人信息不显示。"
 

@@ -124,6 +124,46 @@ class Rule:
         return text
 
 
+@dataclass(frozen=True, kw_only=True)
+class RuleFacts:
+    """A rule as it was in a run, whatever the code says today.
+
+    Attributes
+    ----------
+    id, name, message, fate, scopes
+        As in `Rule`.
+    level
+        What it judges, in Chinese.
+    fields
+        Canonical fields whose value a worklist shows.
+    said
+        The message for a worklist, with `{field}` where a value belongs and the run's limits put in.
+    """
+
+    id: str
+    name: str
+    fate: str
+    message: str = ""
+    scopes: tuple[str, ...] = ()
+    level: str = ""
+    fields: tuple[str, ...] = ()
+    said: str = ""
+
+    @classmethod
+    def of(cls, rule: Rule, params: RunParams) -> RuleFacts:
+        """The rule under these parameters."""
+        return cls(
+            id=rule.id,
+            name=rule.name_zh,
+            message=rule.message_zh,
+            fate=rule.fate.value,
+            scopes=rule.scopes,
+            level=rule.level.value,
+            fields=rule.fields or rule.needs,
+            said=rule.said({}, params),
+        )
+
+
 def value_of(params: RunParams, name: str) -> Any:
     """The parameter `section.name`."""
     return reduce(getattr, name.split("."), params)

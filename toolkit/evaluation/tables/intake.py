@@ -25,6 +25,7 @@ HOSPITALS = TableDecl(
     ),
     stage="intake",
     release="hospitals",
+    crate=True,
 )
 FILES = TableDecl(
     name="files",
@@ -45,6 +46,7 @@ FILES = TableDecl(
     ),
     stage="intake",
     release="files",
+    crate=True,
 )
 ACCOUNTS = TableDecl(
     name="accounts",
@@ -63,6 +65,7 @@ ACCOUNTS = TableDecl(
     ),
     stage="intake",
     release="accounts",
+    crate=True,
 )
 HOSPITAL_WARNINGS = TableDecl(
     name="hospital_warnings",
@@ -113,7 +116,7 @@ PROFILE = TableDecl(
     stage="intake",
 )
 QUARANTINE_EFFECT = TableDecl(
-    name="effect",
+    name="quarantine_effect",
     zh="隔离记录的影响",
     one_row="a hospital, group of measures, and whether its records are used or in quarantine",
     one_row_zh="一家机构、一类指标，以及所含记录已用还是隔离",

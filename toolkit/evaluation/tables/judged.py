@@ -77,6 +77,7 @@ UNITS = TableDecl(
     ),
     stage="judged",
     release="units",
+    crate=True,
 )
 CELLS = TableDecl(
     name="cells",
@@ -87,6 +88,7 @@ CELLS = TableDecl(
     columns=(LEVEL, HOSPITAL, SPECIALTY, _PERIOD, INDICATOR, BASIS, *VALUES),
     stage="judged",
     release="cells",
+    crate=True,
 )
 CHANGES = TableDecl(
     name="changes",
@@ -123,6 +125,7 @@ CHANGES = TableDecl(
     ),
     stage="judged",
     release="changes",
+    crate=True,
 )
 GRADES = TableDecl(
     name="grades",
@@ -147,6 +150,7 @@ GRADES = TableDecl(
     ),
     stage="judged",
     release="grades",
+    crate=True,
 )
 DISEASES = TableDecl(
     name="diseases",

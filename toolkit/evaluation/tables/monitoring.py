@@ -16,6 +16,7 @@ from toolkit.evaluation.tables.common import (
     N,
     P,
 )
+from toolkit.models.monitoring.spc import RULES_ZH
 
 _DEATHS = Col("deaths", int, "死亡", "例")
 _UNIT = (HOSPITAL, SPECIALTY)
@@ -162,9 +163,11 @@ CHARTS = TableDecl(
         Col("screened", bool, "不计入界限"),
         Col("outside", int, "出界", meaning="−1 低于下限，0 界内，1 高于上限"),
         Col("shift", bool, "偏移", meaning="连续多点在中心线一侧"),
-        Col("trend", bool, "趋势", meaning="连续多点同向"),
+        Col("trend", int, "趋势", meaning="连续多点同向：−1 下降，0 没有，1 上升"),
         Col("two_of_three", bool, "三点中两点近界"),
+        Col("rule", str, "规则", words=tuple(RULES_ZH.items()), meaning="指出该点的规则；空为没有"),
         Col("signal", str, "信号"),
+        Col("against_trend", bool, "逆趋势", meaning="出界在趋势来的一侧：上升之初，不表示变好"),
         Col("points", int, "阶段点数", "个"),
         Col("target", float, "目标值", "随指标"),
         Col("assurance", str, "达标把握"),

@@ -48,6 +48,7 @@ MONTHLY = TableDecl(
     columns=(HOSPITAL, YEAR, Col("month", int, "月"), N),
     stage="sums",
     release="monthly",
+    crate=True,
 )
 
 SUMS: tuple[TableDecl, ...] = (CUBE, MONTHLY)

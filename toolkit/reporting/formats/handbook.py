@@ -115,7 +115,7 @@ def page(results: Results) -> bytes:
         Heading(text="本次运行的政策选择"),
         _pairs(policies(results.params), "policies", "政策选择", "参数", "取值"),
     ]
-    if lists := results.facts.get("lists"):
+    if lists := results.facts.lists:
         blocks += [
             Heading(text="本次运行所用的目录"),
             _pairs(tuple(lists.items()), "lists", "目录与对照表", "项目", "所用"),

@@ -27,7 +27,7 @@ def of_hospitals(results: Results) -> Blocks:
     blocks: list[Block] = chapter("各机构的重点病种", LEAD)
     if results.params.edition == "release":
         return of_region(results)
-    for id_, name in results.facts["diseases"]:
+    for id_, name in results.facts.diseases:
         mine = cells[cells["disease"] == id_]
         if len(mine):
             blocks.append(_table(results, mine, f"disease-{id_}".replace("_", "-"), f"{name}：各机构", of="hospital"))
@@ -52,8 +52,8 @@ def _table(results: Results, cells: pd.DataFrame, id: str, caption: str, of: str
     if results.params.edition == "release":
         return Note(text="发布版不列病种表：单个病种的例数往往很少。")
     if cells.empty:
-        return Note(text=f"{caption}：评价期内没有病种集中的病例（{results.facts['lists']['病种']}）。")
-    names = dict(results.facts["diseases"])
+        return Note(text=f"{caption}：评价期内没有病种集中的病例（{results.facts.lists['病种']}）。")
+    names = dict(results.facts.diseases)
     rows = []
     order = [d for d in names if d in set(cells[of])] if of == "disease" else sorted(cells[of].unique())
     for key in order:
@@ -65,7 +65,7 @@ def _table(results: Results, cells: pd.DataFrame, id: str, caption: str, of: str
         unit = results.currency if one.unit == "元" else one.unit
         short = one.name_zh.removeprefix("病种")
         columns.append(Column(name=i, label=f"{short}（{unit}）" if unit else short, format=text, align="right"))
-    note = f"病种集：{results.facts['lists']['病种']}；{results.periods[results.last_period]}；括号内为区间。"
+    note = f"病种集：{results.facts.lists['病种']}；{results.periods[results.last_period]}；括号内为区间。"
     return table(pd.DataFrame(rows), columns, id=id, caption=caption, note=note, wide=True)
 
 

@@ -31,9 +31,9 @@ def provenance(results: Results) -> Stamp:
     return Stamp(
         run=results.params.run,
         title=results.params.title,
-        synthetic=bool(results.facts["synthetic"]),
-        data_hash=results.facts["data_hash"],
-        parameter_hash=results.facts["parameter_hash"],
+        synthetic=results.facts.synthetic,
+        data_hash=results.facts.data_hash,
+        parameter_hash=results.facts.parameter_hash,
         lock_hash=hashlib.sha256(lock.read_bytes()).hexdigest() if lock.is_file() else "0" * 64,
         version=version("speceval"),
         data_date=f"{years[0]} 年至 {years[-1]} 年出院",
@@ -54,8 +54,8 @@ def cover(results: Results, title: str, subtitle: str = "", pairs: tuple[tuple[s
     facts = (
         *pairs,
         ("评价年份", "、".join(results.periods.values())),
-        ("数据格式", results.facts["format"]),
-        ("分组", results.facts["grouping"]),
+        ("数据格式", results.facts.format),
+        ("分组", results.facts.grouping),
     )
     return Blocks(
         Title(text=title, subtitle=subtitle), Meta(pairs=tuple((k, v) for k, v in facts if v)), *limits(results)

@@ -105,7 +105,7 @@ def grades(results: Results, basis: str = "frozen") -> Blocks:
         "各 DRG 的住院死亡率取自然对数后标准化（各组等权）：z<−1 低风险，−1≤z<0 中低风险，0≤z<1 中高风险，z≥1 高风险；"
         "无死亡的 DRG 单列，例数不足的不分级。",
     )
-    for window, why in results.facts["insufficient"][basis].items():
+    for window, why in results.facts.insufficient[basis].items():
         blocks.append(Note(text=f"{_window(results, window)}：{why}，低风险类死亡率不予评价。", tone="warning"))
     for window, part in graded.groupby("window"):
         known = part[part["grade"].notna() & (part["drg"] != POOLED)]  # several DRGs together are no point
@@ -173,7 +173,10 @@ def definitions(results: Results, ids: list[str] | None = None) -> Blocks:
 
 def lists(results: Results) -> list[Block]:
     """Which code lists and tables the numbers rest on, and what stands in where the run has none."""
-    rows = pd.DataFrame([{"what": what, "used": used} for what, used in results.facts["lists"].items()])
+    used = dict(results.facts.lists)
+    if results.facts.ungrouped:
+        used["分组器未给出 DRG 的病例"] = "；".join(f"{why} {n:,} 例" for why, n in results.facts.ungrouped.items())
+    rows = pd.DataFrame([{"what": what, "used": how} for what, how in used.items()])
     columns = [Column(name="what", label="项目", format=text), Column(name="used", label="本次运行所用", format=text)]
     return [table(rows, columns, id="lists", caption="目录与对照表")]
 

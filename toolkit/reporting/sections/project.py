@@ -130,7 +130,7 @@ def primary_changes(results: Results, project: str = "") -> Blocks:
         ),
         *[
             Note(text=f"{why}，不能给 DRG 分级，各低风险类死亡率不予评价。")
-            for why in results.facts["insufficient"]["frozen"].values()
+            for why in results.facts.insufficient["frozen"].values()
         ],
         forest_of(results, changes, "primary-forest", "主要指标：判定所用的比值"),
         Paragraph(text=judged_by(results)),

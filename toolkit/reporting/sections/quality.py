@@ -132,7 +132,7 @@ def _named(results: Results, rule: str) -> str:
         return "没有可用的值"
     if rule.startswith("…"):
         return rule.removeprefix("…")
-    return f"规则{rule} {rules_of(results)[rule]['name']}"
+    return f"规则{rule} {rules_of(results)[rule].name}"
 
 
 def _reasons_table(results: Results, reasons: pd.DataFrame, received: int, id: str) -> Table | None:
@@ -141,7 +141,7 @@ def _reasons_table(results: Results, reasons: pd.DataFrame, received: int, id: s
     rules = rules_of(results)
     rows = reasons.assign(
         rule_id="规则" + reasons["rule"],
-        message=[rules[r]["message"] for r in reasons["rule"]],
+        message=[rules[r].message for r in reasons["rule"]],
         share=reasons["n"] / max(received, 1),
     )
     columns = [
@@ -168,7 +168,7 @@ def by_measure(results: Results, hospital: str = "") -> Blocks:
     )
     blocks: list[Block] = chapter("各类指标可用的病例", lead)
     suffix = "-hospital" if hospital else ""
-    for scope, name in results.facts["scopes"]:
+    for scope, name in results.facts.scopes:
         rows = _measure(results, scope, hospital)
         if rows.empty:
             continue
@@ -182,9 +182,8 @@ def by_measure(results: Results, hospital: str = "") -> Blocks:
 def _folded(results: Results, rows: pd.DataFrame, scope: str) -> pd.DataFrame:
     """The reasons of the measure one by one, those of the record as a whole as one step for each fate."""
     rules = rules_of(results)
-    own = rows["rule"].map(lambda r: r == NO_VALUE or scope in rules.get(r, {}).get("scopes", ())) | (
-        rows["fate"] == ACCEPTED
-    )
+    of_scope = {id_ for id_, rule in rules.items() if scope in rule.scopes}
+    own = rows["rule"].isin([NO_VALUE, *of_scope]) | (rows["fate"] == ACCEPTED)
     whole = rows[~own].groupby("fate", as_index=False)["n"].sum()
     whole["rule"] = "…记录本身的原因"
     stage = {QUARANTINED: 1, EXCLUDED: 2, ACCEPTED: 3}
@@ -221,7 +220,7 @@ def hospitals(results: Results) -> Blocks:
     unsaid = results.accounts[results.accounts["n"].isna()]  # not given by this edition: not 0
     for hospital, fate in zip(unsaid["hospital"], unsaid["fate"], strict=True):
         wide.loc[hospital, fate] = float("nan")
-    scopes = [(s, n) for s, n in results.facts["scopes"] if s in set(results.balance["measure"])]
+    scopes = [(s, n) for s, n in results.facts.scopes if s in set(results.balance["measure"])]
     for scope, _name in scopes:
         rows = dq.measure_balance(results, scope)
         wide[scope] = rows[rows["fate"] == ACCEPTED].groupby("hospital")["n"].sum()
@@ -398,7 +397,7 @@ def grid(results: Results, hospital: str = "") -> Blocks:
         rules = rules_of(results)
         shown = failed.assign(
             rule_id="规则" + failed["rule"],
-            message=[rules[r]["message"] for r in failed["rule"]],
+            message=[rules[r].message for r in failed["rule"]],
             what=failed["fate"].where(failed["unit"] == "例", "—"),
             hit=[f"{n:,} {u}" for n, u in zip(failed["n"], failed["unit"], strict=True)],
         )
@@ -422,9 +421,9 @@ def grid(results: Results, hospital: str = "") -> Blocks:
 
 def unchecked(results: Results) -> Blocks:
     """Rules that could not be checked on this source, with the reason; never counted as passed."""
-    missing, rules = results.facts["not_applicable"], rules_of(results)
+    missing, rules = results.facts.not_applicable, rules_of(results)
     rows = pd.DataFrame(
-        [{"rule": f"规则{i}", "name": rules[i]["name"], "why": why} for i, why in missing.items() if i in rules]
+        [{"rule": f"规则{i}", "name": rules[i].name, "why": why} for i, why in missing.items() if i in rules]
     )
     applied = len(rules) - len(rows)
     blocks = chapter(

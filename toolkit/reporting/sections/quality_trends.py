@@ -248,7 +248,7 @@ def trend(results: Results, hospital: str = "") -> Blocks:
     frame = found.assign(
         name=[results.hospital_name(h) for h in found["hospital"]],
         rule_id="规则" + found["rule"],
-        what=[rules[r]["name"] for r in found["rule"]],
+        what=[rules[r].name for r in found["rule"]],
         was=found["before"] / found["n_before"].where(found["n_before"] > 0),
         is_=found["now"] / found["n_now"].where(found["n_now"] > 0),
     )
