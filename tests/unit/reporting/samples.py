@@ -6,7 +6,10 @@ import numpy as np
 import pandas as pd
 
 from toolkit.reporting.content import blocks, tables
+from toolkit.reporting.figures import change as changing
 from toolkit.reporting.figures import indicators as figures
+from toolkit.reporting.figures import quality as records
+from toolkit.reporting.figures.timeline import COVID
 from toolkit.reporting.formats.provenance import Provenance
 
 HOSTILE = (
@@ -90,13 +93,13 @@ def grades() -> pd.DataFrame:
 
 def charts() -> list[blocks.Figure]:
     drawn = [
-        figures.waterfall(account(), id="waterfall", caption="记录去向"),
+        records.waterfall(account(), id="waterfall", caption="记录去向"),
         figures.ranking(units(5), id="ranking", caption="排序", x_label="费用消耗指数"),
         figures.trend(
             years(), id="trend", caption="逐年", y_label="费用消耗指数", unit="本专科", after=2022, reference=1.0
         ),
-        figures.change_forest(changes(), id="forest", caption="变化"),
-        figures.monthly(months(), id="monthly", caption="逐月", after="2020-06", shocks=[figures.COVID]),
+        changing.change_forest(changes(), id="forest", caption="变化"),
+        records.monthly(months(), id="monthly", caption="逐月", after="2020-06", shocks=[COVID]),
         figures.grade_scatter(grades(), id="grades", caption="分级"),
     ]
     assert all(isinstance(f, blocks.Figure) for f in drawn)

@@ -10,19 +10,22 @@ import pandas as pd
 import pytest
 
 from toolkit.errors import ContractBroken, InputError, UnbalancedError
-from toolkit.reporting.content.blocks import Figure, Note
+from toolkit.reporting.content.blocks import Figure, Note, display_width
+from toolkit.reporting.figures import change as changing
 from toolkit.reporting.figures import indicators as figures
+from toolkit.reporting.figures import quality as records
 from toolkit.reporting.figures import style
-from toolkit.reporting.figures.drawing import apart
+from toolkit.reporting.figures.labels import apart, fold
+from toolkit.reporting.figures.marks import spanning
 
 from . import samples
 
 RECIPES = {
-    "waterfall": (figures.waterfall, samples.account, {}),
+    "waterfall": (records.waterfall, samples.account, {}),
     "ranking": (figures.ranking, lambda: samples.units(5), {"x_label": "指数"}),
     "trend": (figures.trend, samples.years, {"y_label": "指数", "unit": "本专科"}),
-    "change_forest": (figures.change_forest, samples.changes, {}),
-    "monthly": (figures.monthly, samples.months, {}),
+    "change_forest": (changing.change_forest, samples.changes, {}),
+    "monthly": (records.monthly, samples.months, {}),
     "grade_scatter": (figures.grade_scatter, samples.grades, {}),
 }
 
@@ -115,16 +118,16 @@ def test_all_marks_have_glyphs():
 def test_the_readers_settings_and_ours_do_not_mix():
     import matplotlib as mpl
 
-    plain = figures.waterfall(samples.account(), id="f", caption="c")
+    plain = records.waterfall(samples.account(), id="f", caption="c")
     with mpl.rc_context({"font.size": 20, "svg.hashsalt": "other", "text.parse_math": True}):
-        assert figures.waterfall(samples.account(), id="f", caption="c") == plain
+        assert records.waterfall(samples.account(), id="f", caption="c") == plain
 
 
 def test_an_account_that_does_not_balance_is_not_drawn():
     frame = samples.account()
     frame.loc[4, "n"] = 949
     with pytest.raises(UnbalancedError, match="收到 1000 减去 50 不等于纳入 949"):
-        figures.waterfall(frame, id="f", caption="c")
+        records.waterfall(frame, id="f", caption="c")
 
 
 def test_missing_values_stay_gaps():
@@ -136,7 +139,7 @@ def test_missing_values_stay_gaps():
 
 
 def test_missing_months_are_named_and_a_zero_is_not_one():
-    drawn = figures.monthly(samples.months(), id="f", caption="c")
+    drawn = records.monthly(samples.months(), id="f", caption="c")
     assert "缺 2019-06、2019-07、2020-04" in drawn.alt
 
 
@@ -150,16 +153,66 @@ def test_unknown_words_and_impossible_ratios_are_refused(column):
     frame = samples.changes()
     frame.loc[0, column] = -1.0 if column == "ratio" else "好"
     with pytest.raises(ContractBroken):
-        figures.change_forest(frame, id="f", caption="c")
+        changing.change_forest(frame, id="f", caption="c")
 
 
 @pytest.mark.parametrize("values", [[1.0, 1.0, 1.0], [0.5, 0.5, 0.5], [3.0, 0.001, 900.0]])
 def test_forests_of_any_range_can_be_drawn(values):
     frame = samples.changes().iloc[:1].assign(ratio=values[0], low=values[1], high=values[2])
-    assert isinstance(figures.change_forest(frame, id="f", caption="c"), Figure)
+    assert isinstance(changing.change_forest(frame, id="f", caption="c"), Figure)
 
 
 def test_labels_at_the_end_of_lines_keep_apart_and_in_order():
     placed = apart([1.0, 1.01, 0.2, 1.005], 0.1)
     assert np.diff(sorted(placed)).min() > 0.099
     assert list(np.argsort(placed)) == [2, 0, 3, 1]
+
+
+@pytest.mark.parametrize(
+    ("name", "width", "lines"),
+    [
+        ("合成市第二医院", 30, ["合成市第二医院"]),
+        ("合成市第二医院（合成数据）（立项）", 30, ["合成市第二医院（合成数据）", "（立项）"]),
+        ("心血管内科 合成市第二医院（合成数据）", 26, ["心血管内科 合成市第二医院", "（合成数据）"]),
+        ("精神分裂症及相关障碍 2070766", 26, ["精神分裂症及相关障碍", "2070766"]),
+        ("同一患者住院时间互相重叠且不能分开", 30, ["同一患者住院时间", "互相重叠且不能分开"]),
+        ("甲" * 40, 20, ["甲" * 10, "甲" * 10 + "…"]),
+        ("A" * 50, 20, ["A" * 20, "A" * 20 + "…"]),
+    ],
+)
+def test_long_names_fold_where_a_reader_would(name, width, lines):
+    assert fold(name, width).split("\n") == lines
+
+
+@pytest.mark.parametrize("width", range(6, 40))
+def test_a_folded_name_fits_and_loses_nothing_unless_it_says_so(width):
+    name = "神经外科（一）病区 第 12 组：2020–2024 合成市第一医院"
+    lines = fold(name, width).split("\n")
+    assert len(lines) <= 2
+    assert all(display_width(line.removesuffix("…")) <= width for line in lines)
+    if not lines[-1].endswith("…"):
+        assert "".join(lines).replace(" ", "") == name.replace(" ", "")
+    else:
+        assert name.replace(" ", "").startswith("".join(lines)[:-1].replace(" ", ""))
+
+
+def test_an_axis_holds_every_value_with_a_margin_and_room_at_the_foot():
+    assert spanning([1.0, 3.0], [np.nan, 2.0, np.inf], margin=0.1) == pytest.approx((1 - 0.2, 3 + 0.2))
+    low, high = spanning([0.0, 1.0], margin=0, foot=0.25)
+    assert (low, high) == pytest.approx((-0.25, 1.0))
+    low, high = spanning([2.0, 2.0])
+    assert low < 2 < high
+
+
+def test_a_line_is_not_drawn_across_a_year_without_estimate():
+    def points(years):
+        frame = pd.DataFrame({"relative_year": years, "estimate": 1.1, "low": 1.0, "high": 1.2, "n": 9})
+        return changing.event_study(frame, id="f", caption="c")
+
+    whole, gap = points([-3, -2, -1, 0]), points([-3, -1, 0])
+    assert "前 2 年" in whole.alt
+    assert "前 2 年" not in gap.alt
+    # a path that is broken starts twice: M … L … M … L
+    of_line = re.compile(r'<path d="([^"]*)"[^>]*stroke-opacity: 0.6')
+    assert of_line.search(whole.svg.replace("\n", " "))[1].count("M") == 1
+    assert of_line.search(gap.svg.replace("\n", " "))[1].count("M") == 2

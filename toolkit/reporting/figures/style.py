@@ -7,12 +7,11 @@ import io
 import warnings
 from collections.abc import Callable, Iterable
 from functools import cache
-from typing import Any, Literal
+from typing import Any
 
 import matplotlib as mpl
 import pylopdf_fonts_zh_cn
 from matplotlib import font_manager
-from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure as Canvas
@@ -119,11 +118,3 @@ def chart(
         svg = io.StringIO()
         FigureCanvasSVG(canvas).print_svg(svg, metadata={"Date": None, "Creator": None})
     return blocks.Figure(id=id, caption=caption, alt=alt, note=note, svg=svg.getvalue())
-
-
-def quiet_axes(axes: Axes, *, grid: Literal["x", "y"] | None = None) -> None:
-    """Axes without frame; a light grid along `x` or `y` where values are read off."""
-    axes.spines["left"].set_visible(False)
-    axes.tick_params(axis="y", length=0)
-    if grid:
-        axes.grid(axis=grid, color=RULE, linewidth=0.5)

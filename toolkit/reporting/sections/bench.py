@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pandas as pd
-from matplotlib.figure import Figure as Canvas
 
 from toolkit.evaluation.results import Results
 from toolkit.indicators import CATALOGUE
@@ -11,9 +10,8 @@ from toolkit.models.change import METHODS, RECOMMENDED
 from toolkit.models.change.bench import PLANTED, bench
 from toolkit.models.change.simulation import World
 from toolkit.reporting.content.blocks import Block, Blocks, Figure, Note, Paragraph, Table
-from toolkit.reporting.content.tables import Column, count, decimal, missing, percent, table, text
-from toolkit.reporting.figures.drawing import nothing
-from toolkit.reporting.figures.style import INK, PEER, RULE, SHADE, UNIT, chart, quiet_axes
+from toolkit.reporting.content.tables import Column, count, decimal, percent, table, text
+from toolkit.reporting.figures.methods import false_alarms_and_coverage
 from toolkit.reporting.sections.front import chapter
 
 WHAT = (
@@ -76,44 +74,14 @@ def compared(benched: pd.DataFrame, level: str) -> Blocks:
 
 def picture(benched: pd.DataFrame, level: str = "unit") -> Figure | Note:
     """Share of false alarms and coverage of every method, one point an indicator, against 5 % and 95 %."""
-    rows = benched[(benched["level"] == level) & (benched["type_one"].notna() | benched["coverage"].notna())]
-    caption = f"{LEVELS[level]}：误判与覆盖"
-    if rows.empty:
-        return nothing(caption)
-    names = list(dict.fromkeys(rows["method"]))
-
-    def draw(canvas: Canvas) -> None:
-        for place, (column, nominal, words) in enumerate(
-            (("type_one", 0.05, "无作用时误判（应为 5%）"), ("coverage", 0.95, "区间覆盖（应为 95%）"))
-        ):
-            axes = canvas.add_subplot(1, 2, place + 1)
-            axes.axvspan(100 * (nominal - 0.015), 100 * (nominal + 0.015), color=SHADE, zorder=0)
-            axes.axvline(100 * nominal, color=INK, linewidth=0.8)
-            for y, name in enumerate(names):
-                values = 100 * rows.loc[rows["method"] == name, column].dropna()
-                colour = UNIT if name == RECOMMENDED else PEER
-                axes.plot(
-                    values,
-                    [y] * len(values),
-                    "o",
-                    color=colour,
-                    markersize=5,
-                    markeredgecolor="white",
-                    markeredgewidth=0.5,
-                )
-                axes.axhline(y, color=RULE, linewidth=0.4, zorder=0)
-            axes.set(ylim=(len(names) - 0.5, -0.5), xlim=(-3, 103), xlabel=f"{words}，%")
-            axes.set_yticks(
-                range(len(names)), [METHODS[n].name_zh for n in names] if place == 0 else [""] * len(names), fontsize=8
-            )
-            quiet_axes(axes, grid="x")
-
-    alt = "；".join(
-        f"{METHODS[r.method].name_zh} {CATALOGUE[r.indicator].name_zh} 误判 {_share(r.type_one)} 覆盖 {_share(r.coverage)}"
-        for r in rows.itertuples()
+    rows = benched[benched["level"] == level]
+    return false_alarms_and_coverage(
+        rows.assign(indicator=[CATALOGUE[i].name_zh for i in rows["indicator"]]),
+        {m: METHODS[m].name_zh for m in rows["method"]},
+        recommended=RECOMMENDED,
+        id=f"bench-picture-{level}",
+        caption=f"{LEVELS[level]}：误判与覆盖",
     )
-    note = "每点一个指标；灰带为 ±1.5 个百分点。区域少时点的散布多是机遇。"
-    return chart(draw, id=f"bench-picture-{level}", caption=caption, alt=alt, note=note, height=0.9 + 0.32 * len(names))
 
 
 def times(benched: pd.DataFrame) -> Table:
@@ -128,7 +96,3 @@ def _named(rows: pd.DataFrame) -> pd.DataFrame:
         name=[METHODS[m].name_zh for m in rows["method"]],
         indicator_zh=[CATALOGUE[i].name_zh for i in rows["indicator"]],
     )
-
-
-def _share(value: float) -> str:
-    return "—" if missing(value) else f"{100 * value:.0f}%"

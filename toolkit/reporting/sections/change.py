@@ -15,7 +15,7 @@ from toolkit.models.change import METHODS
 from toolkit.reporting.content.blocks import Block, Blocks, Note, Paragraph, Table
 from toolkit.reporting.content.tables import MISSING, Column, count, table, text
 from toolkit.reporting.content.values import DIRECTION_KEYS, cases, label, marked, ratio_text, sure
-from toolkit.reporting.figures.indicators import change_forest
+from toolkit.reporting.figures.change import change_forest
 from toolkit.reporting.sections.front import chapter
 
 FROZEN = "定基：DRG 参照均值、权重和风险级别都固定在建设前，费用按声明的价格指数换算，只比较本单元自身的前后。"

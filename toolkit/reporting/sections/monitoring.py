@@ -24,7 +24,8 @@ from toolkit.reporting.content.tables import (
     text,
 )
 from toolkit.reporting.content.values import label, number, with_limits
-from toolkit.reporting.figures.monitoring import cusum_chart, funnel_chart, xmr_chart
+from toolkit.reporting.figures.funnel import funnel_chart
+from toolkit.reporting.figures.monitoring import cusum_chart, xmr_chart
 from toolkit.reporting.sections.front import chapter, nothing_here
 from toolkit.reporting.sections.project import unit_of
 from toolkit.reporting.sections.quality import shocks

@@ -14,7 +14,9 @@ from toolkit.evaluation.data_quality import ACCEPTED, EXCLUDED, QUARANTINED, rul
 from toolkit.evaluation.results import Results
 from toolkit.reporting.content.blocks import Block, Blocks, Heading, Note, Paragraph, Table
 from toolkit.reporting.content.tables import Column, count, missing, percent, rounded, table, text
-from toolkit.reporting.figures.indicators import Shock, ranking, waterfall
+from toolkit.reporting.figures.indicators import ranking
+from toolkit.reporting.figures.quality import waterfall
+from toolkit.reporting.figures.timeline import Shock
 from toolkit.reporting.sections.front import chapter, withheld
 
 HOSPITALS_SHOWN = 60

@@ -14,8 +14,7 @@ from toolkit.evaluation.data_quality import rules_of
 from toolkit.evaluation.results import Results
 from toolkit.reporting.content.blocks import Block, Blocks, Note
 from toolkit.reporting.content.tables import Column, count, decimal, percent, rounded, table, text
-from toolkit.reporting.figures.indicators import monthly
-from toolkit.reporting.figures.quality import month_marks
+from toolkit.reporting.figures.quality import month_marks, monthly
 from toolkit.reporting.sections.front import chapter, withheld
 from toolkit.reporting.sections.quality import HOSPITALS_SHOWN, of_hospital, percent_text
 
