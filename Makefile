@@ -17,7 +17,7 @@ help: ## 本说明 | this list
 	@awk -F ' *## *| *[|] *' '/^[a-z-]+:.*## /{split($$1, t, ":"); printf "  make %-9s %s  %s\n", t[1], $$2, $$3}' Makefile
 
 setup:
-	@sh bootstrap.sh
+	@sh bootstrap.sh dev
 
 extras: ## 安装可选部分：Spark 引擎、MS-DRG 分组 | install the optional extras: the Spark engine, MS-DRG grouping
 	@sh bootstrap.sh extras
@@ -56,18 +56,20 @@ golden: setup ## 重新生成基准结果（须在 CHANGELOG 说明） | make th
 	$(PY) -m tests.golden
 
 # uv resolves in seconds and for every platform at once; pip installs. uv does not read pip.conf: where PyPI is not
-# within reach, set UV_DEFAULT_INDEX to the mirror; certificates are the system's, as for pip. Versions stay unless pyproject.toml asks; UPGRADE=1 takes the newest.
-lock: setup ## 重新生成 requirements.lock（UPGRADE=1 取最新） | make requirements.lock anew
+# within reach, set UV_DEFAULT_INDEX to the mirror; certificates are the system's, as for pip. Versions stay unless
+# pyproject.toml asks; UPGRADE=1 takes the newest. Each later lock holds only what requirements.lock does not.
+COMPILE = PATH="$$PWD/.tools/bin:$$PATH" UV_SYSTEM_CERTS="$${UV_SYSTEM_CERTS:-true}" UV_CUSTOM_COMPILE_COMMAND="make lock" \
+    uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url $(if $(UPGRADE),--upgrade)
+BEYOND = -c requirements.lock $$(sed -n 's/^\([A-Za-z0-9._-]*\)==.*/--no-emit-package \1/p' requirements.lock | sort -u)
+
+lock: setup ## 重新生成三份锁定文件（UPGRADE=1 取最新） | make the three lock files anew
 	@PATH="$$PWD/.tools/bin:$$PATH"; command -v uv >/dev/null 2>&1 \
 	    || $(PY) -m pip install -q --target .tools uv || python3 -m pip install -q --target .tools uv
-	PATH="$$PWD/.tools/bin:$$PATH" UV_SYSTEM_CERTS="$${UV_SYSTEM_CERTS:-true}" UV_CUSTOM_COMPILE_COMMAND="make lock" uv pip compile --quiet \
-	    --universal --python-version 3.11 --generate-hashes --group dev --no-emit-index-url \
-	    $(if $(UPGRADE),--upgrade) pyproject.toml -o requirements.lock
+	$(COMPILE) --group build pyproject.toml -o requirements.lock
+	$(COMPILE) $(BEYOND) --group dev -o requirements-dev.lock
 	$(PY) -c "import tomllib; [print(p) for e in tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies'].values() for p in e]" \
-	    | PATH="$$PWD/.tools/bin:$$PATH" UV_SYSTEM_CERTS="$${UV_SYSTEM_CERTS:-true}" UV_CUSTOM_COMPILE_COMMAND="make lock" uv pip compile --quiet \
-	    --universal --python-version 3.11 --generate-hashes --no-emit-index-url -c requirements.lock \
-	    $(if $(UPGRADE),--upgrade) - -o requirements-extras.lock
+	    | $(COMPILE) $(BEYOND) - -o requirements-extras.lock
 
 clean: ## 删除环境和缓存，不动 reports/ | remove the environment and caches, never reports/
-	rm -rf .venv .venv-setup.lock .tools .jupyter .pytest_cache .hypothesis .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf .venv .venv-setup.lock .tools dist .jupyter .pytest_cache .hypothesis .mypy_cache .ruff_cache .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,8 +1,9 @@
 #!/bin/sh
 # Sets up .venv from requirements.lock, and returns at once when that has been done.
 # It needs python3 >= 3.11 with either venv or pip: nothing else, and no rights beyond this folder.
-# Called by run.sh, test.sh and the Makefile; `sh bootstrap.sh` alone is safe at any time. `sh bootstrap.sh extras` brings
-# the optional packages of requirements-extras.lock as well.
+# Called by run.sh, test.sh and the Makefile; `sh bootstrap.sh` alone is safe at any time. Further locks come by name:
+# `sh bootstrap.sh dev` brings the tools of requirements-dev.lock as well (tests, checks), `extras` the optional packages of
+# requirements-extras.lock.
 set -eu
 unset CDPATH
 cd -- "$(dirname -- "$0")"
@@ -23,22 +24,33 @@ wanted() {
 current() {
     [ -x .venv/bin/python ] && [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$(wanted)" ]
 }
-# The optional packages have a stamp of their own: whoever does without them is never asked about them.
-extras_stamp=.venv/.extras
-with_extras() {
-    [ "$want" != extras ] || { [ -f "$extras_stamp" ] && [ "$(cat "$extras_stamp")" = "$(cksum requirements-extras.lock)" ]; }
+# Each further lock has a stamp of its own: whoever does without it is never asked about it.
+lacks() {
+    [ ! -f ".venv/.$1" ] || [ "$(cat ".venv/.$1")" != "$(cksum "requirements-$1.lock")" ]
 }
-want=${1-}
-current && with_extras && exit 0
+complete() {
+    current || return 1
+    for part in $want; do
+        if lacks "$part"; then return 1; fi
+    done
+}
+want=$*
 
 say() { printf '%s\n' "$@" >&2; }
+for part in $want; do
+    case "$part" in
+        dev | extras) ;;
+        *) say "不认识 $part：sh bootstrap.sh [dev] [extras]。 Unknown: $part." && exit 2 ;;
+    esac
+done
+complete && exit 0
 
 # Two terminals may start at once: the second waits, then finds the work done. Debian always has flock; elsewhere one
 # at a time.
 if command -v flock >/dev/null 2>&1; then
     exec 9>.venv-setup.lock
     flock 9
-    current && with_extras && exit 0
+    complete && exit 0
 fi
 
 # --- the Python to build with -----------------------------------------------------------------------------------------
@@ -77,7 +89,7 @@ fi
 # A finished environment (it has a stamp, for this folder) is brought up to date in place; anything else may be the half
 # of an interrupted set-up, and is built anew. The stamp goes first and comes last.
 base=yes
-current && base=no # only the extras are missing
+current && base=no # only a further lock is missing
 in_place=no
 if [ -f "$stamp" ] && [ "$(head -n 1 "$stamp")" = "$root" ] && recent .venv/bin/python; then
     in_place=yes
@@ -126,9 +138,13 @@ if [ "$base" = yes ]; then
     wanted >"$stamp.new"
     mv "$stamp.new" "$stamp"
 fi
-if [ "$want" = extras ]; then
-    say "安装可选部分（Spark、MS-DRG 分组，约 0.5 GB）…… Installing the optional packages (about 0.5 GB) ..."
-    pip install $quiet --no-deps --require-hashes -r requirements-extras.lock || failed
-    cksum requirements-extras.lock >"$extras_stamp"
-fi
+for part in $want; do
+    lacks "$part" || continue
+    case "$part" in
+        dev) say "安装测试与检查所用的工具…… Installing the tools for tests and checks ..." ;;
+        extras) say "安装可选部分（Spark、MS-DRG 分组，约 0.5 GB）…… Installing the optional packages (about 0.5 GB) ..." ;;
+    esac
+    pip install $quiet --no-deps --require-hashes -r "requirements-$part.lock" || failed
+    cksum "requirements-$part.lock" >".venv/.$part"
+done
 say "安装完成。 Set-up is complete."

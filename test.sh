@@ -4,7 +4,7 @@
 set -eu
 unset CDPATH PYTHONPATH PYTHONHOME
 cd -- "$(dirname -- "$0")"
-sh bootstrap.sh
+sh bootstrap.sh dev
 
 # Two workers on two cores: a BLAS that starts threads of its own in each makes both slower.
 export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}" OPENBLAS_NUM_THREADS="${OPENBLAS_NUM_THREADS:-1}"

@@ -13,11 +13,13 @@ from ruamel.yaml import YAML
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
-LOCK = (ROOT / "requirements.lock").read_text("utf-8") + (ROOT / "requirements-extras.lock").read_text("utf-8")
-EXTRAS = [text for extra in PROJECT["project"]["optional-dependencies"].values() for text in extra]
-DIRECT = [
-    Requirement(text) for text in [*PROJECT["project"]["dependencies"], *PROJECT["dependency-groups"]["dev"], *EXTRAS]
-]
+LOCKS = {
+    "requirements.lock": [*PROJECT["project"]["dependencies"], *PROJECT["dependency-groups"]["build"]],
+    "requirements-dev.lock": PROJECT["dependency-groups"]["dev"],
+    "requirements-extras.lock": [x for extra in PROJECT["project"]["optional-dependencies"].values() for x in extra],
+}
+LOCK = "".join((ROOT / name).read_text("utf-8") for name in LOCKS)
+DIRECT = [(name, Requirement(text)) for name, declared in LOCKS.items() for text in declared]
 
 
 def pins() -> dict[str, list[str]]:
@@ -47,9 +49,14 @@ def test_the_lock_names_no_index_and_no_machine(word):
     assert word not in LOCK, f"{word!r} in a lock: make it anew with `make lock`"
 
 
-@pytest.mark.parametrize("requirement", DIRECT, ids=lambda requirement: requirement.name)
-def test_each_direct_dependency_is_locked_within_its_bounds(requirement):
+def names(lock: str) -> set[str]:
+    return set(re.findall(r"^([A-Za-z0-9._-]+)==", (ROOT / lock).read_text("utf-8"), flags=re.M))
+
+
+@pytest.mark.parametrize(("lock", "requirement"), DIRECT, ids=lambda one: getattr(one, "name", one))
+def test_each_direct_dependency_is_locked_within_its_bounds_where_it_belongs(lock, requirement):
     locked = [Requirement(entry) for entry in pins()]
+    assert {canonicalize_name(requirement.name)} <= {canonicalize_name(name) for name in names(lock)}
     versions = [pin.specifier for pin in locked if canonicalize_name(pin.name) == canonicalize_name(requirement.name)]
     assert versions, f"{requirement.name} is in pyproject.toml but not in the lock: run `make lock`"
     for specifier in versions:
@@ -58,19 +65,28 @@ def test_each_direct_dependency_is_locked_within_its_bounds(requirement):
         )
 
 
-def test_the_locks_share_no_package():
-    # the second is installed after the first, and must not change what the first has brought
-    base, extras = (
-        set(re.findall(r"^([A-Za-z0-9._-]+)==", (ROOT / name).read_text("utf-8"), flags=re.M))
-        for name in ("requirements.lock", "requirements-extras.lock")
-    )
-    assert extras
-    assert not base & extras
+@pytest.mark.parametrize("further", [name for name in LOCKS if name != "requirements.lock"])
+def test_a_further_lock_shares_no_package_with_the_users(further):
+    # it is installed afterwards, and must not change what the first has brought
+    assert names(further)
+    assert not names("requirements.lock") & names(further)
+
+
+def test_users_get_no_tool_for_tests_and_checks():
+    assert not names("requirements.lock") & {
+        "pytest",
+        "nbval",
+        "hypothesis",
+        "ruff",
+        "mypy",
+        "import-linter",
+        "coverage",
+    }
 
 
 def test_the_build_back_end_is_the_locked_one():
     # The project is installed without build isolation, hence with what the lock brings.
-    assert set(PROJECT["build-system"]["requires"]) <= set(PROJECT["dependency-groups"]["dev"])
+    assert set(PROJECT["build-system"]["requires"]) <= set(PROJECT["dependency-groups"]["build"])
 
 
 def test_conda_gets_python_pip_and_the_lock_and_nothing_else():

@@ -200,6 +200,36 @@ def test_the_extras_come_by_hash_once_and_only_when_asked_for(machine):
     assert len(machine.set_up("extras")[2]) == 1
 
 
+def test_users_and_developers_have_locks_of_their_own(machine):
+    machine.install_python()
+    (machine.project / "requirements-dev.lock").write_text("c==1\n")
+    _, _, asked = machine.set_up()
+    assert lines_with(asked, "requirements-dev.lock") == []
+    code, _, asked = machine.set_up("dev")
+    assert code == 0
+    assert len(asked) == 1
+    assert lines_with(asked, "--no-deps", "--require-hashes", "-r requirements-dev.lock") == [0]
+    assert machine.set_up("dev") == (0, "", [])
+    # another version of what users have brings the tools back to their lock, and leaves them where that is the same
+    (machine.project / "requirements.lock").write_text("a==2\n")
+    _, _, asked = machine.set_up("dev")
+    assert lines_with(asked, "-r requirements.lock") == [0]
+    assert lines_with(asked, "requirements-dev.lock") == []
+
+
+def test_a_part_that_does_not_exist_is_refused(machine):
+    machine.install_python()
+    code, message, asked = machine.set_up("develop")
+    assert (code, asked) == (2, [])
+    assert "sh bootstrap.sh [dev] [extras]" in message
+
+
+def test_run_installs_for_users_and_test_for_developers():
+    assert "sh bootstrap.sh\n" in (ROOT / "run.sh").read_text("utf-8")
+    assert "sh bootstrap.sh\n" in (ROOT / "jupyter/lab.sh").read_text("utf-8")
+    assert "sh bootstrap.sh dev\n" in (ROOT / "test.sh").read_text("utf-8")
+
+
 def test_a_moved_folder_is_set_up_anew(machine, tmp_path):
     machine.install_python()
     machine.set_up()
