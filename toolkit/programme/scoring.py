@@ -5,6 +5,7 @@ What is missing is missing, never 0; what was left out, normalised or shared is 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from toolkit.errors import InputError, nearest
 from toolkit.programme.aggregation import combined
 from toolkit.programme.classes import classed
 from toolkit.programme.item_scores import scored, standardised
-from toolkit.programme.systems import Applies, Group, Item, Rating, ScoreRule, System, nodes
+from toolkit.programme.systems import Group, Item, Rating, ScoreRule, System, nodes
 from toolkit.programme.weighting import weights_of
 
 ITEM = ("unit", "item", "value", "points", "flag")
@@ -61,6 +62,148 @@ class ScoreCard:
         return pd.DataFrame({self.system.unit: order, **columns})
 
 
+class Tree:
+    """One pass over a system's tree with arrays: points of items, scores of groups, the summary. Made anew for each draw.
+
+    Attributes
+    ----------
+    points, parts, flagged
+        By item id: shape (units,).
+    scores, counts, carried
+        By group id: scores, items with points, and weight carried in the group above; shape (units,).
+    summary
+        Shape (units,), missing NaN.
+    enough, enough_of
+        Groups of the first level with enough items, and whether one of `eligible.of` is among them.
+    notes
+        What was left out and why, in Chinese.
+    """
+
+    def __init__(
+        self,
+        system: System,
+        values: Mapping[str, np.ndarray],
+        applies: Mapping[str, np.ndarray],
+        size: int,
+        *,
+        weights: Mapping[str, np.ndarray] | None = None,
+    ) -> None:
+        self.system, self.values, self.applies, self.size = system, values, applies, size
+        self.given = weights or {}
+        self.notes: list[str] = []
+        self.points: dict[str, np.ndarray] = {}
+        self.parts: dict[str, dict[str, np.ndarray]] = {}
+        self.flagged: dict[str, np.ndarray] = {}
+        self.scores: dict[str, np.ndarray] = {}
+        self.counts: dict[str, np.ndarray] = {}
+        self.carried: dict[str, np.ndarray] = {}
+        self.enough = np.zeros(size, dtype=int)
+        self.enough_of = np.zeros(size, dtype=bool)
+        self.summary, _counts = self._group(system.whole)
+        for group in system.groups:
+            enough = self.counts[group.id] >= system.eligible.minimum_items
+            self.enough += enough
+            self.enough_of |= enough & (group.id in system.eligible.of)
+
+    @property
+    def rated(self) -> np.ndarray:
+        """Which units have what it needs to be classed and ranked."""
+        eligible = self.system.eligible
+        rated = (self.enough >= eligible.minimum_groups) & ~np.isnan(self.summary)
+        return rated & self.enough_of if eligible.of else rated
+
+    def _group(self, group: Group) -> tuple[np.ndarray, np.ndarray]:
+        """Scores of a group's members together, and how many items with points each unit has in it."""
+        counts = np.zeros(self.size, dtype=int)
+        scores, applies = (
+            np.empty((self.size, len(group.members))),
+            np.ones((self.size, len(group.members)), dtype=bool),
+        )
+        for k, member in enumerate(group.members):
+            applies[:, k] = self.applies.get(member.id, True)
+            if isinstance(member, Item):
+                scores[:, k] = self._item(member, applies[:, k])
+                counts += ~np.isnan(scores[:, k])
+            else:
+                scores[:, k], items = self._within(member)
+                counts += items
+        weights = self.given.get(group.id)
+        weights = (weights_of(group, scores) if weights is None else weights) * applies
+        total = sum(m.weight for m in group.members if m.weight is not None)
+        if total and abs(total - 1) > 1e-12 and abs(total - 100) > 1e-9:
+            self.notes.append(f"{group.title or group.id} 的权重合计 {total:g}，已按比例换算为 1")
+        scores = np.where(applies, scores, np.nan)
+        own, carried = combined(group.combine, scores, weights, share=group.missing == "share")
+        for k, member in enumerate(group.members):
+            self.carried[member.id] = carried[:, k]
+        return own, counts
+
+    def _within(self, group: Group) -> tuple[np.ndarray, np.ndarray]:
+        own, counts = self._group(group)
+        own = np.where(counts >= group.minimum_items, own, np.nan)
+        self.scores[group.id] = standardised(own) if group.standardise else own
+        self.counts[group.id] = counts
+        return self.scores[group.id], counts
+
+    def _item(self, item: Item, applies: np.ndarray) -> np.ndarray:
+        rule = item.score or self.system.score
+        assert rule is not None  # noqa: S101  the system was checked
+        if item.of not in self.values:  # optional, or the table would have been refused
+            self.notes.append(f"数值表没有列 {item.of}，{item.title or item.id} 不计")
+            return np.full(self.size, np.nan)
+        values = np.where(applies, self.values[item.of], np.nan)
+        known = int((~np.isnan(values)).sum())
+        if known < self.system.minimum_units:
+            self.notes.append(
+                f"{item.title or item.id} 只有 {known} 个单位有值，少于 {self.system.minimum_units}，不计"
+            )
+            values = np.full(self.size, np.nan)
+        made = scored(rule, values, item.direction, self._column)
+        self.points[item.id], self.parts[item.id] = made.points, made.parts
+        self.flagged[item.id] = np.zeros(self.size, dtype=bool) if made.flagged is None else made.flagged
+        return made.points
+
+    def _column(self, what: float | str) -> np.ndarray:
+        return self.values[what] if isinstance(what, str) else np.full(self.size, float(what))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Table:
+    """A table of values as it is scored: `units`, `numbers` by column, `applies` by item or group, `peers`; shape (units,)."""
+
+    units: np.ndarray
+    numbers: Mapping[str, np.ndarray]
+    applies: Mapping[str, np.ndarray]
+    peers: np.ndarray | None
+
+
+def tabled(system: System, values: pd.DataFrame) -> Table:
+    """A table of values checked against a system.
+
+    Raises
+    ------
+    InputError
+        As of `score`.
+    """
+    text = _text(values, system)
+    numbers = {
+        column: pd.to_numeric(text[column].where(~text[column].isin(system.missing))).to_numpy(float)
+        for item in system.items
+        for column in (item.of, *_named(item.score or system.score))
+        if column in text
+    }
+    for item in system.items:
+        rule = item.score or system.score
+        if isinstance(rule, Rating) and item.of in numbers:
+            _on_the_scale(item, rule, numbers[item.of], text[system.unit])
+    applies = {
+        n.id: text[n.applies.column].isin(n.applies.values).to_numpy() for n in nodes(system.groups) if n.applies
+    }
+    by_column = system.peers is not None and system.peers.by == "column"
+    peers = text[system.peers.column].to_numpy(object) if system.peers and by_column else None
+    return Table(units=text[system.unit].to_numpy(str), numbers=numbers, applies=applies, peers=peers)
+
+
 def score(system: System, values: pd.DataFrame) -> ScoreCard:
     """Score a table of values.
 
@@ -74,154 +217,84 @@ def score(system: System, values: pd.DataFrame) -> ScoreCard:
     InputError
         A column is absent, a unit stands twice, a value is no number or off its scale; all faults at once.
     """
-    return _Scoring(system, values).done()
-
-
-class _Scoring:
-    def __init__(self, system: System, values: pd.DataFrame) -> None:
-        self.system, self.notes = system, list[str]()
-        self.text = _text(values, system)
-        self.units = self.text[system.unit].to_numpy(str)
-        self.size = len(self.units)
-        self.item_rows: list[pd.DataFrame] = []
-        self.group_rows: dict[str, pd.DataFrame] = {}
-        self.enough = np.zeros(self.size, dtype=int)  # groups with enough items
-        self.enough_of = np.zeros(self.size, dtype=bool)
-        self.flags = np.zeros(self.size, dtype=int)
-
-    def done(self) -> ScoreCard:
-        summary, _items = self._group(self.system.whole, above=False)
-        eligible = self.system.eligible
-        rated = (self.enough >= eligible.minimum_groups) & ~np.isnan(summary)
-        if eligible.of:
-            rated &= self.enough_of
-        peers = self._peers()
-        found = np.full(self.size, np.nan)
-        rank, of = np.full(self.size, np.nan), np.zeros(self.size, dtype=int)
-        for one in np.unique(peers):
-            own = rated & (peers == one)
-            if self.system.classes is not None:
-                found[own] = classed(self.system.classes, summary[own])
-            of[own] = own.sum()
-            # 1 = best; equal scores share the best of their ranks
-            rank[own] = own.sum() + 1 - _last_of(summary[own])
-        units = pd.DataFrame(
+    table = tabled(system, values)
+    size = len(table.units)
+    tree = Tree(system, table.numbers, table.applies, size)
+    groups = [g for g in nodes(system.groups) if isinstance(g, Group)]
+    items = [i for i in system.items if i.id in tree.points]
+    of_items = [
+        pd.DataFrame(
             {
-                "unit": self.units,
-                "score": summary,
-                "peers": peers,
-                "rated": rated,
-                "class": self._named(found),
-                "rank": pd.array(rank, dtype="Int64"),
-                "of": pd.array(np.where(of > 0, of, np.nan), dtype="Int64"),
-                "flags": self.flags,
+                "unit": table.units,
+                "item": item.id,
+                "value": table.numbers[item.of],
+                "points": tree.points[item.id],
+                **tree.parts[item.id],
+                "flag": tree.flagged[item.id],
+            }
+        )[table.applies.get(item.id, np.ones(size, dtype=bool))]
+        for item in items
+    ]
+    of_groups = [
+        pd.DataFrame(
+            {
+                "unit": table.units,
+                "group": g.id,
+                "score": tree.scores[g.id],
+                "items": tree.counts[g.id],
+                "weight": tree.carried[g.id],
             }
         )
-        return ScoreCard(
-            system=self.system,
-            items=pd.concat(self.item_rows, ignore_index=True) if self.item_rows else pd.DataFrame(columns=ITEM),
-            groups=pd.concat(
-                [self.group_rows[n.id] for n in nodes(self.system.groups) if isinstance(n, Group)], ignore_index=True
-            ),
-            units=units,
-            notes=self.notes,
+        for g in groups
+    ]
+    return ScoreCard(
+        system=system,
+        items=pd.concat(of_items, ignore_index=True) if of_items else pd.DataFrame(columns=ITEM),
+        groups=pd.concat(of_groups, ignore_index=True),
+        units=_units(system, table, tree),
+        notes=tree.notes,
+    )
+
+
+def _units(system: System, table: Table, tree: Tree) -> pd.DataFrame:
+    size, summary, rated = len(table.units), tree.summary, tree.rated
+    peers = np.full(size, "", dtype=object) if table.peers is None else table.peers
+    if system.peers is not None and system.peers.by == "groups_with_enough":
+        peers = tree.enough.astype(str).astype(object)
+    found, rank, of = np.full(size, np.nan), np.full(size, np.nan), np.full(size, np.nan)
+    for one in np.unique(peers):
+        own = rated & (peers == one)
+        if system.classes is not None:
+            found[own] = classed(system.classes, summary[own])
+        of[own] = own.sum()
+        rank[own] = own.sum() + 1 - _last_of(summary[own])  # 1 = best; equal scores share the best of their ranks
+    names = system.classes.names if system.classes is not None else []
+    named = [names[int(k) - 1] if not np.isnan(k) and int(k) <= len(names) else "" for k in found] if names else None
+    flags = sum((flag.astype(int) for flag in tree.flagged.values()), np.zeros(size, dtype=int))
+    return pd.DataFrame(
+        {
+            "unit": table.units,
+            "score": summary,
+            "peers": peers,
+            "rated": rated,
+            "class": pd.array(found, dtype="Int64") if named is None else named,
+            "rank": pd.array(rank, dtype="Int64"),
+            "of": pd.array(of, dtype="Int64"),
+            "flags": flags,
+        }
+    )
+
+
+def _on_the_scale(item: Item, rule: Rating, values: np.ndarray, units: pd.Series) -> None:
+    off = (values < rule.lowest) | (values > rule.highest)
+    if off.any():
+        raise InputError(
+            f"{item.title or item.id} 有 {int(off.sum())} 个分值不在 {rule.lowest:g} 至 {rule.highest:g} 之间",
+            "a rating off its scale",
+            where=f"{item.of}: {'、'.join(units[off].head(5))}",
+            remedy="核对评分表",
+            remedy_english="check the score sheet",
         )
-
-    def _named(self, found: np.ndarray) -> object:
-        names = self.system.classes.names if self.system.classes is not None else []
-        if not names:
-            return pd.array(found, dtype="Int64")
-        return [names[int(k) - 1] if not np.isnan(k) and int(k) <= len(names) else "" for k in found]
-
-    def _peers(self) -> np.ndarray:
-        peers = self.system.peers
-        if peers is None:
-            return np.full(self.size, "", dtype=object)
-        if peers.by == "column":
-            return self.text[peers.column].to_numpy(object)
-        return self.enough.astype(str).astype(object)
-
-    def _group(self, group: Group, *, above: bool = True) -> tuple[np.ndarray, np.ndarray]:
-        """Scores of a group, and how many items with points each unit has in it."""
-        columns, counts, kept = [], np.zeros(self.size, dtype=int), []
-        applies = np.ones((self.size, len(group.members)), dtype=bool)
-        for k, member in enumerate(group.members):
-            applies[:, k] = self._applies(member.applies)
-            if isinstance(member, Item):
-                points = self._item(member, applies[:, k])
-                counts += ~np.isnan(points)
-            else:
-                points, items = self._group(member)
-                points = np.where(applies[:, k], points, np.nan)
-                counts += items
-            columns.append(points)
-            kept.append(not np.isnan(points).all())
-        scores = np.column_stack(columns)
-        weights = weights_of(group, scores) * applies
-        total = sum(m.weight for m in group.members if m.weight is not None)
-        if total and abs(total - 1) > 1e-12 and abs(total - 100) > 1e-9:
-            self.notes.append(f"{group.title or group.id} 的权重合计 {total:g}，已按比例换算为 1")
-        own, carried = combined(group.combine, scores, weights, share=group.missing == "share")
-        if above:
-            own = np.where(counts >= group.minimum_items, own, np.nan)
-            own = standardised(own) if group.standardise else own
-            enough = counts >= self.system.eligible.minimum_items
-            if group in self.system.groups:
-                self.enough += enough
-                self.enough_of |= enough & (group.id in self.system.eligible.of)
-            self.group_rows[group.id] = pd.DataFrame(
-                {"unit": self.units, "group": group.id, "score": own, "items": counts}
-            )
-        for k, member in enumerate(group.members):
-            if isinstance(member, Group):
-                self.group_rows[member.id] = self.group_rows[member.id].assign(weight=carried[:, k])
-        return own, counts
-
-    def _applies(self, rule: Applies | None) -> np.ndarray:
-        if rule is None:
-            return np.ones(self.size, dtype=bool)
-        return self.text[rule.column].isin(rule.values).to_numpy()
-
-    def _item(self, item: Item, applies: np.ndarray) -> np.ndarray:
-        rule = item.score or self.system.score
-        assert rule is not None  # noqa: S101  the system was checked
-        if item.of not in self.text:  # optional, or the table would have been refused
-            self.notes.append(f"数值表没有列 {item.of}，{item.title or item.id} 不计")
-            return np.full(self.size, np.nan)
-        values = np.where(applies, self._numbers(item.of), np.nan)
-        if isinstance(rule, Rating):
-            self._on_the_scale(item, rule, values)
-        known = int((~np.isnan(values)).sum())
-        if known < self.system.minimum_units:
-            self.notes.append(
-                f"{item.title or item.id} 只有 {known} 个单位有值，少于 {self.system.minimum_units}，不计"
-            )
-            values = np.full(self.size, np.nan)
-        made = scored(rule, values, item.direction, self._column)
-        flagged = made.flagged if made.flagged is not None else np.zeros(self.size, dtype=bool)
-        self.flags += flagged
-        rows = pd.DataFrame(
-            {"unit": self.units, "item": item.id, "value": values, "points": made.points, **made.parts, "flag": flagged}
-        )
-        self.item_rows.append(rows[applies])
-        return made.points
-
-    def _on_the_scale(self, item: Item, rule: Rating, values: np.ndarray) -> None:
-        off = (values < rule.lowest) | (values > rule.highest)
-        if off.any():
-            raise InputError(
-                f"{item.title or item.id} 有 {int(off.sum())} 个分值不在 {rule.lowest:g} 至 {rule.highest:g} 之间",
-                "a rating off its scale",
-                where=f"{item.of}: {self.system.unit} {'、'.join(self.units[off][:5])}",
-                remedy="核对评分表",
-                remedy_english="check the score sheet",
-            )
-
-    def _column(self, what: float | str) -> np.ndarray:
-        return self._numbers(what) if isinstance(what, str) else np.full(self.size, float(what))
-
-    def _numbers(self, column: str) -> np.ndarray:
-        return pd.to_numeric(self.text[column].where(~self.text[column].isin(self.system.missing))).to_numpy(float)
 
 
 def _last_of(scores: np.ndarray) -> np.ndarray:
