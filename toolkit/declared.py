@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from numbers import Number
 from pathlib import Path
-from typing import Literal
 
 import pandas as pd
 
@@ -62,7 +61,8 @@ class Col:
         return re.compile(".+".join(re.escape(part) for part in self.name.split("*")))
 
 
-Stage = Literal["intake", "sums", "judged"]
+# id of a stage of a run -> what it does
+STAGES: dict[str, str] = {"intake": "接收与核对", "sums": "汇总", "judged": "指标、变化与判定"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +82,7 @@ class TableDecl:
     columns
         In their order.
     stage
-        Id of the stage of a run that makes it.
+        Id of the stage of a run that makes it (`STAGES`).
     release
         Id of the control that the release edition puts it through (`toolkit.release.disclosure.CONTROLS`); without one its
         rows are not given out.
@@ -96,7 +96,7 @@ class TableDecl:
     one_row_zh: str
     key: tuple[str, ...]
     columns: tuple[Col, ...]
-    stage: Stage
+    stage: str
     release: str = ""
     crate: bool = False
 
@@ -104,6 +104,8 @@ class TableDecl:
         names = [c.name for c in self.columns]
         assert len(set(names)) == len(names), f"{self.name}: a column twice"  # noqa: S101  a declaration at fault
         assert set(self.key) <= set(names), f"{self.name}: a key that is no column"  # noqa: S101
+        assert len({c.zh for c in self.columns}) == len(names), f"{self.name}: two columns of one header"  # noqa: S101
+        assert self.stage in STAGES, f"{self.name}: no stage {self.stage}"  # noqa: S101
 
     @cached_property
     def by_name(self) -> dict[str, Col]:

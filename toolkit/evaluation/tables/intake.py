@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from toolkit.declared import Col, TableDecl
-from toolkit.evaluation.tables.common import HOSPITAL, YEAR, N
+from toolkit.evaluation.tables.common import YEAR, N
 
+_HOSPITAL = Col("hospital", str, "机构", meaning="机构代码；空为不明")
 _FILE = Col("file", int, "文件号", meaning="files 中的编号")
 _FATE = Col("fate", str, "去向")
 _RULE = Col("rule", str, "规则", meaning="首要原因的规则编号；空为没有")
@@ -56,7 +57,7 @@ ACCOUNTS = TableDecl(
     key=("file", "hospital", "year", "fate", "rule", "rules"),
     columns=(
         _FILE,
-        HOSPITAL,
+        _HOSPITAL,
         YEAR,
         _FATE,
         _RULE,
@@ -74,7 +75,7 @@ HOSPITAL_WARNINGS = TableDecl(
     one_row_zh="一条规则对一家机构一年（或其一月）的一项发现",
     key=("hospital", "year", "rule", "message"),
     columns=(
-        HOSPITAL,
+        _HOSPITAL,
         YEAR,
         Col("rule", str, "规则"),
         Col("value", float, "数值"),
@@ -91,7 +92,7 @@ BALANCE = TableDecl(
     key=("file", "hospital", "measure", "fate", "rule"),
     columns=(
         _FILE,
-        HOSPITAL,
+        _HOSPITAL,
         Col("measure", str, "指标类别", meaning="all 为记录本身；其余为受影响的指标类别"),
         _FATE,
         Col("rule", str, "规则", meaning="首要原因；空为纳入；— 为数值缺失且没有适用的规则"),
@@ -106,7 +107,7 @@ PROFILE = TableDecl(
     one_row_zh="一家机构、一年、一个关键字段（不含按声明排除的记录）",
     key=("hospital", "year", "field"),
     columns=(
-        HOSPITAL,
+        _HOSPITAL,
         YEAR,
         Col("field", str, "字段"),
         N,
@@ -122,7 +123,7 @@ QUARANTINE_EFFECT = TableDecl(
     one_row_zh="一家机构、一类指标，以及所含记录已用还是隔离",
     key=("hospital", "measure", "used"),
     columns=(
-        HOSPITAL,
+        _HOSPITAL,
         Col("measure", str, "指标类别"),
         Col("used", bool, "已用", meaning="否为在隔离中"),
         Col("n", int, "有值例数", "例"),
@@ -140,7 +141,7 @@ SUBMISSIONS = TableDecl(
         Col("sha256", str, "SHA-256"),
         Col("name", str, "文件名"),
         Col("arrived", str, "收到时间"),
-        HOSPITAL,
+        _HOSPITAL,
         Col("status", str, "状态"),
         Col("replaced_by", str, "替代文件", meaning="替代它的文件的 SHA-256"),
         Col("received", int, "收到", "例"),
@@ -159,7 +160,7 @@ SUBMITTED_RULES = TableDecl(
     one_row="a submitted file, hospital and rule",
     one_row_zh="一个报送文件、机构与规则",
     key=("sha256", "hospital", "rule"),
-    columns=(Col("sha256", str, "SHA-256"), HOSPITAL, Col("rule", str, "规则"), N),
+    columns=(Col("sha256", str, "SHA-256"), _HOSPITAL, Col("rule", str, "规则"), N),
     stage="intake",
 )
 

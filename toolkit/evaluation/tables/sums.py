@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from toolkit.cube import BASES
 from toolkit.data.discharge.measures import MEASURES, Measure
 from toolkit.declared import Col, TableDecl
-from toolkit.evaluation.tables.common import HOSPITAL, YEAR, N
+from toolkit.evaluation.tables.common import BASIS, HOSPITAL, YEAR, N
 
 
 def _of(measure: Measure) -> Iterator[Col]:
@@ -16,10 +16,11 @@ def _of(measure: Measure) -> Iterator[Col]:
     for column in [f"{measure.id}@{basis}" for basis in BASES] if measure.trimmed else [measure.id]:
         name, at, basis = column.partition("@")
         kind = float if measure.product else int
-        yield Col(column, kind, measure.name_zh, meaning=only or "合计", optional=optional)
-        yield Col(f"{name}_n{at}{basis}", int, f"{measure.name_zh}：已知例数", "例", only, optional=optional)
+        said = measure.name_zh + (f"，{dict(BASIS.words)[basis]}" if basis else "")
+        yield Col(column, kind, said, meaning=only or "合计", optional=optional)
+        yield Col(f"{name}_n{at}{basis}", int, f"{said}：已知例数", "例", only, optional=optional)
         if measure.moments == 2:
-            yield Col(f"{name}_sq{at}{basis}", float, f"{measure.name_zh}：平方和", meaning=only, optional=optional)
+            yield Col(f"{name}_sq{at}{basis}", float, f"{said}：平方和", meaning=only, optional=optional)
 
 
 CUBE = TableDecl(

@@ -21,6 +21,7 @@ from toolkit.indicators.diseases import DISEASES
 from toolkit.params import POLICY_SECTIONS, RunParams, json_schema, policies
 from toolkit.reporting.content.blocks import Block, Heading, Meta, Note, Paragraph, Title
 from toolkit.reporting.content.tables import Column, rounded, table, text
+from toolkit.reporting.formats import table_pages
 from toolkit.reporting.formats.html import render
 from toolkit.reporting.sections.front import provenance
 from toolkit.resources import home
@@ -185,7 +186,7 @@ def markdown() -> str:
     return "\n".join(out) + "\n"
 
 
-GENERATED = {"docs/handbook.md": markdown, "params/schema.json": json_schema}
+GENERATED = {"docs/handbook.md": markdown, "docs/tables.md": table_pages.markdown, "params/schema.json": json_schema}
 
 
 def main(arguments: list[str]) -> int:
