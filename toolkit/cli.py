@@ -56,9 +56,10 @@ def run(
     as_json: Json = False,
 ) -> None:
     """运行一次评估，生成全部报告；已完成且核对无误的不重做。Run an evaluation to finished reports; what verifies is kept."""
+    from toolkit.evaluation.catalogues import NAMES
     from toolkit.params import load_params
 
-    _run(_of_edition(load_params(params), edition), reports, workers, dry_run, quiet, as_json, fresh)
+    _run(_of_edition(load_params(params, NAMES), edition), reports, workers, dry_run, quiet, as_json, fresh)
 
 
 def _of_edition(params: RunParams, edition: str) -> RunParams:
@@ -126,6 +127,7 @@ def _run(
 def _say_plan(params: RunParams, reports: Path, as_json: bool) -> None:
     """What a run would do, without reading a record."""
     from toolkit.data.reading.files import find
+    from toolkit.evaluation.catalogues import NAMES
     from toolkit.params import policies
 
     files = [str(p) for p in find(params.data.files)] if params.data.files else []
@@ -138,7 +140,7 @@ def _say_plan(params: RunParams, reports: Path, as_json: bool) -> None:
         "periods": {k: v.label for k, v in params.periods.items()},
         "specialties": [s.id for s in params.specialties],
         "projects": [f"{p.hospital} {p.specialty}" for p in params.projects],
-        "policies": dict(policies(params)),
+        "policies": dict(policies(params, NAMES)),
     }
     if as_json:
         _print_json(plan)
@@ -150,7 +152,7 @@ def _say_plan(params: RunParams, reports: Path, as_json: bool) -> None:
         f"周期 periods: {'、'.join(v.label for v in params.periods.values())}；专科 specialties: {len(params.specialties) or '随数据生成'}"
     )
     typer.echo(f"项目 projects: {len(params.projects) or '随数据生成'}")
-    for name, value in policies(params):
+    for name, value in policies(params, NAMES):
         typer.echo(f"  {name} = {value}")
 
 
@@ -244,10 +246,11 @@ def check(
 
     from toolkit.data.accounts.balance import COUNTED
     from toolkit.data.quality import CATALOGUE
+    from toolkit.evaluation.catalogues import NAMES
     from toolkit.params import load_params
     from toolkit.runs import pipeline
 
-    loaded = load_params(params)
+    loaded = load_params(params, NAMES)
     with tempfile.TemporaryDirectory(prefix="speceval-") as work, _progress(quiet or as_json) as (step, _):
         checked = pipeline.check(loaded, Path(work), step, lists=worklists)
     intake = checked.intake

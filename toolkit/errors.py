@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 
 class EvaluationError(Exception):
@@ -16,6 +16,8 @@ class EvaluationError(Exception):
     ----------
     problem, english
         What was found, in Chinese and in English. Never a patient's value; coded values only.
+    parts
+        Where several things are wrong at once: each as an error of its own, told after the rest.
     where
         File, line, field: as near to the cause as is known.
     remedy, remedy_english
@@ -25,8 +27,15 @@ class EvaluationError(Exception):
     exit_code = 1
 
     def __init__(
-        self, problem: str, english: str, *, where: str = "", remedy: str = "", remedy_english: str = ""
+        self,
+        problem: str,
+        english: str,
+        *parts: EvaluationError,
+        where: str = "",
+        remedy: str = "",
+        remedy_english: str = "",
     ) -> None:
+        self.parts = parts
         self.problem, self.english, self.where = problem, english, where
         self.remedy, self.remedy_english = remedy, remedy_english
         lines = [f"{problem}（{english}）"]
@@ -34,18 +43,36 @@ class EvaluationError(Exception):
             lines.append(f"位置 where: {where}")
         if remedy:
             lines.append(f"办法 remedy: {remedy}" + (f"（{remedy_english}）" if remedy_english else ""))
+        lines += [f"{number}. {part}" for number, part in enumerate(parts, start=1)]
         super().__init__("\n".join(lines))
 
     def __reduce__(
         self,
     ) -> tuple[Any, ...]:  # several keyword arguments: the default would lose them on the way from a worker
-        return _rebuild, (type(self), self.problem, self.english, self.where, self.remedy, self.remedy_english)
+        told = (self.problem, self.english, self.where, self.remedy, self.remedy_english, self.parts)
+        return _rebuild, (type(self), *told)
 
 
 def _rebuild(
-    kind: type[EvaluationError], problem: str, english: str, where: str, remedy: str, remedy_english: str
+    kind: type[EvaluationError],
+    problem: str,
+    english: str,
+    where: str,
+    remedy: str,
+    remedy_english: str,
+    parts: tuple[EvaluationError, ...],
 ) -> EvaluationError:
-    return kind(problem, english, where=where, remedy=remedy, remedy_english=remedy_english)
+    return kind(problem, english, *parts, where=where, remedy=remedy, remedy_english=remedy_english)
+
+
+Kind = TypeVar("Kind", bound=EvaluationError)
+
+
+def together(errors: Sequence[Kind]) -> Kind:
+    """One error that tells of all; a single one is that itself."""
+    if len(errors) == 1:
+        return errors[0]
+    return type(errors[0])(f"共 {len(errors)} 处问题", f"{len(errors)} faults", *errors)
 
 
 class ParameterError(EvaluationError):

@@ -1,17 +1,24 @@
-"""YAML files that people write, checked against a model: one message with file, line, expectation and nearest valid key."""
+"""YAML files that people write, checked against a model: every fault with file, line, expectation and nearest key."""
 
 from __future__ import annotations
 
 import io
 import re
+from collections.abc import Iterable, Mapping
+from copy import deepcopy
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import ErrorDetails
 
-from toolkit.errors import ParameterError, nearest
+from toolkit.errors import ParameterError, nearest, together
 
 Model = TypeVar("Model", bound=BaseModel)
+Loc = tuple[str | int, ...]  # the keys and places in lists that lead to a value
+Lines = Mapping[tuple, int]
+TOP = "(顶层)"
 
 
 class Section(BaseModel):
@@ -114,43 +121,105 @@ _EXPECTED = {
 }
 
 
-def validate(model: type[Model], values: Any, lines: dict[tuple, int], path: Path) -> Model:
-    """`values` as `model`, or one `ParameterError` for the first fault, with its line and remedy."""
+@dataclass(frozen=True)
+class Fault:
+    """One thing that is wrong in a file, and the keys that lead to it."""
+
+    loc: Loc
+    problem: str
+    english: str
+    remedy: str = ""
+    remedy_english: str = ""
+
+    def beside(self, others: Iterable[Fault]) -> bool:
+        """Whether it stands apart from these: neither above nor below one of them, so that none brought it about."""
+        return not any(self.loc[: len(o.loc)] == o.loc[: len(self.loc)] for o in others)
+
+
+def validate(model: type[Model], values: Any, lines: Lines, path: Path) -> Model:
+    """`values` as `model`, or one `ParameterError` that tells every fault with its line and remedy."""
+    made, faults = checked(model, values)
+    if made is None:
+        raise error_of(faults, lines, path)
+    return made
+
+
+def checked(model: type[Model], values: Any, context: Any = None) -> tuple[Model | None, list[Fault]]:
+    """`values` as `model`, or all that is wrong with them."""
     try:
-        return model.model_validate(values)
+        return model.model_validate(values, context=context), []
     except ValidationError as caught:
-        error = caught.errors(include_url=False)[0]
-        more = caught.error_count() - 1
-    loc = tuple(error["loc"])
-    line = next((lines[loc[:k]] for k in range(len(loc), -1, -1) if loc[:k] in lines), 1)
-    field = ".".join(map(str, loc)) or "(顶层)"
-    kind, given = error["type"], error.get("input")
-    remedy = remedy_english = ""
+        return None, [_fault(model, error) for error in caught.errors(include_url=False)]
+
+
+def without(values: Any, faults: Iterable[Fault]) -> Any:
+    """A copy that lacks what is at fault; a list with a faulty member goes as a whole, so that no other changes its place."""
+    kept = deepcopy(values)
+    for fault in faults:
+        loc = fault.loc
+        while loc and isinstance(loc[-1], int):
+            loc = loc[:-1]
+        if loc and isinstance(holder := _at(kept, loc[:-1]), dict):
+            holder.pop(loc[-1], None)
+    return kept
+
+
+def _at(values: Any, loc: Loc) -> Any:
+    for part in loc:
+        try:
+            values = values[part]
+        except (KeyError, IndexError, TypeError):  # it went with another fault
+            return None
+    return values
+
+
+def error_of(faults: Iterable[Fault], lines: Lines | None = None, path: Path | None = None) -> ParameterError:
+    """The faults of a file as one error, in the order of their lines; without a file, by their keys alone."""
+    placed = sorted(((line_of(fault.loc, lines or {}), fault) for fault in faults), key=lambda one: one[0])
+    return together(
+        [
+            ParameterError(
+                fault.problem,
+                fault.english,
+                where=(f"{path}:{line} " if path else "") + (".".join(map(str, fault.loc)) or TOP),
+                remedy=fault.remedy,
+                remedy_english=fault.remedy_english,
+            )
+            for line, fault in placed
+        ]
+    )
+
+
+def line_of(loc: Loc, lines: Lines) -> int:
+    """The line of the innermost key on the way that the file has."""
+    return next((lines[loc[:k]] for k in range(len(loc), -1, -1) if loc[:k] in lines), 1)
+
+
+def _fault(model: type[BaseModel], error: ErrorDetails) -> Fault:
+    loc, kind, given = tuple(error["loc"]), error["type"], error.get("input")
+    field = ".".join(map(str, loc)) or TOP
     if kind == "extra_forbidden":
         known = _keys_at(model, loc[:-1])
         near = nearest(str(loc[-1]), known)
-        problem, english = f"未知的键 {loc[-1]}", "unknown key"
-        remedy = f"是否为 {near}? " if near else ""
-        remedy += f"可用的键: {', '.join(known)}"
-        remedy_english = f"did you mean {near}?" if near else "valid keys are listed"
-    elif kind == "missing":
-        problem, english, remedy = f"缺少 {field}", "required key missing", f"请补上 {loc[-1]}"
-    elif kind in _EXPECTED:
-        problem, english = f"{field} 的类型不对: 应为 {_EXPECTED[kind]}, 实为 {given!r}", "wrong type"
-        if kind == "string_type":
-            remedy, remedy_english = f'写成带引号的文本, 如 "{given}"', "put it in quotes"
-    elif kind == "literal_error":
+        remedy = (f"是否为 {near}? " if near else "") + f"可用的键: {', '.join(known)}"
+        return Fault(
+            loc,
+            f"未知的键 {loc[-1]}",
+            "unknown key",
+            remedy,
+            f"did you mean {near}?" if near else "valid keys are listed",
+        )
+    if kind == "missing":
+        return Fault(loc, f"缺少 {field}", "required key missing", f"请补上 {loc[-1]}")
+    if kind in _EXPECTED:
+        quoted = (f'写成带引号的文本, 如 "{given}"', "put it in quotes") if kind == "string_type" else ()
+        return Fault(loc, f"{field} 的类型不对: 应为 {_EXPECTED[kind]}, 实为 {given!r}", "wrong type", *quoted)
+    if kind in ("literal_error", "enum"):
         choices = error["ctx"]["expected"]
-        problem, english, remedy = f"{field} 的值 {given!r} 不在可选值内", "not one of the choices", f"可选: {choices}"
-    elif kind == "value_error":
-        problem, english = str(error["ctx"]["error"]), field
-    else:
-        problem, english = f"{field} 的值 {given!r} 不合要求", error["msg"]
-    if more:
-        remedy += f" (另有 {more} 处问题, 改好后会继续提示)"
-    raise ParameterError(
-        problem, english, where=f"{path}:{line} {field}", remedy=remedy.strip(), remedy_english=remedy_english
-    )
+        return Fault(loc, f"{field} 的值 {given!r} 不在可选值内", "not one of the choices", f"可选: {choices}")
+    if kind == "value_error":
+        return Fault(loc, str(error["ctx"]["error"]), field)
+    return Fault(loc, f"{field} 的值 {given!r} 不合要求", error["msg"])
 
 
 def _keys_at(model: type[BaseModel], loc: tuple) -> list[str]:

@@ -1,14 +1,17 @@
-"""A wrong parameter file gives one message: file, line, what was expected, the nearest valid key."""
+"""A wrong parameter file gives one message with all that is wrong: file, line, what was expected, the nearest valid key."""
 
 from __future__ import annotations
 
+import pickle
 import re
 from pathlib import Path
 
 import pytest
 
 from toolkit.errors import ParameterError
-from toolkit.params import RunParams, load_params, policies
+from toolkit.evaluation.catalogues import NAMES
+from toolkit.params import Choice, NotPrinted, OnlyWith, RunParams, load_params, marked, policies
+from toolkit.strict_yaml import Section
 
 GOOD = """\
 run: trial
@@ -62,7 +65,7 @@ def test_hospital_codes_with_leading_zeros_stay_text(write):
         ("title: 试运行（合成数据）\n", "", 1, ["缺少 title"]),
         ("run: trial", "run: ../escape", 1, ["run"]),
         ("run: trial", "run: trial\nrun: again", 2, ["键 run 重复"]),
-        ("specialty: cardiology}", "specialty: cardiolgy}", 1, ["cardiolgy", "cardiology"]),
+        ("specialty: cardiology}", "specialty: cardiolgy}", 12, ["cardiolgy", "cardiology"]),
         ('["03.04"]}', '["03.04"], drgs: [F]}', 10, ["只能给出一个"]),
         ("title: 试运行", "title: [试运行", 3, ["YAML 语法错误"]),
         ("run: trial", "run: trial\ntrimming: {method: iqrs}", 2, ["iqrs", "iqr"]),
@@ -113,12 +116,116 @@ def test_a_gb18030_parameter_file_is_refused_with_its_line(tmp_path):
 
 def test_every_policy_is_printed_in_chinese(write):
     params = load_params(write())
-    printed = dict(policies(params))
+    printed = dict(policies(params, NAMES))
     assert printed["裁剪：裁剪方法"] == "四分位距法"
     assert printed["排除：总费用上限"] == "2,000,000"
     assert "裁剪：标准差倍数" not in printed  # not of the method used
     assert all(name and value for name, value in printed.items())
     assert not any("True" in v or "False" in v or "None" in v for v in printed.values())
+
+
+def test_a_choice_is_printed_in_the_words_of_its_own_declaration(write):
+    """`none` is 不裁剪 of trimming and 不加权 of weights: no dictionary stands between a value and its words."""
+    printed = dict(policies(load_params(write()), NAMES))
+    assert printed["风险分级：均值与标准差的权重"] == "不加权"
+    assert printed["裁剪：定基指数的裁剪"] == "不裁剪"
+    assert printed["稳健性：定基裁剪"] == "不裁剪、四分位距法"
+    assert printed["对照：最少对照单元数"] == "2"
+
+
+def _sections(section: type[Section], at: str = "") -> list[tuple[str, object]]:
+    """Every field of the parameters, at any depth, with its keys."""
+    found = []
+    for name, field in section.model_fields.items():
+        found.append((at + name, field))
+        if isinstance(field.default, Section):
+            found += _sections(type(field.default), f"{at}{name}.")
+    return found
+
+
+def test_every_section_is_printed_or_says_why_not(write):
+    """Each policy is changed and must change what is printed, unless it is declared not to be printed, with a reason."""
+    params = load_params(
+        write("run: trial", "run: trial\nedition: release\nshocks: [{label: 大疫, first: 2020, last: 2022}]")
+    )
+    for name, field in RunParams.model_fields.items():
+        reason, told = marked(field, NotPrinted), [title for title, _ in policies(params, NAMES)]
+        printed = [t for t in told if t == field.title or t.startswith(f"{field.title}：")]
+        assert bool(printed) != bool(reason), name
+        assert reason is None or len(reason.reason.split()) > 2, name
+    titles = {title for title, _ in policies(params, NAMES)}
+    for keys, field in _sections(RunParams):
+        if "." in keys and not marked(field, OnlyWith) and not isinstance(field.default, Section):
+            assert any(title.endswith(f"：{field.title}") for title in titles), keys
+
+
+def test_what_only_holds_with_another_choice_is_printed_with_that_choice_alone(write):
+    assert not any("披露控制" in title for title, _ in policies(load_params(write()), NAMES))
+    percentile = load_params(write("run: trial", "run: trial\ntrimming: {method: percentile}"))
+    printed = dict(policies(percentile, NAMES))
+    assert printed["裁剪：下百分位"] == "0.05"
+    assert "裁剪：四分位距下倍数" not in printed
+
+
+def test_no_raw_id_reaches_a_reader(write):
+    params = load_params(write("run: trial", "run: trial\nshocks: [{label: 大疫, first: 2020, last: 2022}]"))
+    printed = dict(policies(params, NAMES))
+    ids = {id_ for names in NAMES.values() for id_ in names} | {"cardiology", "age_band", "admission_route"}
+    words = {word for value in printed.values() for word in re.findall(r"[A-Za-z_]{3,}", value)}
+    assert not words & ids
+    assert printed["专科：心血管内科"] == "出院科别代码 03.04"
+    assert printed["监测：风险模型协变量（DRG 之外）"] == "年龄组、性别、入院途径"
+    assert printed["监测：控制图目标值"] == "费用消耗指数 1、时间消耗指数 1"
+    assert printed["外部事件"] == "大疫（2020–2022 年）"
+    assert printed["数据质量：入出院日期最早年份（规则D05）"] == "1990"
+
+
+def test_every_choice_has_words_of_its_own():
+    for choice in Choice.__subclasses__():
+        words = [one.zh for one in choice]
+        assert len(set(words)) == len(words), choice
+        assert all(re.search(r"[\u4e00-\u9fff]", word) or word in ("DuckDB", "Spark") for word in words), choice
+
+
+def test_all_faults_are_told_at_once_in_the_order_of_their_lines(write):
+    """Wrong keys, a wrong type, a choice that does not exist, a file that is not there, an undefined specialty, a method."""
+    path = write()
+    text = path.read_text(encoding="utf-8").replace("records.csv", "recods.csv")
+    text = text.replace("specialty: cardiology}", "specialty: cardiolgy}").replace("run: trial", "run: trial\ntitel: x")
+    text += "trimming: {method: iqrs}\nreference: {minimum_cases: many}\nchange: {methods: [dod, did]}\n"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ParameterError) as caught:
+        load_params(path, NAMES)
+    message = str(caught.value)
+    lines = [int(n) for n in re.findall(r"trial\.yaml:(\d+)", message)]
+    assert lines == [2, 6, 13, 14, 15, 16]
+    for part in ("未知的键 titel", "recods.csv", "cardiolgy", "iqrs", "整数", "dod", "共 6 处问题", "6 faults"):
+        assert part in message
+    assert caught.value.exit_code == 2
+    assert str(pickle.loads(pickle.dumps(caught.value))) == message
+
+
+def test_a_fault_that_another_brought_about_is_not_told(write):
+    """Without its faulty departments the specialty would have no definition, and without cycles there is no time span."""
+    path = write('["03.04"]', "[3.04]")
+    path.write_text(path.read_text("utf-8").replace("last: 2024", "last: 2023"), encoding="utf-8")
+    with pytest.raises(ParameterError) as caught:
+        load_params(path, NAMES)
+    assert len(caught.value.parts) == 2
+    assert "没有定义" not in str(caught.value)
+
+
+def test_the_method_that_judges_must_be_run(write):
+    path = write("run: trial", "run: trial\nchange: {methods: [twfe], verdict_from: did}")
+    with pytest.raises(ParameterError, match=r"trial\.yaml:2"):
+        load_params(path, NAMES)
+
+
+def test_parameters_made_in_code_hold_the_rules_across_sections(write):
+    values = load_params(write()).model_dump(mode="json")
+    values["projects"][0]["specialty"] = "neurology"
+    with pytest.raises(ValueError, match="neurology"):
+        RunParams.model_validate(values)
 
 
 def test_parameters_survive_the_way_through_json(write):

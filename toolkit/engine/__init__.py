@@ -14,21 +14,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import duckdb
 import ibis
 
 from toolkit.errors import ContractBroken, EvaluationError
-
-Engine = Literal["duckdb", "spark"]
+from toolkit.params import EngineName
 
 
 def connect(
     work: Path,
     readable: Sequence[Path] = (),
     *,
-    engine: Engine = "duckdb",
+    engine: EngineName = EngineName.DUCKDB,
     threads: int | None = None,
     memory: str = "3GB",
 ) -> Any:

@@ -9,10 +9,10 @@ import pandas as pd
 
 from toolkit.evaluation.verdict import NO_PROJECT, NO_PROJECT_ZH, POOR_DATA, Verdict, directions, not_judged, verdicts
 from toolkit.indicators import CATALOGUE
-from toolkit.params import RunParams
+from toolkit.params import ALWAYS_RUN, RunParams
 
 KEYS = ["hospital", "specialty", "indicator"]
-PLAIN = "two_period_ratio"
+PLAIN = ALWAYS_RUN
 NUMBERS = ("estimate", "low", "high", "p_value", "n_before", "n_after")
 JUDGED = (*NUMBERS, "warnings", "obstacle")
 COLUMNS = [

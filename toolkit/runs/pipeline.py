@@ -34,17 +34,18 @@ from toolkit.data.quality.base import RuleFacts
 from toolkit.data.reading.formats import FormatMap, format_map
 from toolkit.engine import connect
 from toolkit.errors import InputError, ParameterError, nearest
+from toolkit.evaluation.catalogues import NAMES
 from toolkit.evaluation.cells import all_cells, all_changes, disease_cells, no_changes, units_of, without_cases
 from toolkit.evaluation.data_quality import insufficient
 from toolkit.evaluation.effects import change_effects, stopped_in, study_of
 from toolkit.evaluation.facts import RunFacts
-from toolkit.evaluation.judgement import PLAIN, judged, with_agreement
+from toolkit.evaluation.judgement import judged, with_agreement
 from toolkit.evaluation.monitoring import at_months, monitor
 from toolkit.evaluation.results import DATA, RESULTS, Results, load, save
 from toolkit.evaluation.robustness import agreement, no_specification, specification_curve, trimmings, with_choices
 from toolkit.indicators import CATALOGUE
-from toolkit.models.change import METHODS, inferential
-from toolkit.params import RunParams
+from toolkit.models.change import inferential
+from toolkit.params import RunParams, check_names
 from toolkit.reference import attach, described
 from toolkit.resources import kept, resource
 from toolkit.runs.finished import worklists
@@ -82,7 +83,7 @@ def evaluate(params: RunParams, folder: Path, progress: Progress = _quiet) -> Re
     from toolkit.runs.evaluated import publish_tables, staging
     from toolkit.runs.sources import identity_of, portable
 
-    _check_choices(params)
+    check_names(params, NAMES)
     identity = identity_of(params, software())
     work = staging(folder)
     staged = work / "staged"
@@ -219,33 +220,6 @@ def _evaluate(
     return Results(params=params, facts=facts, tables=tables), register
 
 
-def _check_choices(params: RunParams) -> None:
-    """Names that only the catalogues know, before any record is read."""
-    change = params.change
-    asked: list[tuple[str, Collection[str], Collection[str], str, str]] = [
-        ("change.methods", change.methods, METHODS, "变化方法", "no such method of change"),
-        ("robustness.methods", params.robustness.methods, METHODS, "变化方法", "no such method of change"),
-        ("change.primary", change.primary, CATALOGUE, "指标", "no such indicator"),
-        (
-            "change.verdict_from",
-            [change.verdict_from],
-            {PLAIN, *change.methods},
-            "参与本次运行的变化方法",
-            "the method that judges is not run",
-        ),
-    ]
-    for where, ids, known, kind, english in asked:
-        for id_ in ids:
-            if id_ not in known:
-                raise ParameterError(
-                    f"没有{kind} {id_}",
-                    english,
-                    where=where,
-                    remedy=f"是否为 {nearest(id_, known) or next(iter(known))}? 可用: {'、'.join(known)}",
-                    remedy_english=f"one of {', '.join(known)}",
-                )
-
-
 def _by_month(
     discharges: Any, params: RunParams, groups: pd.DataFrame, connection: Any
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -264,7 +238,6 @@ def rules_in_run(params: RunParams) -> tuple[RuleFacts, ...]:
 
 
 def _check_projects(params: RunParams, registry: pd.DataFrame) -> None:
-    from toolkit.errors import nearest
 
     codes = set(registry["code"])
     for project in params.projects:
@@ -477,7 +450,7 @@ def check(params: RunParams, work: Path, progress: Progress = _quiet, *, lists: 
     UnbalancedError
         Records do not add up.
     """
-    _check_choices(params)
+    check_names(params, NAMES)
     if params.data.synthetic:
         params = with_synthetic(params, work / "synthetic")
     registry = read_registry(params.data.hospitals, work) if params.data.hospitals else None

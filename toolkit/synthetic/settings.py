@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 from toolkit.errors import ParameterError
+from toolkit.params import Selection
 
 CYCLE_YEARS = 3  # a cycle is three calendar years; the region holds the cycle before and the cycle of the projects
 MARK = "合成数据"  # stands in every hospital name, in README.txt and in truth.json
@@ -95,7 +95,7 @@ class Settings:
     hospitals: int = 24
     adjacent_groups: int = 200
     projects: int = 12
-    selection: Literal["merit", "random"] = "merit"
+    selection: Selection = Selection.MERIT
     effects: tuple[Effect, ...] = DEFAULT_EFFECTS
     inflation: float = 0.05
     los_trend: float = -0.025

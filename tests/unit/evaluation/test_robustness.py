@@ -230,10 +230,10 @@ def test_of_a_measure_that_rule_p16_stopped_nothing_is_estimated(results):
 @pytest.mark.parametrize(
     ("section", "choice", "where", "nearest"),
     [
-        ("change", {"primary": ["cmi", "cost_indx"]}, "change.primary", "cost_index"),
-        ("change", {"methods": ["did", "twef"]}, "change.methods", "twfe"),
+        ("change", {"primary": ["cmi", "cost_indx"]}, "change.primary.1", "cost_index"),
+        ("change", {"methods": ["did", "twef"]}, "change.methods.1", "twfe"),
         ("change", {"verdict_from": "didd"}, "change.verdict_from", "did"),
-        ("robustness", {"methods": ["did", "twef"]}, "robustness.methods", "twfe"),
+        ("robustness", {"methods": ["did", "twef"]}, "robustness.methods.1", "twfe"),
     ],
 )
 def test_a_name_that_no_catalogue_knows_is_refused_before_any_record_is_read(

@@ -15,11 +15,10 @@ import ibis
 import pandas as pd
 from ibis import _
 
-from toolkit.params import SPECIALTY_SEPARATOR
+from toolkit.params import SPECIALTY_SEPARATOR, Covariate
 
 SEPARATOR = "␟"
-COVARIATES = ("age_band", "sex", "admission_route")
-NAMES_ZH = {"age_band": "年龄组", "sex": "性别", "admission_route": "入院途径"}
+COVARIATES = tuple(one.value for one in Covariate)
 LEVELS_ZH = {
     "sex": {"1": "男", "2": "女", "": "未知"},
     "admission_route": {"1": "急诊", "2": "门诊", "3": "其他医疗机构转入", "9": "其他", "": "未知"},

@@ -9,14 +9,14 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import ibis
 
 from toolkit.data.lists.listing import day_of, read_listing
 from toolkit.errors import InputError
+from toolkit.params import Mergers
 
-Reading = Literal["pro_forma", "as_reported"]
 WHAT = "机构代码对照表"
 
 
@@ -77,7 +77,7 @@ def read_crosswalk(path: Path) -> Crosswalk:
     return Crosswalk(path=Path(path), steps={old: tuple(sorted(found)) for old, found in steps.items()})
 
 
-def current(hospital: Any, day: Any, crosswalk: Crosswalk, reading: Reading) -> Any:
+def current(hospital: Any, day: Any, crosswalk: Crosswalk, reading: Mergers) -> Any:
     """The hospital code that a record counts for.
 
     Parameters

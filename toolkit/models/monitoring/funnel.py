@@ -30,10 +30,9 @@ import pandas as pd
 import scipy  # its parts load when first used: reports read tables and need none
 
 from toolkit.models.inversion import crossing
+from toolkit.params import Overdispersion
 
 Kind = Literal["ratio", "proportion", "counts_ratio"]
-Trim = Literal["winsorised", "truncated", "corrected"]
-TRIMS: tuple[Trim, ...] = ("winsorised", "truncated", "corrected")
 LEVELS = {"95": 0.95, "998": 0.998}
 TRUNCATED_FROM = 10  # units; fewer lose none
 ENOUGH_UNITS, FEWEST_UNITS = 10, 3
@@ -65,7 +64,7 @@ class Dispersion:
     kept: int
 
 
-def dispersion(z: np.ndarray, se: np.ndarray, *, trim: Trim | None, share: float = 0.1) -> Dispersion:
+def dispersion(z: np.ndarray, se: np.ndarray, *, trim: Overdispersion | None, share: float = 0.1) -> Dispersion:
     """φ and τ² of units' z-scores.
 
     Parameters
@@ -222,7 +221,7 @@ def funnel(
     by: Sequence[str],
     kind: Kind,
     *,
-    trim: Trim = "corrected",
+    trim: Overdispersion = Overdispersion.CORRECTED,
     share: float = 0.1,
     centre: float | None = None,
 ) -> pd.DataFrame:
@@ -249,7 +248,7 @@ def funnel(
     """
     observed, exposure = frame["observed"].to_numpy(float), frame["exposure"].to_numpy(float)
     usable = (exposure > 0) & ~np.isnan(observed)
-    names = ("centre", "z", "units", *[f"{what}_{name}" for name in TRIMS for what in ("phi", "tau2")])
+    names = ("centre", "z", "units", *[f"{what}_{name}" for name in Overdispersion for what in ("phi", "tau2")])
     added = {name: np.full(len(frame), np.nan) for name in names}
     se = np.full(len(frame), np.nan)
     groups = frame.groupby(list(by), sort=False, dropna=False).indices.values() if by else [np.arange(len(frame))]
@@ -263,7 +262,7 @@ def funnel(
             continue
         added["z"][rows], se[rows] = scored(observed[rows], exposure[rows], kind, middle)
         known = rows[np.isfinite(added["z"][rows])]
-        for name in TRIMS:
+        for name in Overdispersion:
             found = dispersion(added["z"][known], se[known], trim=name, share=share)
             added[f"phi_{name}"][rows], added[f"tau2_{name}"][rows] = found.phi, found.tau2
     with np.errstate(divide="ignore", invalid="ignore"):

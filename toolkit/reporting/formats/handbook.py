@@ -15,10 +15,11 @@ import pandas as pd
 
 from toolkit.data.quality import CATALOGUE as RULES
 from toolkit.data.quality import SCOPES
+from toolkit.evaluation.catalogues import NAMES
 from toolkit.evaluation.results import Results
 from toolkit.indicators import CATALOGUE, Declared, Domain
 from toolkit.indicators.diseases import DISEASES
-from toolkit.params import POLICY_SECTIONS, RunParams, json_schema, policies
+from toolkit.params import json_schema, policies, policy_table
 from toolkit.reporting.content.blocks import Block, Heading, Meta, Note, Paragraph, Title
 from toolkit.reporting.content.tables import Column, rounded, table, text
 from toolkit.reporting.formats import table_pages
@@ -114,7 +115,7 @@ def page(results: Results) -> bytes:
             blocks += _explained(one, f"example-{number}-{place}")
     blocks += [
         Heading(text="本次运行的政策选择"),
-        _pairs(policies(results.params), "policies", "政策选择", "参数", "取值"),
+        _pairs(policies(results.params, NAMES), "policies", "政策选择", "参数", "取值"),
     ]
     if lists := results.facts.lists:
         blocks += [
@@ -178,11 +179,8 @@ def markdown() -> str:
     for rule in RULES.values():
         scope = "、".join(SCOPES[s] for s in rule.scopes) or "整条记录"
         out.append(f"| 规则{rule.id} | {rule.message_zh} | {rule.fate.value} | {scope} | {rule.source} |")
-    out += ["", "## 政策参数", "", "| 参数 | 名称 | 默认值 |", "|---|---|---|"]
-    for section in POLICY_SECTIONS:
-        field = RunParams.model_fields[section]
-        for name, inner in type(field.default).model_fields.items():
-            out.append(f"| `{section}.{name}` | {field.title}：{inner.title} | `{getattr(field.default, name)}` |")
+    out += ["", "## 政策参数", "", "| 参数 | 名称 | 默认值 | 可选 |", "|---|---|---|---|"]
+    out += [f"| `{key}` | {title} | `{default}` | {choices} |" for key, title, default, choices in policy_table()]
     return "\n".join(out) + "\n"
 
 

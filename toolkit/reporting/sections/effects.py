@@ -8,7 +8,7 @@ from toolkit.evaluation.results import Results
 from toolkit.evaluation.robustness import CHOICES, UNHEEDED
 from toolkit.indicators import CATALOGUE
 from toolkit.models.change import METHODS
-from toolkit.params import word
+from toolkit.params import Adjustment, Choice, Matching, Rates, Scope, ShockYears, Trimming
 from toolkit.reporting.content.blocks import Block, Blocks, Note
 from toolkit.reporting.content.tables import MISSING, Column, count, missing, p_value, percent, rounded, table, text
 from toolkit.reporting.content.values import ratio_text
@@ -223,10 +223,22 @@ def _place(value: str) -> tuple[int, str]:
     return int(value) if value.isdigit() else 0, value
 
 
+CHOICES_OF: dict[str, type[Choice]] = {
+    "scope": Scope,
+    "trimming": Trimming,
+    "risk_rates": Rates,
+    "shocks": ShockYears,
+    "adjustment": Adjustment,
+    "matching": Matching,
+}
+
+
 def _word(column: str, value: str) -> str:
     if column == "method":
         return METHODS[value].name_zh
-    return {"True": "是", "False": "否", "with": "计入", "without": "剔除"}.get(value) or word(value)
+    if column in CHOICES_OF:
+        return next(one.zh for one in CHOICES_OF[column] if one == value)
+    return {"True": "是", "False": "否"}.get(value, value)
 
 
 def _of_unit(frame: pd.DataFrame, unit: pd.Series) -> pd.DataFrame:

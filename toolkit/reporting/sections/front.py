@@ -7,6 +7,7 @@ import json
 from importlib.metadata import version
 from typing import Any, Literal
 
+from toolkit.evaluation.catalogues import NAMES
 from toolkit.evaluation.results import Results
 from toolkit.params import policies
 from toolkit.reporting.content.blocks import Block, Blocks, Heading, Meta, Note, Paragraph, Title
@@ -37,7 +38,7 @@ def provenance(results: Results) -> Stamp:
         lock_hash=hashlib.sha256(lock.read_bytes()).hexdigest() if lock.is_file() else "0" * 64,
         version=version("speceval"),
         data_date=f"{years[0]} 年至 {years[-1]} 年出院",
-        policies=policies(results.params),
+        policies=policies(results.params, NAMES),
         edition=results.params.edition,
     )
 

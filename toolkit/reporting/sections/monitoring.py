@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pandas as pd
 
-from toolkit.data.discharge.covariates import COVARIATES, NAMES_ZH
 from toolkit.evaluation.monitoring import OE, OE_ZH
 from toolkit.evaluation.results import Results
 from toolkit.indicators import CATALOGUE, Direction, Indicator
 from toolkit.models.monitoring.funnel import Position
 from toolkit.models.monitoring.spc import RULES_ZH, read_as
+from toolkit.params import Covariate
 from toolkit.reporting.content.blocks import Block, Blocks, Note, Paragraph, Table
 from toolkit.reporting.content.tables import (
     MISSING,
@@ -52,7 +52,7 @@ POWER = "可检出的最小变化：以该单元的例数，前后比值法有 {
 def risk_model(results: Results) -> Blocks:
     """The risk model of each period: how well it tells apart, and whether expected deaths agree with observed ones."""
     models = results.risk_models[results.risk_models["basis"] == "contemporaneous"]
-    names = "、".join(NAMES_ZH[c] for c in COVARIATES if c in results.params.monitoring.covariates)
+    names = "、".join(c.zh for c in Covariate if c in results.params.monitoring.covariates)
     blocks: list[Block] = chapter("死亡风险校正", RISK.format(covariates=names))
     if models["deaths"].sum() == 0:
         return Blocks(*blocks, Note(text=NOT_HERE))
@@ -180,7 +180,7 @@ def expected_deaths(results: Results, project: str = "") -> Blocks:
     found = results.expected[
         (results.expected["hospital"] == unit["hospital"]) & (results.expected["specialty"] == unit["specialty"])
     ]
-    names = "、".join(NAMES_ZH[c] for c in COVARIATES if c in results.params.monitoring.covariates)
+    names = "、".join(c.zh for c in Covariate if c in results.params.monitoring.covariates)
     blocks: list[Block] = chapter("风险校正死亡", RISK.format(covariates=names))
     if found.empty:
         return Blocks(*blocks, Note(text=NOT_HERE))
