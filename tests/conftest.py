@@ -1,4 +1,4 @@
-"""The engines that tests run on, and the way from small text tables to cells."""
+"""The engine that tests run on, and the way from small text tables to cells."""
 
 from __future__ import annotations
 
@@ -23,8 +23,6 @@ from toolkit.indicators.table import collect
 from toolkit.params import RunParams
 from toolkit.reference import Referenced, attach
 
-ENGINES = ("duckdb",)
-
 # the same examples on every run: a failure here is a failure there
 settings.register_profile(
     # each example is a query: shrinking one that fails would take longer than all the tests
@@ -39,28 +37,15 @@ settings.register_profile(
 settings.load_profile("fixed")
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption(
-        "--engine", action="append", choices=ENGINES, help="engine to run on; repeatable (default: duckdb)"
-    )
-
-
 def pytest_configure(config: pytest.Config) -> None:
     # ibis 12 asks pandas 3 for an option that is on its way out, on every query; not ours to mend
     config.addinivalue_line("filterwarnings", "ignore:The 'future.infer_string' option:pandas.errors.Pandas4Warning")
-
-
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if "engine" in metafunc.fixturenames:
-        chosen = metafunc.config.getoption("--engine") or ["duckdb"]
-        metafunc.parametrize("engine", chosen, indirect=True, scope="session")
 
 
 @dataclass
 class Engine:
     """A connection, and tables made on it."""
 
-    name: str
     connection: Any
 
     def cube(self, frame: pd.DataFrame, params: RunParams) -> pd.DataFrame:
@@ -84,6 +69,5 @@ class Engine:
 
 
 @pytest.fixture(scope="session")
-def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Engine:
-    assert request.param == "duckdb"  # Spark: start it here, once, only when asked for
-    return Engine(request.param, connect(tmp_path_factory.mktemp("engine"), threads=2))
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
+    return Engine(connect(tmp_path_factory.mktemp("engine"), threads=2))

@@ -89,7 +89,24 @@ class Example:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Indicator:
+class Described:
+    """What every indicator says about itself; printed with `decimals` in `unit`."""
+
+    id: str
+    name_zh: str
+    name_en: str
+    domain: Domain
+    formula: str
+    source: Source
+    direction: Direction
+    example: Example
+    unit: str = ""
+    decimals: int = 2
+    note: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Indicator(Described):
     """A ratio of two sums over rows of the cube. Both sums are kept to the end, so tables of any level add up exactly.
 
     A row of the cube for which either side is missing leaves both: a DRG without a reference, for example.
@@ -113,21 +130,13 @@ class Indicator:
         Rows that the indicator is for; where no row of a cell is, the cell reads 不适用, never 0.
     own_share
         The unit's share of the reference cases, by row, where the indicator has a reference.
-    scale, unit, decimals
-        The value is scale × Σnumerator / Σdenominator, printed with so many decimals.
+    scale
+        The value is scale × Σnumerator / Σdenominator.
     """
 
-    id: str
-    name_zh: str
-    name_en: str
-    domain: Domain
-    formula: str
-    source: Source
     numerator: CubeExpression
     denominator: CubeExpression | None
-    direction: Direction
     distribution: Distribution | None
-    example: Example
     cases: CubeExpression | None = None
     squares: CubeExpression | None = None
     cross: CubeExpression | None = None
@@ -135,10 +144,7 @@ class Indicator:
     among: CubeExpression | None = None
     applies_to: CubeExpression | None = None
     own_share: CubeExpression | None = None
-    unit: str = ""
     scale: float = 1.0
-    decimals: int = 2
-    note: str = ""
 
     adds_up: ClassVar[bool] = True
 
@@ -165,22 +171,11 @@ class Indicator:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Count:
-    """Distinct values of a key, which do not add up: `roll_up` refuses it."""
+class Distinct(Described):
+    """A number of distinct values of the cube's key `of` among some rows. It does not add up: `roll_up` refuses it."""
 
-    id: str
-    name_zh: str
-    name_en: str
-    domain: Domain
-    formula: str
-    source: Source
     of: str
     among: CubeExpression
-    direction: Direction
-    example: Example
-    unit: str = ""
-    decimals: int = 0
-    note: str = ""
 
     adds_up: ClassVar[bool] = False
     divides: ClassVar[bool] = False
@@ -189,11 +184,18 @@ class Count:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Rarefied:
+class Count(Distinct):
+    """Distinct values of a key."""
+
+    decimals: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Rarefied(Distinct):
     """Distinct values of a key expected among a common number of cases, drawn without return from the cell's own.
 
     E = Σ_k [1 − C(N − N_k, m) / C(N, m)], N cases of the cell, N_k those of key value k, m the common number. A cell of
-    fewer than m cases has no value. It does not add up. Where N = m it is the plain count.
+    fewer than m cases has no value. Where N = m it is the plain count.
 
     Attributes
     ----------
@@ -205,25 +207,8 @@ class Rarefied:
     Hurlbert (1971), doi:10.2307/1934145.
     """
 
-    id: str
-    name_zh: str
-    name_en: str
-    domain: Domain
-    formula: str
-    source: Source
-    of: str
-    among: CubeExpression
     at: str
-    direction: Direction
-    example: Example
-    unit: str = ""
     decimals: int = 1
-    note: str = ""
-
-    adds_up: ClassVar[bool] = False
-    divides: ClassVar[bool] = False
-    scale: ClassVar[float] = 1.0
-    distribution: ClassVar[None] = None
 
 
 Declared = Indicator | Count | Rarefied

@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from toolkit.running.manifest import is_current, verify
     from toolkit.running.notebook import execute
     from toolkit.running.pool import exit_code, run_reports
-    from toolkit.running.progress import rich_progress
     from toolkit.running.report import Outcome, OutcomeState, ReportJob, report_folder, run_report
 
 _HOME = {
@@ -24,7 +23,6 @@ _HOME = {
     "execute": "notebook",
     "exit_code": "pool",
     "run_reports": "pool",
-    "rich_progress": "progress",
     "Outcome": "report",
     "OutcomeState": "report",
     "ReportJob": "report",
@@ -43,7 +41,6 @@ __all__ = [
     "exit_code",
     "is_current",
     "report_folder",
-    "rich_progress",
     "run_report",
     "run_reports",
     "verify",

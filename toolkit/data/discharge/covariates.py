@@ -19,11 +19,6 @@ from toolkit.params import SPECIALTY_SEPARATOR, Covariate
 
 SEPARATOR = "␟"
 COVARIATES = tuple(one.value for one in Covariate)
-LEVELS_ZH = {
-    "sex": {"1": "男", "2": "女", "": "未知"},
-    "admission_route": {"1": "急诊", "2": "门诊", "3": "其他医疗机构转入", "9": "其他", "": "未知"},
-    "age_band": {"": "未知"},
-}
 UNKNOWN_SEX = ("0", "9")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -151,8 +150,3 @@ def _number(row: Row, column: str, what: str) -> float:
             remedy_english="write a plain number",
         )
     return number
-
-
-def codes_in(listed: CodeList, years: Iterable[int]) -> dict[int, frozenset[str]]:
-    """The codes in force in each year, in capitals."""
-    return {year: frozenset(listed.in_force(year)) for year in years}

@@ -18,7 +18,7 @@ from toolkit.params import RunParams
 
 PROPOSED = "数据质量规则目录（编码范围为建议值）"
 STANDARD = "病案首页采集标准文字（见数据质量规则目录）"
-SEXES, CONDITIONS, SURGERY_LEVELS = ("0", "1", "2", "9"), ("1", "2", "3", "4"), ("1", "2", "3", "4")
+SEXES, SURGERY_LEVELS = ("0", "1", "2", "9"), ("1", "2", "3", "4")
 
 
 def _any_code(principal: str, others: str, ranges: list[str]) -> Any:

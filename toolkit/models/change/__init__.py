@@ -10,7 +10,8 @@ from __future__ import annotations
 from toolkit.catalogues import Catalogue
 from toolkit.models.change import did, event_study, segmented, staggered, synthetic_control, twfe
 from toolkit.models.change import two_period as _two_period
-from toolkit.models.change.base import Change, Findings, Method, Study, completed, inferential
+from toolkit.models.change.base import Change, Findings, Study, completed, inferential
+from toolkit.models.change.method import Method
 from toolkit.models.change.two_period import two_period
 
 METHODS: Catalogue[Method] = Catalogue(

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from toolkit.indicators import Declared, Distribution, Indicator
 from toolkit.params import ComparisonPolicy, Shock, Years
-
-if TYPE_CHECKING:
-    from toolkit.models.change.panel import Comparisons, Panel
 
 KEYS = ("level", "hospital", "specialty", "indicator")
 
@@ -161,32 +158,6 @@ class Findings:
 
     changes: pd.DataFrame
     tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Method:
-    """One way to estimate change, named in the parameters by `id`.
-
-    Attributes
-    ----------
-    estimate
-        `(cells, study) -> Findings`. Cells are frozen cells of units: `hospital, specialty, period, indicator, n, x, y, xx,
-        value, se`; `period` is a year, a cycle (`before`, `after`) or a month (`2022-07`).
-    estimand
-        What the number is, in one Chinese sentence.
-    of_panel
-        `(panel, comparisons, study) -> changes`, where a method has it: the changes of projects by themselves on one indicator,
-        as `estimate` gives them and nothing beside. The specification curve asks for them thousands of times.
-    heeds
-        Fields of `ComparisonPolicy` that the method's changes of projects depend on.
-    """
-
-    id: str
-    name_zh: str
-    estimand: str
-    estimate: Callable[[pd.DataFrame, Study], Findings]
-    of_panel: Callable[[Panel, Comparisons, Study], pd.DataFrame] | None = None
-    heeds: Sequence[str] = ()
 
 
 def inferential(indicator: Declared) -> bool:

@@ -35,8 +35,9 @@ import pandas as pd
 import scipy  # its parts load when first used: reports read tables and need none
 
 from toolkit.indicators import Distribution
-from toolkit.models.change.base import Findings, Method, Obstacle, Study, completed, joined, nothing
+from toolkit.models.change.base import Findings, Obstacle, Study, completed, joined, nothing
 from toolkit.models.change.matching import baseline, expected, nearest
+from toolkit.models.change.method import Method
 from toolkit.models.change.panel import NONE, WIDENED, Comparisons, Panel, Side, comparisons, own_warning, panels
 from toolkit.models.inference import limits, spread
 

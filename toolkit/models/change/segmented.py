@@ -32,7 +32,8 @@ import pandas as pd
 import scipy  # its parts load when first used: reports read tables and need none
 
 from toolkit.indicators import Distribution
-from toolkit.models.change.base import Findings, Method, Study, completed, joined, nothing
+from toolkit.models.change.base import Findings, Study, completed, joined, nothing
+from toolkit.models.change.method import Method
 
 ID = "segmented"
 NAME_ZH = "单组分段回归"

@@ -23,8 +23,9 @@ import pandas as pd
 import scipy  # its parts load when first used: reports read tables and need none
 
 from toolkit.indicators import Distribution
-from toolkit.models.change.base import Findings, Method, Study, completed, joined, nothing
+from toolkit.models.change.base import Findings, Study, completed, joined, nothing
 from toolkit.models.change.event_study import PATH
+from toolkit.models.change.method import Method
 from toolkit.models.change.panel import Panel, comparisons, panels
 from toolkit.models.inference import FEW_CLUSTERS, TOO_FEW_CLUSTERS
 

@@ -25,7 +25,8 @@ import pandas as pd
 import scipy  # its parts load when first used: reports read tables and need none
 
 from toolkit.indicators import Distribution
-from toolkit.models.change.base import Findings, Method, Study, completed, joined, nothing
+from toolkit.models.change.base import Findings, Study, completed, joined, nothing
+from toolkit.models.change.method import Method
 from toolkit.models.change.panel import NONE, WIDENED, Comparisons, Panel, comparisons, own_warning, panels
 from toolkit.models.change.twfe import ONLY_TOGETHER
 from toolkit.models.inference import limits, randomisation_p

@@ -23,7 +23,8 @@ import numpy as np
 import pandas as pd
 
 from toolkit.indicators import Distribution
-from toolkit.models.change.base import Findings, Method, Study, completed, joined, nothing
+from toolkit.models.change.base import Findings, Study, completed, joined, nothing
+from toolkit.models.change.method import Method
 from toolkit.models.change.panel import NONE, WIDENED, Comparisons, Panel, comparisons, own_warning, panels
 from toolkit.models.inference import (
     FEW_CLUSTERS,

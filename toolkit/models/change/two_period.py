@@ -21,7 +21,8 @@ import pandas as pd
 import scipy  # its parts load when first used: reports read tables and need none
 
 from toolkit.indicators import Declared, Distribution
-from toolkit.models.change.base import COLUMNS, Findings, Method, Obstacle, Study, completed, nothing
+from toolkit.models.change.base import COLUMNS, Findings, Obstacle, Study, completed, nothing
+from toolkit.models.change.method import Method
 from toolkit.models.change.panel import Panel, panels
 from toolkit.models.inference import limits
 

@@ -77,7 +77,11 @@ class Block(_Part):
         """The block as text, for terminals and for nbval's comparison."""
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
-        return {MIME: self.model_dump(mode="json"), "text/html": fragment(self), "text/plain": self.plain()}
+        return {MIME: self.model_dump(mode="json"), "text/html": self.html(), "text/plain": self.plain()}
+
+    def html(self) -> str:
+        """The block for the notebook's own page, without number: the report's renderer numbers captions."""
+        return fragment("block", self, "")
 
     def __repr__(self) -> str:
         return self.plain()

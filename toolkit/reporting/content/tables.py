@@ -24,10 +24,9 @@ WIDE_FROM = 9  # columns; up to 8 fit on a portrait page
 
 @dataclass(frozen=True)
 class Format:
-    """How the values of a column become text: `write` takes the column's values, none of them missing."""
+    """How the values of a column become text: `write` takes one of them, never a missing one."""
 
-    write: Callable[..., str]
-    takes: int = 1
+    write: Callable[[Any], str]
     align: Align = "right"
 
 
@@ -38,7 +37,7 @@ class Column:
     Parameters
     ----------
     name
-        The frame's column, or several for `interval` (low, high) and `estimate` (value, low, high).
+        The frame's column.
     label
         Its Chinese heading, unit included.
     format
@@ -49,16 +48,11 @@ class Column:
         The frame's column that says why a value is missing; its word is printed wherever it is not 值.
     """
 
-    name: str | tuple[str, ...]
+    name: str
     label: str
     format: Format
     align: Align | None = None
     status: str | None = None
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The frame's columns that this one reads."""
-        return (self.name,) if isinstance(self.name, str) else self.name
 
 
 def table(
@@ -72,14 +66,9 @@ def table(
         A declared column is absent, a value does not fit its format (text as a number, a fraction as a count), or a
         number is infinite.
     """
-    wanted = [n for c in columns for n in (*c.names, *([c.status] if c.status else []))]
+    wanted = [n for c in columns for n in (c.name, c.status) if n]
     if absent := [n for n in dict.fromkeys(wanted) if n not in frame.columns]:
         raise ContractBroken(f"表 {id} 缺少列 {'、'.join(absent)}", f"table {id} lacks columns {absent}")
-    for column in columns:
-        if len(column.names) != column.format.takes:
-            raise ContractBroken(
-                f"表 {id} 的列 {column.label} 需要 {column.format.takes} 个字段", "wrong number of names for the format"
-            )
     cells = [written(frame, column, where=f"{id}.{column.label}") for column in columns]
     return Table(
         id=id,
@@ -93,17 +82,16 @@ def table(
 
 def written(frame: pd.DataFrame, column: Column, where: str) -> list[str]:
     """The cells of one column, in the frame's order; `where` names the column in errors."""
-    values = [frame[name].tolist() for name in column.names]
     statuses = frame[column.status].tolist() if column.status else [None] * len(frame)
     cells = []
-    for *given, status in zip(*values, statuses, strict=True):
+    for value, status in zip(frame[column.name].tolist(), statuses, strict=True):
         if not missing(status) and status != HAS_VALUE:
             cells.append(str(status))
-        elif any(missing(v) for v in given):
+        elif missing(value):
             cells.append(MISSING)
         else:
             try:
-                cells.append(column.format.write(*given))
+                cells.append(column.format.write(value))
             except ContractBroken as error:
                 raise ContractBroken(error.problem, error.english, where=where) from None
     return cells
@@ -139,11 +127,6 @@ def _whole(value: Any) -> str:
     return rounded(value, 0)
 
 
-def _range(low: str, high: str) -> str:
-    # beside a minus sign a dash would read as another minus
-    return f"{low} 至 {high}" if "\N{MINUS SIGN}" in low + high else f"{low}–{high}"
-
-
 def _p(value: Any) -> str:
     if not 0 <= value <= 1:
         raise ContractBroken("P 值不在 0 与 1 之间", "p-value outside 0 to 1")
@@ -160,21 +143,6 @@ def percent(places: int = 1, *, scale: int = 100) -> Format:
     return Format(lambda v: rounded(v, places, scale) + "%")
 
 
-def interval(places: int, *, scale: int = 1, unit: str = "") -> Format:
-    """Columns (low, high) as 0.93–1.07."""
-    return Format(lambda low, high: _range(rounded(low, places, scale), rounded(high, places, scale)) + unit, takes=2)
-
-
-def estimate(places: int, *, scale: int = 1, unit: str = "") -> Format:
-    """Columns (value, low, high) as 0.99（0.93–1.07）."""
-
-    def write(value: Any, low: Any, high: Any) -> str:
-        limits = _range(rounded(low, places, scale), rounded(high, places, scale))
-        return f"{rounded(value, places, scale)}{unit}（{limits}）"
-
-    return Format(write, takes=3)
-
-
 def _plain(value: Any) -> str:
     if isinstance(value, float):
         raise ContractBroken("文字列中有小数，未声明格式", "a float in a text column: declare its decimals")
@@ -182,6 +150,5 @@ def _plain(value: Any) -> str:
 
 
 count = Format(_whole)
-ratio = decimal(3)
 p_value = Format(_p)
 text = Format(_plain, align="left")

@@ -87,7 +87,7 @@ def index(
     heads, cells = [], []
     for column in shown:
         texts = [printable(t) for t in written(reports, column, where=f"index.{column.label}")]
-        source = reports[column.names[0]]
+        source = reports[column.name]
         orders, kind = _orders(source, texts, column)
         paths = list(reports["href"]) if column.name == "title" else [""] * len(reports)
         cells.append([_Cell(*cell) for cell in zip(texts, orders, paths, strict=True)])

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from base64 import b64encode
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-
-if TYPE_CHECKING:
-    from toolkit.reporting.content.blocks import Block
 
 
 @cache
@@ -37,7 +34,6 @@ def _room(width: int) -> str:
     return f"{min(max(width, 6), 20) / 2 + 1:g}em"
 
 
-def fragment(block: Block) -> str:
-    """One block as HTML for the notebook's own page, without number: the report's renderer numbers captions."""
-    macros = environment().get_template("blocks.html.jinja").module
-    return str(macros.block(block, "")).strip()  # type: ignore[attr-defined]
+def fragment(macro: str, *given: Any) -> str:
+    """What a macro of `blocks.html.jinja` gives, as HTML."""
+    return str(getattr(environment().get_template("blocks.html.jinja").module, macro)(*given)).strip()
