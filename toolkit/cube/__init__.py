@@ -6,7 +6,7 @@ All numbers after it are arithmetic on these few rows, so a new reference or pol
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import ibis
 import numpy as np
@@ -16,6 +16,7 @@ from ibis import _
 
 from toolkit.data.discharge.covariates import units_condition
 from toolkit.data.discharge.measures import MEASURES, Measure, added, measures_for, sums
+from toolkit.engine.types import Column, Engine, Table
 from toolkit.errors import InputError
 from toolkit.key_codes import KeyCodes
 from toolkit.params import RunParams
@@ -27,16 +28,18 @@ ROWS_AT_ONCE = 5_000_000  # of more discharges, each year is summed by itself
 EDGE = 1e-12
 NONE = ""  # specialty of a discharge that belongs to none, DRG of one that is not grouped
 
+Part = dict[str, np.ndarray | pa.DictionaryArray]  # columns of one part of the cube
+
 BY_ID = {m.id: m for m in MEASURES}
 
 
 def build(
-    discharges: Any,
+    discharges: Table,
     params: RunParams,
     groups: pd.DataFrame,
     by: Sequence[str] = KEY,
     *,
-    connection: Any,
+    connection: Engine,
     trimmed: Sequence[Basis] = BASES,
     measures: Sequence[Measure] = (),
 ) -> pd.DataFrame:
@@ -66,7 +69,7 @@ def build(
         frozen = stored(trim_limits(table, params, "frozen"), "trim_limits_frozen", connection)
     of_year = "contemporaneous" in trimmed
 
-    def sums_of(rows: Any) -> pa.Table:
+    def sums_of(rows: Table) -> pa.Table:
         return _sums_by(rows, params, frozen, by, connection, of_year=of_year, measures=measures)
 
     # sums of a year hold no row of another: where records are many, memory need not grow with the years
@@ -120,7 +123,7 @@ def from_sums(cells: pd.DataFrame, params: RunParams) -> pd.DataFrame:
             remedy_english="see the docstring",
         )
     summed = cells.groupby(list(KEY), as_index=False, observed=True).sum(skipna=False)  # unknown + known is unknown
-    columns: dict[str, Any] = {name: summed[name] for name in (*KEY, "n")}
+    columns: dict[str, pd.Series] = {name: summed[name] for name in (*KEY, "n")}
     for measure, basis in [(m, "") for m in measures if not m.trimmed] + [
         (m, f"@{b}") for b in BASES for m in measures if m.trimmed
     ]:
@@ -132,12 +135,12 @@ def from_sums(cells: pd.DataFrame, params: RunParams) -> pd.DataFrame:
     return in_order([owned(pa.Table.from_pandas(pd.DataFrame(columns), preserve_index=False))], KEY)
 
 
-def owned(part: pa.Table) -> dict[str, Any]:
+def owned(part: pa.Table) -> Part:
     """Column by column a copy: those of the engine's result lie in one piece, which only goes as a whole.
 
     Integers that fit take half the room until `_in_order` puts the parts together.
     """
-    columns: dict[str, Any] = {}
+    columns: Part = {}
     for name in part.column_names:
         values = part.column(name)
         if pa.types.is_string(values.type) or pa.types.is_large_string(values.type):
@@ -149,7 +152,7 @@ def owned(part: pa.Table) -> dict[str, Any]:
     return columns
 
 
-def in_order(parts: list[dict[str, Any]], by: Sequence[str]) -> pd.DataFrame:
+def in_order(parts: list[Part], by: Sequence[str]) -> pd.DataFrame:
     """The cube sorted by its key, keys as categories, one column at a time: two whole copies of it never stand together."""
     keys = {}
     for name in by:
@@ -157,7 +160,9 @@ def in_order(parts: list[dict[str, Any]], by: Sequence[str]) -> pd.DataFrame:
         text = isinstance(column[0], pa.DictionaryArray)
         keys[name] = _categories(pa.chunked_array(column)) if text else pd.Series(_whole(column))
     order = np.argsort(KeyCodes(pd.DataFrame(keys)).of(by).of_row, kind="stable")
-    columns: dict[str, Any] = {name: values.array.take(order) for name, values in keys.items()}
+    columns: dict[str, np.ndarray | pd.api.extensions.ExtensionArray] = {
+        name: values.array.take(order) for name, values in keys.items()
+    }
     for name in list(parts[0]):
         columns[name] = _whole([part.pop(name) for part in parts])[order]
     return pd.DataFrame(columns, copy=False)
@@ -180,11 +185,11 @@ def _categories(values: pa.ChunkedArray) -> pd.Series:
 
 
 def _sums_by(
-    table: Any,
+    table: Table,
     params: RunParams,
-    frozen: Any | None,
+    frozen: Table | None,
     by: Sequence[str],
-    connection: Any,
+    connection: Engine,
     *,
     of_year: bool = True,
     measures: Sequence[Measure] = (),
@@ -194,7 +199,7 @@ def _sums_by(
     once = frozen is None and not (of_year and params.trimming.on("contemporaneous") != "none")
     bases = BASES[:1] if once else BASES
     rows = _amounts(table, params, frozen, by, connection, of_year=of_year, measures=measures, bases=bases)
-    columns: dict[str, Any] = {"n": _.count()}
+    columns: dict[str, Column] = {"n": _.count()}
     for column in rows.columns:
         if column not in by:
             columns |= sums(measure_of(column), column)
@@ -212,18 +217,18 @@ def measure_of(column: str) -> Measure:
 
 
 def _amounts(
-    table: Any,
+    table: Table,
     params: RunParams,
-    frozen: Any | None,
+    frozen: Table | None,
     by: Sequence[str],
-    connection: Any,
+    connection: Engine,
     *,
     of_year: bool = True,
     measures: Sequence[Measure] = (),
     bases: Sequence[Basis] = BASES,
-) -> Any:
+) -> Table:
     """What each discharge adds to each measure, missing where it adds nothing, beside its key."""
-    limits: dict[Basis, Any] = {} if frozen is None else {"frozen": frozen}
+    limits: dict[Basis, Table] = {} if frozen is None else {"frozen": frozen}
     if of_year and params.trimming.on("contemporaneous") != "none":
         yearly = trim_limits(table, params, "contemporaneous")
         limits["contemporaneous"] = stored(yearly, "trim_limits_contemporaneous", connection)
@@ -240,14 +245,14 @@ def _amounts(
 
 
 def resampled(
-    discharges: Any,
+    discharges: Table,
     params: RunParams,
     groups: pd.DataFrame,
     unit: tuple[str, str],
     *,
     replicates: int,
     seed: int = 0,
-    connection: Any,
+    connection: Engine,
 ) -> pd.DataFrame:
     """Cubes of one unit whose discharges are drawn anew, with replacement, within each year: a record bootstrap.
 
@@ -294,7 +299,7 @@ def resampled(
     return keys.assign(replicate=np.repeat(np.arange(replicates), len(first)), **made)
 
 
-def within(measure: Measure, basis: Basis, params: RunParams, name: str = "") -> Any:
+def within(measure: Measure, basis: Basis, params: RunParams, name: str = "") -> Column:
     """Whether an amount is within its limits on a basis, which were joined under `name` (by default that of the basis)."""
     value = _real(measure.value, params) if basis == "frozen" and measure.trimmed == "cost" else measure.value
     low, high = _[f"{measure.trimmed}_low@{name or basis}"], _[f"{measure.trimmed}_high@{name or basis}"]
@@ -302,7 +307,7 @@ def within(measure: Measure, basis: Basis, params: RunParams, name: str = "") ->
     return low.isnull() | ((value >= low) & (value <= high))
 
 
-def trim_limits(table: Any, params: RunParams, basis: Basis) -> Any:
+def trim_limits(table: Table, params: RunParams, basis: Basis) -> Table:
     """Lower and upper limit of cost and LOS inside each DRG of the reference.
 
     Returns an expression: `level_group, drg` (and `year` for the contemporaneous basis), `cost_low, cost_high` in fen (at
@@ -317,7 +322,7 @@ def trim_limits(table: Any, params: RunParams, basis: Basis) -> Any:
         "cost": (_real(_.cost_fen, params) if basis == "frozen" else _.cost_fen.cast("float64"), _.cost_usable),
         "los": (_.los_days, _.los_usable),
     }
-    columns: dict[str, Any] = {}
+    columns: dict[str, Column] = {}
     for name, (amount, usable) in amounts.items():
         value = ibis.ifelse(usable, amount, ibis.null())
         if policy.method == "iqr":
@@ -340,7 +345,7 @@ def trim_limits(table: Any, params: RunParams, basis: Basis) -> Any:
     return limits.mutate(**widened)
 
 
-def with_group(discharges: Any, groups: pd.DataFrame, params: RunParams) -> Any:
+def with_group(discharges: Table, groups: pd.DataFrame, params: RunParams) -> Table:
     """`discharges` with `level_group`: whose discharges make up the reference of each."""
     if params.reference.scope == "region" or groups["level_group"].nunique() <= 1:
         return discharges.mutate(level_group=ibis.literal("all"))
@@ -348,14 +353,14 @@ def with_group(discharges: Any, groups: pd.DataFrame, params: RunParams) -> Any:
     return discharges.left_join(known, discharges.hospital == known.group_hospital).drop("group_hospital")
 
 
-def stored(limits: Any, name: str, connection: Any) -> Any:
+def stored(limits: Table, name: str, connection: Engine) -> Table:
     """Limits as a small table of the engine."""
     # a quantile inside the big join would be planned once for each use
     connection.create_table(name, limits, overwrite=True)
     return connection.table(name)
 
 
-def with_limits(table: Any, limits: Any, name: str) -> Any:
+def with_limits(table: Table, limits: Table, name: str) -> Table:
     """`table` with the limits of each row's DRG (level group, year: as far as the limits have them) under `name`."""
     keys = [c for c in ("level_group", "drg", "year") if c in limits.columns]
     renamed = limits.rename(
@@ -365,7 +370,7 @@ def with_limits(table: Any, limits: Any, name: str) -> Any:
     return joined.drop(*[f"{k}@{name}" for k in keys])
 
 
-def _real(amount: Any, params: RunParams) -> Any:
+def _real(amount: Column, params: RunParams) -> Column:
     """An amount at constant prices: divided by the year's price index, where the run declares one."""
     if not params.price_index:
         return amount.cast("float64")
@@ -375,7 +380,13 @@ def _real(amount: Any, params: RunParams) -> Any:
 
 
 def of_units(
-    discharges: Any, params: RunParams, groups: pd.DataFrame, units: pd.DataFrame, by: Sequence[str], *, connection: Any
+    discharges: Table,
+    params: RunParams,
+    groups: pd.DataFrame,
+    units: pd.DataFrame,
+    by: Sequence[str],
+    *,
+    connection: Engine,
 ) -> pd.DataFrame:
     """The cube of some units only (`hospital, specialty`), on a finer key such as the month, for the frozen basis.
 
@@ -390,7 +401,7 @@ def of_units(
     return in_order([owned(_sums_by(table.filter(units_condition(units)), untrimmed, frozen, by, connection))], by)
 
 
-def monthly(discharges: Any) -> pd.DataFrame:
+def monthly(discharges: Table) -> pd.DataFrame:
     """Discharges per hospital and month: `hospital, year, month, n`; empty where the source has no months."""
     counted = (
         discharges.filter(_.month.notnull()).group_by(["hospital", "year", "month"]).aggregate(n=_.count()).execute()

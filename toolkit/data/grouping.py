@@ -26,6 +26,7 @@ from ibis import _
 
 from toolkit.catalogues import clash, load, package, points
 from toolkit.data.discharge.schema import BY_NAME, SEPARATOR
+from toolkit.engine.types import Engine, Table
 from toolkit.errors import InputError, ParameterError, nearest
 from toolkit.params import GrouperSpec
 
@@ -115,7 +116,7 @@ def opened(spec: GrouperSpec | None, work: Path) -> Iterator[Grouper | None]:
         yield grouper
 
 
-def with_drgs(table: Any, grouper: Grouper, connection: Any, reasons: Counter[tuple[int, str]]) -> Any:
+def with_drgs(table: Table, grouper: Grouper, connection: Engine, reasons: Counter[tuple[int, str]]) -> Table:
     """`table` (typed rows with `file`, `line`) with `drg` from the grouper; counts in `reasons`, by file, why others have none."""
     given = table.select("file", "line", *COLUMNS).to_pyarrow()
     found = []

@@ -6,8 +6,6 @@ agree, else the run stops (rule X01).
 
 from __future__ import annotations
 
-from typing import Any
-
 import ibis
 import pandas as pd
 from ibis import _
@@ -17,6 +15,7 @@ from toolkit.data.intake import Intake, discharges
 from toolkit.data.quality import CATALOGUE, SCOPES, Fate, Rule
 from toolkit.data.quality.base import CASE_MIX, COST, LOS, MORTALITY, SPECIALTY, SURGERY
 from toolkit.data.quality.marks import marked
+from toolkit.engine.types import Engine, Table
 from toolkit.errors import UnbalancedError
 
 ALL = "all"  # the balance of the record itself, before any group of measures
@@ -35,7 +34,7 @@ COUNTED = {scope: title for scope, title in SCOPES.items() if scope in _VALUES o
 _KEY = ["file", "hospital"]
 
 
-def balance(intake: Intake, connection: Any) -> pd.DataFrame:
+def balance(intake: Intake, connection: Engine) -> pd.DataFrame:
     """Where every record of every file went, for all measures and for each group of them.
 
     Returns
@@ -53,7 +52,7 @@ def balance(intake: Intake, connection: Any) -> pd.DataFrame:
     return balanced(intake.files, intake.accounts, in_store(discharges(connection, intake.store)))
 
 
-def in_store(stored: Any) -> pd.DataFrame:
+def in_store(stored: Table) -> pd.DataFrame:
     """What the numbers are made of: `file, hospital, n`, usable discharges by scope, and `<scope>_missing` without a value."""
     columns = {"n": _.count()}
     for scope in COUNTED:

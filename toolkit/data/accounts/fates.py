@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from functools import reduce
 from pathlib import Path
-from typing import Any
 
 import ibis
 import pandas as pd
@@ -16,6 +15,7 @@ from toolkit.data.quality.base import CASE_MIX, COST, LOS, MORTALITY, SURGERY
 from toolkit.data.quality.marks import marked
 from toolkit.data.reading.files import SourceFile
 from toolkit.engine import write_parquet
+from toolkit.engine.types import Engine, Table
 from toolkit.errors import UnbalancedError
 
 UNKNOWN_HOSPITAL = ""  # lines that could not be read as a record have no hospital
@@ -42,7 +42,7 @@ def whole_rules() -> list[Rule]:
     return sorted(rules, key=lambda r: (r.id != "SCOPE", r.id != "K04", r.fate != Fate.QUARANTINED))
 
 
-def judge(typed: Any, applicable: set[str], given: Given, connection: Any) -> Any:
+def judge(typed: Table, applicable: set[str], given: Given, connection: Engine) -> Table:
     """`typed` with `fate`, primary `rule`, `rules` (`|D07|D08|`: all that hit) and the columns of `USABLE`.
 
     Rules over codes and over several records look at the distinct codes and at the few repeated records only; what they
@@ -65,7 +65,7 @@ def judge(typed: Any, applicable: set[str], given: Given, connection: Any) -> An
     return _with_verdicts(typed, connection)
 
 
-def _by_codes(typed: Any, rule: Rule, given: Given, connection: Any) -> Any | None:
+def _by_codes(typed: Table, rule: Rule, given: Given, connection: Engine) -> Table | None:
     """`file, line, rule` of the records whose codes a rule objects to; None where there are none."""
     assert rule.check is not None  # noqa: S101  a rule over codes has one
     combinations = typed.select(*rule.over).distinct()
@@ -83,8 +83,8 @@ def _by_codes(typed: Any, rule: Rule, given: Given, connection: Any) -> Any | No
     return typed.inner_join(bad, same).select("file", "line", rule=ibis.literal(rule.id))
 
 
-def _repeats(typed: Any, applicable: set[str], connection: Any) -> list[Any]:
-    found: list[Any] = []
+def _repeats(typed: Table, applicable: set[str], connection: Engine) -> list[Table]:
+    found: list[Table] = []
     # a stay that is out for another reason says nothing of the patient's others
     sound = typed.filter(~MARKS.any_of({rule.id for rule in whole_rules()} & applicable))
     if {"K04", "K05"} & applicable:
@@ -105,7 +105,7 @@ def _repeats(typed: Any, applicable: set[str], connection: Any) -> list[Any]:
     return found
 
 
-def _with_verdicts(typed: Any, connection: Any) -> Any:
+def _with_verdicts(typed: Table, connection: Engine) -> Table:
     sets = typed.select(*MARKS.columns).distinct().to_pyarrow()
     whole = whole_rules()
     rows = []
@@ -131,7 +131,7 @@ def _with_verdicts(typed: Any, connection: Any) -> Any:
     return connection.create_view("judged_records", judged, overwrite=True)
 
 
-def accounts_of(judged: Any, sources: list[SourceFile]) -> pd.DataFrame:
+def accounts_of(judged: Table, sources: list[SourceFile]) -> pd.DataFrame:
     """Records by file, hospital, year, fate and rules; lines that were no record stand under the unknown hospital."""
     counted = (
         judged.mutate(hospital=_.hospital.fill_null(UNKNOWN_HOSPITAL), year=_.year.fill_null(0))
@@ -179,7 +179,7 @@ def check_balance(sources: list[SourceFile], accounts: pd.DataFrame) -> None:
             )
 
 
-def write_fates(judged: Any, sources: list[SourceFile], connection: Any, path: Path) -> Path:
+def write_fates(judged: Table, sources: list[SourceFile], connection: Engine, path: Path) -> Path:
     """Write what became of every record that is not clean."""
     columns = ["file", "line", "hospital", "year", "fate", "rule", "rules", "pseudonym"]
     kinds = {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import reduce
-from typing import Any
 
 import ibis
 import pandas as pd
@@ -13,6 +12,7 @@ from toolkit.data.accounts.fates import ACCEPTED, UNKNOWN_HOSPITAL
 from toolkit.data.discharge.schema import BY_NAME, SEPARATOR
 from toolkit.data.quality import CATALOGUE, Fate, Given
 from toolkit.data.quality.hospitals import COLUMNS
+from toolkit.engine.types import Column, Table
 from toolkit.params import RunParams
 
 # fields that many measures stand on; of these only, and only where the source has them, a missing share is judged
@@ -34,7 +34,7 @@ KEY = ["hospital", "year"]
 
 
 def hospital_warnings(
-    judged: Any, accounts: pd.DataFrame, applicable: set[str], given: Given, params: RunParams, fields: set[str]
+    judged: Table, accounts: pd.DataFrame, applicable: set[str], given: Given, params: RunParams, fields: set[str]
 ) -> pd.DataFrame:
     """`hospital, year, rule, value, limit, message`: every finding of a rule over a hospital's year, in a fixed order."""
     accepted = judged.filter((_.fate == ACCEPTED) & _.hospital.notnull() & _.year.notnull())
@@ -62,9 +62,9 @@ def hospital_warnings(
     return rows.reset_index(drop=True)
 
 
-def _counted(accepted: Any, present: list[str], fields: set[str]) -> pd.DataFrame:
+def _counted(accepted: Table, present: list[str], fields: set[str]) -> pd.DataFrame:
     codes = _.other_diagnoses
-    sums: dict[str, Any] = {
+    sums: dict[str, Column] = {
         "n": _.count(),
         # separators of a list: one more than its codes
         "diagnoses": ibis.ifelse(codes.isnull(), 0, codes.length() - codes.replace(SEPARATOR, "").length() - 1).sum(),
@@ -80,7 +80,7 @@ def _counted(accepted: Any, present: list[str], fields: set[str]) -> pd.DataFram
     return accepted.group_by(KEY).aggregate(**sums).execute().sort_values(KEY, ignore_index=True)
 
 
-def _months(accepted: Any) -> pd.DataFrame:
+def _months(accepted: Table) -> pd.DataFrame:
     return accepted.filter(_.month.notnull()).group_by([*KEY, "month"]).aggregate(n=_.count()).execute()
 
 
@@ -94,7 +94,7 @@ def _missing(counted: pd.DataFrame, names: list[str]) -> pd.DataFrame:
 
 def _years(
     counted: pd.DataFrame,
-    accepted: Any,
+    accepted: Table,
     accounts: pd.DataFrame,
     present: list[str],
     fields: set[str],
@@ -139,7 +139,7 @@ def _years(
     )
 
 
-def _copied(accepted: Any, table: pd.DataFrame) -> pd.Series:
+def _copied(accepted: Table, table: pd.DataFrame) -> pd.Series:
     """Share of a hospital's records that another hospital has with the same days, patient, diagnosis and cost."""
     whole = accepted.filter(reduce(lambda a, b: a & b, [_[name].notnull() for name in TWIN]))
     # a record alone is no copy: only what repeats is told apart by hospital

@@ -10,27 +10,28 @@ import pandas as pd
 from ibis import _
 
 from toolkit.data.intake import FATES, discharges
+from toolkit.engine.types import Engine, Table
 
 STORE = "discharges"
 
 
-def records_at(connection: Any, data: Path, file: int, line: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+def records_at(connection: Engine, data: Path, file: int, line: int) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The record at a line of a file: its row in the fates, its row in the store; either may be empty."""
     marked = connection.read_parquet(str(data / FATES)).filter((_.file == file) & (_.line == line))
     stored = discharges(connection, data / STORE).filter((_.file == file) & (_.line == line))
     return marked.execute(), stored.execute()
 
 
-def records_of(connection: Any, data: Path, pseudonyms: Sequence[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
+def records_of(connection: Engine, data: Path, pseudonyms: Sequence[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """All records under any of the pseudonyms; as `records_at`."""
 
-    def of(table: Any) -> pd.DataFrame:
+    def of(table: Table) -> pd.DataFrame:
         return table.filter(_.pseudonym.isin(list(pseudonyms))).order_by(["file", "line"]).execute()
 
     return of(connection.read_parquet(str(data / FATES))), of(discharges(connection, data / STORE))
 
 
-def drg_of(connection: Any, data: Path, record: pd.Series) -> Any:
+def drg_of(connection: Engine, data: Path, record: pd.Series) -> Any:
     """The discharges whose amounts set the trim limits of the record: those of its DRG; the record alone where it has none."""
     stored = discharges(connection, data / STORE)
     if record["drg"] is None or pd.isna(record["drg"]):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import ibis
 import pandas as pd
 from ibis import _
@@ -13,6 +11,7 @@ from toolkit.data.intake import Intake, discharges
 from toolkit.data.quality import Fate
 from toolkit.data.quality.base import CASE_MIX, COST, LOS, MORTALITY
 from toolkit.data.reading.formats import FormatMap
+from toolkit.engine.types import Column, Engine
 
 # what every group of measures rests on; a field that the source format does not have is not missing but 不适用
 KEY_FIELDS = (
@@ -30,7 +29,7 @@ KEY_FIELDS = (
 DIAGNOSES = "other_diagnoses"
 
 
-def profile(intake: Intake, form: FormatMap, connection: Any) -> pd.DataFrame:
+def profile(intake: Intake, form: FormatMap, connection: Engine) -> pd.DataFrame:
     """Missing values of key fields, and how many other diagnoses are coded, by hospital and year.
 
     Of the records that came in, quarantined ones too; not of those that a declared rule excludes.
@@ -46,7 +45,7 @@ def profile(intake: Intake, form: FormatMap, connection: Any) -> pd.DataFrame:
     excluded = marked.filter(_.fate == Fate.EXCLUDED.value).select("file", "line")
     rows = typed.anti_join(excluded, ["file", "line"]).filter(_.file.isin(_read(intake)))
     given = [f for f in KEY_FIELDS if f in rows.columns and (f in form.fields or f in _COMPUTED)]
-    columns: dict[str, Any] = {"n": _.count()}
+    columns: dict[str, Column] = {"n": _.count()}
     columns |= {f"missing_{f}": _[f].isnull().cast("int64").sum() for f in given}
     coded = DIAGNOSES in form.fields and DIAGNOSES in rows.columns
     if coded:
@@ -84,7 +83,7 @@ def _read(intake: Intake) -> list[int]:
     return [int(n) for n in intake.files.loc[intake.files["rejected"] == "", "file"]]
 
 
-def quarantine_effect(intake: Intake, connection: Any) -> pd.DataFrame:
+def quarantine_effect(intake: Intake, connection: Engine) -> pd.DataFrame:
     """Sums of the four kinds of measures over the records that are used, and over those in quarantine.
 
     Returns
@@ -103,7 +102,7 @@ def quarantine_effect(intake: Intake, connection: Any) -> pd.DataFrame:
     given = {COST: _.cost_fen > 0, LOS: _.los_days.notnull(), MORTALITY: _.died.notnull(), CASE_MIX: _.file.notnull()}
     parts = []
     for rows, when, used in ((stored, usable, True), (waiting, given, False)):
-        columns: dict[str, Any] = {}
+        columns: dict[str, Column] = {}
         for measure, amount in amounts.items():
             counts = when[measure].fill_null(False)
             columns[f"n_{measure}"] = ibis.ifelse(counts, 1, 0).sum()

@@ -10,7 +10,6 @@ import re
 from collections.abc import Container, Mapping, Sequence
 from functools import reduce
 from pathlib import Path
-from typing import Any
 
 import ibis
 
@@ -19,6 +18,7 @@ from toolkit.data.quality import CATALOGUE, MARKS
 from toolkit.data.reading.formats import MISSING, FormatMap
 from toolkit.data.reading.typed_rows import standardise
 from toolkit.engine import write_parquet
+from toolkit.engine.types import Column, Engine, Table
 
 SUBMITTED = "submitted.parquet"  # beside the fates
 HELD = "held_"  # as received; before the name of the field, for a fate has a hospital and a year too
@@ -31,8 +31,8 @@ HIDDEN = "（不显示）"
 
 
 def keep_submitted(
-    text: Any, hit: Any, fields: Sequence[str], columns: Mapping[str, list[str]], form: FormatMap
-) -> Any:
+    text: Table, hit: Table, fields: Sequence[str], columns: Mapping[str, list[str]], form: FormatMap
+) -> Table:
     """What hit records held in the fields that rules name, as received.
 
     Parameters
@@ -48,11 +48,11 @@ def keep_submitted(
 
     Returns
     -------
-    ibis.Table
+    Table
         `file, line`, and one text column `held_<field>` for each: several columns of the file joined by a space, NULL where empty.
     """
     of_hit = text.semi_join(hit, ["file", "line"])
-    values: dict[str, Any] = {}
+    values: dict[str, Column] = {}
     for name in fields:
         source = form.fields.get(name)
         present = list(dict.fromkeys(c for n in source.names() for c in columns.get(n, ()))) if source else []
@@ -79,12 +79,14 @@ def said_fields(applicable: Container[str]) -> list[str]:
     return [name for name in BY_NAME if name in said and name not in NEVER_SHOWN]
 
 
-def hit_records(typed: Any) -> Any:
+def hit_records(typed: Table) -> Table:
     """`file, line` of the typed rows that a rule has hit: being of no evaluated specialty is none's fault."""
     return typed.filter(MARKS.any_of([i for i in MARKS.ids if i != "S01"])).select("file", "line")
 
 
-def kept_of(text: Any, typed: Any, applicable: Container[str], columns: dict[str, list[str]], form: FormatMap) -> Any:
+def kept_of(
+    text: Table, typed: Table, applicable: Container[str], columns: dict[str, list[str]], form: FormatMap
+) -> Table:
     """What the hit records of one part of the text held, and how the values that messages quote were understood.
 
     Parameters
@@ -102,7 +104,9 @@ def kept_of(text: Any, typed: Any, applicable: Container[str], columns: dict[str
     return both.drop(*[c for c in both.columns if c.endswith("_right")])
 
 
-def complete(typed: Any, fates: Path, held: Any, applicable: Container[str], connection: Any, path: Path) -> Path:
+def complete(
+    typed: Table, fates: Path, held: Table, applicable: Container[str], connection: Engine, path: Path
+) -> Path:
     """The kept values of all parts in one file, and those of records that only rules over several records or codes hit.
 
     By the time such a rule hits, the text has gone: the values come from the typed rows, where codes stand as received.
@@ -110,7 +114,7 @@ def complete(typed: Any, fates: Path, held: Any, applicable: Container[str], con
     marked = connection.read_parquet(str(fates)).select("file", "line")
     kept = held.semi_join(marked, ["file", "line"])
     later = typed.semi_join(marked.anti_join(kept, ["file", "line"]), ["file", "line"])
-    values: dict[str, Any] = {}
+    values: dict[str, Column] = {}
     for prefix, names in ((HELD, named_fields(applicable)), (TYPED, said_fields(applicable))):
         for name in names:
             known = name in typed.columns and name not in NEVER_SHOWN
@@ -121,6 +125,6 @@ def complete(typed: Any, fates: Path, held: Any, applicable: Container[str], con
     return path
 
 
-def _harmless(value: Any) -> Any:
+def _harmless(value: Column) -> Column:
     """The value where it looks like a code, a number or a date, and like nothing that identifies."""
     return ibis.ifelse(value.isnull() | (value.re_search(CODED) & ~value.re_search(PERSONAL)), value, HIDDEN)

@@ -11,7 +11,7 @@ import hashlib
 import re
 import shutil
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
@@ -27,6 +27,7 @@ from toolkit.data.quality.base import RuleFacts
 from toolkit.data.quality.marks import ids_in
 from toolkit.data.reading.formats import FormatMap
 from toolkit.engine import write_parquet
+from toolkit.engine.types import Engine, Record, Table
 
 # lines of one rule in one hospital, beside quarantined records: the same fault on more is mended in the export, not by line
 LISTED = 5_000
@@ -86,14 +87,14 @@ def field_codes(form: FormatMap) -> dict[str, str]:
 
 
 def write_worklists(
-    marked: Any,
-    submitted: Any,
+    marked: Table,
+    submitted: Table,
     files: pd.DataFrame,
     balance: pd.DataFrame,
     hospitals: Mapping[str, str],
     facts: Facts,
     folder: Path,
-    connection: Any,
+    connection: Engine,
     work: Path,
 ) -> pd.DataFrame:
     """One list a hospital as .csv and .xlsx, a summary of all, and the files that were refused.
@@ -147,8 +148,8 @@ def write_worklists(
 
 
 def _by_hospital(
-    marked: Any, submitted: Any, balance: pd.DataFrame, connection: Any, work: Path
-) -> Iterator[tuple[str, Iterator[dict[str, Any]]]]:
+    marked: Table, submitted: Table, balance: pd.DataFrame, connection: Engine, work: Path
+) -> Iterator[tuple[str, Iterator[Record]]]:
     """Hit records, hospital after hospital. Lines of a file of one hospital that are no record belong to that hospital."""
     known = balance[balance["hospital"] != ""].groupby("file")["hospital"].agg(["nunique", "first"])
     sole = known[known["nunique"] == 1]["first"].rename("sole").reset_index().rename(columns={"file": "of_file"})
@@ -169,9 +170,9 @@ def _by_hospital(
     while waiting is not None:
         hospital = waiting["hospital"]
 
-        def own(first: dict[str, Any], code: str = hospital) -> Iterator[dict[str, Any]]:
+        def own(first: Record, code: str = hospital) -> Iterator[Record]:
             nonlocal waiting
-            row: dict[str, Any] | None = first
+            row: Record | None = first
             while row is not None and row["hospital"] == code:
                 yield row
                 row = next(rows, None)
@@ -182,13 +183,13 @@ def _by_hospital(
 
 def _one(
     hospital: str,
-    records: Iterator[dict[str, Any]],
+    records: Iterator[Record],
     files: pd.DataFrame,
     balance: pd.DataFrame,
     hospitals: Mapping[str, str],
     facts: Facts,
     folder: Path,
-) -> tuple[Any, ...]:
+) -> tuple[object, ...]:
     name = hospitals.get(hospital, "") if hospital else "机构不明（行不可读，或机构代码为空）"
     stem = file_stem(hospital)
     sources = files.set_index("file")[["name", "sha256"]].to_dict("index")
@@ -219,7 +220,7 @@ def _one(
     return (hospital, name, fates["隔离"], fates["排除"], fates["提示"], listed, f"{stem}.csv", f"{stem}.xlsx")
 
 
-def _row(record: Mapping[str, Any], rule: RuleFacts, source: Mapping[str, str], facts: Facts) -> list[Any]:
+def _row(record: Record, rule: RuleFacts, source: Mapping[str, str], facts: Facts) -> list[object]:
     fields = [f for f in rule.fields if f in BY_NAME]
     primary = record["rule"] == rule.id
     fate = record["fate"] if primary else rule.fate
@@ -250,7 +251,7 @@ def _row(record: Mapping[str, Any], rule: RuleFacts, source: Mapping[str, str], 
     ]
 
 
-def _said(text: str, record: Mapping[str, Any]) -> str:
+def _said(text: str, record: Record) -> str:
     """A message with the record's values as they were understood; money in yuan."""
 
     def value(found: re.Match[str]) -> str:
@@ -268,7 +269,7 @@ def _said(text: str, record: Mapping[str, Any]) -> str:
 
 def _summary(
     hospital: str, name: str, balance: pd.DataFrame, counts: Counter[str], facts: Facts
-) -> Iterator[tuple[str, Any]]:
+) -> Iterator[tuple[str, str]]:
     yield "机构", f"{hospital} {name}".strip()
     mine = balance[balance["hospital"] == hospital]
     for measure, title in (("all", "全部病例"), *facts.scopes.items()):
@@ -288,7 +289,7 @@ def _summary(
     yield "填报值", "原样抄录；以 = + - @ 等开头的文字前加了 ' ，以免被当作公式。标识信息和疑似个人信息不显示。"
 
 
-def defused(cell: Any) -> Any:
+def defused(cell: object) -> object:
     """Text that a spreadsheet would take for a formula, as text. Numbers stay numbers."""
     return "'" + cell if isinstance(cell, str) and cell.startswith(FORMULA) else cell
 
@@ -305,7 +306,7 @@ def _writer(handle: TextIO) -> Any:
     return csv.writer(handle, lineterminator="\r\n")
 
 
-def _table(path: Path, header: Sequence[str], rows: Any) -> None:
+def _table(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     with path.open("w", encoding="utf-8-sig", newline="") as handle:
         writer = _writer(handle)
         writer.writerow(header)
@@ -343,12 +344,12 @@ class Workbook:
         self.current.freeze_panes(1, 0)
         self._write(header, self.head)
 
-    def row(self, cells: Sequence[Any]) -> None:
+    def row(self, cells: Sequence[object]) -> None:
         """Add a row, as long as the sheet has room."""
         if self.at < SHEET_ROWS:
             self._write(cells, self.plain)
 
-    def _write(self, cells: Sequence[Any], style: Any) -> None:
+    def _write(self, cells: Sequence[object], style: object) -> None:
         for column, cell in enumerate(cells):
             if isinstance(cell, int):
                 self.current.write_number(self.at, column, cell, style)

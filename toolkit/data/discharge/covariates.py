@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import reduce
 from operator import add
-from typing import Any
 
 import ibis
 import pandas as pd
 from ibis import _
 
+from toolkit.engine.types import Column, Table
 from toolkit.params import SPECIALTY_SEPARATOR, Covariate
 
 SEPARATOR = "␟"
@@ -23,7 +23,7 @@ UNKNOWN_SEX = ("0", "9")
 
 
 def death_cells(
-    discharges: Any, age_bands: Sequence[int], by: Sequence[str], units: pd.DataFrame | None = None
+    discharges: Table, age_bands: Sequence[int], by: Sequence[str], units: pd.DataFrame | None = None
 ) -> pd.DataFrame:
     """Discharges with known outcome, and deaths, for every pattern.
 
@@ -62,7 +62,7 @@ def death_cells(
     return found.astype({"n": "int64", "died": "int64"})
 
 
-def units_condition(units: pd.DataFrame) -> Any:
+def units_condition(units: pd.DataFrame) -> Column:
     """Condition: the discharge is one of these units' (`hospital, specialty`), or may be, where it counts in several."""
     pairs = sorted(set(units["hospital"].astype(str) + SEPARATOR + units["specialty"].astype(str)))
     hospitals = sorted(set(units["hospital"].astype(str)))

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import ibis
 import pandas as pd
@@ -18,6 +17,7 @@ from toolkit.data.lists.diseases import DiseaseSets, diseases_of, read_diseases
 from toolkit.data.lists.divisions import LENGTHS, Gazetteer, outside, read_gazetteer, trimmed, with_residence
 from toolkit.data.lists.specialties import Assignment, attribute, read_departments
 from toolkit.data.reading.formats import FormatMap
+from toolkit.engine.types import Column, Table
 from toolkit.params import RunParams
 
 PREGNANCY = ("O",)
@@ -87,7 +87,7 @@ def facts_of(lists: Lists, params: RunParams) -> dict[str, str]:
     }
 
 
-def current_hospital(table: Any, lists: Lists, params: RunParams) -> Any:
+def current_hospital(table: Table, lists: Lists, params: RunParams) -> Table:
     """`table` with `hospital` as it counts, and `reported_hospital` as it stood in the file."""
     table = table.mutate(reported_hospital=table.hospital)
     if lists.crosswalk is None:
@@ -97,8 +97,8 @@ def current_hospital(table: Any, lists: Lists, params: RunParams) -> Any:
 
 
 def derive(
-    table: Any, params: RunParams, lists: Lists, hospitals: pd.DataFrame | None, present: set[str], form: FormatMap
-) -> Any:
+    table: Table, params: RunParams, lists: Lists, hospitals: pd.DataFrame | None, present: set[str], form: FormatMap
+) -> Table:
     """`table` of canonical columns with every derived one.
 
     Parameters
@@ -125,7 +125,7 @@ def _tells_transfers(form: FormatMap) -> bool:
     return source is not None and (not source.values or TRANSFERRED in source.values.values())
 
 
-def _at_home(table: Any, lists: Lists, hospitals: pd.DataFrame | None, present: set[str]) -> Any:
+def _at_home(table: Table, lists: Lists, hospitals: pd.DataFrame | None, present: set[str]) -> Table:
     table = with_residence(table, lists.gazetteer)
     given = "residence" in present or ("address" in present and lists.gazetteer is not None)
     known = table.residence.notnull() if given else ibis.null("boolean")
@@ -150,7 +150,7 @@ def _counties(lists: Lists, hospitals: pd.DataFrame | None) -> list[tuple[str, s
     return found
 
 
-def _operations(table: Any, params: RunParams, lists: Lists) -> Any:
+def _operations(table: Table, params: RunParams, lists: Lists) -> Table:
     """Level, minimally invasive, complication: by the list of the year, and by that of the last year before."""
     years, year = params.all_years, table.year
     before = (params.baseline.last,)
@@ -165,7 +165,7 @@ def _operations(table: Any, params: RunParams, lists: Lists) -> Any:
     # columns of their own: each is looked at several times
     table = table.mutate(all_procedures=procedures, all_acquired=acquired, asked_complication=asked.fill_null(False))
     procedures, acquired, asked = table.all_procedures, table.all_acquired, table.asked_complication
-    made: dict[str, Any] = {}
+    made: dict[str, Column] = {}
     for suffix, span in (("", years), ("_frozen", before)):
         level, minimal, complicated = lists.surgery_levels, lists.minimally_invasive, lists.complications
         # a stay on no list has level 0: it is an operation of none of the four
@@ -183,5 +183,5 @@ def _operations(table: Any, params: RunParams, lists: Lists) -> Any:
     return table.mutate(**made).drop("all_procedures", "all_acquired", "asked_complication")
 
 
-def _begins(column: Any, prefixes: Sequence[str]) -> Any:
+def _begins(column: Column, prefixes: Sequence[str]) -> Column:
     return ibis.or_(*[column.upper().startswith(p) for p in prefixes]).fill_null(False)

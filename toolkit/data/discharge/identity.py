@@ -23,6 +23,7 @@ from typing import Any
 
 import ibis
 
+from toolkit.engine.types import Column, Table
 from toolkit.errors import ParameterError
 
 PRIVATE, KEY = ".private", "key"
@@ -103,7 +104,7 @@ def run_key(given: Path | None, folder: Path) -> Key:
 # --- stays --------------------------------------------------------------------------------------------------------------
 
 
-def pseudonym(hospital: Any, record: Any, visit: Any, key: Key) -> Any:
+def pseudonym(hospital: Column, record: Column, visit: Column, key: Key) -> Column:
     """16 hex characters for a stay, as text expressions of one table; NULL where the record number is missing.
 
     The same as `pseudonym_of` for the same text: all three as read from the file, without blanks around.
@@ -121,7 +122,7 @@ def pseudonym_of(hospital: str, record: str, visit: str, key: Key) -> str:
 # --- patients -----------------------------------------------------------------------------------------------------------
 
 
-def with_patient(table: Any, key: Key) -> Any:
+def with_patient(table: Table, key: Key) -> Table:
     """`table` with `patient`, a keyed hash: equal for two stays of one person in one run, meaningless outside it; int64.
 
     From the identity number (15 and 18 digits of one person are the same), else another document or the health card, else
@@ -140,7 +141,7 @@ def with_patient(table: Any, key: Key) -> Any:
     return found.drop("identity_number", "card_number", "person")
 
 
-def _person(table: Any) -> Any:
+def _person(table: Table) -> Column:
     identity, card = table.identity_number, table.card_number
     # the 15 digits of old lack the century, which was 19 for all of them, and the check digit
     of_birth = ibis.ifelse(identity.length() == 15, identity[:6] + "19" + identity[6:], identity[:17])
@@ -153,17 +154,17 @@ def _person(table: Any) -> Any:
     )
 
 
-def _numbered(text: Any) -> Any:
+def _numbered(text: Column) -> Column:
     return (text.length() >= 6) & text.re_search(r"\d") & _varied(text)
 
 
-def _varied(text: Any) -> Any:
+def _varied(text: Column) -> Column:
     """Whether the text is more than one digit repeated, as programs fill in what they do not know."""
     # not as a list: the engine would join it, and carry every column of every row through the join
     return ~ibis.or_(*[text.startswith(filled) for filled in FILLED])
 
 
-def _keyed(text: Any, purpose: str, key: Key) -> Any:
+def _keyed(text: Column, purpose: str, key: Key) -> Column:
     return (ibis.literal(_prefix(purpose, key)) + text).hexdigest("sha256")
 
 

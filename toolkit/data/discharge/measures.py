@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import ibis
 from ibis import _
+
+from toolkit.engine.types import Column
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -33,8 +35,8 @@ class Measure:
 
     id: str
     name_zh: str
-    value: Any
-    when: Any
+    value: Column
+    when: Column
     moments: Literal[1, 2] = 1
     trimmed: Literal["cost", "los"] | None = None
     product: bool = False
@@ -48,7 +50,7 @@ _itemised = _.cost_usable & _.drug_fen.between(0, _.cost_fen) & _.material_fen.b
 _rescued = _.successful_rescues.between(0, _.rescues)
 
 
-def _of_operations(basis: str, level: Any, minimal: Any, complication: Any) -> tuple[Measure, ...]:
+def _of_operations(basis: str, level: Column, minimal: Column, complication: Column) -> tuple[Measure, ...]:
     """What depends on a code list: that of the discharge's year, or on the frozen basis that of the period before."""
     operated = (_surgery | (level > 0)) & level.notnull() & _.surgery_usable
     return (
@@ -59,7 +61,7 @@ def _of_operations(basis: str, level: Any, minimal: Any, complication: Any) -> t
     )
 
 
-def _fee(id: str, name_zh: str, amount: Any) -> Measure:
+def _fee(id: str, name_zh: str, amount: Column) -> Measure:
     """One of the five classes of fees; a class above the whole, or below nothing, is a fault of the record."""
     return Measure(
         id=id,
@@ -143,13 +145,13 @@ def measures_for(weights: str) -> tuple[Measure, ...]:
     return tuple(m for m in MEASURES if m.for_weights in (None, weights))
 
 
-def added(measure: Measure, within: Any | None = None) -> Any:
+def added(measure: Measure, within: Column | None = None) -> Column:
     """What a discharge adds to the sums of a measure, missing where it adds nothing; `within` is a further condition."""
     when = measure.when if within is None else measure.when & within
     return ibis.ifelse(when.fill_null(False), measure.value.cast("int64"), ibis.null("int64"))
 
 
-def sums(measure: Measure, column: str) -> dict[str, Any]:
+def sums(measure: Measure, column: str) -> dict[str, Column]:
     """The cube columns of a measure as aggregates of the `column` that holds its amounts: `<id>` or `<id>@<basis>`."""
     name, at, basis = column.partition("@")
     total, counted = _[column].sum(), _[column].count()
@@ -161,6 +163,6 @@ def sums(measure: Measure, column: str) -> dict[str, Any]:
     return columns
 
 
-def _whole(total: Any) -> Any:
+def _whole(total: Column) -> Column:
     # DuckDB's sums are wider than Ibis knows; uncast they would reach pandas as one decimal object each
     return total.cast("decimal(38, 0)").cast("int64")

@@ -5,15 +5,15 @@ from __future__ import annotations
 import datetime as dt
 from functools import reduce
 from itertools import pairwise
-from typing import Any
 
 import ibis
 from ibis import _
 
+from toolkit.engine.types import Column, Engine, Table
 from toolkit.params import RunParams
 
 
-def with_readmission(accepted: Any, params: RunParams, connection: Any) -> Any:
+def with_readmission(accepted: Table, params: RunParams, connection: Engine) -> Table:
     """`accepted` with `readmitted`.
 
     True: the same patient's next stay in the same hospital began within the days after this discharge, and this discharge
@@ -40,7 +40,7 @@ def with_readmission(accepted: Any, params: RunParams, connection: Any) -> Any:
     )
 
 
-def _spans(params: RunParams, days: int) -> list[tuple[Any, Any]]:
+def _spans(params: RunParams, days: int) -> list[tuple[Column, Column]]:
     """First and last day of a discharge whose following days the records still cover, for each run of years."""
     years = params.all_years
     breaks = [a for a, b in pairwise(years) if b != a + 1]

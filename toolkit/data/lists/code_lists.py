@@ -11,12 +11,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import Any
 
 import ibis
 
 from toolkit.data.discharge.schema import SEPARATOR
 from toolkit.data.lists.listing import read_listing, year_of
+from toolkit.engine.types import Column
 from toolkit.errors import InputError
 
 OPEN = 9999  # a code without an end
@@ -117,15 +117,15 @@ def _check(found: CodeList, years: Sequence[int]) -> None:
         )
 
 
-def with_principal(principal: Any, others: Any) -> Any:
+def with_principal(principal: Column, others: Column) -> Column:
     """The principal code and the list of the others (`toolkit.data.discharge.schema`) as one list, in capitals; never NULL."""
     return ibis.coalesce(SEPARATOR + principal, "").upper() + ibis.coalesce(others, SEPARATOR).upper()
 
 
-def highest_level(codes: Any, year: Any, listed: CodeList, years: Sequence[int]) -> Any:
+def highest_level(codes: Column, year: Column, listed: CodeList, years: Sequence[int]) -> Column:
     """The highest level on the list among the codes of a record, by the list of its year; NULL where none is listed."""
     # the outermost case wins: from the lowest level to the highest
-    found: Any = ibis.null("int8")
+    found: Column = ibis.null("int8")
     for level in LEVELS:
         hit = _by_year(
             {y: [c for c, v in listed.in_force(y).items() if v == level] for y in years}, codes, year, listed
@@ -134,12 +134,12 @@ def highest_level(codes: Any, year: Any, listed: CodeList, years: Sequence[int])
     return found
 
 
-def any_listed(codes: Any, year: Any, listed: CodeList, years: Sequence[int]) -> Any:
+def any_listed(codes: Column, year: Column, listed: CodeList, years: Sequence[int]) -> Column:
     """Whether any code of a record is on the list of its year."""
     return _by_year({y: list(listed.in_force(y)) for y in years}, codes, year, listed)
 
 
-def _by_year(by_year: Mapping[int, list[str]], codes: Any, year: Any, listed: CodeList) -> Any:
+def _by_year(by_year: Mapping[int, list[str]], codes: Column, year: Column, listed: CodeList) -> Column:
     versions: dict[frozenset[str], list[int]] = {}
     for y, found in by_year.items():
         versions.setdefault(frozenset(found), []).append(y)
@@ -150,7 +150,7 @@ def _by_year(by_year: Mapping[int, list[str]], codes: Any, year: Any, listed: Co
     return ibis.cases(*cases, else_=False)
 
 
-def _matches(codes: Any, found: Sequence[str], prefix: bool) -> Any:
+def _matches(codes: Column, found: Sequence[str], prefix: bool) -> Column:
     if not found:
         return ibis.literal(False)
     # one automaton for the whole list: its time does not grow with the list

@@ -9,11 +9,11 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import ibis
 
 from toolkit.data.lists.listing import day_of, read_listing
+from toolkit.engine.types import Column
 from toolkit.errors import InputError
 from toolkit.params import Mergers
 
@@ -77,7 +77,7 @@ def read_crosswalk(path: Path) -> Crosswalk:
     return Crosswalk(path=Path(path), steps={old: tuple(sorted(found)) for old, found in steps.items()})
 
 
-def current(hospital: Any, day: Any, crosswalk: Crosswalk, reading: Mergers) -> Any:
+def current(hospital: Column, day: Column, crosswalk: Crosswalk, reading: Mergers) -> Column:
     """The hospital code that a record counts for.
 
     Parameters

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import ibis
 import pandas as pd
@@ -14,6 +13,7 @@ from pydantic import Field, model_validator
 
 from toolkit.data.discharge.measures import MEASURES, added, sums
 from toolkit.data.discharge.schema import SEPARATOR
+from toolkit.engine.types import Column, Table
 from toolkit.params import Id, Text
 from toolkit.strict_yaml import Section, read_yaml, validate
 
@@ -89,10 +89,10 @@ def read_diseases(path: Path | None) -> DiseaseSets:
     return validate(DiseaseSets, values, lines, path or SHIPPED)
 
 
-def diseases_of(table: Any, diseases: Sequence[Disease]) -> Any:
+def diseases_of(table: Table, diseases: Sequence[Disease]) -> Column:
     """The diseases of a record as a list in one text, `|ami|stroke|`; NULL where of none."""
     columns = {True: table.principal_diagnosis.upper(), False: table.drg}
-    text: Any = ibis.literal("")
+    text: Column = ibis.literal("")
     for disease in diseases:
         column = columns[bool(disease.diagnoses)]
         hit = ibis.or_(*[column.startswith(prefix) for prefix in disease.prefixes])
@@ -108,7 +108,7 @@ def diseases_of(table: Any, diseases: Sequence[Disease]) -> Any:
 MEASURED = ("cost", "los", "died")
 
 
-def disease_sums(discharges: Any) -> pd.DataFrame:
+def disease_sums(discharges: Table) -> pd.DataFrame:
     """Cases, costs, days and deaths of every disease, in one aggregate over the discharges that have one.
 
     Returns

@@ -12,12 +12,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from typing import Any
 
 import ibis
 import pandas as pd
 
 from toolkit.data.lists.listing import read_listing
+from toolkit.engine.types import Column, Table
 from toolkit.errors import InputError
 
 WHAT = "行政区划表"
@@ -104,7 +104,7 @@ def _texts(chain: list[str], names: dict[str, str]) -> Iterable[str]:
     return ("".join(texts) + names[chain[-1]] for texts in product(*ways))
 
 
-def with_residence(table: Any, gazetteer: Gazetteer | None) -> Any:
+def with_residence(table: Table, gazetteer: Gazetteer | None) -> Table:
     """`table` with `residence` as a prefix: from the code where it is one, else from `address`; NULL where neither tells.
 
     Columns `residence` (a code as given) and `address` must be there; either may be NULL throughout.
@@ -135,7 +135,7 @@ def with_residence(table: Any, gazetteer: Gazetteer | None) -> Any:
     return found.drop(*[f"{kind}{name}" for name in starts for kind in ("", "text_", "place_")])
 
 
-def outside(residence_prefix: Any, own: Any, digits: int) -> Any:
+def outside(residence_prefix: Column, own: Column, digits: int) -> Column:
     """Whether a residence lies outside the hospital's division of so many digits; NULL where that cannot be told.
 
     Parameters

@@ -11,12 +11,12 @@ import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import ibis
 from ibis import _
 
 from toolkit.data.lists.listing import Row, day_of, read_listing
+from toolkit.engine.types import Column, Table
 from toolkit.errors import InputError, nearest
 from toolkit.params import SPECIALTY_SEPARATOR, Specialty
 
@@ -34,7 +34,7 @@ class Assignment:
     last: dt.date
     where: str
 
-    def meets(self) -> Any:
+    def meets(self) -> Column:
         """Whether a record is of this department, hospital and time."""
         day = ibis.coalesce(_.discharge_date, ibis.date(_.year.cast("int32"), 1, 1))
         test = _.department == self.department
@@ -99,7 +99,7 @@ def _assignment(row: Row) -> Assignment:
     )
 
 
-def attribute(table: Any, specialties: Sequence[Specialty], departments: Sequence[Assignment] = ()) -> Any:
+def attribute(table: Table, specialties: Sequence[Specialty], departments: Sequence[Assignment] = ()) -> Table:
     """`table` with `specialty`: ids of the specialties of a row joined by `+`, in the order declared; NULL where of none."""
     tests = {s.id: _meets(s, departments) for s in specialties if not s.members}
     for group in (s for s in specialties if s.members):
@@ -111,14 +111,14 @@ def attribute(table: Any, specialties: Sequence[Specialty], departments: Sequenc
     # one column for each, then put together: a shared test is computed once
     flags = {f"in_{s.id}": tests[s.id].fill_null(False) for s in specialties if s.overlap}
     table = table.mutate(first_specialty=first, **flags)
-    ids: Any = ibis.literal("")
+    ids: Column = ibis.literal("")
     for s in specialties:
         mine = table[f"in_{s.id}"] if s.overlap else (table.first_specialty == s.id).fill_null(False)
         ids = ids + ibis.ifelse(mine, SPECIALTY_SEPARATOR + s.id, "")
     return table.mutate(specialty=ids[1:].nullif("")).drop("first_specialty", *flags)
 
 
-def _meets(specialty: Specialty, departments: Sequence[Assignment]) -> Any:
+def _meets(specialty: Specialty, departments: Sequence[Assignment]) -> Column:
     mine = [a.meets() for a in departments if a.specialty == specialty.id]
     if specialty.departments:
         mine.append(_.department.isin(specialty.departments))

@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from toolkit.data.quality.given import Given
+from toolkit.engine.types import Column
 from toolkit.params import RunParams
 
 
@@ -110,11 +111,11 @@ class Rule:
     judge: Callable[..., pd.DataFrame] | None = None
     tables: tuple[str, ...] = ()
     applied: str = ""
-    test: Callable[[RunParams], Any] | None = None
+    test: Callable[[RunParams], Column] | None = None
     passes: Any = None
     fails: Any = None
 
-    def said(self, values: Mapping[str, Any], params: RunParams) -> str:
+    def said(self, values: Mapping[str, object], params: RunParams) -> str:
         """The message for one record's worklist line."""
         text = self.worklist_zh or self.message_zh
         for name in self.thresholds:

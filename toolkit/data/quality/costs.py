@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import ibis
 from ibis import _
 
 from toolkit.data.quality.base import COST, Fate, Level, Rule
+from toolkit.engine.types import Column
 from toolkit.params import RunParams
 
 STANDARD = "病案首页采集标准文字（见数据质量规则目录）"
@@ -17,11 +16,11 @@ def _fen(yuan: float) -> int:
     return round(yuan * 100)
 
 
-def _gap() -> Any:
+def _gap() -> Column:
     return (_.cost_fen - _.items_fen).abs()
 
 
-def _far(params: RunParams) -> Any:
+def _far(params: RunParams) -> Column:
     # the tolerance itself holds for a stay of a few yuan too
     return ibis.greatest(_.cost_fen.abs() * params.quality.fees_gap_share, _fen(params.quality.fees_gap_yuan))
 

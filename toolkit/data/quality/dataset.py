@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import ibis
 from ibis import _
 
 from toolkit.data.quality import hospitals
 from toolkit.data.quality.base import COST, LOS, Fate, Level, Rule
+from toolkit.engine.types import Column
 
 
-def _starts(column: Any, prefixes: list[str]) -> Any:
+def _starts(column: Column, prefixes: list[str]) -> Column:
     return ibis.or_(*[column.startswith(p) for p in prefixes]) if prefixes else ibis.literal(False)
 
 

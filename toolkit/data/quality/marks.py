@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
-from typing import Any
 
 import ibis
 from ibis import _
+
+from toolkit.engine.types import Column
 
 SEPARATOR = "|"
 PER_COLUMN = 62  # of a signed integer of 64 bits, with one to spare
@@ -44,16 +45,16 @@ class Marks:
         number = self.ids.index(id_)
         return f"marks_{number // PER_COLUMN}", 1 << (number % PER_COLUMN)
 
-    def of(self, tests: Mapping[str, Any]) -> dict[str, Any]:
+    def of(self, tests: Mapping[str, Column]) -> dict[str, Column]:
         """Columns of marks from rule id → boolean expression; missing counts as not hit."""
-        parts: dict[str, list[Any]] = {column: [] for column in self.columns}
+        parts: dict[str, list[Column]] = {column: [] for column in self.columns}
         for id_, test in tests.items():
             column, bit = self.place(id_)
             parts[column].append(ibis.ifelse(test, ibis.literal(bit, "int64"), 0))
         none = ibis.literal(0, "int64")
         return {c: reduce(lambda a, b: a + b, found).cast("int64") if found else none for c, found in parts.items()}
 
-    def any_of(self, ids: Iterable[str]) -> Any:
+    def any_of(self, ids: Iterable[str]) -> Column:
         """Whether a row has any of these rules' marks."""
         bits = dict.fromkeys(self.columns, 0)
         for id_ in ids:

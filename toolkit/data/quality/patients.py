@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import ibis
 import pandas as pd
 from ibis import _
@@ -14,6 +12,7 @@ from toolkit.data.quality import hospitals
 from toolkit.data.quality.base import SURGERY, Fate, Level, Rule
 from toolkit.data.quality.given import Given
 from toolkit.data.quality.ranges import pattern
+from toolkit.engine.types import Column
 from toolkit.params import RunParams
 
 PROPOSED = "数据质量规则目录（编码范围为建议值）"
@@ -21,13 +20,13 @@ STANDARD = "病案首页采集标准文字（见数据质量规则目录）"
 SEXES, SURGERY_LEVELS = ("0", "1", "2", "9"), ("1", "2", "3", "4")
 
 
-def _any_code(principal: str, others: str, ranges: list[str]) -> Any:
+def _any_code(principal: str, others: str, ranges: list[str]) -> Column:
     """Whether the principal code or one of the others begins with a code of the ranges."""
     codes = pattern(ranges)
     return _[principal].re_search(f"(?i)^{codes}") | _[others].re_search(rf"(?i)\|{codes}").fill_null(False)
 
 
-def _against_sex(principal: str, others: str, male: list[str], female: list[str]) -> Any:
+def _against_sex(principal: str, others: str, male: list[str], female: list[str]) -> Column:
     # only the one question that matters is asked of a record
     return ibis.cases(
         (_.sex == "1", _any_code(principal, others, male)),
@@ -36,7 +35,7 @@ def _against_sex(principal: str, others: str, male: list[str], female: list[str]
     )
 
 
-def _wrong_age(params: RunParams) -> Any:
+def _wrong_age(params: RunParams) -> Column:
     quality = params.quality
     obstetric = _.principal_diagnosis.re_search(r"(?i)^O\d") & ~_.age_years.between(
         quality.obstetric_youngest, quality.obstetric_oldest
@@ -44,7 +43,7 @@ def _wrong_age(params: RunParams) -> Any:
     return obstetric | (_.principal_diagnosis.re_search(r"(?i)^P\d") & (_.age_years > quality.perinatal_oldest))
 
 
-def _repeated(params: RunParams) -> Any:
+def _repeated(params: RunParams) -> Column:
     """A code twice: the principal one among the others, or two of the others alike."""
     codes = _.other_diagnoses
     # three separators hold two codes: only then there is something to compare
@@ -59,11 +58,11 @@ def _in_force(listed: CodeList, years: pd.Series) -> dict[int, dict[str, str]]:
     return {int(year): listed.in_force(int(year)) for year in set(years)}
 
 
-def _split(text: Any) -> list[str]:
+def _split(text: object) -> list[str]:
     return [code for code in str(text).split(SEPARATOR) if code] if isinstance(text, str) else []
 
 
-def split_pairs(text: Any) -> list[tuple[str, str]]:
+def split_pairs(text: object) -> list[tuple[str, str]]:
     """Code and level of each procedure of `procedure_levels`."""
     return [(code, level) for code, _equal, level in (pair.rpartition("=") for pair in _split(text))]
 

@@ -5,21 +5,21 @@ Every function works on the typed table (`toolkit.data.intake`) and returns `fil
 
 from __future__ import annotations
 
-from typing import Any
-
 import ibis
 from ibis import _
+
+from toolkit.engine.types import Column, Engine, Table
 
 ORDER = ["admission_date", "discharge_date", "file", "line"]
 KEYS, STAYS = "repeated_keys", "repeated_stays"
 
 
-def hits(table: Any, rule: str, test: Any) -> Any:
+def hits(table: Table, rule: str, test: Column) -> Table:
     """`file, line, rule` of the rows that meet a test."""
     return table.filter(test).select("file", "line", rule=ibis.literal(rule))
 
 
-def of_keys(typed: Any, connection: Any) -> Any:
+def of_keys(typed: Table, connection: Engine) -> Table:
     """规则K04, K05: records of one key: `file, line, record_key, copy` (0 = first of its content), `contents` (how many)."""
     twice = (
         typed.filter(_.record_key.notnull())
@@ -37,7 +37,7 @@ def of_keys(typed: Any, connection: Any) -> Any:
     return connection.table(KEYS)
 
 
-def of_patients(sound: Any, connection: Any) -> Any:
+def of_patients(sound: Table, connection: Engine) -> Table:
     """Stays of the patients who have several: what the rules over patients look at.
 
     Parameters
@@ -55,7 +55,7 @@ def of_patients(sound: Any, connection: Any) -> Any:
     return connection.table(STAYS)
 
 
-def overlapping(stays: Any) -> Any:
+def overlapping(stays: Table) -> Table:
     """规则K06: two stays of a patient in one hospital overlap; the day of discharge may be that of the next admission."""
     so_far = ibis.cumulative_window(group_by=["patient", "hospital"], order_by=ORDER)
     in_order = ibis.window(group_by=["patient", "hospital"], order_by=ORDER)
@@ -64,21 +64,21 @@ def overlapping(stays: Any) -> Any:
     return hits(seen, "K06", ((_.admission_date < _.before) | (_.discharge_date > _.after)).fill_null(False))
 
 
-def in_two_hospitals(stays: Any) -> Any:
+def in_two_hospitals(stays: Table) -> Table:
     """规则K07: the same stay of a patient in two hospitals."""
     same = ibis.window(group_by=["patient", "admission_date", "discharge_date"])
     seen = stays.mutate(first=_.hospital.min().over(same), last=_.hospital.max().over(same))
     return hits(seen, "K07", _.first != _.last)
 
 
-def falling_visits(stays: Any) -> Any:
+def falling_visits(stays: Table) -> Table:
     """规则K08: the number of the stay falls while the day of admission rises."""
     in_order = ibis.window(group_by=["patient", "hospital"], order_by=ORDER)
     seen = stays.mutate(before=_.visit_number.lag().over(in_order), day=_.admission_date.lag().over(in_order))
     return hits(seen, "K08", ((_.visit_number < _.before) & (_.admission_date > _.day)).fill_null(False))
 
 
-def after_death(stays: Any) -> Any:
+def after_death(stays: Table) -> Table:
     """规则O03: a later stay of a patient who died, and the stay with the death."""
     of_patient = ibis.window(group_by=["patient"])
     died = ibis.ifelse(_.died.fill_null(False), _.discharge_date, ibis.null("date"))

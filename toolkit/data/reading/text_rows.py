@@ -27,6 +27,7 @@ import pyarrow.csv as arrow_csv
 
 from toolkit.data.reading.files import BlockFault, Refusal, RefusedLine, SourceFile, blocks, decoded, in_order
 from toolkit.data.reading.formats import MISSING, FormatMap, resolve
+from toolkit.engine.types import Engine
 
 NAME = "text_rows"
 PART_BYTES = 192 << 20  # of text in memory at a time
@@ -39,7 +40,7 @@ BLANKS = " \t\n\r\v\f"
 IDENTIFIERS, CODES = ("hospital", "record", "identity", "health_card"), ("principal_procedure", "other_procedures")
 
 
-def columns_of(source: SourceFile, form: FormatMap, connection: Any) -> tuple[dict[str, list[str]], list[str]]:
+def columns_of(source: SourceFile, form: FormatMap, connection: Engine) -> tuple[dict[str, list[str]], list[str]]:
     """Which columns of the file the map means; refuses the file (rule F04) where a needed one is absent."""
     if source.kind == "parquet" and not read_schema(source, connection):
         return {}, []
@@ -72,7 +73,7 @@ def _of_fields(form: FormatMap, columns: dict[str, list[str]], fields: Sequence[
     return [c for f in fields if f in form.fields for n in form.fields[f].names() for c in columns[n]]
 
 
-def read_schema(source: SourceFile, connection: Any) -> bool:
+def read_schema(source: SourceFile, connection: Engine) -> bool:
     """Column names of a Parquet file; False where it is none, or holds more than plain columns."""
     try:
         rows = connection.con.execute(
@@ -145,7 +146,7 @@ def parts(sources: Sequence[SourceFile], present: Sequence[str], *, key: bytes =
         yield Part(tuple(sources), wanted, pa.concat_tables(gathered))
 
 
-def register(part: Part, connection: Any) -> None:
+def register(part: Part, connection: Engine) -> None:
     """Make a part the table `text_rows` of the reader of files, until `close`."""
     raw = connection.con
     if part.rows is not None:
@@ -167,7 +168,7 @@ def register(part: Part, connection: Any) -> None:
         source.rejected = "没有数据行（no record）"
 
 
-def only(part: Part, records: pa.Table, name: str, connection: Any) -> bool:
+def only(part: Part, records: pa.Table, name: str, connection: Engine) -> bool:
     """Make the rows of a part that are in `records` (`file, line`) a table of their own; False for a Parquet file.
 
     Looked up by their numbers: a join would carry every column of every row through a hash table for a few of them.
@@ -183,7 +184,7 @@ def _numbered(rows: pa.Table) -> np.ndarray:
     return (rows["file"].to_numpy().astype("int64") << 40) + rows["line"].to_numpy()
 
 
-def close(connection: Any, name: str = NAME) -> None:
+def close(connection: Engine, name: str = NAME) -> None:
     """Let go of `text_rows`."""
     connection.con.unregister(name)
     connection.con.execute(f"DROP VIEW IF EXISTS {name}")

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any
 
 import ibis
 
 from toolkit.data.discharge.schema import BY_NAME, SEPARATOR
 from toolkit.data.discharge.schema import Field as CanonicalField
 from toolkit.data.reading.formats import DATE_FORMATS, DAYS, FormatMap, Source
+from toolkit.engine.types import Column, Table
 
 
-def standardise(text: Any, columns: dict[str, list[str]], form: FormatMap) -> Any:
+def standardise(text: Table, columns: dict[str, list[str]], form: FormatMap) -> Table:
     """Text columns -> canonical columns, typed; a value that is not of the type becomes NULL and rules name it.
 
     `text` is as `toolkit.data.reading.text_rows` hands it out: no blanks around, NULL where a cell is empty or "-".
@@ -24,7 +24,7 @@ def standardise(text: Any, columns: dict[str, list[str]], form: FormatMap) -> An
     the row as received). Fields that the map does not have are NULL.
     """
     text = _with_shared(text, columns, form)
-    typed: dict[str, Any] = {"file": text.file, "line": text.line, "content": text.source_content}
+    typed: dict[str, Column] = {"file": text.file, "line": text.line, "content": text.source_content}
     for name, field in BY_NAME.items():
         source = form.fields.get(name)
         typed[name] = _typed(text, columns, source, field) if source else ibis.null(KINDS.get(field.type, field.type))
@@ -38,7 +38,7 @@ def standardise(text: Any, columns: dict[str, list[str]], form: FormatMap) -> An
     # what follows looks at typed columns: as one expression, every age would hold two dates with all their formats, thrice
     table = text.select(**typed)
     table = table.mutate(born_before=_born_before(table)).mutate(computed_age=_age)
-    more: dict[str, Any] = {}
+    more: dict[str, Column] = {}
     for name in DAYS:
         source = form.fields.get(name)
         unclear = _unclear(table[f"raw_{name}"], table[name], source) if source else ibis.literal(False)
@@ -71,10 +71,10 @@ def _shared(column: str, source: Source, field: CanonicalField) -> str:
     return SHARED.join(("amount", column)) if source.scale == 100 and field.type != "boolean" else ""
 
 
-def _with_shared(text: Any, columns: dict[str, list[str]], form: FormatMap) -> Any:
+def _with_shared(text: Table, columns: dict[str, list[str]], form: FormatMap) -> Table:
     """`text` with the amounts and days of columns that several fields are made of, read once: a fee stands in four sums."""
-    amounts: dict[str, Any] = {}
-    days: dict[str, Any] = {}
+    amounts: dict[str, Column] = {}
+    days: dict[str, Column] = {}
     for name, source in form.fields.items():
         field = BY_NAME[name]
         for column in (c for pattern in source.columns for c in columns[pattern]):
@@ -91,12 +91,12 @@ def _with_shared(text: Any, columns: dict[str, list[str]], form: FormatMap) -> A
     )
 
 
-def _born_before(table: Any) -> Any:
+def _born_before(table: Table) -> Column:
     birth, admission = table.birth_date, table.admission_date
     return birth.notnull() & admission.notnull() & (birth <= admission)
 
 
-def _age(table: Any) -> Any:
+def _age(table: Table) -> Column:
     """Age in completed years: from the birth date where there is one, else as stated."""
     birth, admission = table.birth_date, table.admission_date
     before_birthday = admission.month() * 100 + admission.day() < birth.month() * 100 + birth.day()
@@ -104,7 +104,7 @@ def _age(table: Any) -> Any:
     return ibis.ifelse(table.born_before, years.cast("int32"), table.age_years)
 
 
-def _ages(table: Any) -> dict[str, Any]:
+def _ages(table: Table) -> dict[str, Column]:
     """Age in completed years and, in the first year, in days: from the birth date where there is one, else as stated."""
     age, known = table.computed_age, table.born_before
     since_birth = table.admission_date.delta(table.birth_date, unit="day")
@@ -118,7 +118,7 @@ def _ages(table: Any) -> dict[str, Any]:
     }
 
 
-def _text(text: Any, columns: dict[str, list[str]], source: Source) -> Any:
+def _text(text: Table, columns: dict[str, list[str]], source: Source) -> Column:
     if source.concat:
         parts = [_text(text, columns, part) for part in source.concat]
         joined = parts[0]
@@ -144,7 +144,7 @@ def _text(text: Any, columns: dict[str, list[str]], source: Source) -> Any:
 KINDS = {"codes": "string"}  # canonical types that the engine calls otherwise
 
 
-def _typed(text: Any, columns: dict[str, list[str]], source: Source, field: CanonicalField) -> Any:
+def _typed(text: Table, columns: dict[str, list[str]], source: Source, field: CanonicalField) -> Column:
     kind = KINDS.get(field.type, field.type)
     if source.absent(columns):
         return ibis.null(kind)  # optional, and this file has none
@@ -173,7 +173,7 @@ def _typed(text: Any, columns: dict[str, list[str]], source: Source, field: Cano
     return _integer(value, kind, field)
 
 
-def _of_several(text: Any, columns: dict[str, list[str]], source: Source, field: CanonicalField) -> Any:
+def _of_several(text: Table, columns: dict[str, list[str]], source: Source, field: CanonicalField) -> Column:
     if field.type == "codes":
         return _codes(text, columns, source)
     names = [name for pattern in source.columns for name in columns[pattern]]
@@ -187,7 +187,7 @@ def _of_several(text: Any, columns: dict[str, list[str]], source: Source, field:
     return ibis.ifelse(_all_missing(text, repeats), simple, whole)
 
 
-def _combined(text: Any, names: list[str], source: Source, field: CanonicalField) -> Any:
+def _combined(text: Table, names: list[str], source: Source, field: CanonicalField) -> Column:
     values = [text[name] for name in names]
     if field.type == "boolean":
         if source.present:
@@ -205,11 +205,11 @@ def _combined(text: Any, names: list[str], source: Source, field: CanonicalField
         return ibis.ifelse(known, total, ibis.null(field.type)).cast(field.type)
     if field.type == "string":
         return ibis.coalesce(*values) if len(values) > 1 else values[0]
-    combine: Callable[..., Any] = ibis.least if source.combine == "smallest" else ibis.greatest
+    combine: Callable[..., Column] = ibis.least if source.combine == "smallest" else ibis.greatest
     return combine(*values) if len(values) > 1 else values[0]
 
 
-def _element(value: Any, source: Source, field: CanonicalField) -> Any:
+def _element(value: Column, source: Source, field: CanonicalField) -> Column:
     if field.type == "string":
         return value
     return _amount(value, source.scale) if source.scale != 1 else _integer(value, field.type, field)
@@ -220,7 +220,7 @@ def _is_joined(source: Source, columns: dict[str, list[str]]) -> bool:
     return bool(source.beside) or sum(len(columns[pattern]) for pattern in source.columns) > 1
 
 
-def _codes(text: Any, columns: dict[str, list[str]], source: Source) -> Any:
+def _codes(text: Table, columns: dict[str, list[str]], source: Source) -> Column:
     """All codes of a list in one text (see `toolkit.data.discharge.schema`), but for the separators around it where it is joined."""
     names = [name for pattern in source.columns for name in columns[pattern]]
     if not _is_joined(source, columns):
@@ -229,7 +229,7 @@ def _codes(text: Any, columns: dict[str, list[str]], source: Source) -> Any:
         return ibis.ifelse(value.startswith(SEPARATOR), value, SEPARATOR + value + SEPARATOR)
     if not source.beside:
         return _joined([text[name] for name in names])
-    pairs: list[tuple[Any, Any, bool]] = []
+    pairs: list[tuple[Column, Column, bool]] = []
     for pattern, beside in zip(source.columns, source.beside, strict=True):
         of_number = {_repeat(name): name for name in columns[beside]}
         for name in columns[pattern]:
@@ -248,11 +248,11 @@ def _codes(text: Any, columns: dict[str, list[str]], source: Source) -> Any:
     return ibis.ifelse(possible, kept, none)
 
 
-def _joined(parts: list[Any]) -> Any:
+def _joined(parts: list[Column]) -> Column:
     return ibis.literal(SEPARATOR).join(parts) if len(parts) > 1 else parts[0]
 
 
-def _all_missing(text: Any, names: list[str]) -> Any:
+def _all_missing(text: Table, names: list[str]) -> Column:
     return ibis.coalesce(*[text[name] for name in names]).isnull()
 
 
@@ -262,7 +262,7 @@ def _repeat(name: str) -> str:
     return found.group(1) if found else ""
 
 
-def _amount(value: Any, scale: int) -> Any:
+def _amount(value: Column, scale: int) -> Column:
     """An amount times `scale` as an integer, by way of DECIMAL: 0.29 × 100 is 28.999… in binary floating point."""
     if scale == 100:
         # fen are the second decimal: the engine rounds as it reads. Below 10^15 a double holds them exactly
@@ -273,7 +273,7 @@ def _amount(value: Any, scale: int) -> Any:
     return ibis.ifelse(wide.abs() < 10**15, wide, ibis.null(wide.type())).cast("int64")
 
 
-def _amounts(numbers: list[Any], given: list[Any], source: Source) -> Any:
+def _amounts(numbers: list[Column], given: list[Column], source: Source) -> Column:
     """Several amounts of two decimals as one in hundredths: put together first and rounded once, exact below 10^15.
 
     A sum of which one part stands there and is no amount is unknown: what is left of it would pass for the whole.
@@ -288,7 +288,7 @@ def _amounts(numbers: list[Any], given: list[Any], source: Source) -> Any:
     return ibis.ifelse(scaled.abs() < 10**15, scaled, ibis.null("float64")).round().cast("int64")
 
 
-def _digits(value: Any) -> Any:
+def _digits(value: Column) -> Column:
     """Missing where one engine takes "1_000" for a thousand, as a programmer writes it, and the other for a word."""
     return ibis.ifelse(value.contains("_"), ibis.null("string"), value)
 
@@ -296,13 +296,13 @@ def _digits(value: Any) -> Any:
 RULED = ("year", "los_days", "cost_fen")  # rules name their values outside the range
 
 
-def _plausible(number: Any, field: CanonicalField) -> Any:
+def _plausible(number: Column, field: CanonicalField) -> Column:
     if field.low is None or field.high is None or field.name in RULED:
         return ibis.literal(True)
     return number.between(field.low, field.high)
 
 
-def _integer(value: Any, kind: str, field: CanonicalField) -> Any:
+def _integer(value: Column, kind: str, field: CanonicalField) -> Column:
     number = _digits(value).try_cast("float64")
     # never a plain cast: in a wide query the engine may take it out of its condition, and stops at "inf" or 1e300 in a cell
     whole = number.try_cast(kind)
@@ -311,7 +311,7 @@ def _integer(value: Any, kind: str, field: CanonicalField) -> Any:
     return ibis.ifelse(same, whole, ibis.null(kind))
 
 
-def day(column: Any, source: Source) -> Any:
+def day(column: Column, source: Source) -> Column:
     """The day that a column of `toolkit.data.reading.text_rows` holds, in the formats of `source`; NULL where it is none."""
     return _date(column, source.dates)
 
@@ -320,14 +320,14 @@ def day(column: Any, source: Source) -> Any:
 _STANDARD = r"^\d{4}-\d{2}-\d{2}( ([01]\d|2[0-3]):[0-5]\d(:[0-5]\d)?)?$"
 
 
-def _date(value: Any, formats: list[str]) -> Any:
+def _date(value: Column, formats: list[str]) -> Column:
     other = _any_shape(value, formats)
     if "yyyy-MM-dd" not in formats:
         return other.try_cast("date")  # NULL for 2023-02-30
     return ibis.ifelse(value.re_search(_STANDARD), value[:10], other).try_cast("date")
 
 
-def _any_shape(value: Any, formats: list[str]) -> Any:
+def _any_shape(value: Column, formats: list[str]) -> Column:
     """The day of a value in any of the formats, as ISO text."""
     candidates = []
     for name in formats:
@@ -343,7 +343,7 @@ def _any_shape(value: Any, formats: list[str]) -> Any:
     return ibis.cases(*candidates, else_=ibis.null("string"))
 
 
-def _moment(value: Any, formats: list[str]) -> Any:
+def _moment(value: Column, formats: list[str]) -> Column:
     """Day and clock time; NULL where there is no clock time."""
     clock = value.re_extract(r"[ T](\d{1,2}:\d{2}(:\d{2})?)", 1)
     shape = ibis.ifelse(value.re_search(_STANDARD), value[:10], _any_shape(value, formats))
@@ -354,7 +354,7 @@ def _moment(value: Any, formats: list[str]) -> Any:
 AMBIGUOUS = r"^(\d{1,2}/\d{1,2}/\d{4}|\d{1,2}-\d{1,2}-\d{2}|\d{5}(\.\d+)?$)"
 
 
-def _unclear(raw: Any, day: Any, source: Source) -> Any:
+def _unclear(raw: Column, day: Column, source: Source) -> Column:
     """Given, no day, in none of the accepted formats, and of a shape that more than one day could be meant by."""
     accepted = "|".join(DATE_FORMATS[name][0] for name in source.dates)
     unclear = raw.re_search(AMBIGUOUS) & ~raw.re_search(accepted)
