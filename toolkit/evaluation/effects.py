@@ -8,7 +8,7 @@ from toolkit.declared import TableDecl
 from toolkit.evaluation.tables.change import CHANGE, EFFECTS, SPECIFICATIONS
 from toolkit.indicators import CATALOGUE, Status
 from toolkit.indicators.table import collect
-from toolkit.models.change import METHODS, Study, inferential
+from toolkit.models.change import Study, inferential, methods_of
 from toolkit.models.change.multiplicity import adjusted
 from toolkit.params import RunParams
 from toolkit.reference import Referenced
@@ -49,11 +49,12 @@ def change_effects(
         frozen = cells[(cells["basis"] == "frozen") & (cells["level"] == "unit")]
         frozen = pd.concat([frozen, months(monthly)], ignore_index=True) if monthly is not None else frozen
         frozen = frozen[~frozen["indicator"].isin(stopped_in(cells))]
-        for id_ in params.change.methods:
+        methods = methods_of(params.change)
+        for id_ in [*params.change.methods, *(one.id for one in params.change.formulas)]:
             # where all begin together there is nothing staggered: the two-way estimator is right, and quicker
             if id_ == "staggered" and study.units.loc[study.units["start"] > 0, "start"].nunique() < 2:
                 continue
-            found = METHODS[id_].estimate(frozen, study)
+            found = methods[id_].estimate(frozen, study)
             tables["effects"].append(found.changes)
             for name, table in found.tables.items():
                 tables[name].append(table)

@@ -21,7 +21,7 @@ from toolkit.evaluation.verdict import Verdict, directions, verdicts
 from toolkit.indicators import Declared
 from toolkit.indicators.members import by_specialty
 from toolkit.indicators.table import collect, roll_up
-from toolkit.models.change import METHODS, Study
+from toolkit.models.change import Study, methods_of
 from toolkit.models.change.panel import SUMS, Comparisons, Panel, comparisons, panels
 from toolkit.params import RobustnessPolicy, RunParams
 from toolkit.reference import Referenced, attach
@@ -49,7 +49,7 @@ COLUMNS = [*KEYS, "specification", *CHOICES, *LIMITS, "verdict", "warnings"]
 
 def specifications(params: RunParams) -> list[dict[str, Any]]:
     """Every combination that can differ, in a fixed order; those of one reference stand together."""
-    policy, own = params.robustness, params.change.comparison
+    policy, own, methods = params.robustness, params.change.comparison, methods_of(params.change)
     sets: dict[str, list[Any]] = {
         "scope": policy.scopes,
         "leave_one_out": policy.leave_one_out,
@@ -66,7 +66,7 @@ def specifications(params: RunParams) -> list[dict[str, Any]]:
     found: dict[tuple[Any, ...], dict[str, Any]] = {}
     for values in product(*(sets[name] for name in CHOICES)):
         choice = dict(zip(CHOICES, values, strict=True))
-        choice |= dict.fromkeys(set(COMPARISON).difference(METHODS[choice["method"]].heeds), UNHEEDED)
+        choice |= dict.fromkeys(set(COMPARISON).difference(methods[choice["method"]].heeds), UNHEEDED)
         found.setdefault(tuple(choice.values()), choice)
     return list(found.values())
 
@@ -193,7 +193,7 @@ class _Estimates:
         return pd.DataFrame({"hospital": hospital, "specialty": specialty, **columns})
 
     def _changes(self, indicator: str, yearly: _Yearly, choice: Mapping[str, Any]) -> pd.DataFrame:
-        method, (study, compared) = METHODS[choice["method"]], self._study(choice)
+        method, (study, compared) = methods_of(self.params.change)[choice["method"]], self._study(choice)
         if method.of_panel is not None and indicator in yearly.panels:
             return method.of_panel(yearly.panels[indicator], compared, study)
         cells = yearly.cells[yearly.cells["indicator"] == indicator]

@@ -285,6 +285,29 @@ class ComparisonPolicy(Section):
     neighbours: Annotated[int, OnlyWith("matching", Matching.BASELINE)] = Field(5, title="匹配家数", ge=1)
 
 
+class Family(Choice):
+    """How values scatter around a formula."""
+
+    GAUSSIAN = "gaussian", "对数值的加权最小二乘"
+    POISSON = "poisson", "Poisson 回归，分母为偏移"
+    QUASI_POISSON = "quasi-poisson", "准 Poisson 回归（离散由残差估计），分母为偏移"
+
+
+class FormulaMethod(Section):
+    """A method of change by formula (`toolkit.models.change.by_formula`): fitted on yearly cells by statsmodels."""
+
+    id: Text = Field(title="标识", pattern=r"^[a-z][a-z0-9_]*$")
+    title: Text = Field(title="名称")
+    formula: Text = Field(title="公式", description='e.g. "log_value ~ project + C(unit) + C(year):C(group)"')
+    term: Text = Field("project", title="所求的项")
+    family: Family = Field(Family.GAUSSIAN, title="分布族")
+    weights: Text | None = Field(None, title="权重列", description="for the gaussian family, e.g. n")
+    cluster: Text = Field("hospital", title="聚类列")
+
+    def __str__(self) -> str:
+        return f"{self.title}（{self.formula}；{self.family.zh}）"
+
+
 class ChangePolicy(Section):
     """建设前后变化 and its verdict."""
 
@@ -317,10 +340,13 @@ class ChangePolicy(Section):
         description="one of methods; projects are judged by it, other units by two_period_ratio",
     )
     comparison: ComparisonPolicy = Field(ComparisonPolicy(), title="对照")
+    formulas: list[FormulaMethod] = Field(
+        default=[], title="公式方法", description="further methods; each is run and may be named in verdict_from"
+    )
 
     @model_validator(mode="after")
     def _judged_by_a_method_that_is_run(self) -> ChangePolicy:
-        if self.verdict_from not in (ALWAYS_RUN, *self.methods):
+        if self.verdict_from not in (ALWAYS_RUN, *self.methods, *(one.id for one in self.formulas)):
             raise ValueError(
                 f"verdict_from {self.verdict_from} 不在 methods 内 (the method that judges is not among those that are run)"
             )

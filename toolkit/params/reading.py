@@ -12,7 +12,7 @@ from pydantic.fields import FieldInfo
 from toolkit.errors import nearest
 from toolkit.params.fields import MayBeAbsent, Says
 from toolkit.params.run import FIELDS_ONLY, RunParams, faults_across
-from toolkit.params.words import Catalogues, marked
+from toolkit.params.words import Catalogues, marked, with_own_names
 from toolkit.strict_yaml import Fault, Loc, Section, checked, error_of, read_yaml, without
 
 Part = TypeVar("Part", bound=Section)
@@ -59,7 +59,8 @@ def check_names(params: RunParams, names: Catalogues) -> None:
 
 
 def unknown_names(params: RunParams, names: Catalogues) -> list[Fault]:
-    """Ids in the parameters that the catalogues do not know."""
+    """Ids in the parameters that neither the catalogues nor the parameters themselves know."""
+    names = with_own_names(params, names)
     return [
         Fault(
             loc,

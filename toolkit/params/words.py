@@ -62,12 +62,22 @@ def _choices(annotation: Any) -> list[Choice]:
     return [one for inner in get_args(annotation) for one in _choices(inner)]
 
 
+def with_own_names(params: RunParams, names: Catalogues) -> Catalogues:
+    """What ids are called, those among them that the parameters themselves declare."""
+    own = {one.id: one.title for one in params.change.formulas}
+    return {
+        **names,
+        "specialty": {one.id: one.name_zh for one in params.specialties},
+        **({"method": {**names["method"], **own}} if "method" in names else {}),
+    }
+
+
 class _Reader:
     """Values of one run in words."""
 
     def __init__(self, params: RunParams, names: Catalogues) -> None:
         self.params = params
-        self.names = {**names, "specialty": {one.id: one.name_zh for one in params.specialties}}
+        self.names = with_own_names(params, names)
 
     def text(self, value: Any, field: FieldInfo) -> str:
         """A field's value as readers see it."""

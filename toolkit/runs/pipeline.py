@@ -34,7 +34,7 @@ from toolkit.data.quality.base import RuleFacts
 from toolkit.data.reading.formats import FormatMap, format_map
 from toolkit.engine import connect
 from toolkit.errors import InputError, ParameterError, nearest
-from toolkit.evaluation.catalogues import NAMES
+from toolkit.evaluation.catalogues import check_choices
 from toolkit.evaluation.cells import all_cells, all_changes, disease_cells, no_changes, units_of, without_cases
 from toolkit.evaluation.data_quality import insufficient
 from toolkit.evaluation.effects import change_effects, stopped_in, study_of
@@ -45,7 +45,7 @@ from toolkit.evaluation.results import DATA, RESULTS, Results, load, save
 from toolkit.evaluation.robustness import agreement, no_specification, specification_curve, trimmings, with_choices
 from toolkit.indicators import CATALOGUE
 from toolkit.models.change import inferential
-from toolkit.params import RunParams, check_names
+from toolkit.params import RunParams
 from toolkit.reference import attach, described
 from toolkit.resources import kept, resource
 from toolkit.runs.finished import worklists
@@ -83,7 +83,7 @@ def evaluate(params: RunParams, folder: Path, progress: Progress = _quiet) -> Re
     from toolkit.runs.evaluated import publish_tables, staging
     from toolkit.runs.sources import identity_of, portable
 
-    check_names(params, NAMES)
+    check_choices(params)
     identity = identity_of(params, software())
     work = staging(folder)
     staged = work / "staged"
@@ -450,7 +450,7 @@ def check(params: RunParams, work: Path, progress: Progress = _quiet, *, lists: 
     UnbalancedError
         Records do not add up.
     """
-    check_names(params, NAMES)
+    check_choices(params)
     if params.data.synthetic:
         params = with_synthetic(params, work / "synthetic")
     registry = read_registry(params.data.hospitals, work) if params.data.hospitals else None

@@ -11,7 +11,7 @@ from toolkit.evaluation.judgement import PLAIN
 from toolkit.evaluation.results import Results
 from toolkit.evaluation.verdict import Verdict
 from toolkit.indicators import CATALOGUE
-from toolkit.models.change import METHODS
+from toolkit.models.change import methods_of
 from toolkit.reporting.content.blocks import Block, Blocks, Note, Paragraph, Table
 from toolkit.reporting.content.tables import MISSING, Column, count, table, text
 from toolkit.reporting.content.values import DIRECTION_KEYS, cases, label, marked, ratio_text, sure
@@ -83,7 +83,7 @@ def marks_note(results: Results) -> str:
 
 def judged_by(results: Results) -> str:
     """The method that projects are judged by, in words."""
-    method = METHODS[results.params.change.verdict_from]
+    method = methods_of(results.params.change)[results.params.change.verdict_from]
     return f"判定取“{method.name_zh}”：{method.estimand}。"
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 from toolkit.evaluation.results import Results
 from toolkit.evaluation.robustness import CHOICES, UNHEEDED
 from toolkit.indicators import CATALOGUE
-from toolkit.models.change import METHODS
+from toolkit.models.change import methods_of
 from toolkit.params import Adjustment, Choice, Matching, Rates, Scope, ShockYears, Trimming
 from toolkit.reporting.content.blocks import Block, Blocks, Note
 from toolkit.reporting.content.tables import MISSING, Column, count, missing, p_value, percent, rounded, table, text
@@ -31,7 +31,7 @@ SPREAD = (
 
 def methods(results: Results, project: str = "") -> Blocks:
     """Every method's estimate for the primary indicators of one project."""
-    unit = unit_of(results, project)
+    unit, known = unit_of(results, project), methods_of(results.params.change)
     blocks: list[Block] = chapter("变化方法对照", SIDE_BY_SIDE)
     found = _of_unit(results.effects, unit)
     found = found[found["level"] == "unit"]
@@ -41,9 +41,7 @@ def methods(results: Results, project: str = "") -> Blocks:
     for indicator in [i for i in results.params.change.primary if (found["indicator"] == i).any()]:
         rows = found[found["indicator"] == indicator]
         shown = rows.assign(
-            name=[
-                METHODS[m].name_zh + (" ☆" if m == results.params.change.verdict_from else "") for m in rows["method"]
-            ],
+            name=[known[m].name_zh + (" ☆" if m == results.params.change.verdict_from else "") for m in rows["method"]],
             ratio=[ratio_text(row) for _, row in rows.iterrows()],
             compared=rows["n_comparison"].where(rows["n_comparison"] > 0),
             remarks=[
@@ -203,7 +201,10 @@ def _agreement(changes: pd.DataFrame, first: str, id: str, of: str = "") -> Bloc
 
 def _curves(results: Results, curve: pd.DataFrame, id: str) -> list[Block]:
     choices = {
-        column: (name, {v: _word(column, v) for v in sorted(curve[column].unique(), key=_place) if v != UNHEEDED})
+        column: (
+            name,
+            {v: _word(results, column, v) for v in sorted(curve[column].unique(), key=_place) if v != UNHEEDED},
+        )
         for column, name in CHOICES.items()
     }
     return [
@@ -233,9 +234,9 @@ CHOICES_OF: dict[str, type[Choice]] = {
 }
 
 
-def _word(column: str, value: str) -> str:
+def _word(results: Results, column: str, value: str) -> str:
     if column == "method":
-        return METHODS[value].name_zh
+        return methods_of(results.params.change)[value].name_zh
     if column in CHOICES_OF:
         return next(one.zh for one in CHOICES_OF[column] if one == value)
     return {"True": "是", "False": "否"}.get(value, value)
