@@ -9,6 +9,7 @@ from toolkit.evaluation.tables.change import CHANGE, EFFECTS, SPECIFICATIONS
 from toolkit.indicators import CATALOGUE, Status
 from toolkit.indicators.table import collect
 from toolkit.models.change import Study, inferential, methods_of
+from toolkit.models.change.contract import checked
 from toolkit.models.change.multiplicity import adjusted
 from toolkit.params import RunParams
 from toolkit.reference import Referenced
@@ -54,7 +55,7 @@ def change_effects(
             # where all begin together there is nothing staggered: the two-way estimator is right, and quicker
             if id_ == "staggered" and study.units.loc[study.units["start"] > 0, "start"].nunique() < 2:
                 continue
-            found = methods[id_].estimate(frozen, study)
+            found = checked(methods[id_].estimate(frozen, study), methods[id_], tables)
             tables["effects"].append(found.changes)
             for name, table in found.tables.items():
                 tables[name].append(table)
