@@ -5,17 +5,20 @@ from __future__ import annotations
 import json
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from toolkit.errors import EvaluationError
 
 if TYPE_CHECKING:
+    from rich.progress import TaskID
+
     from toolkit.params import RunParams
+    from toolkit.running.pool import Progress as State
 
 app = typer.Typer(
     name="speceval",
@@ -56,7 +59,7 @@ def run(
     as_json: Json = False,
 ) -> None:
     """运行一次评估，生成全部报告；已完成且核对无误的不重做。Run an evaluation to finished reports; what verifies is kept."""
-    from toolkit.evaluation.catalogues import NAMES
+    from toolkit.evaluation.names import NAMES
     from toolkit.params import load_params
 
     _run(_of_edition(load_params(params, NAMES), edition), reports, workers, dry_run, quiet, as_json, fresh)
@@ -127,7 +130,7 @@ def _run(
 def _say_plan(params: RunParams, reports: Path, as_json: bool) -> None:
     """What a run would do, without reading a record."""
     from toolkit.data.reading.files import find
-    from toolkit.evaluation.catalogues import NAMES
+    from toolkit.evaluation.names import NAMES
     from toolkit.params import policies
 
     files = [str(p) for p in find(params.data.files)] if params.data.files else []
@@ -246,7 +249,7 @@ def check(
 
     from toolkit.data.accounts.balance import COUNTED
     from toolkit.data.quality import CATALOGUE
-    from toolkit.evaluation.catalogues import NAMES
+    from toolkit.evaluation.names import NAMES
     from toolkit.params import load_params
     from toolkit.runs import pipeline
 
@@ -442,12 +445,12 @@ def init(
     typer.echo(f"已写 written: {path}\n改好后 then: speceval check {path} ; speceval run {path}")
 
 
-def _print_json(content: Any) -> None:
+def _print_json(content: object) -> None:
     sys.stdout.write(json.dumps(content, ensure_ascii=False, indent=1, default=str) + "\n")
 
 
 @contextmanager
-def _progress(quiet: bool) -> Iterator[tuple[Any, Any]]:
+def _progress(quiet: bool) -> Iterator[tuple[Callable[[str, float], None], Callable[[State], None] | None]]:
     """A step line and a bar with time left, or nothing."""
     if quiet:
         yield (lambda step, share: None), None
@@ -467,12 +470,12 @@ def _progress(quiet: bool) -> Iterator[tuple[Any, Any]]:
     )
     with Progress(*columns, console=console) as bar:
         steps = bar.add_task("准备", total=100, note="")
-        reports: dict[str, Any] = {}
+        reports: dict[str, TaskID] = {}
 
         def step(name: str, share: float) -> None:
             bar.update(steps, description=name, completed=round(100 * share))
 
-        def report(state: Any) -> None:
+        def report(state: State) -> None:
             if "task" not in reports:
                 bar.update(steps, description="计算完成", completed=100)
                 reports["task"] = bar.add_task("报告", total=state.total, note="")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -48,7 +48,7 @@ class EvaluationError(Exception):
 
     def __reduce__(
         self,
-    ) -> tuple[Any, ...]:  # several keyword arguments: the default would lose them on the way from a worker
+    ) -> tuple[object, ...]:  # several keyword arguments: the default would lose them on the way from a worker
         told = (self.problem, self.english, self.where, self.remedy, self.remedy_english, self.parts)
         return _rebuild, (type(self), *told)
 

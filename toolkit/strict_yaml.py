@@ -8,12 +8,16 @@ from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
+from toolkit.documents import Plain
 from toolkit.errors import ParameterError, nearest, together
+
+if TYPE_CHECKING:
+    from ruamel.yaml.nodes import Node, ScalarNode
 
 Model = TypeVar("Model", bound=BaseModel)
 Loc = tuple[str | int, ...]  # the keys and places in lists that lead to a value
@@ -27,7 +31,7 @@ class Section(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
 
-def read_yaml(path: Path) -> tuple[Any, dict[tuple, int]]:
+def read_yaml(path: Path) -> tuple[Plain, dict[tuple, int]]:
     """Plain values of a YAML file and the line of every key path. Numbers with leading zeros stay text."""
     from ruamel.yaml import YAML
     from ruamel.yaml.error import MarkedYAMLError
@@ -68,13 +72,13 @@ def read_yaml(path: Path) -> tuple[Any, dict[tuple, int]]:
     return _plain(node, (), lines, path), lines
 
 
-def _plain(node: Any, where: tuple, lines: dict[tuple, int], path: Path) -> Any:
+def _plain(node: Node | None, where: tuple, lines: dict[tuple, int], path: Path) -> Plain:
     kind = type(node).__name__
     if node is None:
         return None
     lines.setdefault(where, node.start_mark.line + 1)
     if kind == "MappingNode":
-        result: dict[Any, Any] = {}
+        result: dict[Plain, Plain] = {}
         for key_node, value_node in node.value:
             key = _scalar(key_node)
             if key in result:
@@ -90,10 +94,10 @@ def _plain(node: Any, where: tuple, lines: dict[tuple, int], path: Path) -> Any:
         return result
     if kind == "SequenceNode":
         return [_plain(item, (*where, i), lines, path) for i, item in enumerate(node.value)]
-    return _scalar(node)
+    return _scalar(cast("ScalarNode", node))
 
 
-def _scalar(node: Any) -> Any:
+def _scalar(node: ScalarNode) -> Plain:
     """YAML 1.2 meaning of a scalar, except that a number written with leading zeros is a code and stays text."""
     text = node.value
     if node.style is not None or str(node.tag).endswith(":str"):
@@ -136,7 +140,7 @@ class Fault:
         return not any(self.loc[: len(o.loc)] == o.loc[: len(self.loc)] for o in others)
 
 
-def validate(model: type[Model], values: Any, lines: Lines, path: Path) -> Model:
+def validate(model: type[Model], values: Plain, lines: Lines, path: Path) -> Model:
     """`values` as `model`, or one `ParameterError` that tells every fault with its line and remedy."""
     made, faults = checked(model, values)
     if made is None:
@@ -144,7 +148,7 @@ def validate(model: type[Model], values: Any, lines: Lines, path: Path) -> Model
     return made
 
 
-def checked(model: type[Model], values: Any, context: Any = None) -> tuple[Model | None, list[Fault]]:
+def checked(model: type[Model], values: Plain, context: object = None) -> tuple[Model | None, list[Fault]]:
     """`values` as `model`, or all that is wrong with them."""
     try:
         return model.model_validate(values, context=context), []
@@ -152,7 +156,7 @@ def checked(model: type[Model], values: Any, context: Any = None) -> tuple[Model
         return None, [_fault(model, error) for error in caught.errors(include_url=False)]
 
 
-def without(values: Any, faults: Iterable[Fault]) -> Any:
+def without(values: Plain, faults: Iterable[Fault]) -> Plain:
     """A copy that lacks what is at fault; a list with a faulty member goes as a whole, so that no other changes its place."""
     kept = deepcopy(values)
     for fault in faults:
@@ -164,7 +168,7 @@ def without(values: Any, faults: Iterable[Fault]) -> Any:
     return kept
 
 
-def _at(values: Any, loc: Loc) -> Any:
+def _at(values: Plain, loc: Loc) -> Plain:
     for part in loc:
         try:
             values = values[part]
@@ -232,7 +236,7 @@ def _keys_at(model: type[BaseModel], loc: tuple) -> list[str]:
     return sorted(model.model_fields)
 
 
-def _models_in(annotation: Any) -> list[type[BaseModel]]:
+def _models_in(annotation: object) -> list[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
     return [m for arg in getattr(annotation, "__args__", ()) for m in _models_in(arg)]

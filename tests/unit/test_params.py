@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from toolkit.errors import ParameterError
-from toolkit.evaluation.catalogues import NAMES
+from toolkit.evaluation.names import NAMES
 from toolkit.params import Choice, NotPrinted, OnlyWith, RunParams, load_params, marked, policies
 from toolkit.strict_yaml import Section
 

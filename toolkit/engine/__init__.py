@@ -14,11 +14,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import TypeGuard
 
 import duckdb
 import ibis
 
+from toolkit.engine.types import Engine, SparkEngine, Table
 from toolkit.errors import ContractBroken, EvaluationError
 from toolkit.params import EngineName
 
@@ -30,7 +31,7 @@ def connect(
     engine: EngineName = EngineName.DUCKDB,
     threads: int | None = None,
     memory: str = "3GB",
-) -> Any:
+) -> Engine:
     """An Ibis connection to an engine whose reader of files can reach the given folders and nothing else.
 
     Parameters
@@ -77,7 +78,7 @@ def missing_for_spark() -> str:
     return "、".join(lacking)
 
 
-def _duckdb(work: Path, readable: Sequence[Path], threads: int, memory: str) -> Any:
+def _duckdb(work: Path, readable: Sequence[Path], threads: int, memory: str) -> Engine:
     work.mkdir(parents=True, exist_ok=True)
     folders = {str((p if p.is_dir() else p.parent).resolve()) + os.sep for p in (work, *readable)}
     connection = ibis.duckdb.connect(threads=threads, memory_limit=memory, temp_directory=str(work.resolve() / "spill"))
@@ -90,19 +91,21 @@ def _duckdb(work: Path, readable: Sequence[Path], threads: int, memory: str) -> 
     return connection
 
 
-def reader(connection: Any) -> Any:
+def _is_spark(connection: Engine) -> TypeGuard[SparkEngine]:
+    return connection.name != "duckdb"
+
+
+def reader(connection: Engine) -> Engine:
     """The DuckDB that reads files: the engine itself, or the one beside Spark."""
-    return connection if connection.name == "duckdb" else connection.door
+    return connection.door if _is_spark(connection) else connection
 
 
 _numbers = count()
 
 
-def handed_over(connection: Any, name: str) -> Any:
+def handed_over(connection: Engine, name: str) -> Table:
     """A table that the reader of files has made, as a table of the engine."""
-    if connection.name == "duckdb":
-        return connection.table(name)
-    return connection.hand_over(name, next(_numbers))
+    return connection.hand_over(name, next(_numbers)) if _is_spark(connection) else connection.table(name)
 
 
 @contextmanager
@@ -127,20 +130,21 @@ class Compiled:
     sql: str
 
 
-def compiled(connection: Any, table: Any) -> Any:
+def compiled(connection: Engine, table: Table) -> Table | Compiled:
     """`table` to be written several times: DuckDB keeps the SQL, whose making costs more than a part's rows."""
     return Compiled(ibis.to_sql(table, dialect="duckdb")) if connection.name == "duckdb" else table
 
 
-def write_parquet(connection: Any, table: Any, path: Path, *, order_by: Sequence[str] = ()) -> int:
+def write_parquet(connection: Engine, table: Table | Compiled, path: Path, *, order_by: Sequence[str] = ()) -> int:
     """Write an expression as zstd Parquet, sorted; returns the number of rows written.
 
     DuckDB writes a file, Spark a folder of files under the same name; `read_parquet` and pandas read either.
     """
-    ordered = table.order_by(list(order_by)) if order_by else table
-    if connection.name != "duckdb":
-        return int(connection.write(ordered, path))
-    sql = ordered.sql if isinstance(ordered, Compiled) else ibis.to_sql(ordered, dialect="duckdb")
+    if not isinstance(table, Compiled):
+        table = table.order_by(list(order_by)) if order_by else table
+        if _is_spark(connection):
+            return connection.write(table, path)
+    sql = table.sql if isinstance(table, Compiled) else ibis.to_sql(table, dialect="duckdb")
     try:
         # COPY takes no bound path; this one is built by the program, and a quote in a folder's name is doubled.
         quoted = str(path).replace("'", "''")

@@ -5,14 +5,23 @@ The rows are hospital × specialty × year × disease, not DRG: the principal di
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 
 from toolkit.catalogues import Catalogue
 from toolkit.cube import Basis
-from toolkit.indicators.base import Declared, Direction, Distribution, Domain, Example, Indicator, Source, Standing, col
+from toolkit.indicators.base import (
+    CubeExpression,
+    Declared,
+    Direction,
+    Distribution,
+    Domain,
+    Example,
+    Indicator,
+    Source,
+    Standing,
+    col,
+)
 from toolkit.indicators.capacity import SELECTION
 from toolkit.key_codes import categories
 from toolkit.params import RunParams
@@ -35,15 +44,15 @@ def _of_disease(
     name_zh: str,
     name_en: str,
     formula: str,
-    numerator: Any,
-    denominator: Any,
+    numerator: CubeExpression,
+    denominator: CubeExpression,
     example: Example,
     distribution: Distribution | None,
     *,
     domain: Domain = Domain.EFFICIENCY,
     direction: Direction = Direction.NEUTRAL,
-    squares: Any = None,
-    cases: Any = None,
+    squares: CubeExpression = None,
+    cases: CubeExpression = None,
     unit: str = "",
     scale: float = 1.0,
     decimals: int = 2,

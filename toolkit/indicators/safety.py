@@ -4,9 +4,18 @@ from __future__ import annotations
 
 from functools import reduce
 from operator import or_
-from typing import Any
 
-from toolkit.indicators.base import Direction, Distribution, Domain, Example, Indicator, Source, Standing, col
+from toolkit.indicators.base import (
+    CubeExpression,
+    Direction,
+    Distribution,
+    Domain,
+    Example,
+    Indicator,
+    Source,
+    Standing,
+    col,
+)
 from toolkit.indicators.capacity import HEAVY, SELECTION
 
 # Six DRGs whose ln mortalities spread over all grades; the reference is hospitals A and B together.
@@ -29,7 +38,7 @@ GRADES_SHOWN = "ln 死亡率 z 值：G1 −1.25（低）、G2 −0.38（中低�
 
 
 def _mortality(
-    id: str, name_zh: str, name_en: str, among: Any, grades: str, clause: str, note: str, example: Example
+    id: str, name_zh: str, name_en: str, among: CubeExpression, grades: str, clause: str, note: str, example: Example
 ) -> Indicator:
     return Indicator(
         id=id,
@@ -51,7 +60,7 @@ def _mortality(
     )
 
 
-def _graded(*grades: int) -> Any:
+def _graded(*grades: int) -> CubeExpression:
     """Rows of these grades; an ungraded DRG is in none."""
     return reduce(or_, [col("risk_grade") == float(grade) for grade in grades])
 
@@ -252,10 +261,10 @@ def _rescue(
     name_zh: str,
     name_en: str,
     formula: str,
-    numerator: Any,
-    denominator: Any,
-    among: Any,
-    applies_to: Any,
+    numerator: CubeExpression,
+    denominator: CubeExpression,
+    among: CubeExpression,
+    applies_to: CubeExpression,
     note: str,
     example: Example,
 ) -> Indicator:

@@ -13,7 +13,6 @@ import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -100,7 +99,7 @@ def collect(
     return pd.DataFrame(whole, copy=False)[[*by, "indicator", "basis", *COLUMNS]]
 
 
-def _text(keys: pd.Series, rows: np.ndarray) -> Any:
+def _text(keys: pd.Series, rows: np.ndarray) -> pd.api.extensions.ExtensionArray:
     """Key values of these rows as they are, categories as text."""
     if not isinstance(keys.dtype, pd.CategoricalDtype):
         return keys.array.take(rows)

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from toolkit.indicators.base import Direction, Distribution, Domain, Example, Indicator, Source, Standing, col
+from toolkit.indicators.base import (
+    CubeExpression,
+    Direction,
+    Distribution,
+    Domain,
+    Example,
+    Indicator,
+    Source,
+    Standing,
+    col,
+)
 from toolkit.indicators.capacity import SELECTION
 
 LEVELS_FROM = (
@@ -18,7 +26,7 @@ COUNTY = "县"
 
 
 def _share(
-    id: str, name_zh: str, name_en: str, measure: str, levels: str, applies_to: Any, example: Example
+    id: str, name_zh: str, name_en: str, measure: str, levels: str, applies_to: CubeExpression, example: Example
 ) -> Indicator:
     return Indicator(
         id=id,

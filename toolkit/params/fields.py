@@ -6,10 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler, StringConstraints
 from pydantic_core import CoreSchema, core_schema
+
+from toolkit.documents import Document
 
 Id = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z_-]{1,64}$")]
 Text = Annotated[str, StringConstraints(min_length=1)]
@@ -34,7 +36,7 @@ class Choice(StrEnum):
         return core_schema.enum_schema(cls, list(cls), sub_type="str", strict=False)  # stands in YAML as text
 
     @classmethod
-    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> Document:
         return {"type": "string", "enum": [one.value for one in cls], "enumDescriptions": [one.zh for one in cls]}
 
 
@@ -58,7 +60,7 @@ class Says:
     names: str = ""
     grouped: bool = True
     heeds: str = ""
-    words: Callable[[Any, Any], str | None] | None = None
+    words: Callable[..., str | None] | None = None
 
 
 @dataclass(frozen=True)

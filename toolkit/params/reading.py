@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from pydantic.fields import FieldInfo
 
+from toolkit.documents import Document, Plain
 from toolkit.errors import nearest
 from toolkit.params.fields import MayBeAbsent, Says
 from toolkit.params.run import FIELDS_ONLY, RunParams, faults_across
@@ -79,7 +80,7 @@ def unknown_names(params: RunParams, names: Catalogues) -> list[Fault]:
     ]
 
 
-def _fields(section: Section, loc: Loc) -> Iterator[tuple[Loc, FieldInfo, Any]]:
+def _fields(section: Section, loc: Loc) -> Iterator[tuple[Loc, FieldInfo, Plain]]:
     """Every field that is not a section, at any depth, with the keys that lead to it."""
     for name, field in type(section).model_fields.items():
         value, here = getattr(section, name), (*loc, name)
@@ -116,7 +117,7 @@ def _resolve_paths(params: RunParams, folder: Path) -> tuple[RunParams, list[Fau
         return resolved.resolve()
 
     data = params.data
-    changes: dict[str, Any] = {
+    changes: Document = {
         "files": [file for i, given in enumerate(data.files) for file in _files(given, i, folder, found, faults)]
     }
     if data.format.endswith((".yaml", ".yml")):
@@ -141,7 +142,7 @@ def _files(given: str, number: int, folder: Path, found: Callable[..., Path], fa
 
 def _with_paths(section: Part, loc: Loc, found: Callable[..., Path]) -> Part:
     """The section with every path in it, at any depth, as `found` gives it."""
-    updates: dict[str, Any] = {}
+    updates: Document = {}
     for name, field in type(section).model_fields.items():
         value, here = getattr(section, name), (*loc, name)
         if isinstance(value, Path):

@@ -10,6 +10,7 @@ from typing import Any, TypeVar, cast, get_args
 from pydantic import TypeAdapter
 from pydantic.fields import FieldInfo
 
+from toolkit.documents import Plain
 from toolkit.errors import ContractBroken
 from toolkit.params.fields import Choice, NotPrinted, OnlyWith, Says
 from toolkit.params.run import RunParams
@@ -35,7 +36,7 @@ def policies(params: RunParams, names: Catalogues) -> tuple[tuple[str, str], ...
     Parameters
     ----------
     names
-        What each id in the parameters is called (`toolkit.evaluation.catalogues.NAMES`).
+        What each id in the parameters is called (`toolkit.evaluation.names.NAMES`).
     """
     return tuple(_rows(params, _Reader(params, names), ""))
 
@@ -56,7 +57,7 @@ def _table(section: type[Section], keys: tuple[str, ...], prefix: str) -> Iterat
         yield ".".join(here), prefix + title, json.dumps(default, ensure_ascii=False), choices
 
 
-def _choices(annotation: Any) -> list[Choice]:
+def _choices(annotation: object) -> list[Choice]:
     if isinstance(annotation, type) and issubclass(annotation, Choice):
         return list(annotation)
     return [one for inner in get_args(annotation) for one in _choices(inner)]
@@ -79,7 +80,7 @@ class _Reader:
         self.params = params
         self.names = with_own_names(params, names)
 
-    def text(self, value: Any, field: FieldInfo) -> str:
+    def text(self, value: Plain, field: FieldInfo) -> str:
         """A field's value as readers see it."""
         says = marked(field, Says) or Says()
         if says.words and (special := says.words(value, getattr(self.params, says.heeds))):
@@ -92,7 +93,7 @@ class _Reader:
             return "、".join(self._one(one, says) for one in value)
         return self._one(value, says)
 
-    def _one(self, value: Any, says: Says) -> str:
+    def _one(self, value: Plain, says: Says) -> str:
         if says.names:
             return self._name(value, says.names)
         match value:

@@ -19,7 +19,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -108,7 +107,7 @@ def equations(places: pd.DataFrame, units: pd.DataFrame, cycles: Mapping[str, Se
     """
     at = {place: i for i, place in enumerate(places[PLACE].itertuples(index=False, name=None))}
     funded = set(units.loc[units["project"] != "", ["hospital", "specialty"]].itertuples(index=False, name=None))
-    gathered: dict[tuple[Any, ...], list[int]] = {}
+    gathered: dict[tuple[str, ...], list[int]] = {}
 
     def part(cell: int, kind: str, *total: str) -> None:
         if total in at:
@@ -309,7 +308,7 @@ def _units(units: pd.DataFrame, state: _State) -> pd.DataFrame:
 
 
 def pooled(
-    frame: pd.DataFrame, count: str, steps: Sequence[Mapping[str, Any]], policy: DisclosurePolicy
+    frame: pd.DataFrame, count: str, steps: Sequence[Mapping[str, object]], policy: DisclosurePolicy
 ) -> pd.DataFrame:
     """Counts by group with the small ones counted together, step by step, until none is small; then rounded.
 
@@ -364,7 +363,7 @@ def _accounts(accounts: pd.DataFrame, state: _State) -> pd.DataFrame:
     """
     collapsed = accounts.assign(file=0, year=0)
     nothing = 0 if pd.api.types.is_numeric_dtype(accounts["rules"]) else ""
-    steps: list[Mapping[str, Any]] = [{"hospital": POOLED}, {"hospital": POOLED, "rule": POOLED, "rules": nothing}]
+    steps: list[Mapping[str, object]] = [{"hospital": POOLED}, {"hospital": POOLED, "rule": POOLED, "rules": nothing}]
     accepted = (
         collapsed["rule"] == ""
     )  # an accepted record has no reason to be pooled by; its marks say where it counts

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from toolkit.running.parameters import tags
 
@@ -35,10 +35,10 @@ def clean(notebook: NotebookNode) -> NotebookNode:
     return notebook
 
 
-def _joined(outputs: list[Any]) -> list[Any]:
+def _joined(outputs: list[NotebookNode]) -> list[NotebookNode]:
     """Streams joined between other outputs, stdout first: how they were cut and mixed depends on the clock."""
-    result: list[Any] = []
-    streams: dict[str, Any] = {}
+    result: list[NotebookNode] = []
+    streams: dict[str, NotebookNode] = {}
     for output in outputs:
         if output.output_type != "stream":
             result += [streams[name] for name in sorted(streams, reverse=True)] + [output]
@@ -50,7 +50,7 @@ def _joined(outputs: list[Any]) -> list[Any]:
     return result + [streams[name] for name in sorted(streams, reverse=True)]
 
 
-def _clean_output(output: Any, count: int) -> Any:
+def _clean_output(output: NotebookNode, count: int) -> NotebookNode:
     if output.output_type == "execute_result":
         output.execution_count = count
     if output.output_type == "stream":

@@ -13,7 +13,7 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import nbformat
 import papermill
@@ -25,12 +25,16 @@ from papermill.engines import NBClientEngine, papermill_engines
 from papermill.translators import PythonTranslator, papermill_translators
 from traitlets.config import Config
 
+from toolkit.documents import Document
 from toolkit.running.limits import Limits, Reason
 from toolkit.running.processes import MARK, kill, kill_marked, take_over
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from multiprocessing.connection import Connection
+
+    from nbformat import NotebookNode
+    from papermill.engines import NotebookExecutionManager
 
 ENGINE = "speceval"
 POLL_SECONDS = 0.1
@@ -40,8 +44,8 @@ POLL_SECONDS = 0.1
 class Request:
     """All that the driving process needs; it reads no file of the report."""
 
-    template: Mapping[str, Any]  # with the runner's own first and last cell
-    parameters: Mapping[str, Any]
+    template: Document  # with the runner's own first and last cell
+    parameters: Document
     work: Path
     sockets: Path
     mark: str
@@ -57,7 +61,7 @@ class ChineseTranslator(PythonTranslator):
         return repr(str(val))
 
     @classmethod
-    def codify(cls, parameters: Mapping[str, Any], comment: str = "Parameters") -> str:
+    def codify(cls, parameters: Document, comment: str = "Parameters") -> str:
         lines = [cls.comment(comment)] + [cls.assign(name, cls.translate(value)) for name, value in parameters.items()]
         return "\n".join(lines) + "\n"
 
@@ -77,7 +81,7 @@ class Watch:
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
-        self.notebook: Any = None
+        self.notebook: NotebookNode | None = None
         self.started = False
         self.kernel: int | None = None
         self.output_bytes = 0
@@ -113,7 +117,7 @@ class WatchedClient(PapermillNotebookClient):
         threading.Thread(target=self.watch.follow_memory, daemon=True).start()
         super().papermill_execute_cells()
 
-    def process_message(self, msg: dict[str, Any], cell: Any, cell_index: int) -> Any:
+    def process_message(self, msg: Document, cell: NotebookNode, cell_index: int) -> NotebookNode | None:
         watch = self.watch
         if watch.too_large:
             kill(watch.kernel)  # an exception here would be noticed only when the cell ends by itself
@@ -125,7 +129,7 @@ class WatchedClient(PapermillNotebookClient):
         return super().process_message(msg, cell, cell_index)
 
 
-def size(content: Mapping[str, Any]) -> int:
+def size(content: Document) -> int:
     """Bytes of one message's output."""
     data = content.get("data") or {}
     parts = [content.get("text") or "", *(content.get("traceback") or []), *data.values()]
@@ -138,16 +142,16 @@ class WatchedEngine(NBClientEngine):
     @classmethod
     def execute_managed_notebook(
         cls,
-        nb_man: Any,
+        nb_man: NotebookExecutionManager,
         kernel_name: str,
         *,
         watch: Watch,
-        start: Mapping[str, Any],
+        start: Document,
         start_timeout: int = 60,
         execution_timeout: int | None = None,
         config: Config | None = None,
-        **_: Any,
-    ) -> Any:
+        **_: object,
+    ) -> object:
         watch.notebook = nb_man.nb
         client = WatchedClient(
             nb_man,
@@ -179,7 +183,7 @@ def drive(request: Request, reply: Connection) -> None:
     for stream in (0, 1, 2):
         os.dup2(nowhere, stream)
     logging.disable(logging.CRITICAL)
-    answer: dict[str, Any] = {}
+    answer: Document = {}
     for attempt in range(1 + request.limits.start_retries):
         watch = Watch(request.limits)
         answer = attempt_once(request, watch, attempt)
@@ -190,7 +194,7 @@ def drive(request: Request, reply: Connection) -> None:
     reply.close()
 
 
-def attempt_once(request: Request, watch: Watch, attempt: int) -> dict[str, Any]:
+def attempt_once(request: Request, watch: Watch, attempt: int) -> Document:
     """One kernel from start to end: the notebook as far as it came, and the reason why it stopped early."""
     limits = request.limits
     (request.sockets / str(attempt)).mkdir(mode=0o700)

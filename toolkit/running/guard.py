@@ -11,6 +11,8 @@ import threading
 import time
 from typing import Any
 
+Shell = Any  # IPython's shell: the runner replaces some of its methods
+
 WATCH = "__import__('toolkit.running.guard', fromlist=['watch']).watch(get_ipython())"
 FINISH = "__import__('toolkit.running.guard', fromlist=['finish']).finish(get_ipython(), {token!r}, {seconds})"
 
@@ -26,7 +28,7 @@ class Guard:
         self.faults.append({"kind": kind, "what": what})
 
 
-def watch(shell: Any) -> None:
+def watch(shell: Shell) -> None:
     """Record, from now on, exceptions in threads and shell commands that fail."""
     guard = shell.run_guard = Guard()
     usual = threading.excepthook
@@ -59,7 +61,7 @@ def watch(shell: Any) -> None:
     shell.events.register("post_run_cell", after_cell)
 
 
-def finish(shell: Any, token: str, seconds: float) -> None:
+def finish(shell: Shell, token: str, seconds: float) -> None:
     """Print the end marker: the token of this run, and what was seen.
 
     Threads that the notebook started and did not wait for may still fail, so they get `seconds` to end.

@@ -10,9 +10,10 @@ from dataclasses import asdict, dataclass, field
 from functools import cache
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from toolkit.catalogues import packages
+from toolkit.documents import Document
 from toolkit.resources import LOCK, PACKAGE, SHIPPED, home
 from toolkit.running.notebook import file_hash
 from toolkit.running.parameters import read_template, tags
@@ -51,13 +52,13 @@ class Identity:
     """
 
     template: str
-    parameters: Mapping[str, Any]
+    parameters: Document
     inputs: Mapping[str, str]
     software: Software
     renderers: Mapping[str, str] = field(default_factory=dict)
     extra: Mapping[str, str] = field(default_factory=dict)
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> Document:
         return json.loads(canonical(asdict(self)))
 
     @property
@@ -150,13 +151,13 @@ def manifest_bytes(identity: Identity, files: Mapping[str, bytes]) -> bytes:
     )
 
 
-def sealed(content: Mapping[str, Any]) -> bytes:
+def sealed(content: Document) -> bytes:
     """A manifest's bytes: its content with the format's number and a hash over both."""
     whole = {"format": FORMAT, **content}
     return canonical({**whole, "seal": digest(canonical(whole))})
 
 
-def unsealed(path: Path) -> dict[str, Any] | None:
+def unsealed(path: Path) -> Document | None:
     """The content of a sealed file, or None if it is absent, cut, of another format or changed by as much as one byte."""
     try:
         raw = path.read_bytes()
@@ -169,7 +170,7 @@ def unsealed(path: Path) -> dict[str, Any] | None:
     return content if whole and known else None
 
 
-def read_manifest(folder: Path) -> dict[str, Any] | None:
+def read_manifest(folder: Path) -> Document | None:
     """The report's manifest, or None if it is absent, cut, or changed by as much as one byte."""
     return unsealed(folder / MANIFEST)
 
@@ -195,7 +196,7 @@ def verify(folder: Path, identity: Identity | None = None) -> list[str]:
     return differences + (compare(manifest["identity"], identity.as_dict()) if identity else [])
 
 
-def _changed_files(folder: Path, manifest: Mapping[str, Any]) -> list[str]:
+def _changed_files(folder: Path, manifest: Document) -> list[str]:
     differences = []
     for name, recorded in sorted(manifest["files"].items()):
         path = folder / name
@@ -218,7 +219,7 @@ LABELS = {
 }
 
 
-def compare(recorded: Mapping[str, Any], present: Mapping[str, Any]) -> list[str]:
+def compare(recorded: Document, present: Document) -> list[str]:
     """What differs between two identities, one line each; hashes are only said to differ."""
     recorded, present = ({**one, **one["software"]} for one in (recorded, present))
     lines = []

@@ -10,9 +10,10 @@ import shutil
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from toolkit import errors
+from toolkit.documents import Document
 from toolkit.running import guard
 from toolkit.running.cleaning import RUNNER, clean
 from toolkit.running.limits import Limits, Reason, ReportFailed
@@ -93,14 +94,14 @@ def execute(
     return clean(notebook)
 
 
-def prepared(template: Path, given: Mapping[str, Value]) -> dict[str, Any]:
+def prepared(template: Path, given: Mapping[str, Value]) -> Document:
     """The template, after its parameters cell and what was given have been found to fit."""
     asked = read_template(template)
     check(declared(asked, template.name), given, template.name)
     return asked
 
 
-def with_runner_cells(template: Mapping[str, Any], token: str, limits: Limits) -> dict[str, Any]:
+def with_runner_cells(template: Document, token: str, limits: Limits) -> Document:
     """The template between a first cell that sets up the watch and a last one that prints the end marker."""
     patience = max(1.0, min(30.0, limits.cell_seconds / 2))
     first, last = (  # type: ignore[var-annotated]  # dictionaries of mixed values
@@ -142,8 +143,8 @@ def far_socket_folder(work: Path) -> Path:
 
 
 def _driven(
-    template: Mapping[str, Any], given: Mapping[str, Value], work: Path, sockets: Path, mark: str, limits: Limits
-) -> dict[str, Any]:
+    template: Document, given: Mapping[str, Value], work: Path, sockets: Path, mark: str, limits: Limits
+) -> Document:
     """Start the driving process, wait for its answer up to the wall limit, and end it."""
     context = warm_context()
     from toolkit.running.driver import Request, drive  # after the server has started: there it is imported once
@@ -189,7 +190,7 @@ def timed_out(limits: Limits) -> ReportFailed:
     )
 
 
-def believed(answer: Mapping[str, Any], token: str, limits: Limits) -> NotebookNode:
+def believed(answer: Document, token: str, limits: Limits) -> NotebookNode:
     """The executed notebook, if every sign of a whole run is there; papermill's own record is no sign.
 
     Raises

@@ -11,8 +11,9 @@ import json
 import math
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from toolkit.documents import Document
 from toolkit.errors import ContractBroken, ParameterError, nearest
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class Parameter:
         return " | ".join("None" if kind is type(None) else kind.__name__ for kind in self.types)
 
 
-def read_template(path: Path) -> dict[str, Any]:
+def read_template(path: Path) -> Document:
     """The template as plain JSON, without outputs, counts and empty code cells.
 
     nbformat is not used: it costs a third of a second in the process that only starts others.
@@ -61,12 +62,12 @@ def read_template(path: Path) -> dict[str, Any]:
     return {**template, "cells": cells}
 
 
-def tags(cell: Mapping[str, Any]) -> list[str]:
+def tags(cell: Document) -> list[str]:
     """The tags of a cell."""
     return list(cell.get("metadata", {}).get("tags", []))
 
 
-def declared(template: Mapping[str, Any], name: str) -> dict[str, Parameter]:
+def declared(template: Document, name: str) -> dict[str, Parameter]:
     """Parameters that the template's one `parameters` cell declares as `name: type = default`.
 
     Parameters

@@ -7,7 +7,7 @@ import time
 from collections import deque
 from dataclasses import dataclass
 from multiprocessing import connection
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from toolkit.errors import EvaluationError, ParameterError
 from toolkit.running.limits import Reason, ReportFailed
@@ -20,6 +20,8 @@ from toolkit.running.report import Outcome, OutcomeState, ReportJob, run_report
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from multiprocessing.connection import Connection
+    from multiprocessing.context import ForkContext, ForkServerContext
+    from multiprocessing.process import BaseProcess
     from pathlib import Path
 
 GRACE_SECONDS = 15  # for the report's own process to notice, kill and record what has passed its limit
@@ -43,7 +45,7 @@ class _Running:
     """A report's process and the end of the pipe on which its outcome comes."""
 
     position: int
-    process: Any
+    process: BaseProcess
     answer: Connection
     begun: float
     deadline: float
@@ -126,7 +128,13 @@ def _modules(jobs: Sequence[ReportJob]) -> set[str]:
     } - {"__main__"}
 
 
-def _start(context: Any, position: int, job: ReportJob, made_with: Software, hashes: Mapping[Path, str]) -> _Running:
+def _start(
+    context: ForkServerContext | ForkContext,
+    position: int,
+    job: ReportJob,
+    made_with: Software,
+    hashes: Mapping[Path, str],
+) -> _Running:
     mine = {path.resolve() for path in job.inputs}
     ours, theirs = context.Pipe(duplex=False)
     known = {path: value for path, value in hashes.items() if path in mine}

@@ -19,8 +19,9 @@ import socket
 import time
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from toolkit.documents import Document
 from toolkit.errors import EvaluationError
 from toolkit.running.limits import Reason, ReportFailed
 
@@ -93,7 +94,7 @@ def explained(directory: Path) -> Iterator[None]:
         raise
 
 
-def canonical(content: Any) -> bytes:
+def canonical(content: object) -> bytes:
     """JSON with one spelling: sorted keys, fixed layout, UTF-8, no NaN."""
     return (json.dumps(content, sort_keys=True, ensure_ascii=False, indent=1, allow_nan=False) + "\n").encode()
 
@@ -140,7 +141,7 @@ def write_atomically(path: Path, content: bytes) -> None:
             raise
 
 
-def read_state(folder: Path) -> dict[str, Any]:
+def read_state(folder: Path) -> Document:
     """The report's last state, or an empty dictionary where none can be read. A state proves nothing: manifests do."""
     try:
         state = json.loads((folder / STATE).read_text("utf-8"))

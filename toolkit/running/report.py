@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from toolkit.errors import ContractBroken, EvaluationError, ParameterError
 from toolkit.running import manifest as manifests
@@ -295,6 +295,11 @@ def notebook_bytes(notebook: NotebookNode) -> bytes:
     return canonical(notebook)
 
 
+def _named(renderer: str) -> Callable[[NotebookNode], bytes]:
+    module, _, attribute = renderer.partition(":")
+    return getattr(import_module(module), attribute)
+
+
 def rendered(name: str, renderer: Renderer, notebook: NotebookNode) -> bytes:
     """One published file.
 
@@ -304,10 +309,7 @@ def rendered(name: str, renderer: Renderer, notebook: NotebookNode) -> bytes:
         The renderer failed. Its message is told only if the toolkit wrote it: others may quote a record.
     """
     try:
-        function: Any = renderer
-        if isinstance(renderer, str):
-            module, _, attribute = renderer.partition(":")
-            function = getattr(import_module(module), attribute)
+        function = renderer if callable(renderer) else _named(renderer)
         content = function(notebook)
     except EvaluationError as error:
         raise ReportFailed(Reason.RENDER, f"{name}: {error.problem}", f"{name}: {error.english}") from None

@@ -34,13 +34,13 @@ from toolkit.data.quality.base import RuleFacts
 from toolkit.data.reading.formats import FormatMap, format_map
 from toolkit.engine import connect
 from toolkit.errors import InputError, ParameterError, nearest
-from toolkit.evaluation.catalogues import check_choices
 from toolkit.evaluation.cells import all_cells, all_changes, disease_cells, no_changes, units_of, without_cases
 from toolkit.evaluation.data_quality import insufficient
 from toolkit.evaluation.effects import change_effects, stopped_in, study_of
 from toolkit.evaluation.facts import RunFacts
 from toolkit.evaluation.judgement import judged, with_agreement
 from toolkit.evaluation.monitoring import at_months, monitor
+from toolkit.evaluation.names import check_choices
 from toolkit.evaluation.results import DATA, RESULTS, Results, load, save
 from toolkit.evaluation.robustness import agreement, no_specification, specification_curve, trimmings, with_choices
 from toolkit.indicators import CATALOGUE

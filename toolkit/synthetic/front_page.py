@@ -5,13 +5,13 @@ from __future__ import annotations
 import io
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pcsv
 
+from toolkit.documents import Document
 from toolkit.synthetic.details import Details
 from toolkit.synthetic.dirt import ELSEWHERE, Assigned, assign
 from toolkit.synthetic.pages import page_columns, year_stays
@@ -43,8 +43,8 @@ def write_front_pages(region: SyntheticRegion, folder: Path | str) -> Path:
     folder = Path(folder)
     pages = folder / "front_pages"
     pages.mkdir(parents=True, exist_ok=True)
-    defects: list[dict[str, Any]] = []
-    files: list[dict[str, Any]] = []
+    defects: list[Document] = []
+    files: list[Document] = []
     with open(folder / "drg.csv", "wb") as grouper:
         for position, year in enumerate(region.settings.years):
             table = _write_year(region, year, pages, files, defects)
@@ -58,7 +58,7 @@ def write_front_pages(region: SyntheticRegion, folder: Path | str) -> Path:
 
 
 def _write_year(
-    region: SyntheticRegion, year: int, pages: Path, files: list[dict[str, Any]], defects: list[dict[str, Any]]
+    region: SyntheticRegion, year: int, pages: Path, files: list[Document], defects: list[Document]
 ) -> pa.Table:
     """Write a year's files, append to `files` and `defects`, and return the year's part of the grouper's table."""
     settings, position = region.settings, region.settings.years.index(year)
@@ -130,9 +130,9 @@ def _write_year(
     return grouper
 
 
-def _entry(item: Assigned, start: int, lines: dict[int, int]) -> dict[str, Any]:
+def _entry(item: Assigned, start: int, lines: dict[int, int]) -> Document:
     defect, line = item.defect, int(item.row - start + 2)
-    entry: dict[str, Any] = {"line": line, "rule": defect.rule, "kind": defect.kind, "fate": defect.fate}
+    entry: Document = {"line": line, "rule": defect.rule, "kind": defect.kind, "fate": defect.fate}
     if defect.appended:  # a repeat is named by the later line, which is the one excluded; of two versions both are out
         entry |= {"line": int(lines[item.row]), "pair": line}
         if defect.both:
@@ -203,7 +203,7 @@ def _write_file(path: Path, table: pa.Table, encoding: str, quoted: bool, ragged
     path.write_bytes(data)
 
 
-def _break(pages: Path, files: list[dict[str, Any]], defects: list[dict[str, Any]]) -> None:
+def _break(pages: Path, files: list[Document], defects: list[Document]) -> None:
     """Spoil the smallest file of the last year: bytes that are neither UTF-8 nor GB18030."""
     last = max(entry["year"] for entry in files)
     chosen = min((entry for entry in files if entry["year"] == last), key=lambda entry: entry["rows"])
@@ -216,7 +216,7 @@ def _break(pages: Path, files: list[dict[str, Any]], defects: list[dict[str, Any
     )
 
 
-def _balance(files: list[dict[str, Any]], defects: list[dict[str, Any]]) -> None:
+def _balance(files: list[Document], defects: list[Document]) -> None:
     """收到 = 纳入 + 排除 + 隔离 of each file, from the record-level fates."""
     quarantined: dict[str, set[int]] = {}
     excluded: dict[str, set[int]] = {}

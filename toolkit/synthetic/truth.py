@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from toolkit.documents import Document, Plain
 from toolkit.synthetic.details import CITY, COUNTY_CODES, OUTSIDE, PROVINCE
 from toolkit.synthetic.region import SyntheticRegion
 from toolkit.synthetic.settings import MARK
@@ -29,7 +29,7 @@ truth.json       真值：种植的效应、各单元真实水平、逐行登记
 """
 
 
-def truth(region: SyntheticRegion, **pages: Any) -> dict[str, Any]:
+def truth(region: SyntheticRegion, **pages: Plain) -> Document:
     """Everything the records were drawn from, JSON-ready.
 
     Keys: notice, settings, deflators (year → factor), hospitals, specialties, drgs (one entry per DRG: mean cost in
@@ -77,7 +77,7 @@ def truth(region: SyntheticRegion, **pages: Any) -> dict[str, Any]:
     }
 
 
-def write_registry(region: SyntheticRegion, folder: Path, **pages: Any) -> None:
+def write_registry(region: SyntheticRegion, folder: Path, **pages: Plain) -> None:
     """hospitals.csv, departments.csv, projects.csv, deflators.csv, divisions.csv, README.txt (UTF-8) and truth.json into `folder`."""
     tables = {
         "hospitals": hospitals_table(region),
@@ -142,7 +142,7 @@ def deflators(region: SyntheticRegion) -> pd.DataFrame:
     return pd.DataFrame({"year": region.settings.years, "factor": np.round(factor, 6)})
 
 
-def _number(value: Any) -> Any:
+def _number(value: Plain) -> Plain:
     """Twelve significant digits: the same text on every machine."""
     if isinstance(value, float | np.floating):
         return float(f"{value:.12g}") if np.isfinite(value) else None

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -79,7 +78,7 @@ class Change:
 
 
 COLUMNS = tuple(field.name for field in fields(Change))
-_DEFAULTS: dict[str, Any] = {
+_DEFAULTS: dict[str, float | int | str] = {
     "measure": "ratio",
     "estimate": np.nan,
     "low": np.nan,

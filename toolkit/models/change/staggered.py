@@ -16,7 +16,6 @@ Callaway, Sant'Anna (2021), doi:10.1016/j.jeconom.2020.12.001. diff-diff (MIT li
 from __future__ import annotations
 
 import warnings
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -53,10 +52,10 @@ def staggered(cells: pd.DataFrame, study: Study) -> Findings:
     return Findings(changes=completed(pd.DataFrame(changes)) if changes else nothing(), tables={"event_study": table})
 
 
-def _together(panel: Panel, group: np.ndarray) -> tuple[dict[str, Any], list[list[Any]]]:
+def _together(panel: Panel, group: np.ndarray) -> tuple[dict[str, object], list[list[object]]]:
     study, units = panel.study, panel.study.units
     start = units["start"].to_numpy()
-    row: dict[str, Any] = {
+    row: dict[str, object] = {
         "level": "region",
         "hospital": "",
         "specialty": "",

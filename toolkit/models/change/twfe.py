@@ -17,8 +17,6 @@ Fisher (1935); MacKinnon, Webb (2020), doi:10.1016/j.jeconom.2020.04.024.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 
@@ -142,7 +140,7 @@ def of_panel(panel: Panel, compared: Comparisons, study: Study) -> pd.DataFrame:
 
 def _randomised(
     panel: Panel, compared: Comparisons, study: Study, projects: np.ndarray, before: np.ndarray
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Effects of the projects of one starting year against placebo effects of their comparison units."""
     log = panel.yearly.log
     weight = np.where(np.isfinite(log), panel.n, 0.0)
@@ -155,7 +153,9 @@ def _randomised(
     sets = {one.tobytes(): one for one in others}  # projects of one group share their placebos
     effects = effects_of_each(*_side_by_side(log, weight, list(sets.values())), ~before)
     placebos = dict(zip(sets, effects, strict=True))
-    found: dict[str, list[Any]] = {name: [] for name in ("width", "p_value", "n_comparison", "inference", "warnings")}
+    found: dict[str, list[float | int | str]] = {
+        name: [] for name in ("width", "p_value", "n_comparison", "inference", "warnings")
+    }
     for project, own, one in zip(map(int, projects), effect, others, strict=True):
         place = placebos[one.tobytes()]
         usable = int(np.isfinite(place).sum())

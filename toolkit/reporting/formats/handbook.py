@@ -15,7 +15,7 @@ import pandas as pd
 
 from toolkit.data.quality import CATALOGUE as RULES
 from toolkit.data.quality import SCOPES
-from toolkit.evaluation.catalogues import NAMES
+from toolkit.evaluation.names import NAMES
 from toolkit.evaluation.results import Results
 from toolkit.indicators import CATALOGUE, Declared, Domain
 from toolkit.indicators.diseases import DISEASES

@@ -7,7 +7,7 @@ import json
 from importlib.metadata import version
 from typing import Any, Literal
 
-from toolkit.evaluation.catalogues import NAMES
+from toolkit.evaluation.names import NAMES
 from toolkit.evaluation.results import Results
 from toolkit.params import policies
 from toolkit.reporting.content.blocks import Block, Blocks, Heading, Meta, Note, Paragraph, Title
