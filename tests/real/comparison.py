@@ -128,4 +128,6 @@ def prepare(real: Any, policy: oracle.Policy, basis: str, price_index: dict[int,
     if basis == "contemporaneous":
         return oracle.prepared(real.cases, policy, None, real.cycle_of)
     cases = oracle.deflated(real.cases, price_index) if price_index else real.cases
-    return oracle.prepared(cases, policy, real.baseline, real.cycle_of)
+    # where change is judged, a hospital's groups are graded by the deaths of the others
+    change = "cycles" in real.base
+    return oracle.prepared(cases, policy, real.baseline, real.cycle_of, graded_elsewhere=change)

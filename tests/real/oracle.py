@@ -318,11 +318,14 @@ def prepared(
     baseline: Iterable[int] | None,
     cycle_of: Callable[[int], str],
     least_graded: int = 30,
+    *,
+    graded_elsewhere: bool = False,
 ) -> pd.DataFrame:
     """The cases with their ratios, weight and grade.
 
     On the contemporaneous basis reference means and weights are each year's own and grades each cycle's (deaths are too
-    few in one year); with a baseline all are the baseline's.
+    few in one year); with a baseline all are the baseline's. `graded_elsewhere`: by the records of all hospitals but the
+    case's own.
     """
     cases = cases.assign(cycle=[cycle_of(y) for y in cases["year"]], weight=np.nan, grade=np.nan)
     for measure in ("cost", "los"):
@@ -335,6 +338,13 @@ def prepared(
         for year in cases["year"].unique():
             rows = cases["year"] == year
             cases.loc[rows, "weight"] = cases.loc[rows, "drg"].map(weights(cases, baseline or [year], policy))
+    if graded_elsewhere:
+        assert baseline is not None
+        window = cases[cases["year"].isin(list(baseline))]
+        for hospital, rows in cases.groupby("hospital", sort=False).indices.items():
+            known = grades(window[window["hospital"] != hospital], baseline, least_graded)
+            cases.loc[cases.index[rows], "grade"] = cases["drg"].iloc[rows].map(known).astype(float)
+        return cases
     for cycle in cases["cycle"].unique():
         rows = cases["cycle"] == cycle
         window = baseline or set(cases.loc[rows, "year"])

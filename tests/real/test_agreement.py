@@ -39,7 +39,7 @@ def policy_of(
     """The same choices as parameters of a run and as the oracle's policy."""
     params = {
         "trimming": {"method": trim, "frozen": "same"},
-        "reference": {"leave_one_out": leave_one_out, "minimum_cases": least},
+        "reference": {"leave_one_out": leave_one_out, "frozen": "same", "minimum_cases": least},
         "weights": {"trimmed": trimmed_weights, "source": source},
     }
     return params, oracle.Policy(trim, least_cases=least, leave_one_out=leave_one_out, trimmed_weights=trimmed_weights)
@@ -47,11 +47,12 @@ def policy_of(
 
 @pytest.fixture(scope="module")
 def brazil_default(brazil) -> dict[str, Any]:
-    """Referenced frames under the default policy, and the oracle's cases, by basis; change is judged untrimmed."""
-    return {
-        basis: _referenced(brazil, oracle.Policy("none" if basis == "frozen" else "iqr"), basis, brazil.params())
-        for basis in BASES
-    }
+    """Referenced frames under the default policy, and the oracle's cases, by basis.
+
+    Change is judged untrimmed, against the other hospitals.
+    """
+    policies = {"contemporaneous": oracle.Policy("iqr"), "frozen": oracle.Policy("none", leave_one_out=True)}
+    return {basis: _referenced(brazil, policies[basis], basis, brazil.params()) for basis in BASES}
 
 
 def _referenced(real, policy, basis, params, prices=None):

@@ -35,7 +35,7 @@ def _ones(real, params, cells, basis, by):
 
 @pytest.mark.parametrize("method", ["iqr", pytest.param("percentile", marks=pytest.mark.slow), "sd", "none"])
 def test_the_reference_against_itself_is_one(brazil, method):
-    params = brazil.params(trimming={"method": method, "frozen": "same"})
+    params = brazil.params(trimming={"method": method, "frozen": "same"}, reference={"frozen": "same"})
     cells = brazil.cube(params)
     for basis, by in (("contemporaneous", ["year"]), ("contemporaneous", ["cycle"]), ("frozen", ["cycle"])):
         values = _ones(brazil, params, cells, basis, by)["value"].to_numpy(float)

@@ -190,7 +190,7 @@ def test_over_the_reference_itself_both_indices_and_the_cmi_are_one(engine, meth
     params = rows.params(
         cycles=rows.CYCLES,
         trimming=trimming,
-        reference={"scope": scope, "minimum_cases": 1},
+        reference={"scope": scope, "minimum_cases": 1, "frozen": "same"},
         price_index={y: 1 + 0.05 * (y - 2019) for y in range(2019, 2025)},
     )
     cube, hospitals = engine.cube(frame, params), rows.registry_of(frame)
@@ -245,6 +245,72 @@ def test_leave_one_out(engine):
     assert value_of(cells, "los_index", hospital="A") == pytest.approx((2 / 6 + 6 / 6) / 2)
     assert cells.loc[cells["hospital"] == "C", "covered"].tolist() == [0.5, 0.5]
     assert cells["own_share"].tolist() == [0.0] * 6
+
+
+CHANGED = """
+    hospital | year | drg  | cost_fen | los_days
+    A        | 2020 | FA11 | 1000     | 2
+    A        | 2023 | FA11 | 3000     | 6
+    B        | 2020 | FA11 | 4000     | 4
+    B        | 2020 | FA11 | 6000     | 8
+    B        | 2023 | FB21 | 7000     | 7
+    C        | 2020 | FA11 | 2000     | 9
+    C        | 2020 | FB21 | 9000     | 9
+    """
+
+
+def test_change_is_measured_against_the_other_hospitals(engine):
+    params = rows.params(cycles=rows.CYCLES, reference={"scope": "region", "minimum_cases": 1})
+    cells = engine.cells(rows.received(CHANGED), params, INDICES, ["hospital", "cycle"], "frozen")
+    # A against B and C, B against A and C, C against A and B, each in both periods; C's FB21 had nobody else's before
+    assert value_of(cells, "cost_index", hospital="A", cycle="before") == pytest.approx(1000 / 4000)
+    assert value_of(cells, "cost_index", hospital="A", cycle="after") == pytest.approx(3000 / 4000)
+    assert value_of(cells, "los_index", hospital="B", cycle="before") == pytest.approx((4 / 5.5 + 8 / 5.5) / 2)
+    assert value_of(cells, "cost_index", hospital="B", cycle="after") == pytest.approx(7000 / 9000)
+    of_c = cells[cells["hospital"] == "C"].set_index("indicator").loc["cost_index"]
+    assert of_c["value"] == pytest.approx(2000 / (11000 / 3))
+    assert of_c["covered"] == 0.5
+    assert (cells["own_share"] == 0).all()
+
+
+LEVELS = """
+    hospital | level_group | year | drg  | cost_fen
+    A        | 三级        | 2020 | FA11 | 1000
+    A        | 三级        | 2023 | FA11 | 3000
+    B        | 三级        | 2020 | FB21 | 4000
+    C        | 二级        | 2020 | FA11 | 2000
+    C        | 二级        | 2020 | FB21 | 9000
+    D        | 二级        | 2020 | FA11 | 6000
+    """
+
+
+def test_where_the_level_has_no_other_hospital_those_of_the_region_serve_for_change(engine):
+    frame = rows.received(LEVELS)
+    params = rows.params(cycles=rows.CYCLES, reference={"scope": "level_group", "minimum_cases": 1})
+    cells = engine.cells(frame, params, [CATALOGUE["cost_index"]], ["hospital", "cycle"], "frozen")
+    # A: no other 三级 hospital had FA11, C and D had; B: no other 三级 had FB21, C had; C: D of its level had FA11, B FB21
+    assert value_of(cells, "cost_index", hospital="A", cycle="before") == pytest.approx(1000 / 4000)
+    assert value_of(cells, "cost_index", hospital="A", cycle="after") == pytest.approx(3000 / 4000)
+    assert value_of(cells, "cost_index", hospital="B") == pytest.approx(4000 / 9000)
+    assert value_of(cells, "cost_index", hospital="C") == pytest.approx((2000 / 6000 + 9000 / 4000) / 2)
+    yearly = engine.cells(frame, params, [CATALOGUE["cost_index"]], ["hospital", "cycle"])
+    assert value_of(yearly, "cost_index", hospital="B") == 1.0  # for level and ranking the level group is what it is
+
+
+def test_a_hospital_alone_is_measured_against_itself(engine):
+    frame = rows.received("year | drg | cost_fen\n2020 | FA11 | 1000\n2020 | FA11 | 3000\n2023 | FA11 | 3000")
+    params = rows.params(cycles=rows.CYCLES, reference={"minimum_cases": 1})
+    cells = engine.cells(frame, params, [CATALOGUE["cost_index"]], ["cycle"], "frozen")
+    assert cells["value"].tolist() == [1.5, 1.0]
+    assert cells["own_share"].tolist() == [1.0, 1.0]
+
+
+def test_a_specialty_of_one_hospital_has_no_reference_elsewhere(engine):
+    frame = rows.received("hospital | year | drg | cost_fen\nA | 2020 | FA11 | 1000\nB | 2020 | FB21 | 3000")
+    params = rows.params(cycles=rows.CYCLES, reference={"minimum_cases": 1})
+    cells = engine.cells(frame, params, INDICES, ["hospital", "cycle"], "frozen")
+    assert set(cells["status"]) == {"无标杆"}
+    assert cells["value"].isna().all()
 
 
 def test_level_groups(engine):

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
+from toolkit.evaluation.holds import held
 from toolkit.evaluation.verdict import NO_PROJECT, NO_PROJECT_ZH, POOR_DATA, Verdict, directions, not_judged, verdicts
 from toolkit.indicators import CATALOGUE
 from toolkit.params import ALWAYS_RUN, RunParams
@@ -36,6 +37,7 @@ def judged(
     units: pd.DataFrame,
     params: RunParams,
     insufficient: Mapping[str, str],
+    holds: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """The table of changes with the verdict of every row.
 
@@ -51,6 +53,8 @@ def judged(
         As from `toolkit.evaluation.effects.change_effects`.
     insufficient
         As from `toolkit.evaluation.data_quality.insufficient`.
+    holds
+        As from `toolkit.evaluation.holds`: what keeps a verdict back.
 
     Returns
     -------
@@ -79,6 +83,8 @@ def judged(
     asked = whole.assign(**numbers, obstacle=whole["judged_obstacle"])
     found = verdicts(asked, ways, params.change, insufficient)
     found = not_judged(found, ~funded & (found["reason"] != POOR_DATA), NO_PROJECT, NO_PROJECT_ZH)
+    if holds is not None:
+        found = held(found, whole[KEYS], holds)
     found.loc[~funded, ["p_improvement", "p_meaningful"]] = np.nan
     adjusted = changes[KEYS].merge(
         effects[(effects["level"] == "unit") & (effects["method"] == method)][[*KEYS, "p_adjusted"]],

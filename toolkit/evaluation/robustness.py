@@ -52,7 +52,7 @@ def specifications(params: RunParams) -> list[dict[str, Any]]:
     policy, own, methods = params.robustness, params.change.comparison, methods_of(params.change)
     sets: dict[str, list[Any]] = {
         "scope": policy.scopes,
-        "leave_one_out": policy.leave_one_out,
+        "leave_one_out": policy.leave_one_out or [params.others_only("frozen")],
         "trimming": trimmings(params),
         # with grades from a table, and without a declared event, there is no choice
         "risk_rates": policy.risk_rates if params.risk_grades.file is None else [params.risk_grades.rates],
@@ -78,7 +78,8 @@ def trimmings(params: RunParams) -> list[str]:
 
 def with_choices(params: RunParams, choice: Mapping[str, Any]) -> RunParams:
     """The parameters of the run with the reference choices of one specification."""
-    reference = {name: choice[name] for name in ("scope", "leave_one_out", "minimum_cases") if name in choice}
+    reference = {name: choice[name] for name in ("scope", "minimum_cases") if name in choice}
+    reference |= {"leave_one_out": False, "frozen": "leave_one_out" if choice["leave_one_out"] else "same"}
     if choice["leave_one_out"]:
         reference["means"] = None  # a published table leaves no hospital out
     trimming = {"method": choice["trimming"], "frozen": "same"}

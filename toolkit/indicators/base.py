@@ -54,6 +54,7 @@ class Status(StrEnum):
     NOT_APPLICABLE = "不适用"
     NO_REFERENCE = "无标杆"
     TOO_FEW = "例数不足"
+    UNSTABLE = "分级不稳"  # the risk grades of its cases would come out otherwise, were deaths drawn again
     STOPPED = "停止计算"  # its numerator is not inside its denominator (rule P16)
 
 

@@ -196,12 +196,14 @@ def attach_diseases(sums: pd.DataFrame, params: RunParams, hospitals: pd.DataFra
     inside = frame["year"].notna()
     if basis == "frozen":
         inside = frame["year"].between(params.baseline.first, params.baseline.last)
+    without_own = params.others_only(basis)
+    without_own &= params.reference.leave_one_out or len(frame["hospital"].unique()) > 1  # one alone has no other
     for name in ("cost", "los", "died"):
         counted = frame[[*keys, "hospital"]].assign(
             total=frame[name].where(inside, 0.0), cases=frame[f"{name}_n"].where(inside, 0.0)
         )
         reference = counted.groupby(keys)[["total", "cases"]].transform("sum")
-        if params.reference.leave_one_out:
+        if without_own:
             reference = reference - counted.groupby([*keys, "hospital"])[["total", "cases"]].transform("sum")
         mean = reference["total"] / reference["cases"].where(reference["cases"] >= params.reference.minimum_cases)
         # a mean of 0 divides nothing; a disease without deaths in the reference has an expectation, of none

@@ -31,11 +31,25 @@ class Window(Choice):
     CYCLE = "cycle", "所在周期"
 
 
+class FromElsewhere(Choice):
+    """What change is measured against."""
+
+    LEAVE_ONE_OUT = "leave_one_out", "剔除本院"
+    SAME = "same", "同当期口径"
+
+
 class ReferencePolicy(Section):
     """参照 (标杆): the discharges that DRG means of cost and LOS are computed from."""
 
     scope: Scope = Field(Scope.LEVEL_GROUP, title="参照范围")
     leave_one_out: bool = Field(False, title="参照剔除本院")
+    frozen: FromElsewhere = Field(
+        FromElsewhere.LEAVE_ONE_OUT,
+        title="定基参照",
+        description="leave_one_out: for change, reference means are those of the other hospitals of the level group, of the "
+        "region where it has too few — a unit that is its own reference before, and not after, changes by that alone; "
+        "same: as leave_one_out says (docs/deviations.md)",
+    )
     minimum_cases: int = Field(5, title="参照组最少例数", ge=1)
     window: Window = Field(Window.YEAR, title="当期参照的时间窗")
     means: YamlPath | None = Field(
@@ -205,6 +219,26 @@ class RiskPolicy(Section):
     rates: Rates = Field(Rates.RAW, title="分级所用死亡率")
     weighting: Weighting = Field(Weighting.NONE, title="均值与标准差的权重")
     zero_deaths: ZeroDeaths = Field(ZeroDeaths.APART, title="无死亡的 DRG")
+    frozen: FromElsewhere = Field(
+        FromElsewhere.LEAVE_ONE_OUT,
+        title="定基分级",
+        description="leave_one_out: for change, a hospital's DRGs are graded by the deaths of the others (of other years where "
+        "there are none); same: by all deaths of the period before, which makes low-risk mortality rise by itself",
+    )
+    stable_probability: float = Field(
+        0.8,
+        title="分级稳定的概率",
+        gt=0,
+        le=1,
+        description="a DRG's grade is stable where redrawn deaths give it so often",
+    )
+    minimum_stable: float = Field(
+        0.5,
+        title="稳定分级病例的最低占比",
+        ge=0,
+        le=1,
+        description="below it a unit's mortality by risk grade is not judged: counts and O/E stand instead",
+    )
     file: YamlPath | None = Field(None, title="外部分级表", description="CSV: drg,grade")
 
 
@@ -422,7 +456,9 @@ class RobustnessPolicy(Section):
     """稳健性: the policy choices that are tried in every combination, and how many must agree."""
 
     scopes: list[Scope] = Field([Scope.LEVEL_GROUP, Scope.REGION], title="参照范围", min_length=1)
-    leave_one_out: list[bool] = Field([False, True], title="参照剔除本院", min_length=1)
+    leave_one_out: Annotated[list[bool], SAME] = Field(
+        [], title="参照剔除本院", description="with [false, true] also the reference that holds one's own cases"
+    )
     trimming: list[Trimming] = Field([Trimming.NONE, Trimming.IQR], title="定基裁剪", min_length=1)
     risk_rates: list[Rates] = Field([Rates.RAW, Rates.EMPIRICAL_BAYES], title="分级死亡率", min_length=1)
     minimum_cases: Annotated[list[Annotated[int, Field(ge=1)]], SAME] = Field(

@@ -116,6 +116,11 @@ class RunParams(Section):
     def all_years(self) -> tuple[int, ...]:
         return tuple(sorted(y for years in self.periods.values() for y in range(years.first, years.last + 1)))
 
+    def others_only(self, basis: str) -> bool:
+        """Whether a hospital's reference means are those of the other hospitals: for change they are, unless told otherwise."""
+        change = basis == "frozen" and self.cycles is not None and self.reference.means is None
+        return self.reference.leave_one_out or (change and self.reference.frozen == "leave_one_out")
+
     @property
     def baseline(self) -> Years:
         """The period that frozen references, weights and grades are fixed at."""

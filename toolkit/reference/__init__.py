@@ -2,7 +2,8 @@
 
 Two families of numbers, never mixed: on the *contemporaneous* basis each year (or cycle: `reference.window`) stands against
 its own reference (level, ranking); on the *frozen* basis reference means, trim limits, weights and risk grades are fixed at
-the period before (change).
+the period before (change). Frozen means and grades are those of the other hospitals: a unit that is its own reference in
+the period before and not after would change by that alone.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from toolkit.errors import InputError
 from toolkit.key_codes import KeyCodes, categories
 from toolkit.params import RunParams
 from toolkit.reference.grades import GRADES, OTHERWISE, described, risk_grades, too_few_deaths
+from toolkit.reference.left_out import left_out_grades, year_folds
 from toolkit.reference.tables import bridge_table, grade_table, mean_table, weight_table
 
 __all__ = ["GRADES", "OTHERWISE", "Referenced", "attach", "described", "on_basis", "risk_grades", "too_few_deaths"]
@@ -38,7 +40,8 @@ class Referenced:
         per discharge), `weight`, `risk_grade` (0–4, missing = ungraded), `own_cost`, `own_los` (the unit's share of its
         reference cases). On the frozen basis `drg` is the code of the bridge table, where the run declares one.
     grades
-        One row per reference window and DRG: `window, drg, n, died, rate, ln_rate, z, grade`.
+        One row per reference window and DRG: `window, drg, n, died, rate, ln_rate, z, grade`, from all of the reference. On the
+        frozen basis `risk_grade` can differ: it is of the reference without the row's hospital.
     insufficient
         Windows whose reference holds too few deaths to grade; their `risk_grade` is missing.
     """
@@ -67,18 +70,24 @@ def attach(cube: pd.DataFrame, params: RunParams, hospitals: pd.DataFrame, basis
     by_time: list[str] = [] if basis == "frozen" else [params.reference.window]
     by_cycle: list[str] = [] if basis == "frozen" else ["cycle"]  # deaths are few: never by the year
     added: dict[str, np.ndarray] = {}
+    without_own = _without_own(codes, params, basis)
     if params.reference.means is None:
         for name in ("cost", "los"):
-            added |= _reference_mean(codes, inside, name, by_time, params)
+            added |= _reference_mean(codes, inside, name, by_time, params, without_own=without_own)
     else:
         table = mean_table(params.reference.means)
         for name in ("cost", "los"):
             added |= {f"ref_{name}": _looked_up(codes, table, ["drg"], name), f"own_{name}": np.zeros(len(frame))}
-    added["ref_mortality"] = _mortality(codes, inside, by_cycle, params)
+    added["ref_mortality"] = _mortality(codes, inside, by_cycle, params, without_own=without_own)
     added["weight"] = _looked_up(codes, _weights(codes, inside, params, by_time), ["drg", *by_time], "weight")
     deaths = _sums(codes, inside, ["drg", *by_cycle], ["died", "died_n"])
     grades, insufficient = _grades(deaths, params)
-    if params.risk_grades.file is None:
+    change = basis == "frozen" and params.cycles is not None
+    if params.risk_grades.file is None and change and params.risk_grades.frozen == "leave_one_out":
+        added["risk_grade"] = np.full(len(frame), np.nan)
+        if not insufficient:
+            added["risk_grade"] = _grades_from_elsewhere(codes, inside, params)
+    elif params.risk_grades.file is None:
         graded = grades[~grades["window"].isin(insufficient)].rename(columns={"window": "cycle"})
         added["risk_grade"] = _looked_up(codes, graded, ["drg", *by_cycle], "grade")
     else:
@@ -87,6 +96,11 @@ def attach(cube: pd.DataFrame, params: RunParams, hospitals: pd.DataFrame, basis
     # as columns already: arrays would be copied
     columns = {name: pd.Series(values, frame.index, copy=False) for name, values in added.items()}
     return Referenced(basis=basis, frame=frame.assign(**columns), grades=grades, insufficient=insufficient)
+
+
+def _without_own(codes: KeyCodes, params: RunParams, basis: Basis) -> bool:
+    """Whether a hospital's own cases leave its reference; one that stands alone has no other."""
+    return params.others_only(basis) and (params.reference.leave_one_out or len(codes.of(["hospital"])) > 1)
 
 
 def on_basis(cube: pd.DataFrame, params: RunParams, hospitals: pd.DataFrame, basis: Basis) -> pd.DataFrame:
@@ -155,25 +169,37 @@ def _sums(codes: KeyCodes, inside: np.ndarray, keys: list[str], columns: list[st
 
 
 def _reference_mean(
-    codes: KeyCodes, inside: np.ndarray, name: str, by_time: list[str], params: RunParams
+    codes: KeyCodes, inside: np.ndarray, name: str, by_time: list[str], params: RunParams, *, without_own: bool
 ) -> dict[str, np.ndarray]:
     """`ref_<name>`, the mean over the reference, missing below the minimum cases, and `own_<name>`, by row."""
     amounts, counts = (codes.frame[f"{name}_kept{suffix}"].to_numpy() for suffix in ("", "_n"))
-    mean = _mean(codes, inside, ["level_group", "drg", *by_time], by_time, (amounts, counts), params)
-    unit = None if params.reference.leave_one_out else codes.of(["hospital", "specialty", *by_time, "drg"])
+    keys = ["level_group", "drg", *by_time]
+    mean = _mean(codes, inside, keys, by_time, (amounts, counts), params, without_own=without_own)
+    # for change a reference is a yardstick that must be the same in both periods and not one's own: where a hospital has
+    # too few peers of its level, the other hospitals of the region serve as well
+    wider = None
+    if without_own and not params.reference.leave_one_out and params.reference.scope == "level_group":
+        wider = _mean(codes, inside, ["drg", *by_time], by_time, (amounts, counts), params, without_own=True)
+    unit = None if without_own else codes.of(["hospital", "specialty", *by_time, "drg"])
     own = None if unit is None else unit.spread_sum(counts, inside)
     found, share = np.empty(len(codes.frame)), np.empty(len(codes.frame))
     for rows in codes.slices:
         value, cases = mean(rows)
+        if wider is not None:
+            more, of_more = wider(rows)
+            few = np.isnan(cases)
+            value, cases = np.where(few, more, value), np.where(few, of_more, cases)
         found[rows] = np.where(value > 0, value, np.nan)  # a reference of 0 divides nothing: leaves both sums
         share[rows] = (0.0 if own is None else own(rows)) / cases
     return {f"ref_{name}": found, f"own_{name}": share}
 
 
-def _mortality(codes: KeyCodes, inside: np.ndarray, by_time: list[str], params: RunParams) -> np.ndarray:
+def _mortality(
+    codes: KeyCodes, inside: np.ndarray, by_time: list[str], params: RunParams, *, without_own: bool
+) -> np.ndarray:
     """Deaths per discharge of the row's DRG in the region, missing below the minimum cases."""
     died, n = (codes.frame[c].to_numpy() for c in ("died", "died_n"))
-    rate = _mean(codes, inside, ["drg", *by_time], by_time, (died, n), params)
+    rate = _mean(codes, inside, ["drg", *by_time], by_time, (died, n), params, without_own=without_own)
     return np.concatenate([rate(rows)[0] for rows in codes.slices] or [np.zeros(0)])
 
 
@@ -184,11 +210,13 @@ def _mean(
     by_time: list[str],
     columns: tuple[np.ndarray, np.ndarray],
     params: RunParams,
+    *,
+    without_own: bool,
 ) -> Callable[[slice], tuple[np.ndarray, np.ndarray]]:
     """Σ first / Σ second column over the reference of a slice of rows, and Σ second; missing below the minimum cases."""
     whole = [codes.of(keys).spread_sum(c, inside) for c in columns]
     own = None
-    if params.reference.leave_one_out:  # a hospital is in one level group
+    if without_own:  # a hospital is in one level group
         own = [codes.of(["hospital", *by_time, "drg"]).spread_sum(c, inside) for c in columns]
 
     def of(rows: slice) -> tuple[np.ndarray, np.ndarray]:
@@ -245,6 +273,16 @@ def _five_class_weights(codes: KeyCodes, inside: np.ndarray, by_time: list[str])
         )
     each = [_relative(sums, one.id, by_time)["weight"] for one in FEE_CLASSES]
     return sums.assign(weight=sum(each) / len(FEE_CLASSES))[["drg", *by_time, "weight"]]
+
+
+def _grades_from_elsewhere(codes: KeyCodes, inside: np.ndarray, params: RunParams) -> np.ndarray:
+    """`risk_grade` by row, from the other hospitals of the region; from other years where there is one hospital only."""
+    frame, fold = codes.frame, codes.of(["hospital"]).of_row
+    if len(codes.of(["hospital"])) == 1:
+        fold = year_folds(frame["year"].to_numpy(int), params.baseline.first, params.baseline.last)
+    n, died = (frame[c].to_numpy(float) for c in ("died_n", "died"))
+    grade = left_out_grades(fold, codes.of(["drg"]).of_row, n, died, inside, params.risk_grades)
+    return np.where((frame["drg"] != NONE).to_numpy(), grade, np.nan)
 
 
 def _grades(deaths: pd.DataFrame, params: RunParams) -> tuple[pd.DataFrame, dict[str, str]]:

@@ -41,7 +41,7 @@ def risk_grades(drgs: pd.DataFrame, policy: RiskPolicy) -> pd.DataFrame:
 def _graded(
     n: np.ndarray, died: np.ndarray, policy: RiskPolicy, prior: tuple[float, float] | None = None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Logarithm of the rate, z and grade; `died` may be two-dimensional, one row a replicate, with a given prior."""
+    """Logarithm of the rate, z and grade; `died` (and `n`) may be two-dimensional, one row a replicate, with a given prior."""
     enough = n >= policy.minimum_cases
     if policy.rates == "empirical_bayes":
         graded = _shrunken(n, died, prior or _prior(n, died, policy))
@@ -61,6 +61,23 @@ def _graded(
     none = enough & (died == 0) if policy.rates == "raw" else np.zeros(died.shape, dtype=bool)
     grade = np.where(none, 1.0 if policy.zero_deaths == "low" else 0.0, grade)
     return ln_rate, z, grade
+
+
+def grades_of_many(
+    n: np.ndarray, died: np.ndarray, whole: tuple[np.ndarray, np.ndarray], policy: RiskPolicy
+) -> np.ndarray:
+    """The grades of many references at once, one a row, DRGs in columns; a reference with too few deaths grades none.
+
+    Parameters
+    ----------
+    whole
+        Discharges and deaths by DRG that all the references are parts of: where rates are shrunken, the two numbers of the
+        gamma distribution are theirs.
+    """
+    grade = _graded(n, died, policy, _prior(*whole, policy) if policy.rates == "empirical_bayes" else None)[2]
+    low = np.where((grade == 1) | (grade == 2), died, 0.0).sum(axis=1)
+    enough = (died.sum(axis=1) >= policy.minimum_deaths) & (low >= policy.minimum_deaths_low)
+    return np.where(enough[:, None], grade, np.nan)
 
 
 def gamma_poisson(died: np.ndarray, exposure: np.ndarray) -> tuple[float, float]:

@@ -38,6 +38,8 @@ from toolkit.evaluation.cells import all_cells, all_changes, disease_cells, no_c
 from toolkit.evaluation.data_quality import insufficient
 from toolkit.evaluation.effects import change_effects, stopped_in, study_of
 from toolkit.evaluation.facts import RunFacts
+from toolkit.evaluation.grade_stability import grade_stability, without_unstable
+from toolkit.evaluation.holds import by_grades, no_holds
 from toolkit.evaluation.judgement import judged, with_agreement
 from toolkit.evaluation.monitoring import at_months, monitor
 from toolkit.evaluation.names import check_choices
@@ -172,13 +174,18 @@ def _evaluate(
     progress("指标", 0.0)
     referenced = {basis: attach(cube, params, registry, basis) for basis in cubes.BASES}
     units = units_of(cube, params)
-    cells = all_cells(referenced, units, params)
+    grades = pd.concat([r.grades.assign(basis=basis) for basis, r in referenced.items()], ignore_index=True)
+    if params.risk_grades.file is None:
+        grades = described(grades, params.risk_grades)
+    stability = grade_stability(referenced, grades, params)
+    cells = without_unstable(all_cells(referenced, units, params), stability)
     diseases = disease_cells(disease_cube, registry, params)
     changes = all_changes(cells, units, params) if params.cycles else no_changes()
     months = at_months(by_month[0], referenced["frozen"], params, registry) if by_month else None
     effects = change_effects(cells, units, params, registry, months)
     poor = insufficient(intake.hospital_warnings)
-    changes = judged(changes, effects["effects"], units, params, poor)
+    holds = by_grades(stability, list(params.periods)) if params.cycles else no_holds()
+    changes = judged(changes, effects["effects"], units, params, poor, holds)
     curve = specifications(tried, changes, units, params, registry, poor, stopped_in(cells))
     changes = with_agreement(changes, agreement(curve, changes, params.robustness))
     monitoring = monitor(cells, units, deaths, params, monthly=months, monthly_deaths=by_month[1] if by_month else None)
@@ -198,9 +205,6 @@ def _evaluate(
         diseases=tuple((d.id, d.name_zh) for d in read_diseases(params.data.diseases).diseases),
         references={basis: reference_hashes(r.frame) for basis, r in referenced.items()},
     )
-    grades = pd.concat([r.grades.assign(basis=basis) for basis, r in referenced.items()], ignore_index=True)
-    if params.risk_grades.file is None:
-        grades = described(grades, params.risk_grades)
     tables = {
         "hospitals": registry,
         "files": intake.files,
@@ -211,6 +215,8 @@ def _evaluate(
         "cells": cells,
         "changes": changes,
         "grades": grades,
+        "grade_stability": stability,
+        "holds": holds,
         "diseases": diseases,
         "specifications": curve,
         **monitoring,

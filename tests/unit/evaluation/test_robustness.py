@@ -33,7 +33,7 @@ ROOT = Path(__file__).resolve().parents[3]
 KEYS = ["hospital", "specialty", "indicator"]
 OWN = {
     "scope": "level_group",
-    "leave_one_out": "False",
+    "leave_one_out": "True",
     "trimming": "none",
     "risk_rates": "raw",
     "shocks": "with",

@@ -152,6 +152,35 @@ GRADES = TableDecl(
     release="grades",
     crate=True,
 )
+GRADE_STABILITY = TableDecl(
+    name="grade_stability",
+    zh="死亡风险分级的稳定性",
+    one_row="a group (region, specialty, hospital, unit), period, basis and rate by grade (empty: all graded cases)",
+    one_row_zh="一组（全区域、专科、机构、单元）、期间、口径与按级死亡率（空为全部分级病例）",
+    key=("level", "hospital", "specialty", "period", "basis", "indicator"),
+    columns=(
+        LEVEL,
+        HOSPITAL,
+        SPECIALTY,
+        _PERIOD,
+        BASIS,
+        INDICATOR,
+        Col("n", int, "所计病例", "例", "该率所计各级中离院方式已知的病例"),
+        Col("stable", int, "分级稳定的病例", "例", "所在 DRG 重抽死亡时多半仍得同一级"),
+        Col("share", float, "稳定占比", meaning="0–1"),
+        Col("enough", bool, "足够", meaning="不低于 risk_grades.minimum_stable；否则单元不给按级死亡率"),
+    ),
+    stage="judged",
+)
+HOLDS = TableDecl(
+    name="holds",
+    zh="暂缓判定",
+    one_row="a unit, indicator (empty: all) and reason",
+    one_row_zh="一个单元、指标（空为全部）与理由",
+    key=("hospital", "specialty", "indicator", "reason"),
+    columns=(HOSPITAL, SPECIALTY, INDICATOR, VERDICT, Col("reason", str, "理由代码"), Col("reason_zh", str, "理由")),
+    stage="judged",
+)
 DISEASES = TableDecl(
     name="diseases",
     zh="病种指标值",
@@ -171,4 +200,4 @@ DISEASES = TableDecl(
     stage="judged",
 )
 
-JUDGED: tuple[TableDecl, ...] = (UNITS, CELLS, CHANGES, GRADES, DISEASES)
+JUDGED: tuple[TableDecl, ...] = (UNITS, CELLS, CHANGES, GRADES, GRADE_STABILITY, HOLDS, DISEASES)

@@ -1,0 +1,74 @@
+"""What holds a verdict back: a finding on a unit that must be settled before its numbers are judged."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import numpy as np
+import pandas as pd
+
+from toolkit.evaluation.grade_stability import ALL_GRADED
+from toolkit.evaluation.verdict import Verdict
+
+COLUMNS = ["hospital", "specialty", "indicator", "verdict", "reason", "reason_zh"]
+UNSTABLE_GRADES = "unstable_grades"
+DATA_BREAK, DATA_BREAK_ZH = "data_break", "数据断点，须核实"
+
+
+def no_holds() -> pd.DataFrame:
+    """The table of a run in which nothing is held back."""
+    return pd.DataFrame(columns=COLUMNS, dtype=object)
+
+
+def by_grades(stability: pd.DataFrame, periods: Collection[str]) -> pd.DataFrame:
+    """Of units whose risk grades are not stable in a cycle: their changes by grade are not judged.
+
+    Parameters
+    ----------
+    stability
+        As from `toolkit.evaluation.grade_stability.grade_stability`.
+    periods
+        The cycles.
+    """
+    rows = stability[
+        (stability["level"] == "unit")
+        & (stability["basis"] == "frozen")
+        & stability["period"].isin(periods)
+        & (stability["indicator"] != ALL_GRADED)
+        & ~stability["enough"].astype(bool)
+    ]
+    if rows.empty:
+        return no_holds()
+    made = rows.groupby(["hospital", "specialty", "indicator"], sort=True)["share"].min().reset_index()
+    words = [f"所计病例中分级稳定的仅占 {np.floor(100 * s):.0f}%，按例数与 O/E 看" for s in made["share"]]
+    return made.assign(verdict=Verdict.NOT_JUDGED.value, reason=UNSTABLE_GRADES, reason_zh=words)[COLUMNS]
+
+
+def held(found: pd.DataFrame, keys: pd.DataFrame, holds: pd.DataFrame) -> pd.DataFrame:
+    """Verdicts with those held back replaced; what is not judged already stays as it is.
+
+    Parameters
+    ----------
+    found
+        `verdict, reason, reason_zh`, one row a change.
+    keys
+        `hospital, specialty, indicator` of its rows, in their order.
+    holds
+        `COLUMNS`; an empty indicator means all. Of several for one change the first counts.
+    """
+    if holds.empty:
+        return found
+    of_all = holds["indicator"] == ""
+    unit = ["hospital", "specialty"]
+    parts = [
+        keys.reset_index(drop=True).merge(rows.drop_duplicates(on).drop(columns=drop), on=on, how="left")
+        for rows, on, drop in ((holds[~of_all], [*unit, "indicator"], []), (holds[of_all], unit, ["indicator"]))
+    ]
+    open_ = (found["verdict"] != Verdict.NOT_JUDGED.value).to_numpy()
+    made = found.copy()
+    for part in parts:
+        rows = open_ & part["verdict"].notna().to_numpy()
+        for column in ("verdict", "reason", "reason_zh"):
+            made[column] = np.where(rows, part[column], made[column])
+        open_ = open_ & ~rows
+    return made
