@@ -54,10 +54,8 @@ def records(frame: pd.DataFrame, prices: dict[int, float] | None = None) -> pd.D
 
 
 def cell(engine, frame: pd.DataFrame, id_: str, cycle: str, basis: str = "frozen", **policy) -> pd.Series:
-    reference = {
-        "frozen": "same",
-        **policy.pop("reference", {}),
-    }  # the arithmetic of errors, own cases in the reference
+    # the arithmetic of errors, own cases in the reference
+    reference = {**rows.PLAIN["reference"], "frozen": "same", **policy.pop("reference", {})}
     params = rows.params(cycles=rows.CYCLES, reference=reference, **policy)
     cells = engine.cells(frame, params, [CATALOGUE[id_]], ["hospital", "cycle"], basis=basis)
     [at] = cells.index[(cells["hospital"] == "A") & (cells["cycle"] == cycle)]
