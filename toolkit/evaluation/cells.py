@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 import pandas as pd
 
 from toolkit import cube as cubes
+from toolkit.cube import Basis
 from toolkit.data.discharge.covariates import one_row_a_specialty
 from toolkit.data.quality.measures import outside, stopped
 from toolkit.indicators import CATALOGUE, Declared, Status
@@ -68,7 +68,7 @@ def report_id(hospital: str, specialty: str) -> str:
     return f"{plain[:30]}{mark}-{specialty}"[:64]
 
 
-def all_cells(referenced: dict[Any, Referenced], units: pd.DataFrame, params: RunParams) -> pd.DataFrame:
+def all_cells(referenced: dict[Basis, Referenced], units: pd.DataFrame, params: RunParams) -> pd.DataFrame:
     """Cells of every level, by year and by cycle, on both bases."""
     parts = []
     with_project = units.loc[units["project"] != "", ["hospital", "specialty"]].assign(funded=True)

@@ -12,11 +12,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import scipy  # its parts load when first used: reports read tables and need none
 
+Numbers = float | np.ndarray
 FEW_CLUSTERS = 30  # below this, the p of large samples is too small; what was done instead is said
 MOST_STEPS, CLOSE = 100, 1e-11  # of a Poisson fit
 TOO_FEW_CLUSTERS = 4  # below this no p is printed: nothing keeps its level with so few
@@ -224,9 +224,11 @@ def absorbed_poisson(
     return fit
 
 
-def limits(estimate: Any, error: Any, df: Any, confidence: float) -> tuple[Any, Any, Any]:
+def limits(
+    estimate: Numbers, error: Numbers, df: Numbers, confidence: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Low, high and two-sided p of estimates with t errors."""
-    error = np.where(np.asarray(error) > 0, error, np.nan)
+    estimate, error = np.asarray(estimate), np.where(np.asarray(error) > 0, error, np.nan)
     # the functions themselves: asked for once a project, scipy.stats would spend most of the time on looking at arguments
     width = scipy.special.stdtrit(df, (1 + confidence) / 2) * error
     return estimate - width, estimate + width, 2 * scipy.special.stdtr(df, -np.abs(estimate / error))

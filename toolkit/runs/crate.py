@@ -12,8 +12,8 @@ import shutil
 import zipfile
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
+from toolkit.documents import Document
 from toolkit.errors import ParameterError, RunError
 from toolkit.evaluation.tables import TABLES
 from toolkit.running.manifest import digest
@@ -97,7 +97,7 @@ def export_crate(folder: Path, target: Path) -> list[str]:
     return sorted(files)
 
 
-def contents(folder: Path, manifest: dict[str, Any]) -> list[str]:
+def contents(folder: Path, manifest: Document) -> list[str]:
     """The files of a run that may be passed on, by name."""
     names = [MANIFEST, INDEX, *(name for name in RESULTS if name in manifest["tables"])]
     for id_, report in manifest["reports"].items():
@@ -113,7 +113,7 @@ def _write_archive(path: Path, files: dict[str, bytes]) -> None:
             archive.writestr(entry, files[name])
 
 
-def metadata(folder: Path, manifest: dict[str, Any], files: dict[str, bytes]) -> dict[str, Any]:
+def metadata(folder: Path, manifest: Document, files: dict[str, bytes]) -> Document:
     """The JSON-LD of the crate."""
     identity = manifest["identity"]
     parameters = json.loads(files["results/parameters.json"])
@@ -184,7 +184,7 @@ def metadata(folder: Path, manifest: dict[str, Any], files: dict[str, bytes]) ->
     }
 
 
-def _file(name: str, content: bytes) -> dict[str, Any]:
+def _file(name: str, content: bytes) -> Document:
     return {
         "@id": name,
         "@type": "File",

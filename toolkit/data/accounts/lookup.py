@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 from ibis import _
@@ -31,7 +30,7 @@ def records_of(connection: Engine, data: Path, pseudonyms: Sequence[str]) -> tup
     return of(connection.read_parquet(str(data / FATES))), of(discharges(connection, data / STORE))
 
 
-def drg_of(connection: Engine, data: Path, record: pd.Series) -> Any:
+def drg_of(connection: Engine, data: Path, record: pd.Series) -> Table:
     """The discharges whose amounts set the trim limits of the record: those of its DRG; the record alone where it has none."""
     stored = discharges(connection, data / STORE)
     if record["drg"] is None or pd.isna(record["drg"]):

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import NoReturn
 
 import ibis
 
@@ -48,7 +48,7 @@ class Key:
     def secret(self) -> bytes:
         return bytes.fromhex(self.text)
 
-    def __getstate__(self) -> Any:
+    def __getstate__(self) -> NoReturn:
         raise TypeError("the key of a run is not to be stored")
 
 

@@ -9,13 +9,13 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from toolkit.data.discharge.schema import BY_NAME
 from toolkit.data.reading.formats import DATE_FORMATS, MISSING, Source
+from toolkit.documents import Document, Plain
 
 LIKELY, POSSIBLE = 0.8, 0.5
 # Code tables by their words, and what each means in the canonical table
@@ -55,7 +55,7 @@ class Guess:
     """
 
     field: str
-    source: dict[str, Any]
+    source: Document
     confidence: float
     reason: str
     columns: tuple[str, ...]
@@ -175,7 +175,7 @@ def by_values(columns: Sequence[Column], known: dict[str, Guess]) -> Iterator[Gu
     yield from _outcomes(free)
 
 
-def _one(name: str, found: Sequence[Column], confidence: float, reason: str, **source: Any) -> Iterator[Guess]:
+def _one(name: str, found: Sequence[Column], confidence: float, reason: str, **source: Plain) -> Iterator[Guess]:
     """The first of the candidates; the more rivals, the less sure."""
     if found:
         rivals = "、".join(plain(c.name) for c in found[1:4])

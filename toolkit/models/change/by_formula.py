@@ -26,18 +26,18 @@ from __future__ import annotations
 
 import io
 import tokenize
-from typing import Any
 from warnings import catch_warnings, simplefilter
 
 import numpy as np
 import pandas as pd
 import scipy  # its parts load when first used: reports read tables and need none
 
+from toolkit.documents import Document
 from toolkit.errors import ParameterError, nearest
 from toolkit.indicators import Distribution
 from toolkit.models.change.base import Findings, Study, completed, joined, nothing
 from toolkit.models.change.method import Method
-from toolkit.models.change.panel import own_warning, panels
+from toolkit.models.change.panel import Panel, own_warning, panels
 from toolkit.models.inference import CLOSE, MOST_STEPS, TOO_FEW_CLUSTERS, limits
 from toolkit.params import Family, FormulaMethod
 
@@ -167,7 +167,7 @@ def _parsed(declared: FormulaMethod, where: str) -> None:
         )
 
 
-def rows_of(panel: Any, study: Study) -> pd.DataFrame:
+def rows_of(panel: Panel, study: Study) -> pd.DataFrame:
     """One row a unit and year with the columns that formulas may name; units that take part, years with cases."""
     units, years = study.units, study.years
     start = units["start"].to_numpy()
@@ -214,7 +214,7 @@ def _estimate(cells: pd.DataFrame, study: Study, declared: FormulaMethod) -> Fin
         before = study.years < study.after.first
         for one in (None, *np.flatnonzero(start > 0)):
             sides = panel.n[start > 0] if one is None else panel.n[[one]]
-            row: dict[str, Any] = {
+            row: Document = {
                 "level": "region" if one is None else "unit",
                 "hospital": "" if one is None else study.names[one][0],
                 "specialty": "" if one is None else study.names[one][1],
@@ -243,7 +243,7 @@ class _Fits:
         made = dmatrix(right, frame, eval_env=EvalEnvironment([MATHS]), NA_action="raise", return_type="dataframe")
         self.columns, self.place = made.to_numpy(), list(made.columns).index(declared.term)
 
-    def of(self, project: int | None, confidence: float) -> dict[str, Any]:
+    def of(self, project: int | None, confidence: float) -> Document:
         """The estimate of all projects together, or of one; or why there is none."""
         frame, declared = self.frame, self.declared
         rows = ((frame["funded"] == 0) | (frame["at"] == project)).to_numpy() if project is not None else slice(None)
@@ -289,7 +289,7 @@ class _Fits:
         from statsmodels.tools.sm_exceptions import ConvergenceWarning, DomainWarning, PerfectSeparationWarning
 
         counts = self.declared.family in COUNTS
-        kind: dict[str, Any] = {"cov_type": "nonrobust"}
+        kind: Document = {"cov_type": "nonrobust"}
         if cluster is not None:
             kind = {"cov_type": "cluster", "cov_kwds": {"groups": pd.factorize(cluster)[0]}}
         with catch_warnings():

@@ -12,11 +12,12 @@ from abc import abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic import model_validator as check_model
 
+from toolkit.documents import Document
 from toolkit.errors import RunError
 from toolkit.reporting.content.templates import fragment
 
@@ -54,11 +55,11 @@ Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,63}$")]
 Align = Literal["left", "right", "center"]
 
 
-def _as_tuple(value: Any) -> Any:
+def _as_tuple(value: object) -> object:
     return tuple(value) if isinstance(value, list) else value
 
 
-def _rows(value: Any) -> Any:
+def _rows(value: object) -> object:
     return tuple(_as_tuple(row) for row in value) if isinstance(value, list | tuple) else value
 
 
@@ -76,7 +77,7 @@ class Block(_Part):
     def plain(self) -> str:
         """The block as text, for terminals and for nbval's comparison."""
 
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> Document:
         return {MIME: self.model_dump(mode="json"), "text/html": self.html(), "text/plain": self.plain()}
 
     def html(self) -> str:
@@ -211,7 +212,7 @@ class Figure(Block):
     def plain(self) -> str:
         return f"图：{self.caption}\n{self.alt}" + (f"\n{self.note}" if self.note else "")
 
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> Document:
         return {MIME: self.model_dump(mode="json"), "image/svg+xml": self.svg, "text/plain": self.plain()}
 
 
@@ -238,7 +239,7 @@ class PageBreak(Block):
 AnyBlock = Annotated[
     Title | Meta | Heading | Paragraph | Table | Figure | Note | PageBreak, Field(discriminator="kind")
 ]
-_BLOCK: TypeAdapter[Any] = TypeAdapter(AnyBlock)
+_BLOCK: TypeAdapter[Block] = TypeAdapter(AnyBlock)
 _KINDS = tuple(kind.model_fields["kind"].default for kind in get_args(get_args(AnyBlock)[0]))
 
 
@@ -311,7 +312,7 @@ def read_blocks(notebook: NotebookNode) -> list[Block]:
     return found
 
 
-def _read(data: dict[str, Any], where: str) -> Block:
+def _read(data: Document, where: str) -> Block:
     payload = data[MIME]
     version, kind = (payload.get("v"), payload.get("kind")) if isinstance(payload, dict) else (None, None)
     if type(version) is not int or version != VERSION:

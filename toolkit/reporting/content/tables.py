@@ -17,6 +17,7 @@ import pandas as pd
 from toolkit.errors import ContractBroken
 from toolkit.reporting.content.blocks import Align, Table, TableColumn
 
+Cell = Any  # what a frame holds in one place: each format refuses what is not of its kind
 MISSING = "—"
 HAS_VALUE = "值"  # the status of a cell that shows its number; every other status is printed instead of it
 WIDE_FROM = 9  # columns; up to 8 fit on a portrait page
@@ -26,7 +27,7 @@ WIDE_FROM = 9  # columns; up to 8 fit on a portrait page
 class Format:
     """How the values of a column become text: `write` takes one of them, never a missing one."""
 
-    write: Callable[[Any], str]
+    write: Callable[[Cell], str]
     align: Align = "right"
 
 
@@ -97,12 +98,12 @@ def written(frame: pd.DataFrame, column: Column, where: str) -> list[str]:
     return cells
 
 
-def missing(value: Any) -> bool:
+def missing(value: Cell) -> bool:
     """None, NaN, NaT or pandas' NA."""
     return value is None or value is pd.NaT or value is pd.NA or (isinstance(value, Real) and math.isnan(value))
 
 
-def rounded(value: Any, places: int, scale: int = 1) -> str:
+def rounded(value: Cell, places: int, scale: int = 1) -> str:
     """`value × scale` with `places` decimals, half away from zero, thousands separated, with a true minus sign.
 
     Works on the decimal digits that the number shows, not on its binary neighbour: 2.675 gives 2.68, 0.285 as a whole
@@ -121,13 +122,13 @@ def rounded(value: Any, places: int, scale: int = 1) -> str:
     return f"{abs(shown):,}" if shown >= 0 else f"\N{MINUS SIGN}{-shown:,}"
 
 
-def _whole(value: Any) -> str:
+def _whole(value: Cell) -> str:
     if isinstance(value, float) and not value.is_integer():  # a frame with gaps holds its counts as floats
         raise ContractBroken("计数不是整数", "a count has a fraction")
     return rounded(value, 0)
 
 
-def _p(value: Any) -> str:
+def _p(value: Cell) -> str:
     if not 0 <= value <= 1:
         raise ContractBroken("P 值不在 0 与 1 之间", "p-value outside 0 to 1")
     return "<0.001" if value < 0.001 else ">0.999" if value > 0.999 else rounded(value, 3)
@@ -143,7 +144,7 @@ def percent(places: int = 1, *, scale: int = 100) -> Format:
     return Format(lambda v: rounded(v, places, scale) + "%")
 
 
-def _plain(value: Any) -> str:
+def _plain(value: Cell) -> str:
     if isinstance(value, float):
         raise ContractBroken("文字列中有小数，未声明格式", "a float in a text column: declare its decimals")
     return str(value)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,7 +10,7 @@ import pandas as pd
 from toolkit.errors import ContractBroken
 from toolkit.evaluation.verdict import Verdict
 from toolkit.reporting.content.blocks import Figure, Note, printable
-from toolkit.reporting.content.tables import missing, rounded
+from toolkit.reporting.content.tables import Cell, missing, rounded
 from toolkit.reporting.content.values import MARKS
 from toolkit.reporting.figures.drawing import figure, nothing, require_columns
 from toolkit.reporting.figures.labels import fold
@@ -85,7 +84,7 @@ def _forest_rows(frame: pd.DataFrame) -> tuple[pd.DataFrame, str]:
     return shown, shared
 
 
-def _ratio(ratio: Any, low: Any, high: Any) -> str:
+def _ratio(ratio: Cell, low: Cell, high: Cell) -> str:
     if missing(ratio):
         return "—"
     limits = "" if missing(low) or missing(high) else f"（{rounded(low, 2)}–{rounded(high, 2)}）"
@@ -130,7 +129,7 @@ def event_study(frame: pd.DataFrame, *, id: str, caption: str, note: str = "") -
     return figure(Picture(panels=[timeline.panel()], height=2.5), id=id, caption=caption, alt=alt, note=note)
 
 
-def _year(relative: Any) -> str:
+def _year(relative: int) -> str:
     """A year counted from the start of the project: 0 is the first, −1 the last before it."""
     return f"第 {relative + 1} 年" if relative >= 0 else f"前 {-relative} 年"
 

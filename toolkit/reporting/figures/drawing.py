@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import singledispatch
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -133,8 +132,7 @@ def _(mark: Points, axes: Axes) -> None:
 
 @_put.register
 def _(mark: Line, axes: Axes) -> None:
-    draw: Any = axes.step if mark.stepped else axes.plot
-    more = {"where": "mid"} if mark.stepped else {}
+    draw, more = (axes.step, {"where": "mid"}) if mark.stepped else (axes.plot, {})
     style = {"color": mark.colour, "linewidth": mark.width, "linestyle": mark.dash, "alpha": mark.alpha}
     draw(mark.x, mark.y, zorder=mark.layer, **style, **more)
 
@@ -255,7 +253,7 @@ def _inside(heights: Sequence[float], room: float) -> list[float]:
     return [h + lift for h in heights]
 
 
-def _side(axes: Axes, points: float, height: float, text: str, **style: Any) -> None:
+def _side(axes: Axes, points: float, height: float, text: str, **style: object) -> None:
     axes.annotate(
         text,
         (1, height),

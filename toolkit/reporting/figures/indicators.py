@@ -8,7 +8,7 @@ sign. Missing values stay gaps.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -26,6 +26,7 @@ from toolkit.reporting.figures.marks import (
     SOLID,
     Axis,
     Band,
+    Dash,
     Label,
     Labels,
     Line,
@@ -186,17 +187,27 @@ def trend(
 SHAPES = (("s", "■", DASHED), ("^", "▲", DOTTED), ("D", "◆", MIXED))  # of the peers, in turn
 
 
-def _style(chosen: bool, order: int) -> dict[str, Any]:
+@dataclass(frozen=True, kw_only=True)
+class _Style:
+    """How one series is drawn."""
+
+    sign: Sign
+    width: float
+    dash: Dash
+    limits: bool
+
+
+def _style(chosen: bool, order: int) -> _Style:
     marker, _mark, dash = SHAPES[order % len(SHAPES)]
     if chosen:
-        return {"sign": Sign(marker="o", colour=UNIT, size=4.5), "width": 1.8, "dash": SOLID, "limits": True}
-    return {"sign": Sign(marker=marker, size=3.2), "width": 1.2, "dash": dash, "limits": False}
+        return _Style(sign=Sign(marker="o", colour=UNIT, size=4.5), width=1.8, dash=SOLID, limits=True)
+    return _Style(sign=Sign(marker=marker, size=3.2), width=1.2, dash=dash, limits=False)
 
 
-def _series(line: pd.DataFrame, style: dict[str, Any]) -> Iterator[Mark]:
-    at, sign = np.arange(len(line)), style["sign"]
-    yield Line(x=at, y=line["value"], colour=sign.colour, width=style["width"], dash=style["dash"])
-    if style["limits"]:
+def _series(line: pd.DataFrame, style: _Style) -> Iterator[Mark]:
+    at, sign = np.arange(len(line)), style.sign
+    yield Line(x=at, y=line["value"], colour=sign.colour, width=style.width, dash=style.dash)
+    if style.limits:
         yield Strokes(x=at, to_x=at, y=line["low"], to_y=line["high"], colour=sign.colour)
     yield Points(x=at, y=line["value"], sign=sign)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -13,7 +12,7 @@ from toolkit.reporting.content.blocks import display_width, printable
 NAME_WIDTH = 30  # display columns of a row's name; longer names break into a second line
 
 
-def fold(name: Any, width: int = NAME_WIDTH) -> str:
+def fold(name: object, width: int = NAME_WIDTH) -> str:
     """A row's name, folded in two lines when long and cut with … when longer still.
 
     A line ends, where it can, after a space or before an opening bracket; never within a number or a word of Latin letters,

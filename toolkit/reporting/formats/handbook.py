@@ -9,12 +9,12 @@ import sys
 import textwrap
 from collections.abc import Iterator
 from dataclasses import fields
-from typing import Any
 
 import pandas as pd
 
 from toolkit.data.quality import CATALOGUE as RULES
 from toolkit.data.quality import SCOPES
+from toolkit.documents import Document
 from toolkit.evaluation.names import NAMES
 from toolkit.evaluation.results import Results
 from toolkit.indicators import CATALOGUE, Declared, Domain
@@ -43,11 +43,11 @@ EXECUTED = (
 )
 
 
-def _executed(value: Any) -> str:
+def _executed(value: object) -> str:
     return value if isinstance(value, str) else repr(value)
 
 
-def facts(one: Declared) -> dict[str, Any]:
+def facts(one: Declared) -> Document:
     """A declaration as plain data; expressions as they are executed."""
     given = {f.name: getattr(one, f.name) for f in fields(one)}
     executed = {name: _executed(given[name]) for name in EXECUTED if given.get(name) is not None}

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -170,14 +170,13 @@ def _number(numeral: str) -> int:
 
 
 def _choices(texts: list[str], orders: list[str], kind: str) -> tuple[tuple[str, int], ...]:
-    counted: dict[str, Any] = {}
-    for value, order in zip(texts, orders, strict=True):
-        counted.setdefault(value, [order, 0])[1] += 1
+    counted = Counter(texts)
+    order_of = {value: order for value, order in reversed(list(zip(texts, orders, strict=True)))}  # the first counts
     if not 1 < len(counted) <= FILTER_CHOICES:
         return ()
 
-    def place(value: str) -> tuple[Any, ...]:
-        order = counted[value][0]
+    def place(value: str) -> tuple[bool, float, str]:
+        order = order_of[value]
         return (order == "", float(order or 0) if kind == "numbers" else 0, value)
 
-    return tuple((value, counted[value][1]) for value in sorted(counted, key=place))
+    return tuple((value, counted[value]) for value in sorted(counted, key=place))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import pandas as pd
 
@@ -13,7 +12,7 @@ from toolkit.evaluation.verdict import Verdict
 from toolkit.indicators import CATALOGUE
 from toolkit.models.change import methods_of
 from toolkit.reporting.content.blocks import Block, Blocks, Note, Paragraph, Table
-from toolkit.reporting.content.tables import MISSING, Column, count, table, text
+from toolkit.reporting.content.tables import MISSING, Cell, Column, count, table, text
 from toolkit.reporting.content.values import DIRECTION_KEYS, cases, label, marked, ratio_text, sure
 from toolkit.reporting.figures.change import change_forest
 from toolkit.reporting.sections.front import chapter
@@ -169,7 +168,7 @@ def change_rows(changes: pd.DataFrame, peers: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _cases_of(change: Mapping[str, Any]) -> str:
+def _cases_of(change: Mapping[str, Cell]) -> str:
     """Cases before and after, and those that the verdict rests on where a project began within its cycle."""
     both, judged = ([change[f"{p}n_before"], change[f"{p}n_after"]] for p in ("", "judged_"))
     said = " / ".join(cases(n) for n in both)

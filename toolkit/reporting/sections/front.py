@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 from importlib.metadata import version
-from typing import Any, Literal
+from typing import Literal
 
+from toolkit.documents import Document
 from toolkit.evaluation.names import NAMES
 from toolkit.evaluation.results import Results
 from toolkit.params import policies
@@ -20,7 +21,7 @@ PROVENANCE_MIME = "application/vnd.speceval.provenance+json"
 class Stamp(Provenance):
     """A provenance that a notebook cell shows and the renderers read back."""
 
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> Document:
         fields = {name: getattr(self, name) for name in Provenance.__dataclass_fields__}
         text = "；".join(f"{name} {value}" for name, value in self.lines())
         return {PROVENANCE_MIME: fields, "text/plain": f"来源：{text}"}
@@ -43,7 +44,7 @@ def provenance(results: Results) -> Stamp:
     )
 
 
-def read_provenance(bundle: dict[str, Any]) -> Provenance:
+def read_provenance(bundle: Document) -> Provenance:
     """The provenance in the output of a cell."""
     fields = json.loads(json.dumps(bundle[PROVENANCE_MIME]))
     fields["policies"] = tuple((name, value) for name, value in fields["policies"])

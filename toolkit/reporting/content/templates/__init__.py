@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from base64 import b64encode
 from functools import cache
-from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -34,6 +33,6 @@ def _room(width: int) -> str:
     return f"{min(max(width, 6), 20) / 2 + 1:g}em"
 
 
-def fragment(macro: str, *given: Any) -> str:
+def fragment(macro: str, *given: object) -> str:
     """What a macro of `blocks.html.jinja` gives, as HTML."""
     return str(getattr(environment().get_template("blocks.html.jinja").module, macro)(*given)).strip()
