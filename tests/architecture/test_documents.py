@@ -11,6 +11,7 @@ import pytest
 import toolkit
 from toolkit import errors
 from toolkit.cli import app
+from toolkit.evaluation.verdict import Verdict
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
@@ -52,3 +53,12 @@ def test_the_readme_lists_every_exit_code(name):
 def test_the_help_lists_every_exit_code():
     listed = {int(code) for code in re.findall(r"(?<![\w.])(\d)(?= )", str(app.info.epilog))}
     assert listed == {0, *CODES}
+
+
+@pytest.mark.parametrize("name", ["README.md", "README.zh.md"])
+def test_the_readme_names_the_verdicts_as_reports_do(name):
+    [line] = [
+        part for part in (ROOT / name).read_text("utf-8").splitlines() if "verdicts: " in part or "判定有五种" in part
+    ]
+    assert len(Verdict) == 5
+    assert [verdict.zh for verdict in Verdict if verdict.zh not in line] == []
