@@ -8,7 +8,7 @@ most indicators as they are (risk grades do not touch a cost index); all verdict
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby, product
 from typing import Any
@@ -25,6 +25,9 @@ from toolkit.models.change import Study, methods_of
 from toolkit.models.change.panel import SUMS, Comparisons, Panel, comparisons, panels
 from toolkit.params import RobustnessPolicy, RunParams
 from toolkit.reference import Referenced, attach
+
+Chosen = Any  # a text, a number or a yes: which, the choice says
+Specification = dict[str, Chosen]  # the value of each of `CHOICES`
 
 CHOICES: dict[str, str] = {
     "scope": "参照范围",
@@ -47,10 +50,10 @@ LIMITS = ("estimate", "low", "high", "p_value")
 COLUMNS = [*KEYS, "specification", *CHOICES, *LIMITS, "verdict", "warnings"]
 
 
-def specifications(params: RunParams) -> list[dict[str, Any]]:
+def specifications(params: RunParams) -> list[Specification]:
     """Every combination that can differ, in a fixed order; those of one reference stand together."""
     policy, own, methods = params.robustness, params.change.comparison, methods_of(params.change)
-    sets: dict[str, list[Any]] = {
+    sets: dict[str, Sequence[Chosen]] = {
         "scope": policy.scopes,
         "leave_one_out": policy.leave_one_out or [params.others_only("frozen")],
         "trimming": trimmings(params),
@@ -63,7 +66,7 @@ def specifications(params: RunParams) -> list[dict[str, Any]]:
         "matching": policy.matching or [own.matching],
         "method": policy.methods,
     }
-    found: dict[tuple[Any, ...], dict[str, Any]] = {}
+    found: dict[tuple[Chosen, ...], Specification] = {}
     for values in product(*(sets[name] for name in CHOICES)):
         choice = dict(zip(CHOICES, values, strict=True))
         choice |= dict.fromkeys(set(COMPARISON).difference(methods[choice["method"]].heeds), UNHEEDED)
@@ -76,9 +79,9 @@ def trimmings(params: RunParams) -> list[str]:
     return ["none"] if params.grouping.bridge is not None else list(params.robustness.trimming)
 
 
-def with_choices(params: RunParams, choice: Mapping[str, Any]) -> RunParams:
+def with_choices(params: RunParams, choice: Specification) -> RunParams:
     """The parameters of the run with the reference choices of one specification."""
-    reference = {name: choice[name] for name in ("scope", "minimum_cases") if name in choice}
+    reference: Specification = {name: choice[name] for name in ("scope", "minimum_cases") if name in choice}
     reference |= {"leave_one_out": False, "frozen": "leave_one_out" if choice["leave_one_out"] else "same"}
     if choice["leave_one_out"]:
         reference["means"] = None  # a published table leaves no hospital out
@@ -175,11 +178,11 @@ class _Estimates:
     study: Study
     indicators: Mapping[str, Declared]
     projects: list[tuple[str, str]]
-    numbers: dict[tuple[Any, ...], int] = field(default_factory=dict)
+    numbers: dict[tuple[Chosen | bytes | None, ...], int] = field(default_factory=dict)
     made: list[dict[str, np.ndarray]] = field(default_factory=list)
-    asked: dict[tuple[Any, ...], tuple[Study, Comparisons]] = field(default_factory=dict)
+    asked: dict[tuple[Chosen, ...], tuple[Study, Comparisons]] = field(default_factory=dict)
 
-    def of(self, indicator: str, yearly: _Yearly, choice: Mapping[str, Any]) -> int:
+    def of(self, indicator: str, yearly: _Yearly, choice: Specification) -> int:
         """Number of the estimates in `together`."""
         key = (indicator, yearly.sums.get(indicator), choice["method"], *[choice[c] for c in COMPARISON])
         if key not in self.numbers:
@@ -193,7 +196,7 @@ class _Estimates:
         columns = {name: np.concatenate([one[name] for one in self.made]) for name in self.made[0]}
         return pd.DataFrame({"hospital": hospital, "specialty": specialty, **columns})
 
-    def _changes(self, indicator: str, yearly: _Yearly, choice: Mapping[str, Any]) -> pd.DataFrame:
+    def _changes(self, indicator: str, yearly: _Yearly, choice: Specification) -> pd.DataFrame:
         method, (study, compared) = methods_of(self.params.change)[choice["method"]], self._study(choice)
         if method.of_panel is not None and indicator in yearly.panels:
             return method.of_panel(yearly.panels[indicator], compared, study)
@@ -201,7 +204,7 @@ class _Estimates:
         changes = method.estimate(_by_period(cells, self.indicators, self.params), study).changes
         return changes[changes["level"] == "unit"]
 
-    def _study(self, choice: Mapping[str, Any]) -> tuple[Study, Comparisons]:
+    def _study(self, choice: Specification) -> tuple[Study, Comparisons]:
         key = tuple(choice[c] for c in COMPARISON)
         if key not in self.asked:
             update = {c: choice[c] for c in COMPARISON if choice[c] != UNHEEDED}
