@@ -17,6 +17,7 @@ Freyaldenhoven, Hansen, Pérez, Shapiro (2021), NBER 29170. On the pre-test: Rot
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -110,61 +111,44 @@ def _head(panel: Panel, project: int | None, **more: object) -> dict[str, object
     }
 
 
-def _together(panel: Panel, group: np.ndarray) -> tuple[dict[str, object], list[list[object]]]:
-    study, units = panel.study, panel.study.units
-    start = units["start"].to_numpy()
-    funded = start > 0
-    if not funded.any():
-        return _head(panel, None, warnings="没有项目"), []
-    relative = study.years - start[:, None]
-    steps = np.array([k for k in np.unique(relative[funded]) if k != REFERENCE])
-    x = np.stack([(funded[:, None] & (relative == k)).astype(float) for k in steps])
-    fit = fitted(panel, x, group)
-    df = max(fit.clusters - 1, 1)
-    enough = fit.clusters >= TOO_FEW_CLUSTERS
-    covariance = fit.crv3 if enough else np.full_like(fit.crv3, np.nan)
-    post, pre = steps >= 0, steps < REFERENCE
-    mean, error = _mean(fit.beta, covariance, post)
-    f, q, p_pre = joint_test(fit.beta[pre], covariance[np.ix_(pre, pre)], df)
-    low, high, p = limits(mean, error, df, study.confidence)
-    free = (start == 0) & units["eligible"].to_numpy(bool) & np.isin(group, np.unique(group[funded]))
-    starts = np.unique(start[funded])
-    row = _head(
-        panel,
-        None,
-        estimate=np.exp(mean),
-        low=np.exp(low),
-        high=np.exp(high),
-        p_value=p,
-        std_error=error,
-        n_clusters=fit.clusters,
-        n_comparison=int(free.sum()),
-        inference=clustered_words(fit.clusters) if fit.used.any() else "",
-        pretrend_f=f,
-        pretrend_df=q,
-        pretrend_p=p_pre,
-        warnings=joined(
-            "" if fit.used.any() else NOT_IDENTIFIED,
-            "" if pre.any() else ONE_BEFORE,
-            DIVERGED if p_pre < 0.05 else "",
-            STAGGERED if len(starts) > 1 else "",
-        ),
-    )
-    errors = np.sqrt(np.where(np.diag(covariance) > 0, np.diag(covariance), np.nan))
-    path = _path(
-        row,
-        study,
-        steps,
-        fit.beta,
-        errors,
-        df,
-        starts,
-        panel.n[funded],
-        relative[funded],
-        int(funded.sum()),
-        int(free.sum()),
-    )
-    return row, path
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Effects:
+    """Log effects by years since the start, without the year compared with; their covariance and degrees of freedom."""
+
+    steps: np.ndarray
+    beta: np.ndarray
+    covariance: np.ndarray
+    df: float
+
+    def summary(self, confidence: float) -> dict[str, object]:
+        """The mean from the start on with its limits, and the joint test of the years before."""
+        pre = self.steps < REFERENCE
+        mean, error = _mean(self.beta, self.covariance, self.steps >= 0)
+        low, high, p = limits(mean, error, self.df, confidence)
+        f, q, p_pre = joint_test(self.beta[pre], self.covariance[np.ix_(pre, pre)], self.df)
+        return {
+            "estimate": np.exp(mean),
+            "low": np.exp(low),
+            "high": np.exp(high),
+            "p_value": p,
+            "std_error": error,
+            "pretrend_f": f,
+            "pretrend_df": q,
+            "pretrend_p": p_pre,
+        }
+
+    def warnings(self, pretrend_p: object) -> str:
+        """What to know of the years before."""
+        before = "" if (self.steps < REFERENCE).any() else ONE_BEFORE
+        return joined(before, DIVERGED if isinstance(pretrend_p, float) and pretrend_p < 0.05 else "")
+
+    def by_step(self, confidence: float) -> dict[int, tuple[float, ...]]:
+        """Ratio, limits, p and error of every year from the start, the year compared with among them."""
+        variance = np.diag(self.covariance)
+        errors = np.sqrt(np.where(variance > 0, variance, np.nan))
+        low, high, p = limits(self.beta, errors, self.df, confidence)
+        values = zip(self.steps, np.exp(self.beta), np.exp(low), np.exp(high), p, errors, strict=True)
+        return {REFERENCE: (1.0, np.nan, np.nan, np.nan, np.nan)} | {int(k): tuple(v) for k, *v in values}
 
 
 def _mean(beta: np.ndarray, covariance: np.ndarray, of: np.ndarray) -> tuple[float, float]:
@@ -176,38 +160,48 @@ def _mean(beta: np.ndarray, covariance: np.ndarray, of: np.ndarray) -> tuple[flo
     return float(beta[of].mean()), float(np.sqrt(variance)) if variance > 0 else np.nan
 
 
-def _path(
-    row: dict[str, object],
-    study: Study,
-    steps: np.ndarray,
-    beta: np.ndarray,
-    errors: np.ndarray,
-    df: float,
-    starts: np.ndarray,
-    n: np.ndarray,
-    relative: np.ndarray,
-    projects: int,
-    units: int,
-) -> list[list[object]]:
-    low, high, p = limits(beta, errors, df, study.confidence)
+def _path(row: Mapping[str, object], panel: Panel, projects: np.ndarray, effects: _Effects) -> list[list[object]]:
+    """A row a year of the table: the effects, and the discharges of the `projects` in that year since their start."""
+    study = panel.study
+    start = study.units["start"].to_numpy()[projects]
+    relative, n = study.years - start[:, None], panel.n[projects]
+    one_start = int(start[0]) if len(set(start)) == 1 else None
     named = [row[k] for k in ("level", "hospital", "specialty", "indicator")]
-    values = {
-        int(k): (np.exp(b), np.exp(lo), np.exp(hi), pv, e)
-        for k, b, lo, hi, pv, e in zip(steps, beta, low, high, p, errors, strict=True)
-    }
-    values[REFERENCE] = (1.0, np.nan, np.nan, np.nan, np.nan)
+    behind = [len(projects), row["n_comparison"]]
     return [
-        [
-            *named,
-            k,
-            int(starts[0] + k) if len(starts) == 1 else 0,
-            *values[k],
-            int(n[relative == k].sum()),
-            projects,
-            units,
-        ]
-        for k in sorted(values)
+        [*named, k, 0 if one_start is None else one_start + k, *values, int(n[relative == k].sum()), *behind]
+        for k, values in sorted(effects.by_step(study.confidence).items())
     ]
+
+
+def _together(panel: Panel, group: np.ndarray) -> tuple[dict[str, object], list[list[object]]]:
+    study, units = panel.study, panel.study.units
+    start = units["start"].to_numpy()
+    funded = start > 0
+    if not funded.any():
+        return _head(panel, None, warnings="没有项目"), []
+    relative = study.years - start[:, None]
+    steps = np.array([k for k in np.unique(relative[funded]) if k != REFERENCE])
+    x = np.stack([(funded[:, None] & (relative == k)).astype(float) for k in steps])
+    fit = fitted(panel, x, group)
+    covariance = fit.crv3 if fit.clusters >= TOO_FEW_CLUSTERS else np.full_like(fit.crv3, np.nan)
+    effects = _Effects(steps=steps, beta=fit.beta, covariance=covariance, df=max(fit.clusters - 1, 1))
+    free = (start == 0) & units["eligible"].to_numpy(bool) & np.isin(group, np.unique(group[funded]))
+    found = effects.summary(study.confidence)
+    row = _head(
+        panel,
+        None,
+        **found,
+        n_clusters=fit.clusters,
+        n_comparison=int(free.sum()),
+        inference=clustered_words(fit.clusters) if fit.used.any() else "",
+        warnings=joined(
+            "" if fit.used.any() else NOT_IDENTIFIED,
+            effects.warnings(found["pretrend_p"]),
+            STAGGERED if len(np.unique(start[funded])) > 1 else "",
+        ),
+    )
+    return row, _path(row, panel, np.flatnonzero(funded), effects)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -241,80 +235,59 @@ def _yearly_variance(panel: Panel, group: np.ndarray) -> _Yearly:
 def _one(
     panel: Panel, project: int, compared: Comparisons, yearly: _Yearly
 ) -> tuple[dict[str, object], list[list[object]]]:
-    study, side = panel.study, panel.yearly
-    start = int(study.units["start"].iloc[project])
-    relative = study.years - start
+    study = panel.study
+    before = study.years < study.units["start"].iloc[project]
     others = compared.of(project)
-    log = side.log[others]
-    others, log = others[np.isfinite(log).sum(axis=1) > 1], log[np.isfinite(log).sum(axis=1) > 1]
-    before = study.years < start
+    others = others[np.isfinite(panel.yearly.log[others]).sum(axis=1) > 1]
     said = joined(
         own_warning(panel.over(before), panel.over(~before), project),
         "" if len(others) else NONE,
         WIDENED if project in compared.widened else "",
     )
+    effects = _against(panel, project, others, yearly)
+    if isinstance(effects, str):
+        return _head(panel, project, warnings=joined(said, effects)), []
+    found = effects.summary(study.confidence)
+    words = (
+        f"区域内 {yearly.units} 个未立项单元的年际离散 {np.sqrt(yearly.variance):.3f}（对数），t 分布自由度 {yearly.df}"
+    )
+    row = _head(
+        panel,
+        project,
+        **found,
+        n_clusters=len(others) + 1,
+        n_comparison=len(others),
+        inference=words if yearly.df else "",
+        warnings=joined(said, effects.warnings(found["pretrend_p"]), "" if yearly.df else NO_YEARLY),
+    )
+    return row, _path(row, panel, np.array([project]), effects)
+
+
+def _against(panel: Panel, project: int, others: np.ndarray, yearly: _Yearly) -> _Effects | str:
+    """A project against the common years of its comparison units; or why there is nothing to compare."""
+    side = panel.yearly
+    relative = panel.study.years - panel.study.units["start"].iloc[project]
     reference = np.flatnonzero(relative == REFERENCE)
     if not len(reference) or not np.isfinite(side.log[project, reference[0]]):
-        return _head(panel, project, warnings=joined(said, NO_REFERENCE)), []
+        return NO_REFERENCE
     if not len(others):
-        return _head(panel, project, warnings=said), []
+        return ""  # said already
     r = int(reference[0])
+    log = side.log[others]
     weight = np.where(np.isfinite(log), panel.n[others], 0.0)
     common, covariance = _years(log, weight, np.where(weight > 0, side.variance[others] + yearly.variance, 0.0))
     seen = (weight > 0).any(axis=0) & np.isfinite(side.log[project])
     if not seen[r]:
-        return _head(panel, project, warnings=joined(said, NO_REFERENCE)), []
+        return NO_REFERENCE
     at = np.array([t for t in np.flatnonzero(seen) if t != r], dtype=int)
     if not len(at):
-        return _head(panel, project, warnings=joined(said, NO_OTHER)), []
+        return NO_OTHER
     effect = (side.log[project, at] - side.log[project, r]) - (common[at] - common[r])
     pick = np.zeros((len(at), len(common)))
     pick[np.arange(len(at)), at], pick[:, r] = 1, -1
     own = side.variance[project] + yearly.variance
     total = np.diag(own[at]) + own[r] + pick @ covariance @ pick.T
-    steps = relative[at]
-    post, pre = steps >= 0, steps < REFERENCE
-    mean, error = _mean(effect, total, post)
-    f, q, p_pre = joint_test(effect[pre], total[np.ix_(pre, pre)], max(yearly.df, 1))
-    low, high, p = limits(mean, error, max(yearly.df, 1), study.confidence)
-    words = (
-        f"区域内 {yearly.units} 个未立项单元的年际离散 {np.sqrt(yearly.variance):.3f}（对数），t 分布自由度 {yearly.df}"
-        if yearly.df
-        else ""
-    )
-    row = _head(
-        panel,
-        project,
-        estimate=np.exp(mean),
-        low=np.exp(low),
-        high=np.exp(high),
-        p_value=p,
-        std_error=error,
-        n_clusters=len(others) + 1,
-        n_comparison=len(others),
-        pretrend_f=f,
-        pretrend_df=q,
-        pretrend_p=p_pre,
-        inference=words,
-        warnings=joined(
-            said, "" if pre.any() else ONE_BEFORE, DIVERGED if p_pre < 0.05 else "", "" if yearly.df else NO_YEARLY
-        ),
-    )
-    errors = np.sqrt(np.diag(total))
-    path = _path(
-        row,
-        study,
-        steps,
-        effect,
-        errors,
-        max(yearly.df, 1),
-        np.array([start]),
-        panel.n[[project]],
-        relative[None],
-        1,
-        len(others),
-    )
-    return row, path
+    return _Effects(steps=relative[at], beta=effect, covariance=total, df=max(yearly.df, 1))
 
 
 def _years(log: np.ndarray, weight: np.ndarray, variance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -16,6 +16,8 @@ Callaway, Sant'Anna (2021), doi:10.1016/j.jeconom.2020.12.001. diff-diff (MIT li
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -52,9 +54,29 @@ def staggered(cells: pd.DataFrame, study: Study) -> Findings:
     return Findings(changes=completed(pd.DataFrame(changes)) if changes else nothing(), tables={"event_study": table})
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Used:
+    """Which units take part, as masks: `rows` all of them, `funded` the projects among them; how many projects do not."""
+
+    rows: np.ndarray
+    funded: np.ndarray
+    left_out: int
+
+
+def _used(panel: Panel, group: np.ndarray) -> _Used:
+    """Units with a value in every year, of groups that have a project and, beside it, comparison units."""
+    units = panel.study.units
+    started = units["start"].to_numpy() > 0
+    complete = np.isfinite(panel.yearly.log).all(axis=1)
+    free = ~started & units["eligible"].to_numpy(bool) & complete
+    both = complete & np.isin(group, group[free]) & np.isin(group, group[started & complete])
+    rows = both & (started | free)
+    funded = rows & started
+    return _Used(rows=rows, funded=funded, left_out=int((started & ~funded).sum()))
+
+
 def _together(panel: Panel, group: np.ndarray) -> tuple[dict[str, object], list[list[object]]]:
     study, units = panel.study, panel.study.units
-    start = units["start"].to_numpy()
     row: dict[str, object] = {
         "level": "region",
         "hospital": "",
@@ -64,62 +86,49 @@ def _together(panel: Panel, group: np.ndarray) -> tuple[dict[str, object], list[
     }
     if study.distribution(panel.indicator) is Distribution.RARE:
         return row | {"warnings": RARE}, []
-    log = panel.yearly.log
-    complete = np.isfinite(log).all(axis=1)
-    free = (start == 0) & units["eligible"].to_numpy(bool) & complete
-    # a group needs a project and, beside it, comparison units
-    used = complete & np.isin(group, group[free]) & np.isin(group, group[(start > 0) & complete])
-    rows = used & ((start > 0) | free)
-    funded, left_out = rows & (start > 0), int(((start > 0) & ~(rows & (start > 0))).sum())
-    clusters = units["hospital"][rows].nunique()
-    if not funded.any():
+    used = _used(panel, group)
+    start = units["start"].to_numpy()
+    if not used.funded.any():
         return row | {"warnings": NOTHING_LEFT if (start > 0).any() else "没有项目"}, []
-    frame, covariates = _long(
-        log[rows], study.years, start[rows], group[rows], pd.factorize(units["hospital"][rows])[0]
-    )
+    rows = used.rows
+    hospitals = pd.factorize(units["hospital"][rows])[0]
+    frame, covariates = _long(panel.yearly.log[rows], study.years, start[rows], group[rows], hospitals)
     overall, by_year = _fit(frame, covariates, study.confidence)
-    enough = clusters >= TOO_FEW_CLUSTERS and np.isfinite(overall["se"]) and overall["se"] > 0
-    before = study.years < start[funded][:, None]
-    n = panel.n[funded]
+    relative, n = study.years - start[used.funded][:, None], panel.n[used.funded]
     row |= {
+        "n_before": (n * (relative < 0)).sum(),
+        "n_after": (n * (relative >= 0)).sum(),
+        "n_comparison": int((rows & ~used.funded).sum()),
+        **_described(overall, len(np.unique(hospitals)), used.left_out),
+    }
+    path = [
+        [
+            *("staggered", "", "", panel.indicator, k, 0),
+            *(np.exp(v[c]) for c in ("effect", "low", "high")),
+            *(v["p"], v["se"], int(n[relative == k].sum()), int(used.funded.sum()), row["n_comparison"]),
+        ]
+        for k, v in sorted(by_year.items())
+    ]
+    return row, path
+
+
+def _described(overall: Mapping[str, float], clusters: int, left_out: int) -> dict[str, object]:
+    """The mean effect as a ratio, with limits where there are clusters enough, and how its error was found."""
+    enough = clusters >= TOO_FEW_CLUSTERS and np.isfinite(overall["se"]) and overall["se"] > 0
+    few = f"，少于 {FEW_CLUSTERS} 个" if clusters < FEW_CLUSTERS else ""
+    found = {
         "estimate": np.exp(overall["effect"]),
-        "n_before": (n * before).sum(),
-        "n_after": (n * ~before).sum(),
         "n_clusters": clusters,
-        "n_comparison": int((rows & ~funded).sum()),
-        "inference": f"按医院聚类（{clusters} 个聚类{f'，少于 {FEW_CLUSTERS} 个' if clusters < FEW_CLUSTERS else ''}），影响函数误差，"
-        f"t 分布自由度 {clusters - 1}",
+        "inference": f"按医院聚类（{clusters} 个聚类{few}），影响函数误差，t 分布自由度 {clusters - 1}",
         "warnings": joined(
             f"{left_out} 个项目缺年份或没有对照，未计入" if left_out else "",
             "" if enough else f"聚类少于 {TOO_FEW_CLUSTERS} 个或误差为 0，不给区间和 p 值",
         ),
     }
-    if enough:
-        row |= {
-            "low": np.exp(overall["low"]),
-            "high": np.exp(overall["high"]),
-            "p_value": overall["p"],
-            "std_error": overall["se"],
-        }
-    relative = study.years - start[funded][:, None]
-    path = [
-        [
-            "staggered",
-            "",
-            "",
-            panel.indicator,
-            k,
-            0,
-            *(np.exp(v[c]) for c in ("effect", "low", "high")),
-            v["p"],
-            v["se"],
-            int(n[relative == k].sum()),
-            int(funded.sum()),
-            row["n_comparison"],
-        ]
-        for k, v in sorted(by_year.items())
-    ]
-    return row, path
+    if not enough:
+        return found
+    limits = {"low": np.exp(overall["low"]), "high": np.exp(overall["high"])}
+    return found | limits | {"p_value": overall["p"], "std_error": overall["se"]}
 
 
 def _long(

@@ -77,13 +77,14 @@ def synthetic_did(cells: pd.DataFrame, study: Study) -> Findings:
 def _one(
     panel: Panel, project: int, compared: Comparisons, placebos: dict[tuple[int, bytes], np.ndarray]
 ) -> tuple[dict[str, object], list[list[object]]]:
-    study, units, log = panel.study, panel.study.units, panel.yearly.log
-    start = int(units["start"].iloc[project])
+    study, log = panel.study, panel.yearly.log
+    start = int(study.units["start"].iloc[project])
     before = study.years < start
+    hospital, specialty = study.names[project]
     row: dict[str, object] = {
         "level": "unit",
-        "hospital": study.names[project][0],
-        "specialty": study.names[project][1],
+        "hospital": hospital,
+        "specialty": specialty,
         "indicator": panel.indicator,
         "method": ID,
         "n_before": panel.n[project, before].sum(),
@@ -98,47 +99,55 @@ def _one(
         "" if len(others) else NONE,
         WIDENED if project in compared.widened else "",
     )
-    reason = (
-        HOLES
-        if not np.isfinite(log[project]).all()
-        else SHORT
-        if before.sum() < LEAST_BEFORE or before.all()
-        else FEW
-        if len(donors) < LEAST_UNITS
-        else ""
-    )
-    if reason:
-        return row | {"warnings": joined(said, reason), "n_comparison": len(donors)}, []
+    row |= {"n_comparison": len(donors)}
+    if reason := _obstacle(log[project], donors, before):
+        return row | {"warnings": joined(said, reason)}, []
     found = synthesise(log[project], log[donors], before)
     key = (start, donors.tobytes())
     if key not in placebos:
         placebos[key] = np.array(
             [synthesise(log[d], log[np.delete(donors, i)], before).effect for i, d in enumerate(donors)]
         )
-    place = placebos[key]
     sampling = panel.over(before).variance + panel.over(~before).variance
-    # the placebos carry the sampling errors of their own units; the project has its own
-    variance = max(float(np.var(place, ddof=1) - sampling[donors].mean()), 0.0) + float(sampling[project])
-    low, high, p = limits(np.array(found.effect), np.sqrt(variance), len(donors) - 1, study.confidence)
-    row |= {
-        "estimate": np.exp(found.effect),
-        "low": np.exp(low),
-        "high": np.exp(high),
-        "p_value": float(p),
-        "std_error": np.sqrt(variance),
-        "n_comparison": len(donors),
-        "n_clusters": len(donors) + 1,
-        "warnings": said,
-        "inference": f"{len(donors)} 个安慰剂单元的方差，t 分布自由度 {len(donors) - 1}；"
-        f"安慰剂检验 p = {randomisation_p(found.effect, place):.3f}（最小可能 {1 / (len(donors) + 1):.3f}）",
-    }
-    names = units["hospital"].to_numpy()[donors]
+    row |= {"warnings": said, **_tested(found.effect, placebos[key], sampling[donors], sampling[project], study)}
+    names = study.units["hospital"].to_numpy()[donors]
     shares = [
-        [row["hospital"], row["specialty"], panel.indicator, name, float(w)]
+        [hospital, specialty, panel.indicator, name, float(w)]
         for name, w in zip(names, found.units, strict=True)
         if w >= SHOWN
     ]
     return row, shares
+
+
+def _obstacle(own: np.ndarray, donors: np.ndarray, before: np.ndarray) -> str:
+    """Why no mix can be made; empty where one can."""
+    if not np.isfinite(own).all():
+        return HOLES
+    if before.sum() < LEAST_BEFORE or before.all():
+        return SHORT
+    return FEW if len(donors) < LEAST_UNITS else ""
+
+
+def _tested(
+    effect: float, place: np.ndarray, sampling: np.ndarray, own_sampling: float, study: Study
+) -> dict[str, object]:
+    """The effect as a ratio, with limits and p from the effects of the comparison units in the project's place.
+
+    The placebos carry the sampling errors of their own units (`sampling`, variances); the project has its own.
+    """
+    donors = len(place)
+    variance = max(float(np.var(place, ddof=1) - sampling.mean()), 0.0) + float(own_sampling)
+    low, high, p = limits(np.array(effect), np.sqrt(variance), donors - 1, study.confidence)
+    return {
+        "estimate": np.exp(effect),
+        "low": np.exp(low),
+        "high": np.exp(high),
+        "p_value": float(p),
+        "std_error": np.sqrt(variance),
+        "n_clusters": donors + 1,
+        "inference": f"{donors} 个安慰剂单元的方差，t 分布自由度 {donors - 1}；"
+        f"安慰剂检验 p = {randomisation_p(effect, place):.3f}（最小可能 {1 / (donors + 1):.3f}）",
+    }
 
 
 def synthesise(treated: np.ndarray, donors: np.ndarray, before: np.ndarray) -> Synthetic:
