@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
@@ -88,46 +89,60 @@ def _write_year(
     natural = {int(row): ["D08"] for row in np.flatnonzero(long)}
     for row in np.flatnonzero(~stays.grouped):
         natural.setdefault(int(row), []).append("G01")
-    extra = [item for item in given if item.defect.appended]
     bounds = np.searchsorted(hospital, np.arange(len(region.hospitals) + 1))
-    for code, (start, stop) in zip(region.hospitals.code, pairwise(bounds), strict=True):
+    for place, (start, stop) in enumerate(pairwise(int(b) for b in bounds)):
         if start == stop:
             continue
-        mine = [index for index, item in enumerate(extra) if start <= item.row < stop]
-        lines = {item.row: stop - start + 2 + index for index, item in enumerate(extra[i] for i in mine)}
-        ragged = [item.row - start + 2 for item in given if item.defect.ragged and start <= item.row < stop]
+        code = region.hospitals.code.iloc[place]
+        part = _Part(table=table, appended=appended, given=given, natural=natural, start=start, stop=stop)
         encoding, quoted = ENCODINGS[int(hospital[start]) % len(ENCODINGS)]
         name = f"{code}_{year}.csv"
-        whole = pa.concat_tables([table.slice(start, stop - start), appended.take(pa.array(mine, pa.int64()))])
-        _write_file(pages / name, whole, encoding, quoted, ragged)
-        files.append(
-            {
-                "file": f"front_pages/{name}",
-                "hospital": code,
-                "year": year,
-                "encoding": encoding,
-                "quoted": quoted,
-                "rows": len(whole),
-            }
-        )
-        found = [_entry(item, start, lines) for item in given if start <= item.row < stop]
-        found += [
-            {
-                "line": row - int(start) + 2,
-                "rule": rule,
-                "kind": "natural",
-                "natural": True,
-                "fate": "X",
-                "scope": "cost,los" if rule == "D08" else "cmi",
-            }
-            for row, rules in natural.items()
-            if start <= row < stop
+        whole = part.whole()
+        _write_file(pages / name, whole, encoding, quoted, part.ragged())
+        described = {"file": f"front_pages/{name}", "hospital": code, "year": year}
+        files.append({**described, "encoding": encoding, "quoted": quoted, "rows": len(whole)})
+        found = sorted(part.entries(), key=lambda entry: entry["line"])
+        defects += [{"file": described["file"], **entry} for entry in found]
+    return grouper
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Part:
+    """The rows `start` … `stop` of a year: one hospital's file. `natural`: row -> rules that stays break without a defect."""
+
+    table: pa.Table
+    appended: pa.Table
+    given: list[Assigned]
+    natural: dict[int, list[str]]
+    start: int
+    stop: int
+
+    def _mine(self) -> list[Assigned]:
+        return [item for item in self.given if self.start <= item.row < self.stop]
+
+    def whole(self) -> pa.Table:
+        """The rows, and below them those that are appended."""
+        extra = [item for item in self.given if item.defect.appended]
+        mine = [index for index, item in enumerate(extra) if self.start <= item.row < self.stop]
+        rows = self.table.slice(self.start, self.stop - self.start)
+        return pa.concat_tables([rows, self.appended.take(pa.array(mine, pa.int64()))])
+
+    def ragged(self) -> list[int]:
+        """Lines that are too long or too short."""
+        return [item.row - self.start + 2 for item in self._mine() if item.defect.ragged]
+
+    def entries(self) -> list[Document]:
+        """What is wrong in the file, line by line: defects given, and what stays have by nature."""
+        appended = [item for item in self._mine() if item.defect.appended]
+        lines = {item.row: self.stop - self.start + 2 + index for index, item in enumerate(appended)}
+        found = [_entry(item, self.start, lines) for item in self._mine()]
+        by_nature: Document = {"kind": "natural", "natural": True, "fate": "X"}
+        return found + [
+            {"line": row - self.start + 2, "rule": rule, **by_nature, "scope": "cost,los" if rule == "D08" else "cmi"}
+            for row, rules in self.natural.items()
+            if self.start <= row < self.stop
             for rule in rules
         ]
-        defects += [
-            {"file": f"front_pages/{name}", **entry} for entry in sorted(found, key=lambda entry: entry["line"])
-        ]
-    return grouper
 
 
 def _entry(item: Assigned, start: int, lines: dict[int, int]) -> Document:

@@ -51,63 +51,59 @@ def page_columns(region: SyntheticRegion, year: int, stays: Stays, details: Deta
 
     Before the DRG stands one column that hospitals add to the layout: 居住地行政区划代码, the division code of the home.
     """
-    position = region.settings.years.index(year)
-    rng = stream(region.settings, 21, position)
+    rng = stream(region.settings, 21, region.settings.years.index(year))
     n = len(stays)
     hospital = region.units.hospital.to_numpy()[stays.unit]
-    specialty = region.units.specialty.to_numpy()[stays.unit]
-    place = region.hospitals
-    start = sum(count for before, count in region.year_counts.items() if before < year)
-    serial = start + details.patient
-    serial_text = _pad(serial, 8)
+    serial = sum(count for before, count in region.year_counts.items() if before < year) + details.patient
+    # what is drawn, in the order of the stream: another order would be another region
+    entry, leave, when = _times(stays, minute, rng)
+    numbers = _number(rng.integers(1, 200, n))
+    visits = rng.choice(4, int(details.patient.max()) + 1 if n else 1, p=(0.7, 0.2, 0.07, 0.03))
+    ungrouped = rng.integers(0, 3, n)
+    payment = rng.choice(4, n, p=(0.5, 0.35, 0.05, 0.1))
+    columns: dict[str, pa.Array] = {
+        "A01": _take(region.hospitals.code, hospital),
+        "A02": _take(region.hospitals.name, hospital),
+        "A48": pc.binary_join_element_wise("00", _pad(serial, 8), ""),
+        "A49": _number(visits[details.patient] + details.visit),
+        "B12": entry,
+        "B15": leave,
+        "A47": _constant(EMPTY, n),
+        "A46C": _code(payment, ("1", "2", "3", "7")),
+        **_person(stays, details, serial, numbers),
+        **_admission(region, stays),
+        **_diagnosis(region, stays, details, serial),
+        **_operation(region, stays, details, when),
+        **_leaving(stays, details),
+    }
+    amounts = fees(stays, details)
+    columns |= {code: _money(amounts[code]) for code in sorted(amounts)}
+    columns["居住地行政区划代码"] = _code(details.home + 1, ("", *HOME_CODES))
+    columns["DRG"] = _drg(region, stays, ungrouped)
+    return pa.table(columns)
 
-    admitted = np.where(stays.admission == stays.discharge, minute - 420, rng.integers(0, 1440, n))
+
+def _times(stays: Stays, minute: np.ndarray, rng: np.random.Generator) -> tuple[pa.Array, pa.Array, pa.Array]:
+    """When each stay began, ended and was operated on: halfway through, inside it by the clock too (rule D09)."""
+    drawn = rng.integers(0, 1440, len(stays))
+    admitted = np.where(stays.admission == stays.discharge, minute - 420, drawn)
     entry, leave = _moment(stays.admission, admitted, rng), _moment(stays.discharge, minute, rng)
+    halfway = (
+        stays.admission.astype(np.int64) * 1440 + admitted + stays.discharge.astype(np.int64) * 1440 + minute
+    ) // 2
+    return entry, leave, _moment(halfway // 1440, halfway % 1440, rng)
+
+
+def _person(stays: Stays, details: Details, serial: np.ndarray, numbers: pa.Array) -> dict[str, pa.Array]:
+    n = len(stays)
     # The birthday of the first admission's year lies 1 … 330 days back: completed years are then exactly the age drawn,
     # at that admission and at every later one of the patient's
     of_patient = np.full(int(details.patient.max()) + 1 if n else 1, np.iinfo(np.int64).max)
     np.minimum.at(of_patient, details.patient, stays.admission)
     birth = _years_before(of_patient[details.patient], stays.age) - details.birth_offset
-    operation = _take(region.drgs.operation, stays.drg)
-    coded = details.coded
-    main_level = stays.level - details.other_higher  # the highest level may stand with the second operation
-    # halfway through the stay: inside it by the clock too (rule D09)
-    halfway = (
-        stays.admission.astype(np.int64) * 1440 + admitted + stays.discharge.astype(np.int64) * 1440 + minute
-    ) // 2
-    when = _moment(halfway // 1440, halfway % 1440, rng)
-    diagnosis = _take(region.drgs.diagnosis, stays.drg)
-    letter = pc.utf8_slice_codeunits(diagnosis, 0, 1)
-    tumour = _flags(pc.or_(pc.equal(letter, "C"), pc.equal(letter, "D")))
-    injury = _flags(pc.or_(pc.equal(letter, "S"), pc.equal(letter, "T")))
-    transferred = np.isin(stays.exit_mode, (2, 3))
-    homes = pc.binary_join_element_wise(
-        _code(details.address, [f"{name}合成街道" for name in HOMES]), _number(rng.integers(1, 200, n)), "号", ""
-    )
-    base = rng.choice(4, int(details.patient.max()) + 1 if n else 1, p=(0.7, 0.2, 0.07, 0.03))
-    departments = pa.array([code for s in SPECIALTIES for code, _ in s.departments])
-    first = np.cumsum([0, *(len(s.departments) for s in SPECIALTIES)])[:-1]
-    department = departments.take(pa.array(first[specialty] + stays.department))
-    drg = _take(region.drgs.code, stays.drg)
-    ungrouped = rng.integers(0, 3, n)
-    no_group = pc.if_else(
-        pa.array(ungrouped == 0),
-        "",
-        pc.if_else(
-            pa.array(ungrouped == 1), "0000", pc.binary_join_element_wise(pc.utf8_slice_codeunits(drg, 0, 1), "QY", "")
-        ),
-    )
-
-    columns: dict[str, pa.Array] = {
-        "A01": _take(place.code, hospital),
-        "A02": _take(place.name, hospital),
-        "A48": pc.binary_join_element_wise("00", serial_text, ""),
-        "A49": _number(base[details.patient] + details.visit),
-        "B12": entry,
-        "B15": leave,
-        "A47": _constant(EMPTY, n),
-        "A46C": _code(rng.choice(4, n, p=(0.5, 0.35, 0.05, 0.1)), ("1", "2", "3", "7")),
-        "A11": pc.binary_join_element_wise("合成患者", serial_text, ""),
+    streets = _code(details.address, [f"{name}合成街道" for name in HOMES])
+    return {
+        "A11": pc.binary_join_element_wise("合成患者", _pad(serial, 8), ""),
         "A12C": _number(stays.sex),
         "A13": _day(birth),
         "A14": _number(stays.age),
@@ -116,41 +112,76 @@ def page_columns(region: SyntheticRegion, year: int, stays: Stays, details: Deta
         "A18x01": _where(details.birth_weight > 0, _number(details.birth_weight)),
         "A15C": _constant("CHN", n),
         "A20": _identity(serial, birth),
-        "A26": homes,
+        "A26": pc.binary_join_element_wise(streets, numbers, "号", ""),
         "A27": _constant("00000000000", n),
         "A28C": _constant("000000", n),
         "A32": _constant("合成联系人", n),
         "A35": _constant("00000000000", n),
+    }
+
+
+def _admission(region: SyntheticRegion, stays: Stays) -> dict[str, pa.Array]:
+    specialty = region.units.specialty.to_numpy()[stays.unit]
+    departments = pa.array([code for s in SPECIALTIES for code, _ in s.departments])
+    first = np.cumsum([0, *(len(s.departments) for s in SPECIALTIES)])[:-1]
+    department = departments.take(pa.array(first[specialty] + stays.department))
+    return {
         "B11C": _number(stays.route),
         "B13C": department,
         "B16C": department,
         "B20": _number(np.maximum(stays.discharge - stays.admission, 1)),
+    }
+
+
+def _diagnosis(region: SyntheticRegion, stays: Stays, details: Details, serial: np.ndarray) -> dict[str, pa.Array]:
+    n = len(stays)
+    diagnosis = _take(region.drgs.diagnosis, stays.drg)
+    letter = pc.utf8_slice_codeunits(diagnosis, 0, 1)
+    tumour = _flags(pc.or_(pc.equal(letter, "C"), pc.equal(letter, "D")))
+    injury = _flags(pc.or_(pc.equal(letter, "S"), pc.equal(letter, "T")))
+    return {
         "C03C": diagnosis,
         "C04N": pc.binary_join_element_wise("合成诊断", diagnosis, ""),
         "C05C": _constant("1", n),
         **_diagnoses(details),
         "C09C": _where(tumour, _constant("M80000/1", n)),
         "C10N": _where(tumour, _constant("合成病理诊断", n)),
-        "C11": _where(tumour, pc.binary_join_element_wise("B", serial_text, "")),
+        "C11": _where(tumour, pc.binary_join_element_wise("B", _pad(serial, 8), "")),
         "C12C": _where(injury, _constant("W19.900", n)),
         "C13N": _where(injury, _constant("合成外部原因", n)),
+    }
+
+
+def _operation(region: SyntheticRegion, stays: Stays, details: Details, when: pa.Array) -> dict[str, pa.Array]:
+    coded, operation = details.coded, _take(region.drgs.operation, stays.drg)
+    main_level = stays.level - details.other_higher  # the highest level may stand with the second operation
+    return {
         "C14x01C": _where(coded, operation),
         "C15x01N": _where(coded, pc.binary_join_element_wise("合成手术操作", operation, "")),
         "C16x01": _where(coded, when),
         "C17x01": _where(stays.surgical, _number(main_level)),
-        "C22x01C": _where(stays.surgical, _constant("1", n)),
+        "C22x01C": _where(stays.surgical, _constant("1", len(stays))),
         **_procedures(stays, details, when),
+    }
+
+
+def _leaving(stays: Stays, details: Details) -> dict[str, pa.Array]:
+    n, transferred = len(stays), np.isin(stays.exit_mode, (2, 3))
+    return {
         "C34C": _where(stays.died, _constant("2", n)),
         "B36C": _code(details.planned.astype(int), ("1", "2")),
         "B37": _where(details.planned, _constant("复查", n)),
         "B34C": _number(stays.exit_mode),
         "B35": _where(transferred, _constant("合成社区卫生服务中心（合成数据）", n)),
     }
-    amounts = fees(stays, details)
-    columns |= {code: _money(amounts[code]) for code in sorted(amounts)}
-    columns["居住地行政区划代码"] = _code(details.home + 1, ("", *HOME_CODES))
-    columns["DRG"] = pc.if_else(pa.array(stays.grouped), drg, no_group)
-    return pa.table(columns)
+
+
+def _drg(region: SyntheticRegion, stays: Stays, ungrouped: np.ndarray) -> pa.Array:
+    """The DRG; where the grouper found none, one of three ways to say so."""
+    drg = _take(region.drgs.code, stays.drg)
+    quarrel = pc.binary_join_element_wise(pc.utf8_slice_codeunits(drg, 0, 1), "QY", "")
+    none = pc.if_else(pa.array(ungrouped == 0), "", pc.if_else(pa.array(ungrouped == 1), "0000", quarrel))
+    return pc.if_else(pa.array(stays.grouped), drg, none)
 
 
 def _diagnoses(details: Details) -> dict[str, pa.Array]:

@@ -82,58 +82,21 @@ def draw_block(region: SyntheticRegion, year: int, block: int, cells: Cells | No
     [LOW_COST, HIGH_COST], LOS before LONGEST): the noise has mean one by construction.
     """
     cells = cells or region.cells(year)
-    position = region.settings.years.index(year)
-    ends = _unit_ends(region, year, cells)
-    start, stop = block * BLOCK, min((block + 1) * BLOCK, int(ends[-1]))
-    overlap = np.clip(ends, start, stop)
-    unit = np.repeat(np.arange(len(ends), dtype=np.int32), np.diff(overlap, prepend=start))
+    rng = stream(region.settings, 10, region.settings.years.index(year), block)
+    unit = _units(_unit_ends(region, year, cells), block)
     n = len(unit)
-    rng = stream(region.settings, 10, position, block)
     # coarse choices take 12 bits each; whatever decides a planted quantity gets a full float
     coarse = rng.integers(0, 2**16, (8, n), dtype=np.uint16) >> 4
-    accept, alias = cells.accept, cells.alias
-    width = cells.drg.shape[1]
-    spot = rng.random(n) * width
-    slot = spot.astype(np.int32)
-    cell = unit * width + slot
-    kept = (spot - slot) < accept.ravel()[cell]
-    cell = unit * width + np.where(kept, slot, alias.ravel()[cell])
+    cell = _cell(cells, unit, rng)
     drg = cells.drg.ravel()[cell]
     specialty = region.units.specialty.to_numpy()[unit]
     tables = _tables(year)
-
-    age = tables.age[specialty, coarse[0]]
     drgs = {name: region.drgs[name].to_numpy(np.float32) for name in ("cost_sd", "los_sd", "emergency", "surgical")}
     urgent = drgs["emergency"][drg]
-    route_draw = coarse[1] / np.float32(_BINS)
-    emergency = route_draw < urgent
-    rest = (route_draw - urgent) / (1 - urgent)
-    route = np.where(emergency, 1, np.where(rest < 0.955, 2, np.where(rest < 0.985, 3, 9))).astype(np.int8)
-    frailty = tables.frailty[specialty, coarse[0]] * np.where(emergency, np.float32(_EMERGENCY_DEATH), np.float32(1))
-    # divided by its expectation, so that the cell's death probability stays the planted one; 12-bit urgency
-    frailty /= 1 + (_EMERGENCY_DEATH - 1) * (np.ceil(urgent * _BINS) / _BINS)
-    fate = rng.random(n, dtype=np.float32)
-    chance = np.minimum(cells.death.ravel()[cell] * frailty, 0.95)
-    died = fate < chance
-    # what is left of the draw, rescaled, chooses the exit of the survivors
-    left = (fate - chance) / (1 - chance)
-    exit_mode = np.where(died, 5, np.array(EXIT_MODES, np.int8)[np.searchsorted(_EXIT_ENDS, left)]).astype(np.int8)
-
-    common, own = rng.standard_normal((2, n), dtype=np.float32)
-    spread = drgs["los_sd"][drg]
-    days = 1 + cells.los.ravel()[cell] * np.exp(spread * common - spread**2 / 2)
-    los = np.minimum((days + rng.random(n, dtype=np.float32)).astype(np.int32), LONGEST)
-    spread = drgs["cost_sd"][drg]
-    noise = COST_LOS_CORRELATION * common + np.float32((1 - COST_LOS_CORRELATION**2) ** 0.5) * own
-    cost = np.exp((cells.cost.ravel()[cell] + spread * noise - spread**2 / 2).astype(np.float64))
-    cost = np.clip(np.rint(cost), LOW_COST, HIGH_COST).astype(np.int64)
-
-    surgical = rng.random(n, dtype=np.float32) < drgs["surgical"][drg]
-    top = cells.level4.ravel()[cell]
-    grade = rng.random(n, dtype=np.float32)
-    below = (grade - top) / (1 - top)
-    level = np.where(grade < top, 4, np.where(below < 0.50, 3, np.where(below < 0.88, 2, 1))) * surgical
-
+    route = _route(coarse[1], urgent)
+    died, exit_mode = _fate(cells.death.ravel()[cell], tables.frailty[specialty, coarse[0]], urgent, route == 1, rng)
+    los, cost = _los_and_cost(cells, cell, drgs["los_sd"][drg], drgs["cost_sd"][drg], rng)
+    surgical, level = _surgery(drgs["surgical"][drg], cells.level4.ravel()[cell], rng)
     day_of_year = tables.day[coarse[2], (coarse[3] * np.uint32(31)) // _BINS]
     discharge = (tables.first_day + day_of_year).astype(np.int32)
     same_day = (los == 1) & (coarse[4] < SAME_DAY * _BINS)
@@ -149,12 +112,73 @@ def draw_block(region: SyntheticRegion, year: int, block: int, cells: Cells | No
         exit_mode=exit_mode,
         route=route,
         sex=np.where(coarse[5] < tables.male[specialty] * _BINS, 1, 2).astype(np.int8),
-        age=age,
+        age=tables.age[specialty, coarse[0]],
         department=(coarse[6] % tables.departments[specialty]).astype(np.int8),
         surgical=surgical,
-        level=level.astype(np.int8),
+        level=level,
         grouped=rng.random(n, dtype=np.float32) >= region.settings.ungrouped_share,
     )
+
+
+def _units(ends: np.ndarray, block: int) -> np.ndarray:
+    """The unit of every stay of the block."""
+    start, stop = block * BLOCK, min((block + 1) * BLOCK, int(ends[-1]))
+    overlap = np.clip(ends, start, stop)
+    return np.repeat(np.arange(len(ends), dtype=np.int32), np.diff(overlap, prepend=start))
+
+
+def _cell(cells: Cells, unit: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """The cell of unit and DRG of every stay, by the alias method, as a position in the flattened table."""
+    width = cells.drg.shape[1]
+    spot = rng.random(len(unit)) * width
+    slot = spot.astype(np.int32)
+    cell = unit * width + slot
+    kept = (spot - slot) < cells.accept.ravel()[cell]
+    return unit * width + np.where(kept, slot, cells.alias.ravel()[cell])
+
+
+def _route(coarse: np.ndarray, urgent: np.ndarray) -> np.ndarray:
+    """Admission route: 1 emergency, 2 outpatient, 3 from another hospital, 9 other."""
+    draw = coarse / np.float32(_BINS)
+    rest = (draw - urgent) / (1 - urgent)
+    return np.where(draw < urgent, 1, np.where(rest < 0.955, 2, np.where(rest < 0.985, 3, 9))).astype(np.int8)
+
+
+def _fate(
+    planted: np.ndarray, frailty: np.ndarray, urgent: np.ndarray, emergency: np.ndarray, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Who died, and how each stay ended."""
+    frailty = frailty * np.where(emergency, np.float32(_EMERGENCY_DEATH), np.float32(1))
+    # divided by its expectation, so that the cell's death probability stays the planted one; 12-bit urgency
+    frailty /= 1 + (_EMERGENCY_DEATH - 1) * (np.ceil(urgent * _BINS) / _BINS)
+    draw = rng.random(len(planted), dtype=np.float32)
+    chance = np.minimum(planted * frailty, 0.95)
+    died = draw < chance
+    # what is left of the draw, rescaled, chooses the exit of the survivors
+    left = (draw - chance) / (1 - chance)
+    exit_mode = np.where(died, 5, np.array(EXIT_MODES, np.int8)[np.searchsorted(_EXIT_ENDS, left)])
+    return died, exit_mode.astype(np.int8)
+
+
+def _los_and_cost(
+    cells: Cells, cell: np.ndarray, los_sd: np.ndarray, cost_sd: np.ndarray, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Days and fen, correlated, with noise of mean one."""
+    common, own = rng.standard_normal((2, len(cell)), dtype=np.float32)
+    days = 1 + cells.los.ravel()[cell] * np.exp(los_sd * common - los_sd**2 / 2)
+    los = np.minimum((days + rng.random(len(cell), dtype=np.float32)).astype(np.int32), LONGEST)
+    noise = COST_LOS_CORRELATION * common + np.float32((1 - COST_LOS_CORRELATION**2) ** 0.5) * own
+    cost = np.exp((cells.cost.ravel()[cell] + cost_sd * noise - cost_sd**2 / 2).astype(np.float64))
+    return los, np.clip(np.rint(cost), LOW_COST, HIGH_COST).astype(np.int64)
+
+
+def _surgery(share: np.ndarray, top: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Whether a stay was operated on, and the highest level, 0 without operation; `top`: share of level 4."""
+    surgical = rng.random(len(share), dtype=np.float32) < share
+    grade = rng.random(len(share), dtype=np.float32)
+    below = (grade - top) / (1 - top)
+    level = np.where(grade < top, 4, np.where(below < 0.50, 3, np.where(below < 0.88, 2, 1))) * surgical
+    return surgical, level.astype(np.int8)
 
 
 def _unit_ends(region: SyntheticRegion, year: int, cells: Cells) -> np.ndarray:

@@ -307,31 +307,38 @@ def standing(results: Results) -> Blocks:
     # the sound ones share one rank and one value: what is worth a line is where something was objected to
     flawed = enough[enough["share"] < 1]
     last = flawed.tail(HOSPITALS_SHOWN)
-    picture = ranking(
-        pd.DataFrame(
-            {
-                "label": [results.hospital_name(h) for h in last["hospital"]],
-                "value": 100 * last["share"],
-                "low": 100 * last["low"],
-                "high": 100 * last["high"],
-                "n": last["judged"],
-                "highlight": False,
-            }
-        ),
+    sound, few = len(enough) - len(flawed), len(found) - len(enough) - len(poor)
+    unranked = f"{few} 家例数不足，不排名。" if few else ""
+    blocks: list[Block] = chapter("数据质量位次", lead)
+    if len(last):
+        said = [
+            f"另有 {sound} 家完好率为 100%，并列第 1。" if sound else "",
+            unranked,
+            f"只列位次最后的 {HOSPITALS_SHOWN} 家。" if len(flawed) > len(last) else "",
+            "并列者位次相同。",
+        ]
+        blocks += [_standing_picture(results, last), _standing_table(results, last, "".join(said))]
+    else:
+        none = f"{sound} 家医疗机构没有任何被隔离或提示的病例，并列第 1。" if sound else "没有可排名的医疗机构。"
+        blocks.append(Paragraph(text=none + unranked))
+    return Blocks(*blocks, _insufficient_table(results, poor))
+
+
+def _standing_picture(results: Results, last: pd.DataFrame) -> Block:
+    shares = {name: 100 * last[column] for name, column in (("value", "share"), ("low", "low"), ("high", "high"))}
+    names = [results.hospital_name(h) for h in last["hospital"]]
+    return ranking(
+        pd.DataFrame({"label": names, **shares, "n": last["judged"], "highlight": False}),
         id="standing",
         caption="各医疗机构的完好率",
         x_label="完好率（%）",
         reference=None,
         places=1,
     )
+
+
+def _standing_table(results: Results, last: pd.DataFrame, note: str) -> Table:
     shown = last.assign(name=[results.hospital_name(h) for h in last["hospital"]], rank=last["rank"].astype("int64"))
-    sound, few = len(enough) - len(flawed), len(found) - len(enough) - len(poor)
-    said = [
-        f"另有 {sound} 家完好率为 100%，并列第 1。" if sound else "",
-        f"{few} 家例数不足，不排名。" if few else "",
-        f"只列位次最后的 {HOSPITALS_SHOWN} 家。" if len(flawed) > len(last) else "",
-        "并列者位次相同。",
-    ]
     columns = [
         Column(name="rank", label="位次", format=count),
         *_of_hospital(shown),
@@ -340,25 +347,20 @@ def standing(results: Results) -> Blocks:
         Column(name="share", label="完好率", format=percent(1)),
         Column(name="quarantined", label="隔离占比", format=percent(2)),
     ]
-    blocks: list[Block] = chapter("数据质量位次", lead)
-    if len(last):
-        caption = "各医疗机构的数据质量位次"
-        blocks += [picture, table(shown, columns, id="standing-table", caption=caption, note="".join(said))]
-    else:
-        none = f"{sound} 家医疗机构没有任何被隔离或提示的病例，并列第 1。" if sound else "没有可排名的医疗机构。"
-        blocks.append(Paragraph(text=none + said[1]))
-    if len(poor):
-        listed = poor.assign(name=[results.hospital_name(h) for h in poor["hospital"]])
-        columns = [
-            *_of_hospital(listed),
-            Column(name="judged", label="应评价", format=count),
-            Column(name="quarantined", label="隔离占比", format=percent(2)),
-            Column(name="reasons", label="原因", format=text),
-        ]
-        blocks.append(
-            table(listed, columns, id="insufficient", caption=dq.INSUFFICIENT, note="改正并重新报送后可以评价。")
-        )
-    return Blocks(*blocks)
+    return table(shown, columns, id="standing-table", caption="各医疗机构的数据质量位次", note=note)
+
+
+def _insufficient_table(results: Results, poor: pd.DataFrame) -> Table | None:
+    if poor.empty:
+        return None
+    listed = poor.assign(name=[results.hospital_name(h) for h in poor["hospital"]])
+    columns = [
+        *_of_hospital(listed),
+        Column(name="judged", label="应评价", format=count),
+        Column(name="quarantined", label="隔离占比", format=percent(2)),
+        Column(name="reasons", label="原因", format=text),
+    ]
+    return table(listed, columns, id="insufficient", caption=dq.INSUFFICIENT, note="改正并重新报送后可以评价。")
 
 
 # --- rules ----------------------------------------------------------------------------------------------------------------
