@@ -1,5 +1,6 @@
 """T12, T20 and T21: many reports at once."""
 
+import multiprocessing
 import os
 import time
 
@@ -85,6 +86,23 @@ def test_one_worker_or_many_give_the_same_bytes_and_only_the_unfinished_is_redon
     outcomes = run_reports(jobs, workers=2)
     assert [o.state for o in outcomes] == ["CACHED", "DONE"]
     assert exit_code(outcomes) == 0
+
+
+def test_an_interrupt_ends_what_runs_starts_nothing_more_and_blames_no_report(template, run):
+    quick, slow = template("print(year)"), template("import time", "time.sleep(100)")
+    jobs = [job(run, quick, "quick"), job(run, slow, "slow"), job(run, slow, "waiting")]
+
+    def interrupted(state):
+        if state.done:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_reports(jobs, workers=2, progress=interrupted)
+    assert multiprocessing.active_children() == []
+    assert verify(run / "quick") == []
+    for unfinished in ("slow", "waiting"):
+        state = run / unfinished / "state.json"
+        assert not state.exists() or '"FAILED"' not in state.read_text()
 
 
 @pytest.mark.parametrize("hospitals", [4, pytest.param(2000, marks=pytest.mark.slow)])

@@ -1,10 +1,16 @@
-"""Many reports at once, one process each: a broken one never stops the others."""
+"""Many reports at once, one process each: a broken one never stops the others.
+
+Threads watch the processes, one each: what a thread waits for can be killed at its limit, which a worker of a process pool
+cannot without taking the pool down.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import os
+import threading
 import time
-from collections import deque
+from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from multiprocessing import connection
 from typing import TYPE_CHECKING
@@ -40,15 +46,34 @@ class Progress:
     last: Outcome | None
 
 
-@dataclass
-class _Running:
-    """A report's process and the end of the pipe on which its outcome comes."""
+class _Processes:
+    """The reports' processes, started and ended one at a time; once stopped, nothing starts and nothing goes on unseen."""
 
-    position: int
-    process: BaseProcess
-    answer: Connection
-    begun: float
-    deadline: float
+    def __init__(self) -> None:
+        self._lock = threading.Lock()  # `multiprocessing` looks after its children in whatever thread starts one
+        self._running: set[BaseProcess] = set()
+        self.stopped = False
+
+    def start(self, process: BaseProcess) -> None:
+        with self._lock:
+            if self.stopped:
+                raise CancelledError
+            process.start()
+            self._running.add(process)
+
+    def end(self, process: BaseProcess) -> None:
+        """Kill the process, if it still lives, and collect it."""
+        kill(process.pid)
+        connection.wait([process.sentinel])
+        with self._lock:
+            process.join()
+            self._running.discard(process)
+
+    def stop(self) -> None:
+        with self._lock:
+            self.stopped = True
+            for process in self._running:
+                kill(process.pid)
 
 
 def run_reports(
@@ -83,25 +108,17 @@ def run_reports(
     outcomes: list[Outcome | None] = [None] * len(jobs)
     made_with, hashes = software(), _input_hashes(jobs)
     context = warm_context(_modules(jobs))
-    waiting = deque(range(len(jobs)))
-    running: list[_Running] = []
+    processes = _Processes()
     progress(_progress(outcomes, workers, begun, None))
-    try:
-        while waiting or running:
-            while waiting and len(running) < max(1, workers):
-                position = waiting.popleft()
-                running.append(_start(context, position, jobs[position], made_with, hashes))
-            ready = connection.wait([one.answer for one in running], timeout=0.5)
-            for one in list(running):
-                if one.answer in ready or time.monotonic() > one.deadline:
-                    running.remove(one)
-                    outcome = _finish(one, jobs[one.position])
-                    outcomes[one.position] = outcome
-                    progress(_progress(outcomes, workers, begun, outcome))
-    finally:
-        for one in running:  # an interrupt: nothing goes on unseen
-            kill(one.process.pid)
-            one.process.join()
+    with ThreadPoolExecutor(max(1, workers)) as pool:
+        try:
+            made = {pool.submit(_made, processes, context, job, made_with, hashes): k for k, job in enumerate(jobs)}
+            for future in as_completed(made):
+                outcomes[made[future]] = outcome = future.result()
+                progress(_progress(outcomes, workers, begun, outcome))
+        finally:  # an interrupt: nothing goes on unseen
+            processes.stop()
+            pool.shutdown(wait=False, cancel_futures=True)
     return [outcome for outcome in outcomes if outcome is not None]
 
 
@@ -128,22 +145,33 @@ def _modules(jobs: Sequence[ReportJob]) -> set[str]:
     } - {"__main__"}
 
 
-def _start(
+def _made(
+    processes: _Processes,
     context: ForkServerContext | ForkContext,
-    position: int,
     job: ReportJob,
     made_with: Software,
     hashes: Mapping[Path, str],
-) -> _Running:
+) -> Outcome:
+    """A report made in a process of its own: the outcome that it sends, or what is known if it died or hung."""
     mine = {path.resolve() for path in job.inputs}
     ours, theirs = context.Pipe(duplex=False)
     known = {path: value for path, value in hashes.items() if path in mine}
     process = context.Process(target=_work, args=(job, made_with, known, dict(os.environ), theirs), name=job.id)
-    process.start()
+    begun = time.monotonic()
+    processes.start(process)
     theirs.close()
-    now = time.monotonic()
-    seconds = job.limits.wall_seconds + job.limits.render_seconds + GRACE_SECONDS
-    return _Running(position=position, process=process, answer=ours, begun=now, deadline=now + seconds)
+    ready = connection.wait([ours], job.limits.wall_seconds + job.limits.render_seconds + GRACE_SECONDS)
+    outcome = None
+    with ours, contextlib.suppress(Exception):  # EOFError, or half an answer
+        outcome = ours.recv() if ready else None
+    if outcome is not None:
+        connection.wait([process.sentinel], GRACE_SECONDS)  # it has sent its outcome, and ends
+    processes.end(process)
+    if outcome is not None:
+        return outcome
+    if processes.stopped:
+        raise CancelledError
+    return _lost(job, process.exitcode if ready else None, time.monotonic() - begun)
 
 
 def _work(
@@ -155,28 +183,12 @@ def _work(
     answer.close()
 
 
-def _finish(one: _Running, job: ReportJob) -> Outcome:
-    """The outcome that the process sent, or what is known if it died or hung."""
-    late = not one.answer.poll(0)
-    try:
-        if late:
-            raise EOFError
-        outcome = one.answer.recv()
-    except Exception:  # EOFError, or half an answer
-        kill(one.process.pid)
-        one.process.join()
-        outcome = _lost(one, job, late)
-    one.process.join()
-    one.answer.close()
-    return outcome
-
-
-def _lost(one: _Running, job: ReportJob, late: bool) -> Outcome:
-    """Record for a process that could not: renderers run in it, and a library in C may take it down."""
-    if late:
+def _lost(job: ReportJob, code: int | None, seconds: float) -> Outcome:
+    """Record for a process that could not: renderers run in it, and a library in C may take it down. No code: it hung."""
+    if code is None:
         error = ReportFailed(Reason.TIMEOUT, "渲染或发布", "rendering or publishing")
     else:
-        error = ReportFailed(Reason.PROCESS, f"退出码 {one.process.exitcode}", f"exit code {one.process.exitcode}")
+        error = ReportFailed(Reason.PROCESS, f"退出码 {code}", f"exit code {code}")
     try:
         with report_lock(job.folder):
             write_state(job.folder, State.FAILED, str(error.reason), str(error))
@@ -189,7 +201,7 @@ def _lost(one: _Running, job: ReportJob, late: bool) -> Outcome:
         folder=job.folder,
         reason=str(error.reason),
         message=str(error),
-        seconds=time.monotonic() - one.begun,
+        seconds=seconds,
     )
 
 

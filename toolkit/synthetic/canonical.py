@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -46,21 +47,14 @@ def write_discharges(region: SyntheticRegion, folder: Path | str, *, workers: in
 
     Grain: one row per discharge; columns `STORED` of `toolkit.data.discharge.schema`, with `drg_weight` and `age_days` all NULL (no
     newborns); sorted by hospital and specialty. `patient` is a serial number, not a hash: nobody stands behind it. One row
-    group per drawn block, so memory does not grow with the size. Years go to `workers` processes; bytes do not depend on
-    how many.
+    group per drawn block, so memory does not grow with the size. `workers` years at a time, in threads (the draw leaves the
+    interpreter free); bytes do not depend on how many.
     """
     folder = Path(folder)
     store = folder / "discharges"  # Parquet alone, so that the folder can be opened as one data set
     store.mkdir(parents=True, exist_ok=True)
-    if workers > 1:
-        from joblib import Parallel, delayed
-
-        Parallel(n_jobs=workers, prefer="threads")(
-            delayed(_write_year)(region, year, store) for year in region.settings.years
-        )
-    else:
-        for year in region.settings.years:
-            _write_year(region, year, store)
+    with ThreadPoolExecutor(workers) as pool:
+        list(pool.map(lambda year: _write_year(region, year, store), region.settings.years))
     write_registry(region, folder)
     return folder / "truth.json"
 

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
+from functools import partial
+from multiprocessing import get_context
 
 import numpy as np
 import pandas as pd
-from joblib import Parallel, delayed
 
 from toolkit.indicators import CATALOGUE, Direction
 from toolkit.models.change import METHODS
@@ -68,6 +70,8 @@ def bench(
         Regions; a share of 5 % over 1,000 projects has a standard error of 0.7 points.
     effects
         Indicator -> planted factor.
+    jobs
+        Regions at a time, each in a process of its own.
 
     Returns
     -------
@@ -79,8 +83,12 @@ def bench(
         region, all indicators together.
     """
     seeds = range(seed, seed + replications)
-    run = delayed(_region)
-    parts = Parallel(n_jobs=jobs)(run(world, tuple(methods), dict(effects), one, comparison) for one in seeds)
+    one = partial(_region, world, tuple(methods), dict(effects), comparison=comparison)
+    if jobs == 1:
+        parts = list(map(one, seeds))
+    else:
+        with ProcessPoolExecutor(jobs, mp_context=get_context("forkserver")) as pool:
+            parts = list(pool.map(one, seeds))
     return summary(pd.concat(parts, ignore_index=True))
 
 
@@ -97,7 +105,7 @@ def study_of(units: pd.DataFrame, world: World, comparison: ComparisonPolicy | N
 
 
 def _region(
-    world: World, methods: tuple[str, ...], effects: dict[str, float], seed: int, comparison: ComparisonPolicy | None
+    world: World, methods: tuple[str, ...], effects: dict[str, float], seed: int, *, comparison: ComparisonPolicy | None
 ) -> pd.DataFrame:
     parts = []
     for scene, planted in (("none", {}), ("planted", effects)):
