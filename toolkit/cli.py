@@ -129,7 +129,7 @@ def _run(
 
 def _say_plan(params: RunParams, reports: Path, as_json: bool) -> None:
     """What a run would do, without reading a record."""
-    from toolkit.data.reading.files import find
+    from toolkit.data.reading.opening import find
     from toolkit.evaluation.names import NAMES
     from toolkit.params import policies
 

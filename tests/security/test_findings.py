@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 import pytest
 from jinja2 import UndefinedError
 
-from toolkit.data.reading.files import open_source
+from toolkit.data.reading.opening import open_source
 from toolkit.data.reading.text_rows import read_schema
 from toolkit.engine import connect, without_values
 from toolkit.errors import ContractBroken, ParameterError

@@ -30,8 +30,7 @@ from toolkit.data.grouping import Grouper, opened, with_drgs
 from toolkit.data.lists.drg_file import ANY_HOSPITAL, drg_digests, join_drgs, looked_up, read_drgs
 from toolkit.data.quality import CATALOGUE, MARKS, RECORD_RULES, read_given
 from toolkit.data.quality.base import title_of, value_of
-from toolkit.data.reading import files as source_files
-from toolkit.data.reading import text_rows
+from toolkit.data.reading import opening, text_rows
 from toolkit.data.reading.files import SourceFile
 from toolkit.data.reading.formats import FormatMap, Source
 from toolkit.data.reading.text_rows import columns_of
@@ -46,6 +45,7 @@ FATES = "fates.parquet"  # every record that is not plainly accepted, by file an
 # what rules over codes, several records and files look at, beside what is stored
 FOR_JUDGING = ("hospital_name", "visit_number", "procedure_levels", "grouper_version")
 HIT_ROWS = "hit_rows"
+READ, REFUSED, SKIPPED = "read", "refused", "skipped"  # what became of a file or a table in it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,8 +57,11 @@ class Intake:
     hospital_warnings
         One row per finding of a rule over a hospital's year: `hospital, year, rule, value, limit, message`.
     files
-        One row per source file: number, name, sha256, size, encoding, received, rejected (reason or ""), dropped (columns
-        with direct identifiers, rule F09), warnings (of rules over the file, or "").
+        One row per table, that is per file, member of an archive and sheet of a workbook, of all that lie where the
+        parameters say: number, name, sha256 (of the file), size, kind (what its first bytes say), encoding, status ("read",
+        "refused", "skipped"), rows (below the header, also of what was refused; missing where nobody could count them),
+        received, rejected (reason or ""), dropped (columns with direct identifiers, rule F09), warnings (of rules over
+        the file, or "").
     accounts
         One row per file, hospital, year and set of rules: `file, hospital, year, fate, rule, rules, n`. `rule` is the
         primary reason ("" where accepted without any mark), `rules` all that hit, as `|D07|D08|`.
@@ -135,18 +138,19 @@ def take_in(
         by_hash: dict[str, str] = {}
         repeated: set[int] = set()
         joined = drg_digests(drgs) if parts.made_with and drgs else {}
-        paths = source_files.find(params.data.files)
-        for number, path in enumerate(paths):
-            progress("读取", number / len(paths))
-            source = parts.source(number, path, work)
-            sources.append(source)
-            if not source.rejected and source.content in by_hash:
-                source.rejected = f"内容与 {by_hash[source.content]} 完全相同（规则F01）"
-                source.close()
-                repeated.add(number)
-            by_hash.setdefault(source.content, path.name)
-            if not source.rejected and not parts.holds(source, joined):
-                batch.add(source)
+        paths = opening.find(params.data.files)
+        for position, path in enumerate(paths):
+            progress("读取", position / len(paths))
+            for source in parts.sources(len(sources), path, work, opening.within(path, params.data.files), joined):
+                if not source.rejected and source.content in by_hash:
+                    source.rejected = f"内容与 {by_hash[source.content]} 完全相同（规则F01）"
+                    source.close()
+                    repeated.add(len(sources))
+                sources.append(source)
+                if not source.rejected:
+                    by_hash[source.content] = source.name
+                    if not parts.holds(source):
+                        batch.add(source)
         batch.flush()
     met = {slot: {code: joined.get(code, "") for code in codes} for slot, codes in batch.met.items()}
     ungrouped = parts.settle(sources, repeated, batch.ungrouped, met)
@@ -266,11 +270,11 @@ class _Batch:
         if source.rejected:
             source.close()
             return
-        if self.waiting and (columns != self.columns or source.kind == "parquet" or len(self.waiting) == BATCH_FILES):
+        if self.waiting and (columns != self.columns or source.stored == "parquet" or len(self.waiting) == BATCH_FILES):
             self.flush()
         self.columns, self.present = columns, present
         self.waiting.append(source)
-        if source.kind == "parquet":
+        if source.stored == "parquet":
             self.flush()
 
     def flush(self) -> None:
@@ -398,22 +402,26 @@ def _refuse_if_nothing(sources: list[SourceFile]) -> None:
 
 
 def _register(sources: list[SourceFile]) -> pd.DataFrame:
-    return pd.DataFrame(
+    table = pd.DataFrame(
         [
             {
                 "file": s.number,
-                "name": s.path.name,
+                "name": s.name,
                 "sha256": s.sha256,
                 "size": s.size,
-                "encoding": s.encoding,
+                "kind": s.kind,
+                "encoding": s.utf16 or s.encoding,
+                "status": SKIPPED if s.skipped else REFUSED if s.rejected else READ,
+                "rows": s.rows,
                 "received": 0 if s.rejected else s.received,
                 "rejected": s.rejected,
-                "dropped": "、".join(direct_identifiers(s.header)),
+                "dropped": "" if s.rejected else "、".join(direct_identifiers(s.header)),
                 "warnings": warnings_of(s),
             }
             for s in sources
         ]
     )
+    return table.astype({"rows": "float64"})
 
 
 def _store(judged: Any, params: RunParams, connection: Any, work: Path) -> Path:

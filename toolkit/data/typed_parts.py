@@ -20,8 +20,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from toolkit.data.reading import files as source_files
+from toolkit.data.reading import opening
 from toolkit.data.reading.files import NumericCells, RefusedLine, SourceFile
+from toolkit.data.reading.kinds import left_behind
 from toolkit.data.reading.text_rows import Part
 from toolkit.engine import write_parquet
 from toolkit.running.manifest import digest, sealed, unsealed
@@ -29,7 +30,7 @@ from toolkit.running.publish import canonical, write_atomically
 
 CATALOGUE = "catalogue.json"
 TYPED, HELD = "typed", "held"
-OF_RUN = ("number", "path", "text")  # of a source file: not of its content
+OF_RUN = ("number", "path", "within", "text", "window", "heads")  # of a source file: not of its content
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +75,7 @@ class TypedParts:
     folder: Path
     made_with: str = ""
     contents: Mapping[Path, str] = field(default_factory=dict)
-    known: dict[str, _Known] = field(default_factory=dict)
+    known: dict[str, tuple[_Known, ...]] = field(default_factory=dict)  # the tables of a file, by its content
     reused: dict[int, _Known] = field(default_factory=dict)  # by number of the run
     slots: dict[int, int] = field(default_factory=dict)  # slot -> number of the run
     holding: dict[str, set[int]] = field(default_factory=dict)  # part -> slots with rows in it
@@ -90,12 +91,12 @@ class TypedParts:
             kept = {}
         whole = {name for name, marks in kept.get("parts", {}).items() if marks == parts._marks(name)}
         parts.known = {
-            content: _Known(**{**one, "parts": tuple(one["parts"])})
-            for content, one in kept.get("files", {}).items()
-            if whole.issuperset(one["parts"])
+            content: tuple(_Known(**{**one, "parts": tuple(one["parts"])}) for one in tables)
+            for content, tables in kept.get("files", {}).items()
+            if all(whole.issuperset(one["parts"]) for one in tables)
         }
         for name in whole:
-            parts.holding[name] = {one.slot for one in parts.known.values() if name in one.parts}
+            parts.holding[name] = {one.slot for one in parts._tables() if name in one.parts}
         if not kept:
             shutil.rmtree(folder, ignore_errors=True)
         for kind in (TYPED, HELD):
@@ -104,7 +105,7 @@ class TypedParts:
                 if not parts.holding.get(path.name):
                     path.unlink()
         parts.holding = {name: slots for name, slots in parts.holding.items() if slots}
-        parts.first = max((one.slot + 1 for one in parts.known.values()), default=0)
+        parts.first = max((one.slot + 1 for one in parts._tables()), default=0)
         parts.written = max((int(Path(name).stem) + 1 for name in parts.holding), default=0)
         return parts
 
@@ -116,37 +117,34 @@ class TypedParts:
     def held(self) -> Path:
         return self.folder / HELD
 
-    def source(self, number: int, path: Path, work: Path) -> SourceFile:
-        """The file as reading it found it, or opened; until `settle` it carries its number in the parts."""
-        one = self.known.get(_content(path, self.contents.get(path, "")))
-        if one is None:
-            self.slots[self.first + number] = number
-            return source_files.open_source(self.first + number, path, work)
-        self.reused[number] = one
-        source = _source(one, path)
-        if one.slot in self.slots:  # the same content once more: a repeat, whose rows nobody asks for
-            source.number = self.first + number
-        self.slots[source.number] = number
-        return source
+    def sources(self, number: int, path: Path, work: Path, within: str, joined: Mapping[str, str]) -> list[SourceFile]:
+        """The tables of a file as reading them found them, or opened; until `settle` they carry their numbers in the parts.
 
-    def holds(self, source: SourceFile, joined: Mapping[str, str]) -> bool:
-        """Whether the rows of the file stand in a part already; not where what they were joined with has changed.
+        A file is read again where what its records were joined with has changed.
 
         Parameters
         ----------
+        number
+            Of the first table in the run.
         joined
             As `_Known.joined`, of all hospitals.
         """
-        number = self.slots[source.number]
-        one = self.reused.get(number)
-        if one is None:
-            return False
-        if all(joined.get(hospital, "") == told for hospital, told in one.joined.items()):
-            return True
-        del self.reused[number], self.slots[source.number]
-        source.number = self.first + number
-        self.slots[source.number] = number
-        return False
+        known = self.known.get(_content(path, self.contents.get(path, "")))
+        if known is None or any(joined.get(h, "") != told for one in known for h, told in one.joined.items()):
+            tables = opening.open_tables(self.first + number, path, work, within)
+        else:
+            tables = [_source(one, path, within) for one in known]
+            for position, (one, table) in enumerate(zip(known, tables, strict=True)):
+                self.reused[number + position] = one
+                if one.slot in self.slots:  # the same content once more: a repeat, whose rows nobody asks for
+                    table.number = self.first + number + position
+        for position, table in enumerate(tables):
+            self.slots[table.number] = number + position
+        return tables
+
+    def holds(self, source: SourceFile) -> bool:
+        """Whether the rows of the table stand in a part already."""
+        return self.slots[source.number] in self.reused
 
     def new_part(self, slots: Iterable[int]) -> str:
         """Name of the next part, which will hold rows of these files."""
@@ -174,20 +172,26 @@ class TypedParts:
         joined
             As `_Known.joined`, by number in the parts.
         """
+        read: dict[str, list[_Known]] = {}
         for number, source in enumerate(sources):
-            if number in repeated:
-                self.slots.pop(source.number, None)
-            elif number not in self.reused:
-                self.known[_content(source.path, source.sha256)] = _Known(
-                    slot=source.number,
-                    parts=tuple(sorted(name for name, slots in self.holding.items() if source.number in slots)),
-                    source=_plain(source),
-                    ungrouped={reason: n for (slot, reason), n in ungrouped.items() if slot == source.number},
-                    joined=joined.get(source.number, {}),
+            if number not in self.reused:
+                read.setdefault(_content(source.path, source.sha256), []).append(
+                    _Known(
+                        slot=source.number,
+                        parts=tuple(sorted(name for name, slots in self.holding.items() if source.number in slots)),
+                        source=_plain(source),
+                        ungrouped={reason: n for (slot, reason), n in ungrouped.items() if slot == source.number},
+                        joined=joined.get(source.number, {}),
+                    )
                 )
+        again = {_content(sources[number].path, sources[number].sha256) for number in repeated}
+        # a file with a repeated table is read again: the other file may be gone by then
+        self.known |= {content: tuple(tables) for content, tables in read.items() if content not in again}
+        for number in repeated:
+            self.slots.pop(sources[number].number, None)
         self._write()
         counted: Counter[str] = Counter()
-        for one in self.known.values():
+        for one in self._tables():
             if one.slot in self.slots:
                 counted.update(one.ungrouped)
         for number, source in enumerate(sources):
@@ -209,7 +213,9 @@ class TypedParts:
 
     def prune(self, connection: Any) -> None:
         """Remove the rows of files that the run does not have, and write down what is left."""
-        self.known = {content: one for content, one in self.known.items() if one.slot in self.slots}
+        self.known = {
+            content: tables for content, tables in self.known.items() if any(one.slot in self.slots for one in tables)
+        }
         for name, slots in list(self.holding.items()):
             left = slots & set(self.slots)
             if left == slots:
@@ -226,6 +232,9 @@ class TypedParts:
         self.holding = {name: slots for name, slots in self.holding.items() if slots}
         self._write()
 
+    def _tables(self) -> list[_Known]:
+        return [one for tables in self.known.values() for one in tables]
+
     def _write(self) -> None:
         if not self.made_with:
             return
@@ -237,7 +246,7 @@ class TypedParts:
             "key": digest(canonical(identity)),
             "identity": identity,
             "parts": {name: self._marks(name) for name in self.holding},
-            "files": {content: asdict(one) for content, one in self.known.items()},
+            "files": {content: [asdict(one) for one in tables] for content, tables in self.known.items()},
         }
         write_atomically(self.folder / CATALOGUE, sealed(content))
 
@@ -261,26 +270,26 @@ def slots_of(part: Part) -> set[int]:
 
 
 def _content(path: Path, sha256: str) -> str:
-    """Equal for files that are read alike: the suffix decides how."""
-    suffix = next((s for s in source_files.SUFFIXES if path.name.lower().endswith(s)), "")
-    return f"{sha256}{suffix}" if sha256 else ""
+    """Equal for files that are read alike: by their first bytes, unless the name says that they are no data."""
+    return sha256 + "~" * bool(left_behind(path.name)) if sha256 else ""
 
 
 def _plain(source: SourceFile) -> dict[str, Any]:
     plain = {name: value for name, value in vars(source).items() if name not in OF_RUN}
     return plain | {
         "refused": [asdict(one) for one in source.refused],
-        "numeric": {name: [cells.numbers, list(cells.too_long)] for name, cells in source.numeric.items()},
+        "numbers": {str(c): [cells.numbers, list(cells.too_long)] for c, cells in source.numbers.items()},
         "rounded": sorted(source.rounded),
     }
 
 
-def _source(one: _Known, path: Path) -> SourceFile:
+def _source(one: _Known, path: Path, within: str) -> SourceFile:
     given = dict(one.source)
     refused = [RefusedLine(**line) for line in given.pop("refused")]
-    numeric = {name: NumericCells(n, tuple(lines)) for name, (n, lines) in given.pop("numeric").items()}
+    numbers = {int(c): NumericCells(n, tuple(lines)) for c, (n, lines) in given.pop("numbers").items()}
     rounded = frozenset(given.pop("rounded"))
-    return SourceFile(number=one.slot, path=path, refused=refused, numeric=numeric, rounded=rounded, **given)
+    given |= {"refused": refused, "numbers": numbers, "rounded": rounded}
+    return SourceFile(number=one.slot, path=path, within=within, **given)
 
 
 def _sync(path: Path) -> None:

@@ -140,7 +140,7 @@ class QualityPolicy(Section):
     fees_gap_yuan: float = Field(0.05, title="分项合计与总费用的允许差（规则C02）", ge=0)
     fees_gap_share: float = Field(0.01, title="分项合计与总费用相差超过总费用的比例则隔离于费用指标（规则C02）", gt=0)
     fen_times: float = Field(100, title="本院费用中位数为同级的倍数，疑为以分为单位（规则C09）", gt=1)
-    ragged_share: float = Field(0.001, title="结构错误行占比，超过则拒收文件（规则F05）", ge=0, le=1)
+    ragged_share: float = Field(0.5, title="结构错误行占比，超过则拒收文件（规则F05）", ge=0, le=1)
     lost_zero_share: float = Field(0.1, title="手术操作编码末尾缺 0 的占比，超过则拒收文件（规则F08）", gt=0, le=1)
     month_low: float = Field(0.5, title="月出院例数与本院月中位数之比下限（规则D15）", ge=0)
     month_high: float = Field(2.0, title="月出院例数与本院月中位数之比上限（规则D15）", gt=0)

@@ -393,7 +393,7 @@ def _monthly(monthly: pd.DataFrame, state: _State) -> pd.DataFrame:
 
 def _files(files: pd.DataFrame, state: _State) -> pd.DataFrame:
     """Files by name and hash; how much each holds is another number of records."""
-    known = {"file", "name", "sha256", "encoding", "rejected"}
+    known = {"file", "name", "sha256", "kind", "encoding", "status", "rejected"}
     return files.assign(**{c: np.nan for c in files if c not in known})
 
 

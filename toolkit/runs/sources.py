@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import pandas as pd
 from pydantic import BaseModel
 
-from toolkit.data.reading.files import find
+from toolkit.data.reading.opening import find
 from toolkit.params import RunParams
 from toolkit.running.manifest import Software, digest
 from toolkit.running.notebook import file_hash

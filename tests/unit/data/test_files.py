@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from toolkit.data.reading import files, text_rows
-from toolkit.data.reading.files import find, open_source
+from toolkit.data.reading.opening import find, open_source
 from toolkit.errors import InputError
 
 
@@ -82,8 +82,7 @@ TWICE = (
     [
         (b"a,b\n1,2\n\xff\xfe\xff\n", "编码无法识别（约第 3 行）"),
         ("机构,科别\n合成医院,内科\n".encode() + "合成医院,内科\n".encode("gb18030"), "编码混杂"),
-        ("a,b\n1,2\n".encode("utf-16-le"), "NUL"),
-        ("a,b\n1,2\n".encode("utf-16"), "NUL"),
+        ("a,b\n1,2\n".encode("utf-16") + b"\x00", "不是有效的 UTF-16"),
         (b"a,b\n1,2\n3,\x00\n", "NUL 字符（约第 3 行"),
         (TWICE, "乱码"),
         ("机构,科别\n合成\ufffd,二\n".encode(), "乱码"),
@@ -91,15 +90,11 @@ TWICE = (
         (b"", "空文件"),
         (b"a,b\n", "没有数据行"),
         (b"a,b\n\n \n", "没有数据行"),
-        (b"a,b, A \n1,2,3\n", "列名重复：a"),
-        (b'a,"b\nc",d\n1,2,3\n', "表头引号未闭合"),
-        (b'\n\na,"b\n1,2\n', "表头引号未闭合"),
     ],
     ids=[
         "broken bytes",
         "two encodings",
-        "utf-16-le",
-        "utf-16",
+        "half a unit of utf-16",
         "nul",
         "encoded twice",
         "replaced",
@@ -107,9 +102,6 @@ TWICE = (
         "empty",
         "header only",
         "header and blanks",
-        "header repeated",
-        "header of two lines",
-        "header unclosed",
     ],
 )
 def test_an_unreadable_file_is_refused_with_the_reason(read, content, reason):
@@ -170,18 +162,7 @@ def test_a_refused_line_is_told_by_length_cells_and_a_keyed_digest_only(read):
     assert "合成患者" not in repr(source)
 
 
-QUOTED = [
-    '"x","y"',
-    '"x, z","y ""q"""',
-    'x" z,y',
-    '"x"z,y',
-    'x,"y"z',
-    '"x","y',
-    '"x,"",""","y"',
-    '"",""',
-    ' "x",y',
-    '"x" ,y',
-]
+QUOTED = ['"x","y"', '"x, z","y ""q"""', 'x" z,y', '"x"z,y', 'x,"y"z', '"x","y', '"x,"",""","y"', ' "x",y', '"x" ,y']
 
 
 @pytest.mark.parametrize("row", QUOTED)
@@ -248,8 +229,10 @@ def test_spaces_are_blank_whether_or_not_another_line_is(read):
         assert read(content)[1].received == 2
 
 
-def test_a_row_of_empty_cells_between_tabs_is_a_record(read):
-    assert read(b"a\tb\n\t\n1\t2\n")[1].received == 2
+@pytest.mark.parametrize("empty", [b",", b" , ", b'"",""', b"\t,\t"])
+def test_a_row_of_empty_cells_is_a_blank_line_and_no_record(read, empty):
+    rows, source = read(b"a,b\n1,2\n" + empty + b"\n3,4\n" + empty + b"\n")
+    assert (source.received, source.blank, rows["line"].tolist()) == (2, 2, [2, 4])
 
 
 @pytest.mark.parametrize(
@@ -280,15 +263,11 @@ def test_gz_is_the_same_file_as_its_text_in_any_case_of_the_name(read):
         assert rows["科别"].tolist() == ["心血管内科"]
 
 
-@pytest.mark.parametrize("cut", ["truncated", "not gz", "spoiled"])
+@pytest.mark.parametrize("cut", ["truncated", "spoiled"])
 def test_a_broken_archive_is_refused_and_still_named_by_its_hash(opened, cut):
     whole = gzip.compress(("a,b\n" + "".join(f"{i},{i * i}\n" for i in range(5000))).encode())
     middle = len(whole) // 2
-    content = {
-        "truncated": whole[:middle],
-        "not gz": b"a,b\n1,2\n",
-        "spoiled": whole[:middle] + b"\xff" * 64 + whole[middle + 64 :],
-    }[cut]
+    content = {"truncated": whole[:middle], "spoiled": whole[:middle] + b"\xff" * 64 + whole[middle + 64 :]}[cut]
     source = opened(content, "合成.csv.gz")
     assert "压缩文件损坏" in source.rejected
     assert source.sha256 == hashlib.sha256(content).hexdigest()
@@ -307,7 +286,7 @@ def test_a_line_without_end_is_refused(opened, monkeypatch):
     assert "一行超过" in opened(b"a,b\n" + b"x" * (1 << 15)).rejected
 
 
-def test_files_of_a_folder_come_sorted_and_each_once(tmp_path):
+def test_all_files_of_a_folder_are_found_sorted_and_each_once(tmp_path):
     for name in ("b.csv", "a.CSV.GZ", "deep/c.xlsx", "d.parquet", "notes.docx", "~$x.tmp"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(b"")
@@ -317,9 +296,12 @@ def test_files_of_a_folder_come_sorted_and_each_once(tmp_path):
         "b.csv",
         "d.parquet",
         "deep/c.xlsx",
+        "notes.docx",
+        "~$x.tmp",
     ]
 
 
-def test_a_folder_without_files_names_the_suffixes(tmp_path):
-    with pytest.raises(InputError, match=r"\.csv\.gz .*\.parquet"):
-        find([str(tmp_path)])
+@pytest.mark.parametrize("name", ["", "nowhere", "a.csv"])
+def test_an_empty_folder_and_a_missing_file_are_errors_with_a_remedy(tmp_path, name):
+    with pytest.raises(InputError, match="办法"):
+        find([str(tmp_path / name)])

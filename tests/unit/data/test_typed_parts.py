@@ -8,8 +8,7 @@ import rows
 from small_files import form, line, text
 
 from toolkit.data.intake import take_in
-from toolkit.data.reading import files as source_files
-from toolkit.data.reading import text_rows
+from toolkit.data.reading import opening, text_rows
 from toolkit.data.typed_parts import CATALOGUE, TypedParts
 from toolkit.engine import connect
 from toolkit.running.notebook import file_hash
@@ -35,17 +34,17 @@ def folder(tmp_path):
 def opened(monkeypatch):
     """Names of the files that were opened, and of those whose rows were read."""
     seen = {"opened": [], "read": []}
-    really_open, really_rows = source_files.open_source, text_rows._rows_of
+    really_open, really_rows = opening.open_tables, text_rows._rows_of
 
-    def spy_open(number, path, work):
+    def spy_open(number, path, work, within=""):
         seen["opened"].append(path.name)
-        return really_open(number, path, work)
+        return really_open(number, path, work, within)
 
     def spy_rows(source, *given, **more):
         seen["read"].append(source.path.name)
         return really_rows(source, *given, **more)
 
-    monkeypatch.setattr(source_files, "open_source", spy_open)
+    monkeypatch.setattr(opening, "open_tables", spy_open)
     monkeypatch.setattr(text_rows, "_rows_of", spy_rows)
     return seen
 

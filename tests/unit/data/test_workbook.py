@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 from small_files import DATE, MOMENT, number_cell, text_cell, workbook
 
-from toolkit.data.reading import files, text_rows
-from toolkit.data.reading.files import NumericCells, open_source
+from toolkit.data.reading import opening, text_rows
+from toolkit.data.reading.files import NumericCells
+from toolkit.data.reading.opening import open_source
 
 
 @pytest.fixture
@@ -98,11 +99,12 @@ def test_a_workbook_that_unpacks_to_far_more_is_refused(opened):
 
 
 def test_what_is_no_workbook_is_refused(opened):
-    assert "不是有效的 xlsx" in opened(b"a,b\n1,2\n").rejected
+    assert opened(b"a,b\n1,2\n").kind == "文本"  # whatever its name says
+    assert "压缩包或工作簿损坏" in opened(b"PK\x03\x04" + b"a,b\n1,2\n" * 99).rejected
     broken = io.BytesIO()
     with zipfile.ZipFile(broken, "w") as archive:
         archive.writestr("x.txt", "x")
-    assert "损坏" in opened(broken.getvalue()).rejected
+    assert opened(broken.getvalue()).name.endswith(" › x.txt")  # an archive
 
 
 def test_a_sheet_that_declares_more_than_it_may_is_not_unpacked(opened):
@@ -120,10 +122,10 @@ def test_a_sheet_that_declares_more_than_it_may_is_not_unpacked(opened):
 def test_the_child_ends_at_its_limits_of_memory_and_time(opened, monkeypatch):
     small = workbook({1: header("a", "b"), 2: text_cell("A2", "1") + text_cell("B2", "2")})
     assert opened(small).rejected == ""
-    monkeypatch.setattr(files, "WORKBOOK_BYTES", 16 << 20)  # less than the reader itself takes
+    monkeypatch.setattr(opening, "WORKBOOK_BYTES", 16 << 20)  # less than the reader itself takes
     assert "过大或损坏" in opened(small).rejected
     monkeypatch.undo()
-    monkeypatch.setattr(files, "WORKBOOK_SECONDS", 0.05)
+    monkeypatch.setattr(opening, "WORKBOOK_SECONDS", 0.05)
     assert "未读取" in opened(small).rejected  # stopped by the clock, or before that by its own limit of processor time
 
 

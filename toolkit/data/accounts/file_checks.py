@@ -21,8 +21,11 @@ SPREAD = 2.0  # a median within this factor of the declared multiple is taken fo
 
 def warnings_of(source: SourceFile) -> str:
     """What rules over a file say without refusing it."""
+    if source.rejected:
+        return ""
     found = direct_identifiers(source.header)
-    return f"规则F09：{CATALOGUE['F09'].message_zh}（{'、'.join(found)}）" if found and not source.rejected else ""
+    said = [f"规则F09：{CATALOGUE['F09'].message_zh}（{'、'.join(found)}）"] if found else []
+    return "；".join(said + source.notes)
 
 
 def check_files(
@@ -112,7 +115,8 @@ def _against_cover(typed: Any, sources: Iterable[SourceFile], covers: Sequence[C
     for source in sources:
         differences = []
         mine = months[months["file"] == source.number]
-        for cover in by_name.get(source.path.name, []):
+        mine_by_cover = by_name.get(source.name) or by_name.get(source.path.name, [])
+        for cover in mine_by_cover:
             of_month = mine
             if cover.month:
                 of_month = mine[
@@ -127,7 +131,7 @@ def _against_cover(typed: Any, sources: Iterable[SourceFile], covers: Sequence[C
                 differences.append(
                     f"{cover.month or '全部'}总费用 文件 {total / 100:.2f}、说明 {cover.total_fen / 100:.2f}"
                 )
-        if source.path.name not in by_name:
+        if not mine_by_cover:
             differences.append("报送说明没有本文件")
         if differences:
             found.append((source.number, f"文件合计与报送说明不符：{'；'.join(differences[:SHOWN])}（规则F06）"))

@@ -21,7 +21,7 @@ import pandas as pd
 from ibis import _
 
 from toolkit.data.quality.marks import ids_in
-from toolkit.data.reading.files import SourceFile
+from toolkit.data.reading.files import WITHIN, SourceFile
 from toolkit.errors import InputError
 
 VERSION = 1
@@ -299,54 +299,108 @@ def settle(register: Register, sources: Sequence[SourceFile], periods: pd.DataFr
     arrived
         Day on which files that the register does not know arrived. Files of one day never replace one another.
     """
-    read = {s.number: s for s in sources if not s.rejected}
-    dated = periods[(periods["period"] != "") & (periods["hospital"] != "") & periods["file"].isin(read)]
-    months = {
-        (int(file), str(hospital)): dict(zip(rows["period"], (int(n) for n in rows["n"]), strict=True))
-        for (file, hospital), rows in dated.groupby(["file", "hospital"])
-    }
-    standing = _standing(register, {s.sha256 for s in read.values()})
-    days = {n: first.arrived if (first := register.first(s.sha256)) else arrived for n, s in read.items()}
+    arrivals = _arrivals(register, sources, periods, arrived)
+    standing = _standing(register, {one.sha256 for one in arrivals})
     replaced: dict[tuple[str, str], str] = {}
     files: dict[int, str] = {}
     notes: dict[int, str] = {}
-    for file in sorted(read, key=lambda n: (days[n], n)):
-        source, day = read[file], days[file]
-        known = register.first(source.sha256)
+    for one in arrivals:
+        known = register.first(one.sha256)
         if known and known.refused:
-            files[file] = known.refused
+            files |= dict.fromkeys(one.files, known.refused)
             continue
-        mine = {h: p for (f, h), p in months.items() if f == file}
-        meets = [
-            (h, old, _overlap(old.periods, p)) for h, p in mine.items() for old in standing.get(h, ()) if old.day < day
-        ]
-        small = [
-            old
-            for h, old, share in meets
-            if share >= OVERLAP and sum(mine[h].values()) < WHOLE * sum(old.periods.values())
-        ]
-        if small:
-            old = small[0]
-            files[file] = (
-                f"例数不足 {old.name}（{old.day} 收到，{sum(old.periods.values()):,} 例）的一半，像是只含更正的病例；"
-                "更正须重新报送整份文件，本文件未接收"
-            )
+        meets = _meets(one, standing)
+        if few := [old for old, hospital, share in meets if share >= OVERLAP and one.n(hospital) < WHOLE * old.n]:
+            files |= dict.fromkeys(one.files, _of_few(few[0]))
             continue
-        for hospital, old, share in meets:
+        for old, hospital, share in meets:
             if share >= OVERLAP:
-                replaced[old.sha256, hospital] = source.sha256
+                replaced[old.sha256, hospital] = one.sha256
                 standing[hospital].remove(old)
-            elif share > 0:
-                notes[file] = f"与 {old.name}（{old.day} 收到）的期间部分重叠，两份都保留；重复的病例按规则K04、K05处理"
-        for hospital, own in mine.items():
-            standing.setdefault(hospital, []).append(_Stands(source.sha256, source.path.name, day, own))
-    for file, source in read.items():
-        own_hospitals = {h for (f, h) in months if f == file}
-        later = [replaced.get((source.sha256, h), "") for h in sorted(own_hospitals)]
+            else:
+                said = f"与 {old.name}（{old.day} 收到）的期间部分重叠，两份都保留；重复的病例按规则K04、K05处理"
+                notes |= dict.fromkeys(one.files, said)
+        for hospital, own in one.months.items():
+            standing.setdefault(hospital, []).append(_Stands(one.sha256, one.name, one.day, own))
+    return Settled(replaced=replaced, files=files | _gone(arrivals, replaced), notes=notes)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Arrival:
+    """A file as it arrived, with all tables in it that were read.
+
+    Attributes
+    ----------
+    files
+        Numbers of its tables in the run.
+    months
+        Records by period, by hospital.
+    """
+
+    sha256: str
+    name: str
+    day: str
+    files: tuple[int, ...]
+    months: dict[str, dict[str, int]]
+
+    def n(self, hospital: str) -> int:
+        return sum(self.months[hospital].values())
+
+
+def _arrivals(register: Register, sources: Sequence[SourceFile], periods: pd.DataFrame, arrived: str) -> list[_Arrival]:
+    """The files that were read, in the order of their arrival."""
+    dated = periods[(periods["period"] != "") & (periods["hospital"] != "")]
+    tables: dict[str, list[SourceFile]] = {}
+    for source in sources:
+        if not source.rejected:
+            tables.setdefault(source.sha256, []).append(source)
+    found = []
+    for sha256, mine in tables.items():
+        rows = dated[dated["file"].isin([s.number for s in mine])]
+        months: dict[str, dict[str, int]] = {}
+        for (hospital, period), n in rows.groupby(["hospital", "period"])["n"].sum().items():
+            months.setdefault(str(hospital), {})[str(period)] = int(n)
+        first = register.first(sha256)
+        found.append(
+            _Arrival(
+                sha256=sha256,
+                name=mine[0].file_name,
+                day=first.arrived if first else arrived,
+                files=tuple(s.number for s in mine),
+                months=months,
+            )
+        )
+    return sorted(found, key=lambda one: (one.day, one.files))
+
+
+def _meets(one: _Arrival, standing: Mapping[str, list[_Stands]]) -> list[tuple[_Stands, str, float]]:
+    """Earlier files of the same hospitals, and what share of each is in periods that this one has too."""
+    found = [
+        (old, hospital, _overlap(old.periods, own))
+        for hospital, own in one.months.items()
+        for old in standing.get(hospital, ())
+        if old.day < one.day
+    ]
+    return [(old, hospital, share) for old, hospital, share in found if share > 0]
+
+
+def _of_few(old: _Stands) -> str:
+    return (
+        f"例数不足 {old.name}（{old.day} 收到，{old.n:,} 例）的一半，像是只含更正的病例；"
+        "更正须重新报送整份文件，本文件未接收"
+    )
+
+
+def _gone(arrivals: Sequence[_Arrival], replaced: Mapping[tuple[str, str], str]) -> dict[int, str]:
+    """Table number -> reason, of the files of which later ones have taken every hospital's place."""
+    by_content = {one.sha256: one for one in arrivals}
+    files: dict[int, str] = {}
+    for one in arrivals:
+        later = [replaced.get((one.sha256, hospital), "") for hospital in sorted(one.months)]
         if later and all(later):
-            by = next(n for n, s in read.items() if s.sha256 == later[0])
-            files[file] = f"已被后来报送的 {read[by].path.name}（{days[by]} 收到）替代"
-    return Settled(replaced=replaced, files=files, notes=notes)
+            by = by_content[later[0]]
+            files |= dict.fromkeys(one.files, f"已被后来报送的 {by.name}（{by.day} 收到）替代")
+    return files
 
 
 @dataclass(frozen=True)
@@ -357,6 +411,10 @@ class _Stands:
     name: str
     day: str
     periods: dict[str, int]
+
+    @property
+    def n(self) -> int:
+        return sum(self.periods.values())
 
 
 def _standing(register: Register, present: set[str]) -> dict[str, list[_Stands]]:
@@ -390,27 +448,29 @@ def enter(
     """
     known = {(s.sha256, s.name): s for s in register.submissions}
     first = {s.sha256: s for s in reversed(register.submissions)}
-    for row in files.itertuples():
-        before = first.get(row.sha256)
-        if before is None or (row.rejected and row.name != before.name):
-            parts = {} if row.rejected else _parts(row.file, periods, counts)
-            one = Submission(
-                sha256=row.sha256, name=row.name, size=int(row.size), arrived=arrived, refused=row.rejected, parts=parts
-            )
+    of_file = files.assign(name=files["name"].str.partition(WITHIN)[0])
+    for (sha256, name), tables in of_file.groupby(["sha256", "name"], sort=False):
+        read = tables[tables["rejected"] == ""]
+        refused = "" if len(read) else "；".join(dict.fromkeys(tables["rejected"]))
+        before = first.get(sha256)
+        if before is None or (refused and name != before.name):
+            parts = _parts(read["file"], periods, counts)
+            size = int(tables["size"].max())
+            one = Submission(sha256=sha256, name=name, size=size, arrived=arrived, refused=refused, parts=parts)
             known.setdefault((one.sha256, one.name), one)
             first.setdefault(one.sha256, one)
-        elif not row.rejected:
+        elif not refused:
             # what was found in a replaced part when it stood is the history; it is not counted again
             old = {h: part for h, part in before.parts.items() if part.replaced_by}
-            parts = {**_parts(row.file, periods, counts), **old}
-            known[before.sha256, before.name] = first[row.sha256] = replace(before, parts=parts)
+            parts = {**_parts(read["file"], periods, counts), **old}
+            known[before.sha256, before.name] = first[sha256] = replace(before, parts=parts)
     submissions = [_marked(s, settled) for s in known.values()]
     return replace(register, submissions=tuple(sorted(submissions, key=lambda s: (s.arrived, s.name, s.sha256))))
 
 
-def _parts(file: int, periods: pd.DataFrame, counts: pd.DataFrame) -> dict[str, Part]:
+def _parts(files: pd.Series, periods: pd.DataFrame, counts: pd.DataFrame) -> dict[str, Part]:
     parts: dict[str, Part] = {}
-    mine, found = periods[periods["file"] == file], counts[counts["file"] == file]
+    mine, found = periods[periods["file"].isin(files)], counts[counts["file"].isin(files)]
     for hospital in sorted(set(found["hospital"]) - {""}):
         when = mine[(mine["hospital"] == hospital) & (mine["period"] != "")]
         what = found[found["hospital"] == hospital]
@@ -419,7 +479,7 @@ def _parts(file: int, periods: pd.DataFrame, counts: pd.DataFrame) -> dict[str, 
             for kind, rows in what.groupby("kind")
         }
         parts[hospital] = Part(
-            periods={str(p): int(n) for p, n in zip(when["period"], when["n"], strict=True)},
+            periods={str(p): int(n) for p, n in when.groupby("period")["n"].sum().items()},
             fates=of.get("fate", {}),
             rules=of.get("rule", {}),
         )

@@ -12,8 +12,7 @@ import numpy as np
 import pyarrow as pa
 from ibis import _
 
-from toolkit.data.reading import files as source_files
-from toolkit.data.reading import text_rows
+from toolkit.data.reading import opening, text_rows
 from toolkit.data.reading.formats import FormatMap, resolve
 from toolkit.data.reading.text_rows import Part, read_schema
 from toolkit.data.reading.typed_rows import day
@@ -39,12 +38,12 @@ def read_drgs(params: RunParams, form: FormatMap, connection: Any, work: Path) -
             remedy="在格式映射中声明这些字段",
             remedy_english="declare them in the format map",
         )
-    source = source_files.open_source(99_999, spec.file, work)
+    source = opening.open_source(99_999, spec.file, work)
     if source.rejected:
         raise InputError(
             "分组结果文件不可读", "the DRG file cannot be read", where=str(spec.file), remedy=source.rejected
         )
-    if source.kind == "parquet" and not read_schema(source, connection):
+    if source.stored == "parquet" and not read_schema(source, connection):
         raise InputError(
             "分组结果文件不可读", "the DRG file cannot be read", where=str(spec.file), remedy=source.rejected
         )

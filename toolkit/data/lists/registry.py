@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from toolkit.data.reading.files import open_source
+from toolkit.data.reading.opening import open_source
 from toolkit.data.reading.text_rows import frame
 from toolkit.errors import InputError
 
@@ -23,7 +23,7 @@ def read_registry(path: Path, work: Path) -> pd.DataFrame:
     """
     work.mkdir(parents=True, exist_ok=True)
     source = open_source(99_998, path, work)
-    if source.kind == "parquet":
+    if source.stored == "parquet":
         source.rejected = "请用 CSV 或 xlsx"
     table = frame(source) if not source.rejected else pd.DataFrame()
     if source.rejected:

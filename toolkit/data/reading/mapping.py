@@ -22,8 +22,9 @@ import pyarrow.parquet as pq
 from toolkit.data.discharge.schema import BY_NAME
 from toolkit.data.reading import text_rows
 from toolkit.data.reading.column_values import Column, Guess, against_values, by_values, plain
-from toolkit.data.reading.files import SourceFile, open_source
+from toolkit.data.reading.files import SourceFile
 from toolkit.data.reading.formats import FormatMap, Source, available, format_map, resolve
+from toolkit.data.reading.opening import open_source
 from toolkit.errors import InputError
 
 ROWS = 5_000  # enough for any share below, and read in a second
@@ -155,7 +156,7 @@ def propose(path: Path) -> Proposal:
 
 
 def _rows(source: SourceFile) -> pd.DataFrame:
-    if source.kind == "parquet" and not source.rejected:
+    if source.stored == "parquet" and not source.rejected:
         try:
             batch = next(pq.ParquetFile(source.path).iter_batches(ROWS), None)
         except (pa.ArrowInvalid, OSError):

@@ -1,32 +1,26 @@
 """The wanted columns of files as text rows in the engine, each with its file and physical line number, as a stream.
 
-A block of whole lines is parsed in one go where it is plain: as many rows as lines, each with as many cells as the header.
-Any other block is looked at line by line, so that every line becomes a row, a counted refusal (rule F05) or a blank.
-
 Cells come out without blanks around, and missing where they hold nothing or "-".
 """
 
 from __future__ import annotations
 
-import csv
-import hmac
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from glob import escape
-from hashlib import sha256
-from typing import Any
 
 import duckdb
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.csv as arrow_csv
 
-from toolkit.data.reading.files import BlockFault, Refusal, RefusedLine, SourceFile, blocks, decoded, in_order
+from toolkit.data.reading.encoding import BlockFault, decoded
+from toolkit.data.reading.files import Refusal, RefusedLine, SourceFile, blocks, in_order
 from toolkit.data.reading.formats import MISSING, FormatMap, resolve
+from toolkit.data.reading.header import choose_header, repeated_names
+from toolkit.data.reading.lines import BLANKS, Shape, cells_in, parse
 from toolkit.engine.types import Engine
 
 NAME = "text_rows"
@@ -35,19 +29,24 @@ PART_BYTES = 192 << 20  # of text in memory at a time
 PLAIN = (
     r"(VARCHAR|ENUM\(.*|U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|FLOAT|DOUBLE|DECIMAL\(.*|BOOLEAN|DATE|TIME\b.*|TIMESTAMP.*)$"
 )
-BLANKS = " \t\n\r\v\f"
 # Excel keeps 15 digits of a number (rule F07), and drops the zeros that end a code (rule F08)
 IDENTIFIERS, CODES = ("hospital", "record", "identity", "health_card"), ("principal_procedure", "other_procedures")
 
 
 def columns_of(source: SourceFile, form: FormatMap, connection: Engine) -> tuple[dict[str, list[str]], list[str]]:
     """Which columns of the file the map means; refuses the file (rule F04) where a needed one is absent."""
-    if source.kind == "parquet" and not read_schema(source, connection):
-        return {}, []
+    if source.stored == "parquet":
+        if not read_schema(source, connection):
+            return {}, []
+    else:
+        choose_header(source, form)
+        if source.rejected:
+            return {}, []
     columns = {name: resolve(name, source.header) for name in form.wanted()}
     required = form.required()
     missing = [n for n, found in columns.items() if not found and n in required]
-    doubled = [n for n, found in columns.items() if len(found) > 1 and "*" not in n]
+    used = list(dict.fromkeys(n for found in columns.values() for n in found))
+    doubled = [n for n, found in columns.items() if len(found) > 1 and "*" not in n] or repeated_names(source, used)
     if missing or doubled:
         source.rejected = (
             ("缺少必需的列：" + "、".join(missing)) * bool(missing)
@@ -66,7 +65,7 @@ def columns_of(source: SourceFile, form: FormatMap, connection: Engine) -> tuple
         for line in source.numeric[c].too_long
     }
     source.rounded = frozenset(long)
-    return columns, list(dict.fromkeys(n for found in columns.values() for n in found))
+    return columns, used
 
 
 def _of_fields(form: FormatMap, columns: dict[str, list[str]], fields: Sequence[str]) -> list[str]:
@@ -129,7 +128,7 @@ def parts(sources: Sequence[SourceFile], present: Sequence[str], *, key: bytes =
         Secret of the run: refused lines are told by their digest under it.
     """
     wanted = tuple(present)
-    if sources[0].kind == "parquet":
+    if sources[0].stored == "parquet":
         yield Part(tuple(sources), wanted, None)
         return
     schema = pa.schema([*((n, pa.string()) for n in present), ("file", pa.int32()), ("line", pa.int64())])
@@ -198,49 +197,25 @@ def frame(source: SourceFile) -> pd.DataFrame:
     return rows.drop_columns(["file", "line"]).to_pandas()
 
 
-# --- blocks ------------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _Shape:
-    """What a worker must know of the file."""
-
-    encoding: str
-    delimiter: str
-    columns: int
-    chosen: tuple[int, ...]
-    key: bytes
-    clean: bool
-
-
-@dataclass
-class _Parsed:
-    """A block's rows; `at` holds their lines within the block where they do not simply follow each other."""
-
-    rows: pa.Table
-    at: np.ndarray | None
-    lines: int
-    blank: int
-    refused: list[RefusedLine]
-
-
 def _rows_of(
     source: SourceFile, present: Sequence[str], schema: pa.Schema, key: bytes, *, clean: bool = True
 ) -> Iterator[pa.Table]:
     chosen = tuple(source.header.index(n) for n in present)
-    shape = _Shape(source.encoding, source.delimiter, len(source.header), chosen, key, clean)
+    shape = Shape(source.encoding, source.delimiter, len(source.header), chosen, key, clean)
     line = source.header_line
     source.received = source.blank = 0
     source.refused = []
     try:
-        for parsed in in_order(partial(_parse, shape=shape), blocks(source, source.body)):
+        for parsed in in_order(
+            partial(parse, shape=shape), blocks(source, source.body, ends=partial(_ends, shape=shape))
+        ):
             if isinstance(parsed, BlockFault):
                 raise parsed.refusal(line)
             n = parsed.rows.num_rows
             at = np.arange(line + 1, line + n + 1) if parsed.at is None else parsed.at + (line + 1)
             rows = parsed.rows
             source.refused += [replace(one, line=one.line + line + 1) for one in parsed.refused]
-            source.received += parsed.lines - parsed.blank
+            source.received += parsed.received
             source.blank += parsed.blank
             if source.rounded:
                 keep = ~np.isin(at, list(source.rounded))
@@ -261,127 +236,13 @@ def _rows_of(
         source.rejected = "没有数据行（only a header, no record）"
 
 
-def _parse(block: bytes, shape: _Shape) -> _Parsed | BlockFault:
+def _ends(line: bytes, shape: Shape) -> bool:
+    """Whether a record ends with a line: it is one by itself."""
     try:
-        block = decoded(block, shape.encoding)
-    except BlockFault as fault:
-        return fault
-    if b"\r" in block:  # a carriage return inside a line would end it for the parser
-        block = block.replace(b"\r\n", b"\n")
-        if block.endswith(b"\r"):
-            block = block[:-1]
-        block = block.replace(b"\r", b" ")
-    lines = block.count(b"\n") + (not block.endswith(b"\n"))
-    if shape.columns > 1 and not (b'"' in block and _doubtful(block, shape)):
-        rows = _table(block, shape)
-        if rows is not None and rows.num_rows == lines:
-            return _Parsed(rows, None, lines, 0, [])
-    return _line_by_line(block, shape, lines)
-
-
-def _table(block: bytes, shape: _Shape) -> pa.Table | None:
-    """The chosen columns of a block, or None where a line has another number of cells."""
-    odd: list[int] = []
-
-    def note(row: Any) -> str:
-        odd.append(1)
-        return "skip"
-
-    names = [f"c{i}" for i in range(shape.columns)]
-    try:
-        table = arrow_csv.read_csv(
-            pa.BufferReader(block),
-            read_options=arrow_csv.ReadOptions(use_threads=False, block_size=1 << 20, column_names=names),
-            parse_options=arrow_csv.ParseOptions(delimiter=shape.delimiter, invalid_row_handler=note),
-            convert_options=arrow_csv.ConvertOptions(
-                column_types=dict.fromkeys(names, pa.string()),
-                include_columns=[names[i] for i in shape.chosen],
-                strings_can_be_null=shape.clean,
-                null_values=list(MISSING),
-                check_utf8=False,
-            ),
-        )
-    except pa.ArrowInvalid:  # a line longer than the parser's block
-        return None
-    if odd:
-        return None
-    return pa.table([_trimmed(c) for c in table.columns], names=table.column_names) if shape.clean else table
-
-
-def _trimmed(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """A column without blanks around its cells. Few files have any: two looks at the bytes spare the work on the others."""
-    return column if not any(map(_has_blanks, column.chunks)) else _without_blanks(column)
-
-
-def _has_blanks(cells: pa.StringArray) -> bool:
-    _, ends, data = cells.buffers()
-    if data is None or not len(cells):
+        text = decoded(line.rstrip(b"\r\n"), shape.encoding)
+    except BlockFault:
         return False
-    offsets = np.frombuffer(ends, "int32")[cells.offset : cells.offset + len(cells) + 1]
-    text = np.frombuffer(data, "uint8")
-    held = offsets[1:] > offsets[:-1]
-    first, last = offsets[:-1][held], offsets[1:][held] - 1
-    # no byte of a character beyond ASCII is that small
-    return bool(len(first)) and bool((text[first] <= 32).any() or (text[last] <= 32).any())
-
-
-def _without_blanks(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    trimmed = pc.utf8_trim(column, BLANKS)
-    missing = pc.is_in(trimmed, pa.array(MISSING))
-    return pc.if_else(missing, pa.scalar(None, pa.string()), trimmed)
-
-
-def _doubtful(block: bytes, shape: _Shape) -> bool:
-    """Whether quotation marks may be misread: text after a closing one, or a cell that spans lines."""
-    cell = rb'(?:^|%s)"(?:[^"\n]|"")*(?:\n|\Z|"(?!%s|\n|\Z))' % ((re.escape(shape.delimiter.encode()),) * 2)
-    return re.search(cell, block, re.MULTILINE) is not None
-
-
-def _line_by_line(block: bytes, shape: _Shape, lines: int) -> _Parsed:
-    sound: list[bytes] = []
-    at: list[int] = []
-    refused: list[RefusedLine] = []
-    delimiter = shape.delimiter.encode()
-    blank = 0
-    for number, row in enumerate(block.split(b"\n")[:lines]):
-        # spaces make no record, but tabs do: cells may be divided by them
-        if not row.strip(b" "):
-            blank += 1
-            continue
-        cells = _cells(row, shape.delimiter) if b'"' in row else row.count(delimiter) + 1
-        if cells == shape.columns:
-            sound.append(row)
-            at.append(number)
-        else:
-            refused.append(_refused(row, number, cells, shape.key))
-    rows = _table(b"\n".join(sound) + b"\n", shape) if sound else None
-    if rows is None or rows.num_rows != len(sound):  # nothing the parser says otherwise may cost a line
-        rows = _slowly(sound, shape)
-    return _Parsed(rows, np.array(at, "int64"), lines, blank, refused)
-
-
-def _cells(row: bytes, delimiter: str) -> int:
-    """Number of cells; 0 where a quotation mark does not close, or something follows one that does."""
-    try:
-        return len(next(csv.reader([row.decode("utf-8")], delimiter=delimiter, strict=True), []))
-    except csv.Error:
-        return 0
-
-
-def _slowly(sound: list[bytes], shape: _Shape) -> pa.Table:
-    texts = [row.decode("utf-8") for row in sound]
-    cells = [
-        next(csv.reader([t], delimiter=shape.delimiter, strict=True)) if '"' in t else t.split(shape.delimiter)
-        for t in texts
-    ]
-    names = [f"c{i}" for i in shape.chosen]
-    columns = [pa.chunked_array([pa.array([row[i] for row in cells], pa.string())]) for i in shape.chosen]
-    return pa.table([_without_blanks(c) if shape.clean else c for c in columns], names=names)
-
-
-def _refused(row: bytes, number: int, cells: int, key: bytes) -> RefusedLine:
-    digest = hmac.new(key, row, sha256).hexdigest()[:16] if key else ""
-    return RefusedLine(line=number, characters=len(row.decode("utf-8")), cells=cells, digest=digest)
+    return text.count(b'"') % 2 == 0 and cells_in(text, shape.delimiter) == shape.columns
 
 
 def _name(column: str) -> str:

@@ -1,9 +1,10 @@
-"""Child process that turns the first sheet of an .xlsx into CSV text: `python -m toolkit.data.reading.workbook IN BYTES SECONDS`.
+"""Child process that turns every sheet of a workbook into CSV text: `python -m toolkit.data.reading.workbook IN BYTES SECONDS`.
 
 Runs under limits of memory and processor time because a workbook of a few kilobytes can declare millions of columns (rule
-F02). Rows go to standard output. Cells are written as the text that Excel holds; a number without fraction has no ".0";
-dates that Excel itself types as dates are ISO. The last line of standard error is JSON: the reason of a refusal (exit
-code 3), or the columns with numeric cells, because Excel rounds a number of more than 15 digits and drops its zeros.
+F02). The sheets go to standard output one after the other. Cells are written as the text that Excel holds; a number without
+fraction has no ".0"; dates that Excel itself types as dates are ISO; of a formula its last value. The last line of standard
+error is JSON: the reason of a refusal (exit code 3), or a list of what `SheetText` holds for every sheet, read or not. The
+columns with numeric cells are told, because Excel rounds a number of more than 15 digits and drops its zeros.
 """
 
 from __future__ import annotations
@@ -16,7 +17,10 @@ import resource
 import sys
 import zipfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+if TYPE_CHECKING:
+    from python_calamine import CalamineSheet
 
 RATIO, UNZIPPED, ENTRIES = 200, 2 << 30, 10_000
 ROWS, COLUMNS = 1_048_576, 4_096  # what a sheet can hold; what any front page needs, six times over
@@ -26,44 +30,87 @@ DIMENSION = re.compile(rb'<(?:\w+:)?dimension[^>]*\sref="([A-Z]+)?(\d+)?(?::([A-
 
 
 def main(source: Path, memory: int, seconds: int) -> int:
-    """Write the first sheet of `source` to standard output; 0, or 3 with the reason on standard error."""
+    """Write the sheets of `source` to standard output; 0, or 3 with the reason on standard error."""
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
-    if reason := _refusal(source):
-        return _refuse(reason)
-    from python_calamine import CalamineWorkbook
+    with source.open("rb") as handle:
+        packed = handle.read(4) == b"PK\x03\x04"
+    if packed and (reason := _refusal(source)):
+        return _say({"reason": reason}, 3)
+    from python_calamine import CalamineError, CalamineWorkbook, PasswordError, SheetTypeEnum, SheetVisibleEnum
 
-    sheet = CalamineWorkbook.from_path(str(source)).get_sheet_by_index(0)
+    try:
+        workbook = CalamineWorkbook.from_path(str(source))
+    except PasswordError:
+        return _say({"reason": "工作簿有密码，无法读取；请去掉密码后另存（规则F02）"}, 3)
+    except (CalamineError, OSError, ValueError) as error:
+        return _say(
+            {
+                "reason": f"工作簿损坏或不是工作簿（{type(error).__name__}）；请用 Excel 或 WPS 打开后另存为 .xlsx（规则F02）"
+            },
+            3,
+        )
+    told: list[dict[str, Any]] = []
+    with open(1, "wb", closefd=False) as out:
+        for sheet in workbook.sheets_metadata:
+            one: dict[str, Any] = {"name": sheet.name, "hidden": sheet.visible != SheetVisibleEnum.Visible}
+            if sheet.typ != SheetTypeEnum.WorkSheet:
+                told.append({**one, "reason": "不是数据表（图表或宏表）"})
+                continue
+            try:
+                told.append({**one, **_written(workbook.get_sheet_by_name(sheet.name), out)})
+            except (CalamineError, ValueError) as error:
+                told.append({**one, "reason": f"工作表损坏（{type(error).__name__}，规则F02）"})
+    return _say({"sheets": told}, 0)
+
+
+def _say(said: dict[str, Any], code: int) -> int:
+    sys.stderr.write("\n" + json.dumps(said))
+    return code
+
+
+def _written(sheet: CalamineSheet, out: BinaryIO) -> dict[str, Any]:
+    """Write a sheet; its bytes from `start` to `end`, its filled `rows`, and by column the lines with numbers."""
+    start = out.tell() if out.seekable() else 0
     if sheet.total_height * sheet.total_width > CELLS:
-        return _refuse(f"工作表声明 {sheet.total_height}×{sheet.total_width} 格，超过上限，未读取（规则F02）")
+        return {"reason": f"工作表声明 {sheet.total_height}×{sheet.total_width} 格，超过上限，未读取（规则F02）"}
     numbers: dict[int, list[Any]] = {}
-    header: list[str] = []
-    with open(1, "w", encoding="utf-8", newline="", closefd=False) as out:
-        writer = csv.writer(out, lineterminator="\n")
-        for line, row in enumerate(sheet.iter_rows(), 1):
-            cells = [_text(cell) for cell in row]
-            if not any(cells):
-                writer.writerow([])  # an empty row of a sheet is a blank line, not a record
-                continue
-            writer.writerow(cells)
-            if not header:
-                header = cells
-                continue
-            for column, cell in enumerate(row):
-                if type(cell) is float or type(cell) is int:
-                    count = numbers.setdefault(column, [0, []])
-                    count[0] += 1
-                    if abs(cell) >= DIGITS:
-                        count[1].append(line)
-    sys.stderr.write(
-        "\n" + json.dumps({"numeric": {header[c]: found for c, found in numbers.items() if c < len(header)}})
-    )
-    return 0
+    text = _Lines(out)
+    writer = csv.writer(text, lineterminator="\n")
+    filled = 0
+    for line, row in enumerate(sheet.iter_rows(), 1):
+        cells = [_text(cell) for cell in row]
+        if not any(cells):
+            writer.writerow([])  # an empty row of a sheet is a blank line, not a record
+            continue
+        filled += 1
+        writer.writerow(cells)
+        if filled == 1:
+            continue
+        for column, cell in enumerate(row):
+            if type(cell) is float or type(cell) is int:
+                count = numbers.setdefault(column, [0, []])
+                count[0] += 1
+                if abs(cell) >= DIGITS:
+                    count[1].append(line)
+    return {
+        "start": start,
+        "end": start + text.size,
+        "rows": max(0, filled - 1),
+        "empty": not filled,
+        "numeric": numbers,
+    }
 
 
-def _refuse(reason: str) -> int:
-    sys.stderr.write("\n" + json.dumps({"reason": reason}))
-    return 3
+class _Lines:
+    """A text file of which the bytes are counted."""
+
+    def __init__(self, out: BinaryIO) -> None:
+        self.out, self.size = out, 0
+
+    def write(self, text: str) -> int:
+        self.size += self.out.write(text.encode("utf-8", "surrogatepass"))
+        return len(text)
 
 
 def _refusal(source: Path) -> str:

@@ -15,6 +15,7 @@ from toolkit.catalogues import OWN, clash, load, outside, package
 from toolkit.data.discharge.schema import BY_NAME
 from toolkit.errors import InputError, nearest
 from toolkit.strict_yaml import Section, read_yaml, validate
+from toolkit.written_form import written_form
 
 FOLDER = Path(__file__).parent
 GROUP = "speceval.formats"
@@ -172,7 +173,13 @@ def format_map(name: str) -> FormatMap:
     return form
 
 
+def plain_name(name: str) -> str:
+    """A column's name as it is compared: without width, case, blanks of any kind and what a spreadsheet puts around text."""
+    return written_form(name).lower()
+
+
 def resolve(wanted: str, present: list[str]) -> list[str]:
     """The columns of a file that a name or pattern of a map means; codes match in any case (`C14x01C`, `C14X01C`)."""
-    same = [name for name in present if name.strip().lower() == wanted.strip().lower()]  # a name may hold [ or ?
-    return same or [name for name in present if fnmatchcase(name.strip().lower(), wanted.lower())]
+    asked, names = plain_name(wanted), [(plain_name(name), name) for name in present]
+    same = [name for plain, name in names if plain == asked]  # a name may hold [ or ?
+    return same or [name for plain, name in names if plain and fnmatchcase(plain, asked)]

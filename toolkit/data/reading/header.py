@@ -1,0 +1,131 @@
+"""The header of a table: its first record, unless a later one of the first is what the format map asks for.
+
+Above a header stand titles, dates, names of departments; in a file without one the first line is a patient. What is said of a
+line that is no header are numbers, never its cells.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import Counter
+
+from toolkit.data.reading.encoding import MARK, BlockFault, decoded
+from toolkit.data.reading.files import Head, Refusal, SourceFile, blocks
+from toolkit.data.reading.formats import FormatMap, plain_name, resolve
+
+HEADS, LINES, SPANNED = 20, 60, 12  # records and lines that are looked at; lines of one record
+
+
+def read_heads(source: SourceFile) -> None:
+    """Set `source.heads`, and take the first for the header.
+
+    Raises
+    ------
+    Refusal
+        There is no line that is not blank, or the first is not of the encoding.
+    """
+    source.heads = _heads(source)
+    if not source.heads:
+        raise Refusal("没有数据行（only a header, no record）")
+    take(source, source.heads[0])
+
+
+def take(source: SourceFile, head: Head) -> None:
+    """Make a record the header."""
+    source.header, source.delimiter = list(head.cells), head.delimiter
+    source.header_line, source.body = head.last, head.end
+
+
+def _heads(source: SourceFile) -> list[Head]:
+    lines: list[tuple[int, int, str]] = []
+    number = end = 0
+    for block in blocks(source):
+        for row in block.splitlines(keepends=True) if block.find(b"\r") < 0 else _feeds(block):
+            number, end = number + 1, end + len(row)
+            text = row.removeprefix(MARK) if number == 1 else row
+            try:
+                lines.append((number, end, decoded(text, source.encoding).decode("utf-8").rstrip("\r\n")))
+            except BlockFault as fault:
+                if not lines:
+                    raise fault.refusal(number - 1) from None
+                return _records(lines)  # the rows are refused for it when they are read
+            if len(lines) == LINES:
+                return _records(lines)
+    return _records(lines)
+
+
+def _feeds(block: bytes) -> list[bytes]:
+    return [row + b"\n" for row in block.split(b"\n")[: block.count(b"\n")]] or [block]
+
+
+def _records(lines: list[tuple[int, int, str]]) -> list[Head]:
+    found: list[Head] = []
+    at = 0
+    while at < len(lines) and len(found) < HEADS:
+        if not lines[at][2].strip(" "):
+            at += 1
+            continue
+        spanned, cells, delimiter = _cells(lines, at)
+        first, (last, end, _text) = lines[at][0], lines[at + spanned - 1]
+        found.append(Head(first, last, end, delimiter, cells))
+        at += spanned
+    return found
+
+
+def _cells(lines: list[tuple[int, int, str]], at: int) -> tuple[int, tuple[str, ...], str]:
+    """How many lines the record spans, its cells and the sign that divides them."""
+    text = lines[at][2]
+    delimiter = max(",\t;|", key=text.count)
+    for spanned in range(1, min(SPANNED, len(lines) - at) + 1):
+        text = "\n".join(line for _number, _end, line in lines[at : at + spanned])
+        try:
+            cells = next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True), [])
+        except csv.Error:
+            if text.count('"') % 2 == 0:
+                break  # something else than a mark that is still open
+            continue
+        return spanned, tuple(" ".join(cell.splitlines()) for cell in cells), delimiter
+    return 1, (), delimiter
+
+
+def choose_header(source: SourceFile, form: FormatMap) -> None:
+    """Take for the header the first of the first records that has all columns the map needs, else the one with most of them.
+
+    Refuses the table (rule F04) where none has any: then its first line is a record, or it is another table altogether.
+    """
+    required, wanted = form.required(), form.wanted()
+    best, most = None, 0
+    for head in source.heads:
+        names = known_names(head.cells, wanted)
+        if required <= names:
+            best = head
+            break
+        if len(names) > most:
+            best, most = head, len(names)
+    if best is None:
+        unclosed = source.heads and not source.heads[0].cells
+        source.rejected = (
+            "表头引号未闭合（规则F04）"
+            if unclosed
+            else f"缺少必需的列：{'、'.join(n for n in wanted if n in required)}；前 {len(source.heads)} 行中没有一行有本格式"
+            f"（{form.id}）的列名：没有表头，或不是本格式的表（规则F04）"
+        )
+        source.header = []
+        return
+    if best is not source.heads[0]:
+        above = sum(1 for head in source.heads if head.last < best.first)
+        source.notes.append(f"表头在第 {best.first} 行，其上 {above} 行不是本格式的表头，未读")
+    take(source, best)
+
+
+def known_names(cells: tuple[str, ...] | list[str], wanted: list[str]) -> set[str]:
+    """Which of the wanted names stand among the cells."""
+    present = list(cells)
+    return {name for name in wanted if resolve(name, present)}
+
+
+def repeated_names(source: SourceFile, used: list[str]) -> list[str]:
+    """Names of the used columns that stand in the header more than once; empty and unused ones do no harm."""
+    counted = Counter(plain_name(name) for name in source.header)
+    return [name for name in dict.fromkeys(used) if counted[plain_name(name)] > 1]
