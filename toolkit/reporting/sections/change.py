@@ -13,7 +13,7 @@ from toolkit.indicators import CATALOGUE
 from toolkit.models.change import methods_of
 from toolkit.reporting.content.blocks import Block, Blocks, Note, Paragraph, Table
 from toolkit.reporting.content.tables import MISSING, Cell, Column, count, table, text
-from toolkit.reporting.content.values import DIRECTION_KEYS, cases, label, marked, ratio_text, sure
+from toolkit.reporting.content.values import DIRECTION_KEYS, cases, label, marked, number, ratio_text, sure
 from toolkit.reporting.figures.change import change_forest
 from toolkit.reporting.sections.front import chapter
 
@@ -146,8 +146,6 @@ CHANGE_COLUMNS = [
 
 def change_rows(changes: pd.DataFrame, peers: pd.DataFrame) -> pd.DataFrame:
     """Changes as rows of text; `peers` indexed by specialty, or by indicator, as `changes` is matched."""
-    from toolkit.reporting.content.values import number
-
     key = "specialty" if peers.index.name == "specialty" else "indicator"
     return changes.assign(
         values=[

@@ -6,6 +6,7 @@ import pandas as pd
 
 from toolkit.evaluation.results import Results
 from toolkit.indicators import CATALOGUE, Domain, Indicator
+from toolkit.reference.grades import GRADES
 from toolkit.reporting.content.blocks import Block, Blocks, Figure, Heading, Note, Table
 from toolkit.reporting.content.tables import Column, count, decimal, table, text
 from toolkit.reporting.content.values import POOLED, label, number, with_limits
@@ -126,8 +127,6 @@ def _window(results: Results, window: str) -> str:
 
 
 def _grade_table(results: Results, part: pd.DataFrame, window: str) -> Table:
-    from toolkit.reference import GRADES
-
     part = part.assign(name=part["grade"].map(GRADES).fillna("未分级（例数不足）"))
     part = part.assign(groups=part.get("groups", 1))  # one row a DRG, or several counted together
     rows = part.groupby("name").agg(groups=("groups", "sum"), n=("n", "sum"), died=("died", "sum")).reset_index()
