@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -50,6 +52,11 @@ def series(seed: int = 1, points: int = 72, *, quarter: bool = False, jump: floa
 
 
 def deaths(seed: int = 1) -> pd.DataFrame:
+    return _deaths(seed).copy()
+
+
+@cache  # its limits take a while to find
+def _deaths(seed: int) -> pd.DataFrame:
     rng = np.random.default_rng(seed)
     frame = pd.DataFrame({"month": [f"{2022 + k // 12}-{k % 12 + 1:02d}" for k in range(36)], "n": 60, "p": 0.03})
     frame = frame.assign(died=rng.binomial(60, np.where(np.arange(36) > 20, 0.08, 0.03)))
