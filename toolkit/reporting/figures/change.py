@@ -15,9 +15,9 @@ from toolkit.reporting.content.values import MARKS
 from toolkit.reporting.figures.drawing import figure, nothing, require_columns
 from toolkit.reporting.figures.labels import fold
 from toolkit.reporting.figures.marks import SHORT, Axis, Line, Mark, Panel, Picture, Rule, Sign, Strokes
+from toolkit.reporting.figures.palette import PEER, RULE, SOFT, UNIT
 from toolkit.reporting.figures.ratios import DIRECTIONS, NO_CHANGE, VERDICTS, ratio_axis, reach_of
 from toolkit.reporting.figures.rows import Beside, Rows
-from toolkit.reporting.figures.style import PEER, RULE, SOFT, UNIT
 from toolkit.reporting.figures.timeline import Timeline
 
 RATIOS = ["ratio", "low", "high"]

@@ -32,7 +32,8 @@ from toolkit.reporting.figures.marks import (
     Strokes,
     Words,
 )
-from toolkit.reporting.figures.style import RULE, SOFT, chart
+from toolkit.reporting.figures.palette import RULE, SOFT
+from toolkit.reporting.figures.style import chart
 
 WHITE = {"facecolor": "white", "edgecolor": "none"}
 

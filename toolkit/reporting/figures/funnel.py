@@ -29,7 +29,7 @@ from toolkit.reporting.figures.marks import (
     Rule,
     Sign,
 )
-from toolkit.reporting.figures.style import PEER, SOFT, UNIT, WORSE
+from toolkit.reporting.figures.palette import PEER, SOFT, UNIT, WORSE
 
 MOST_NAMES = 7
 MOST_CENTRES = 12  # the value axis ends there

@@ -40,8 +40,8 @@ from toolkit.reporting.figures.marks import (
     Words,
     spanning,
 )
+from toolkit.reporting.figures.palette import INK, PEER, SOFT, UNIT
 from toolkit.reporting.figures.rows import Beside, Rows
-from toolkit.reporting.figures.style import INK, PEER, SOFT, UNIT
 from toolkit.reporting.figures.timeline import COVID, Shock, Timeline
 
 ROWS_WITH_NAMES = 60  # more do not fit on a page: then only highlighted rows are named

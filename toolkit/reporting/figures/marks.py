@@ -12,7 +12,7 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from toolkit.reporting.figures.style import INK, PEER, SHADE, SOFT
+from toolkit.reporting.figures.palette import INK, PEER, SHADE, SOFT
 
 Dash: TypeAlias = Literal["-"] | tuple[float, tuple[float, ...]]
 Side: TypeAlias = Literal["left", "right", "center"]

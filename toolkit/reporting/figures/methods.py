@@ -11,7 +11,7 @@ from toolkit.reporting.content.blocks import Figure, Note
 from toolkit.reporting.content.tables import missing
 from toolkit.reporting.figures.drawing import figure, nothing, require_columns
 from toolkit.reporting.figures.marks import Axis, Band, Mark, Panel, Picture, Points, Rule, Sign
-from toolkit.reporting.figures.style import PEER, RULE, UNIT
+from toolkit.reporting.figures.palette import PEER, RULE, UNIT
 
 MARGIN = 1.5  # per cent to both sides of the nominal value
 MEASURES = (("type_one", 5, "无作用时误判（应为 5%）"), ("coverage", 95, "区间覆盖（应为 95%）"))

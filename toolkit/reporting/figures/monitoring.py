@@ -28,7 +28,7 @@ from toolkit.reporting.figures.marks import (
     Strokes,
     spanning,
 )
-from toolkit.reporting.figures.style import INK, PEER, UNIT, WORSE
+from toolkit.reporting.figures.palette import INK, PEER, UNIT, WORSE
 from toolkit.reporting.figures.timeline import Shock, Timeline
 
 SIGNALS = {

@@ -28,7 +28,7 @@ from toolkit.reporting.figures.marks import (
     Strokes,
     Words,
 )
-from toolkit.reporting.figures.style import INK, PEER, SHADE, SOFT, UNIT, WORSE
+from toolkit.reporting.figures.palette import INK, PEER, SHADE, SOFT, UNIT, WORSE
 from toolkit.reporting.figures.timeline import Shock, Timeline
 
 LOST = ("重复", "隔离", "排除")  # kinds of step that take records away

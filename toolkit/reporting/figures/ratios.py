@@ -6,7 +6,7 @@ import numpy as np
 
 from toolkit.evaluation.verdict import Verdict
 from toolkit.reporting.figures.marks import Axis, Numbers, Rule, Sign
-from toolkit.reporting.figures.style import PEER, SOFT, UNIT, WORSE
+from toolkit.reporting.figures.palette import PEER, SOFT, UNIT, WORSE
 
 WIDEST = np.log(8)  # a ratio further from 1 is cut, with an arrow
 NO_CHANGE = {"x": Rule(along="x", at=1), "y": Rule(along="y", at=1)}

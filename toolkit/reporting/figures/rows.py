@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from toolkit.reporting.figures.marks import Axis, Cell, Column, Mark, Panel, Points, Side, Sign, Strokes
-from toolkit.reporting.figures.style import INK
+from toolkit.reporting.figures.palette import INK
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,18 +18,10 @@ from matplotlib.figure import Figure as Canvas
 
 from toolkit.errors import InputError
 from toolkit.reporting.content import blocks
+from toolkit.reporting.figures.palette import INK, SOFT
 
 WIDTH = 15.4 / 2.54  # inches: the text width of an A4 page with 2.8 cm margins
 DPI = 200
-
-# Okabe and Ito's colours that also differ in lightness; never the only sign: marks and line styles differ too
-UNIT = "#0072B2"
-WORSE = "#D55E00"
-PEER = "#8A929A"
-INK = "#1B1F24"
-SOFT = "#59636E"
-RULE = "#C9D0D8"
-SHADE = "#EEF1F4"
 
 _FAMILY = "Speceval Sans"  # a name of our own: no font of the machine can be taken in its place
 

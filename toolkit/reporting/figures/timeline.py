@@ -9,7 +9,7 @@ import numpy as np
 
 from toolkit.reporting.content.blocks import printable
 from toolkit.reporting.figures.marks import SOLID, Axis, Band, Dash, Labels, Mark, Panel, Rule, Words
-from toolkit.reporting.figures.style import INK
+from toolkit.reporting.figures.palette import INK
 
 
 @dataclass(frozen=True, kw_only=True)
