@@ -18,6 +18,7 @@ from toolkit.data.discharge.covariates import units_condition
 from toolkit.data.discharge.measures import MEASURES, Measure, added, measures_for, sums
 from toolkit.engine.types import Column, Engine, Table
 from toolkit.errors import InputError
+from toolkit.frames import names_of
 from toolkit.key_codes import KeyCodes
 from toolkit.params import RunParams
 
@@ -112,7 +113,7 @@ def from_sums(cells: pd.DataFrame, params: RunParams) -> pd.DataFrame:
     given = [id_ for id_ in plain if id_ in cells]
     known = {*KEY, "n", *(column for id_ in given for column in plain[id_])}
     needed = [*KEY, "n", *(list(plain[id_])[1] for id_ in given)]
-    wrong = [c for c in needed if c not in cells] + [c for c in cells if c not in known]
+    wrong = [c for c in needed if c not in cells] + [c for c in names_of(cells) if c not in known]
     wrong += [f"{c}（有空值）" for c in KEY if c in cells and cells[c].isna().any()]
     if wrong:
         raise InputError(

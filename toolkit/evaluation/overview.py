@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from toolkit.evaluation.results import Results
+from toolkit.frames import names_of
 
 
 def units(results: Results) -> pd.DataFrame:
@@ -23,7 +24,7 @@ def units(results: Results) -> pd.DataFrame:
         specialty_name=[results.specialty_name(s) for s in results.units["specialty"]],
         _order=results.units["specialty"].map(order),
     ).sort_values(["_order", "hospital"], ignore_index=True)
-    counts = [name for name in found if name.startswith("n_")]
+    counts = [name for name in names_of(found) if name.startswith("n_")]
     first = ["id", "hospital", "hospital_name", "specialty", "specialty_name", "project", "eligible"]
     return found[[*first, *counts]]
 

@@ -14,6 +14,7 @@ import pandas as pd
 import scipy  # its parts load when first used: reports read tables and need none
 from pydantic import Field, model_validator
 
+from toolkit.frames import names_of
 from toolkit.indicators import Declared, Direction
 from toolkit.models.change.base import Obstacle, inferential
 from toolkit.params import ChangePolicy
@@ -189,7 +190,7 @@ def not_judged(found: pd.DataFrame, rows: pd.Series, reason: str, zh: str | pd.S
     instead = pd.DataFrame(
         {"verdict": Verdict.NOT_JUDGED.value, "reason": reason, "reason_zh": zh}, index=found.index, dtype=object
     )
-    return found.assign(**{c: found[c].mask(rows, instead[c]) for c in instead})
+    return found.assign(**{c: found[c].mask(rows, instead[c]) for c in names_of(instead)})
 
 
 def _conditions(changes: pd.DataFrame, direction: pd.Series, policy: ChangePolicy) -> dict[Condition, np.ndarray]:
@@ -206,7 +207,7 @@ def _conditions(changes: pd.DataFrame, direction: pd.Series, policy: ChangePolic
     found: dict[Condition, np.ndarray] = {
         "neutral": (direction == Direction.NEUTRAL).to_numpy(bool),
         "untested": direction.isna().to_numpy(bool),
-        "few_cases": np.minimum(changes["n_before"], changes["n_after"]).to_numpy() < policy.minimum_cases,
+        "few_cases": changes[["n_before", "n_after"]].min(axis=1, skipna=False).to_numpy() < policy.minimum_cases,
         "no_value": ~known & (obstacle == Obstacle.NO_VALUE),
         "no_events": ~known & (obstacle == Obstacle.NO_EVENTS),
         "few_comparisons": ~known & (obstacle == Obstacle.FEW_COMPARISONS),

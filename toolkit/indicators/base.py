@@ -9,8 +9,12 @@ from typing import Any, ClassVar
 
 import pandas as pd
 
-col = pd.col
 CubeExpression = Any  # pandas' column expression: printed in the handbook as it is executed
+
+
+def col(name: str) -> CubeExpression:
+    """A column of the cube."""
+    return pd.col(name)
 
 
 class Domain(StrEnum):

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from toolkit.data.discharge.covariates import one_row_a_specialty
+from toolkit.frames import names_of
 from toolkit.key_codes import categories
 from toolkit.params import SPECIALTY_SEPARATOR, Specialty
 from toolkit.reference import Referenced
@@ -26,7 +27,7 @@ def by_specialty(referenced: Referenced, specialties: Sequence[Specialty]) -> Re
     spread["surgical_specialty"] = spread["specialty"].map(surgical).fillna(False).astype(bool)
     # the share of a combination is the same in each of its rows; a specialty has the shares of all its combinations
     key = ["hospital", "specialty", "drg", *([] if referenced.basis == "frozen" else ["year"])]
-    for name in [c for c in spread if c.startswith("own_")]:
+    for name in [c for c in names_of(spread) if c.startswith("own_")]:
         once = spread.drop_duplicates([*key, "combination"])
         total = once.groupby(key, observed=True)[name].sum(min_count=1).rename("total").reset_index()
         spread[name] = spread[key].merge(total, on=key, how="left")["total"].to_numpy()

@@ -103,7 +103,7 @@ def _text(keys: pd.Series, rows: np.ndarray) -> pd.api.extensions.ExtensionArray
     """Key values of these rows as they are, categories as text."""
     if not isinstance(keys.dtype, pd.CategoricalDtype):
         return keys.array.take(rows)
-    return pd.array(keys.cat.categories, dtype="str").take(keys.cat.codes.to_numpy()[rows], allow_fill=True)
+    return pd.Series(keys.cat.categories, dtype="str").array.take(keys.cat.codes.to_numpy()[rows], allow_fill=True)
 
 
 def roll_up(

@@ -208,7 +208,7 @@ def chances(quota: Quota, applicants: pd.DataFrame, scores: np.ndarray, units: S
         Shape (draws, units), as `toolkit.programme.ranks.Draws.scores`; `units` are the applicants' ids.
     """
     problem = _Problem(quota, applicants)
-    place = pd.Index(list(units)).get_indexer(problem.frame[quota.applicant])
+    place = pd.Index(list(units)).get_indexer(pd.Index(problem.frame[quota.applicant]))
     counts = np.zeros(len(place))
     for draw in scores:
         drawn = np.where(place >= 0, draw[place], np.nan)
@@ -341,7 +341,7 @@ class _Problem:
             if not len(new):
                 break
             for i in new:
-                order[i] = position
+                order[int(i)] = position
                 position += 1
             taken |= more
         return pd.Series(order)

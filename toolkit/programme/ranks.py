@@ -10,7 +10,7 @@ Rankability: van Dishoeck et al. (2011), as ρ = τ² / (τ² + median σ²).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -150,7 +150,7 @@ class Draws:
         order[:, ~self.eligible] = np.nan
         tail = (1 - confidence) / 2
         known = self.eligible
-        made = {"unit": self.units}
+        made: dict[str, Sequence[str] | np.ndarray | pd.api.extensions.ExtensionArray] = {"unit": self.units}
         for name, share in (("median_rank", 0.5), ("rank_low", tail), ("rank_high", 1 - tail)):
             values = np.full(len(known), np.nan)
             values[known] = np.quantile(order[:, known], share, axis=0, method="nearest")

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from toolkit.errors import InputError, nearest
+from toolkit.frames import names_of
 from toolkit.programme.aggregation import combined
 from toolkit.programme.classes import classed
 from toolkit.programme.item_scores import scored, standardised
@@ -57,7 +58,7 @@ class ScoreCard:
         columns |= {g.id: of(by_group[g.id], "score") for g in nodes(self.system.groups) if isinstance(g, Group)}
         for id_, rows in self.items.groupby("item", sort=False):
             columns[str(id_)] = of(rows, "points")
-            parts = [c for c in rows if c not in ITEM and rows[c].notna().any()]
+            parts = [c for c in names_of(rows) if c not in ITEM and rows[c].notna().any()]
             columns |= {f"{id_}.{part}": of(rows, part) for part in parts}
         return pd.DataFrame({self.system.unit: order, **columns})
 

@@ -17,6 +17,7 @@ import pandas as pd
 from toolkit.cube import NONE, Basis
 from toolkit.data.discharge.measures import FEE_CLASSES
 from toolkit.errors import InputError
+from toolkit.frames import Key, names_of
 from toolkit.key_codes import KeyCodes, categories
 from toolkit.params import RunParams
 from toolkit.reference.grades import GRADES, OTHERWISE, described, risk_grades, too_few_deaths
@@ -106,8 +107,8 @@ def _without_own(codes: KeyCodes, params: RunParams, basis: Basis) -> bool:
 def on_basis(cube: pd.DataFrame, params: RunParams, hospitals: pd.DataFrame, basis: Basis) -> pd.DataFrame:
     """The cube with the measures of one basis and what the registry and the parameters say of its rows; no reference yet."""
     other = {"frozen": "@contemporaneous", "contemporaneous": "@frozen"}[basis]
-    frame = cube.drop(columns=[c for c in cube if c.endswith(other)])
-    frame = frame.rename(columns={c: c.removesuffix(f"@{basis}") for c in frame})
+    frame = cube.drop(columns=[c for c in names_of(cube) if c.endswith(other)])
+    frame = frame.rename(columns={c: c.removesuffix(f"@{basis}") for c in names_of(frame)})
     if basis == "frozen" and params.price_index:
         price = frame["year"].map(params.price_index)
         for name in ("cost", "cost_kept"):
@@ -148,7 +149,7 @@ def _bridged(drg: pd.Series, year: pd.Series, params: RunParams) -> pd.Series:
     return pd.Series(np.where(later, moved, text), index=drg.index).astype("category")
 
 
-def _spread(values: pd.Series, codes: np.ndarray) -> pd.Categorical:
+def _spread(values: pd.Series, codes: np.ndarray) -> pd.Categorical[Key]:
     """The value of every code, as categories in sorted order."""
     small = pd.Categorical(values)
     return pd.Categorical.from_codes(small.codes[codes], dtype=small.dtype, validate=False)
@@ -251,6 +252,7 @@ def _relative(sums: pd.DataFrame, cost: str, by_time: list[str]) -> pd.DataFrame
     sums = sums.assign(mean=sums[cost] / sums[f"{cost}_n"].where(sums[f"{cost}_n"] > 0))
     # A grouped case without usable cost stands at the mean of its DRG, so that the reference's own CMI is exactly 1.
     known = sums[sums["mean"].notna()].assign(expected=lambda f: f["mean"] * f["n"])
+    overall: pd.Series | float
     if by_time:
         all_cases = known.groupby(by_time)[["expected", "n"]].sum()
         overall = sums[by_time[0]].map(all_cases["expected"] / all_cases["n"])

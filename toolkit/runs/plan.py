@@ -9,6 +9,7 @@ import pandas as pd
 
 from toolkit.evaluation.results import Results
 from toolkit.evaluation.verdict import Verdict
+from toolkit.frames import row_at, rows_of
 from toolkit.indicators import CATALOGUE
 from toolkit.release.disclosure import REPORTS as RELEASED
 from toolkit.reporting.content.tables import Column, text
@@ -51,7 +52,7 @@ def jobs(results: Results, folder: Path) -> list[ReportJob]:
         }
         parameters = {"run_folder": ABOVE, **of_report.get(id_, {})}
         made.append(_job(id_, title, id_, parameters, folder, inputs))
-    for unit in projects(results).itertuples():
+    for unit in rows_of(projects(results)):
         title = results.unit_name(unit.hospital, unit.specialty)
         made.append(_job(unit.id, title, "project_report", {"run_folder": ABOVE, "project": unit.id}, folder, inputs))
     return [job for job in made if results.params.edition == "internal" or job.template.stem in RELEASED]
@@ -81,10 +82,12 @@ def write_index(results: Results, folder: Path, outcomes: Sequence[Outcome]) -> 
     exists = {o.id for o in outcomes if o.exists}
     primary = results.params.change.primary if results.params.cycles else []
     rows = []
-    for unit in projects(results).itertuples():
+    for unit in rows_of(projects(results)):
         if unit.id in exists:
             changes = unit_changes(results, unit.hospital, unit.specialty).set_index("indicator")
-            verdicts = {i: verdict_of(changes.loc[i]) if i in changes.index else Verdict.NOT_JUDGED.zh for i in primary}
+            verdicts = {
+                i: verdict_of(row_at(changes, i)) if i in changes.index else Verdict.NOT_JUDGED.zh for i in primary
+            }
             rows.append(
                 {
                     "title": "项目评估报告",

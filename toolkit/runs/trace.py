@@ -6,7 +6,7 @@ discharges: a cube of this one alone, beside the references of the whole run.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,10 @@ from toolkit.data.accounts.fates import USABLE
 from toolkit.data.discharge import identity
 from toolkit.data.quality.base import SCOPES, SPECIALTY
 from toolkit.data.quality.marks import ids_in
+from toolkit.documents import Document
 from toolkit.errors import ParameterError, RunError, nearest
 from toolkit.evaluation.results import Results
+from toolkit.frames import groups_of, row_at, rows_of
 from toolkit.indicators import CATALOGUE
 from toolkit.reference import Referenced
 
@@ -148,7 +150,7 @@ def pseudonyms(results: Results, folder: Path, hospital: str, record: str, visit
 
 def refused_file(results: Results, number: int, line: int) -> Trace | None:
     """The trace of a line of a file that was refused as a whole, None where it was read."""
-    row = results.files.set_index("file").loc[number]
+    row = row_at(results.files.set_index("file"), number)
     if not row["rejected"]:
         return None
     return Trace(
@@ -166,7 +168,7 @@ def not_found(results: Results, number: int | None, line: int, hospital: str) ->
             remedy="核对病案号（前导零也要写）；住院次数若不是数字，请用 --visit 给出；文件被拒收或已被替代的，其中的病例不在运行中",
             remedy_english="check number and visit; records of refused or replaced files are not in the run",
         )
-    row = results.files.set_index("file").loc[number]
+    row = row_at(results.files.set_index("file"), number)
     return ParameterError(
         f"{row['name']} 的第 {line} 行不是一条记录",
         "this line is no record",
@@ -198,8 +200,8 @@ def traces(
     for place in sorted({*at, *kept}):
         mark, row = at.get(place), kept.get(place)
         hits = hits_of(results, ids_in(mark["rules"]) if mark is not None else ())
-        source = files.loc[place[0]]
-        common = {"file": source["name"], "line": place[1], "sha256": source["sha256"], "hits": hits}
+        source = row_at(files, place[0])
+        common: Document = {"file": source["name"], "line": place[1], "sha256": source["sha256"], "hits": hits}
         if row is None:
             assert mark is not None  # noqa: S101  the place is in one of the two
             made.append(
@@ -224,7 +226,7 @@ def traces(
                 pseudonym=_text(row["pseudonym"]),
                 specialty=_text(row["specialty"]),
                 drg=_text(row["drg"]),
-                uses=uses_of(hits, usable_flags(row)),
+                uses=uses_of(hits, usable_flags(row.to_dict())),
                 trimmed=trimmed_,
                 cells=cells,
             )
@@ -350,15 +352,15 @@ def _numbers(one: Trace, results: Results) -> list[str]:
         return ["未进入任何数值。"]
     level = "unit" if (one.cells["level"] == "unit").any() else "hospital"
     words = {"unit": "本专科", "hospital": "本院", "specialty": "全区域本专科", "peers": "同类专科", "region": "全区域"}
-    others = one.cells[one.cells["level"] != level]["level"].value_counts(sort=False)
-    rest = "、".join(f"{words[name]} {n} 个" for name, n in others.items())
+    others = one.cells[one.cells["level"] != level]["level"].value_counts(sort=False).to_dict()
+    rest = "、".join(f"{words[str(name)]} {n} 个" for name, n in others.items())
     mine = one.cells[one.cells["level"] == level]
     lines = [
         f"进入 {len(one.cells)} 个数值：{words[level]} {len(mine)} 个{'、' + rest if rest else ''}。{words[level]}的数值："
     ]
-    for (basis, period), rows in mine.groupby(["basis", "period"], sort=False):
+    for (basis, period), rows in groups_of(mine.groupby(["basis", "period"], sort=False)):
         lines.append(f"  {BASIS_NAMES[basis]}口径，{results.periods.get(period, period + ' 年')}")
-        for row in rows.itertuples():
+        for row in rows_of(rows):
             indicator = CATALOGUE[row.indicator]
             stands = f"{row.value:.{indicator.decimals}f}{indicator.unit}" if row.status == "值" else row.status
             added = f"分子 +{row.x:.6g}，分母 +{row.y:.6g}"
@@ -366,7 +368,7 @@ def _numbers(one: Trace, results: Results) -> list[str]:
     return lines
 
 
-def usable_flags(record: Mapping[str, Any]) -> dict[str, bool]:
+def usable_flags(record: Mapping[Hashable, object]) -> dict[str, bool]:
     """Group of measures -> whether the stored record is used in it."""
     flags = {scope: bool(record[column]) for scope, column in USABLE.items()}
     return flags | {SPECIALTY: _text(record["specialty"]) != NONE}

@@ -87,10 +87,10 @@ class SyntheticRegion:
         unit = self.units
         truth = {
             "cost": unit.cost.to_numpy()
-            * np.exp(np.stack(unit.cost_shock)[:, position])
+            * np.exp(np.stack(list(unit.cost_shock))[:, position])
             * (1 + self.settings.inflation) ** position,
             "los": unit.los.to_numpy()
-            * np.exp(np.stack(unit.los_shock)[:, position])
+            * np.exp(np.stack(list(unit.los_shock))[:, position])
             * (1 + self.settings.los_trend) ** position,
             "mortality": unit.mortality.to_numpy().copy(),
             "volume": unit.volume.to_numpy().copy(),

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from toolkit.documents import Document, Plain
+from toolkit.frames import rows_of
 from toolkit.synthetic.details import CITY, COUNTY_CODES, OUTSIDE, PROVINCE
 from toolkit.synthetic.region import SyntheticRegion
 from toolkit.synthetic.settings import MARK
@@ -54,7 +55,7 @@ def truth(region: SyntheticRegion, **pages: Plain) -> Document:
                 for year, factors in expected.items()
             },
         }
-        for position, row in enumerate(units.itertuples(index=False))
+        for position, row in enumerate(rows_of(units, index=False))
     ]
     drg_columns = ["code", "kind", "severity", "cost", "los", "death", "score", "surgical", "level4", "emergency"]
     drgs = region.drgs[drg_columns].to_dict("records")
@@ -64,7 +65,7 @@ def truth(region: SyntheticRegion, **pages: Plain) -> Document:
         "notice": f"{MARK} — synthetic data, no real person or institution",
         "settings": asdict(region.settings),
         "cycles": {"before": list(region.settings.before), "after": list(region.settings.after)},
-        "deflators": {str(year): factor for year, factor in deflators(region).itertuples(index=False)},
+        "deflators": {str(year): factor for year, factor in rows_of(deflators(region), index=False)},
         "hospitals": hospitals_table(region).to_dict("records"),
         "specialties": [{"id": s.id, "name_zh": s.name_zh, "surgical": s.surgical} for s in SPECIALTIES],
         "drgs": [{key: _number(value) for key, value in row.items()} for row in drgs],

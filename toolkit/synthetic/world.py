@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from toolkit.frames import rows_of
 from toolkit.synthetic.settings import MARK, Settings
 from toolkit.synthetic.specialties import SPECIALTIES
 
@@ -146,7 +147,7 @@ def units(settings: Settings, registry: pd.DataFrame, rng: np.random.Generator) 
     cost), level4 (log odds), and cost_shock, los_shock (lists: log shock of each year).
     """
     rows = []
-    for hospital, place in registry.iterrows():
+    for hospital, place in zip(registry.index, rows_of(registry), strict=True):
         own = {name: rng.normal(0, sd) for name, sd in (("cost", 0.06), ("los", 0.05), ("size", 0.35))}
         for specialty, kind in enumerate(SPECIALTIES):
             runs = rng.random() < place.chance * (1 if kind.demand > 0.8 else 0.85)
@@ -158,7 +159,7 @@ def units(settings: Settings, registry: pd.DataFrame, rng: np.random.Generator) 
                 {
                     "hospital": int(hospital),
                     "specialty": specialty,
-                    "volume": place["size"] * kind.demand * np.exp(own["size"] + 0.45 * draw[0]),
+                    "volume": place.size * kind.demand * np.exp(own["size"] + 0.45 * draw[0]),
                     "cost": np.exp(place.cost + own["cost"] + 0.12 * draw[1]),
                     "los": np.exp(place.los + own["los"] + 0.10 * draw[2]),
                     "mortality": np.exp(0.22 * draw[3]),

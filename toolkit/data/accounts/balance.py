@@ -17,6 +17,7 @@ from toolkit.data.quality.base import CASE_MIX, COST, LOS, MORTALITY, SPECIALTY,
 from toolkit.data.quality.marks import marked
 from toolkit.engine.types import Engine, Table
 from toolkit.errors import UnbalancedError
+from toolkit.frames import rows_of
 
 ALL = "all"  # the balance of the record itself, before any group of measures
 ACCEPTED = "纳入"
@@ -67,7 +68,7 @@ def in_store(stored: Table) -> pd.DataFrame:
 def balanced(files: pd.DataFrame, accounts: pd.DataFrame, stored: pd.DataFrame) -> pd.DataFrame:
     """As `balance`, from the three tables."""
     received = accounts.groupby("file")["n"].sum()
-    for row in files.itertuples():
+    for row in rows_of(files):
         if row.received != received.get(row.file, 0):
             raise _unbalanced(row.name, "", "全部", int(row.received), int(received.get(row.file, 0)))
     accepted = accounts[accounts["fate"] == ACCEPTED]

@@ -53,7 +53,7 @@ def months_out_of_line(months: pd.DataFrame, params: RunParams) -> pd.DataFrame:
         return pd.DataFrame(columns=COLUMNS)
     # a month without any discharge has no row of its own, and is the very thing that is looked for
     full = months.set_index(["hospital", "year", "month"])["n"].unstack("month").reindex(columns=range(1, 13)).fillna(0)
-    table = full.stack().rename("n").reset_index()
+    table = pd.Series(full.stack(), name="n").reset_index()
     median = table.groupby(["hospital", "year"])["n"].transform("median")
     total = table.groupby(["hospital", "year"])["n"].transform("sum")
     ratio = table["n"] / median.where(median > 0)

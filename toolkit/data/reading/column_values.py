@@ -111,8 +111,8 @@ class Column:
             parts = self.cells.fillna("").str.strip().str.extract(pattern)
             text = parts[year - 1] + "-" + parts[month - 1].str.zfill(2) + "-" + parts[day - 1].str.zfill(2)
             when = pd.to_datetime(text, format="%Y-%m-%d", errors="coerce")
-            days = (when - pd.Timestamp(1970, 1, 1)).dt.days
-            out = out.fillna(days)
+            days = (when - pd.Timestamp(1970, 1, 1)).dt.days.astype(float)
+            out = out.where(out.notna(), days)
         return out.to_numpy(float)
 
     @cached_property

@@ -53,7 +53,11 @@ def two_period(
     keep = [*by, "indicator", "x", "y", "n", "value", "se"]
     sides = {name: part[keep].set_index([*by, "indicator"]) for name, part in cells.groupby("cycle")}
     empty = cells.iloc[:0][keep].set_index([*by, "indicator"])
-    wide = sides.get("before", empty).join(sides.get("after", empty), how="outer", suffixes=("0", "1")).reset_index()
+    wide = (
+        sides.get("before", empty)
+        .merge(sides.get("after", empty), how="outer", left_index=True, right_index=True, suffixes=("0", "1"))
+        .reset_index()
+    )
     parts = [
         _of_distribution(part.copy(), getattr(indicators[str(id_)], "distribution", None), confidence)
         for id_, part in wide.groupby("indicator", sort=False)

@@ -61,7 +61,11 @@ def smallest_changes(
     sides = {
         cycle: kept.loc[kept["cycle"] == cycle, [*keys, *columns]].set_index(keys) for cycle in ("before", "after")
     }
-    wide = sides["before"].join(sides["after"], how="outer", suffixes=("0", "1")).reset_index()
+    wide = (
+        sides["before"]
+        .merge(sides["after"], how="outer", left_index=True, right_index=True, suffixes=("0", "1"))
+        .reset_index()
+    )
     fall, rise = np.full(len(wide), np.nan), np.full(len(wide), np.nan)
     for id_, rows in wide.groupby("indicator", sort=False).indices.items():
         part, kind = wide.iloc[rows], tested[str(id_)].distribution

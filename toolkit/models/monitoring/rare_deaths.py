@@ -187,9 +187,9 @@ def _shrunken(frame: pd.DataFrame, by: Sequence[str], usable: np.ndarray, confid
     names = ("shrunken", "shrunken_low", "shrunken_high", "prior_mean", "prior_sd", "_units")
     out = {name: np.full(len(frame), np.nan) for name in names}
     observed, expected = frame["observed"].to_numpy(float), frame["expected"].to_numpy(float)
-    groups = frame.groupby(list(by), sort=False, dropna=False).indices.values() if by else [np.arange(len(frame))]
-    for rows in groups:
-        rows = rows[usable[rows]]
+    grouped = frame.groupby(list(by), sort=False, dropna=False).indices.values() if by else [np.arange(len(frame))]
+    for group in map(np.asarray, grouped):
+        rows = group[usable[group]]
         prior = gamma_prior(observed[rows], expected[rows])
         values = *posterior(prior, observed[rows], expected[rows], confidence), prior.mean, prior.sd, len(rows)
         for name, value in zip(names, values, strict=True):

@@ -77,7 +77,11 @@ def no_effect(
     sides = {
         cycle: kept.loc[kept["cycle"] == cycle, [*keys, *columns]].set_index(keys) for cycle in ("before", "after")
     }
-    wide = sides["before"].join(sides["after"], how="outer", suffixes=("0", "1")).reset_index()
+    wide = (
+        sides["before"]
+        .merge(sides["after"], how="outer", left_index=True, right_index=True, suffixes=("0", "1"))
+        .reset_index()
+    )
     out = {name: np.full(len(wide), np.nan) for name in COLUMNS if name != "warnings"}
     out["before"], out["after"] = wide["value0"].to_numpy(float), wide["value1"].to_numpy(float)
     for key, rows in wide.groupby([*among, "indicator"], sort=False).indices.items():

@@ -150,7 +150,7 @@ def _signals(
 ) -> tuple[np.ndarray, np.ndarray]:
     """The rule that names each point, and what its signal means."""
     rule = np.select([found[r] != 0 for r in RULES_ZH], list(RULES_ZH), default="").astype(object)
-    better = np.zeros(len(rows))
+    better: np.ndarray = np.zeros(len(rows))
     if "indicator" in rows:
         sign = {i: {Direction.HIGHER: 1, Direction.LOWER: -1}.get(d, 0) for i, d in directions.items()}
         better = rows["indicator"].map(sign).fillna(0).to_numpy()

@@ -9,6 +9,7 @@ import pandas as pd
 
 from toolkit.errors import ContractBroken
 from toolkit.evaluation.verdict import Verdict
+from toolkit.frames import rows_of
 from toolkit.reporting.content.blocks import Figure, Note, printable
 from toolkit.reporting.content.tables import Cell, missing, rounded
 from toolkit.reporting.content.values import MARKS
@@ -60,7 +61,7 @@ def change_forest(frame: pd.DataFrame, *, id: str, caption: str, note: str = "")
     )
     alt = "变化的比值。" + "；".join(
         f"{printable(str(r.label))} {'—' if missing(r.ratio) else rounded(r.ratio, 2)}，{Verdict(r.verdict).zh}"
-        for r in frame.itertuples(index=False)
+        for r in rows_of(frame, index=False)
     )
     picture = Picture(panels=[rows.panel()], height=0.85 + 0.36 * len(frame))
     return figure(picture, id=id, caption=caption, alt=alt, note=note)
@@ -76,7 +77,7 @@ def _forest_rows(frame: pd.DataFrame) -> tuple[pd.DataFrame, str]:
             fold(label, 26) + ("" if shared else f"\n（{DIRECTIONS[direction]}）")
             for label, direction in zip(frame["label"], frame["direction"], strict=True)
         ],
-        sign=signs,
+        sign=np.array(signs, dtype=object),
         colour=[s.colour if s.filled else SOFT for s in signs],
         words=[_ratio(*row) for row in frame[RATIOS].itertuples(index=False, name=None)],
         said=[f"{MARKS[v]} {v.zh}" for v in verdicts],
@@ -111,7 +112,12 @@ def event_study(frame: pd.DataFrame, *, id: str, caption: str, note: str = "") -
     base = Sign(marker="o", colour=UNIT, size=5.5, filled=False)
     signs = [base if year == -1 else Sign(marker="o", colour=UNIT, size=5.5) for year in years]
     drawn = Rows(
-        frame=rows.assign(sign=signs), axis=axis, value="estimate", label="", upright=True, arrows=True
+        frame=rows.assign(sign=np.array(signs, dtype=object)),
+        axis=axis,
+        value="estimate",
+        label="",
+        upright=True,
+        arrows=True,
     ).panel()
     path = rows["estimate"].clip(axis.low, axis.high)
     line = Line(x=np.arange(len(years)), y=path, colour=UNIT, width=0.7, alpha=0.6)
@@ -129,7 +135,7 @@ def event_study(frame: pd.DataFrame, *, id: str, caption: str, note: str = "") -
     return figure(Picture(panels=[timeline.panel()], height=2.5), id=id, caption=caption, alt=alt, note=note)
 
 
-def _year(relative: int) -> str:
+def _year(relative: Cell) -> str:
     """A year counted from the start of the project: 0 is the first, −1 the last before it."""
     return f"第 {relative + 1} 年" if relative >= 0 else f"前 {-relative} 年"
 
@@ -152,7 +158,7 @@ def specification_curve(
     if rows.empty:
         return nothing(caption)
     reach = reach_of(rows["estimate"], rows[["low", "high"]].to_numpy(float), usual=0.9, beyond=1.1, least=1.1)
-    counts = {Verdict(v): int(n) for v, n in rows["verdict"].value_counts().items()}
+    counts = {Verdict(str(v)): int(n) for v, n in rows["verdict"].value_counts().items()}
     signs = {v: Sign(marker=s.marker, colour=s.colour, size=4, filled=s.filled) for v, s in VERDICTS.items()}
     curve = Rows(
         frame=rows.assign(sign=rows["verdict"].map(signs)),

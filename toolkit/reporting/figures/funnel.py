@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from toolkit.errors import ContractBroken
+from toolkit.frames import groups_of, rows_of
 from toolkit.models.monitoring.funnel import OVERDISPERSED_ZH, Kind, Position, limits
 from toolkit.reporting.content.blocks import Figure, Note, printable
 from toolkit.reporting.content.tables import rounded
@@ -126,7 +127,7 @@ def funnel_chart(
         ],
     )
     alt = f"{y_label}，{len(rows)} 个单元，中心 {drawn.words(drawn.centre)}。" + "；".join(
-        f"{printable(str(r.label))} {drawn.words(r.value)}，{r.position_od}" for r in names.itertuples()
+        f"{printable(str(r.label))} {drawn.words(r.value)}，{r.position_od}" for r in rows_of(names)
     )
     said = note + _explained(drawn, len(frame) - len(rows))
     return figure(Picture(panels=[panel], height=3.3), id=id, caption=caption, alt=alt, note=said)
@@ -169,7 +170,7 @@ def _lines(drawn: Funnel) -> Iterator[Mark]:
 
 
 def _units(drawn: Funnel) -> Iterator[Mark]:
-    for (position, chosen), part in drawn.rows.groupby(["position_od", "highlight"], sort=False):
+    for (position, chosen), part in groups_of(drawn.rows.groupby(["position_od", "highlight"], sort=False)):
         outside = position in OUTSIDE
         marker, filled = OUTSIDE.get(position, ("o", True))
         sign = Sign(
@@ -190,7 +191,7 @@ def _named(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _names(drawn: Funnel, names: pd.DataFrame) -> Iterator[Label]:
-    for row in names.itertuples():
+    for row in rows_of(names):
         at = drawn.shown(row.value)
         words = f"{fold(row.label, 20)}\n{drawn.words(row.value)}"
         yield Label(y=at, text=words, colour=UNIT if row.highlight else WORSE, leader=(row.exposure, at))

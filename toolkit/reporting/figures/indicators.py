@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from toolkit.errors import ContractBroken
+from toolkit.frames import groups_of, rows_of
 from toolkit.reporting.content.blocks import Figure, Note, printable
 from toolkit.reporting.content.tables import missing, rounded
 from toolkit.reporting.figures.drawing import figure, nothing, require_columns
@@ -89,7 +90,7 @@ def ranking(
     )
     chosen = "；".join(
         f"{printable(str(r.label))} {rounded(r.value, places)}，第 {r.Index + 1} 位"
-        for r in ranked.itertuples()
+        for r in rows_of(ranked)
         if r.highlight and not missing(r.value)
     )
     alt = f"{x_label}从低到高排列，共 {len(rows)} 个单位。{chosen}"
@@ -106,7 +107,7 @@ def _ranked_rows(ranked: pd.DataFrame, places: int) -> pd.DataFrame:
     values, cases = ranked["value"], ranked["n"]
     return ranked.assign(
         label=[fold(name) if is_ else "" for name, is_ in zip(ranked["label"], named, strict=True)],
-        sign=[of_unit if c else of_others for c in chosen],
+        sign=np.array([of_unit if c else of_others for c in chosen], dtype=object),
         width=np.where(chosen, 1.8, 1.0 if all_named else 0.6),
         ink=np.where(chosen, UNIT, INK),
         shown=[
@@ -249,7 +250,7 @@ def grade_scatter(frame: pd.DataFrame, *, id: str, caption: str, note: str = "")
     rows = frame.assign(height=share.where(share > 0, floor))
     marks: list[Mark] = [Band(along="y", low=floor / 1.4, high=floor * 1.4)]
     labels = []
-    for grade, part in rows.groupby("grade"):
+    for grade, part in groups_of(rows.groupby("grade")):
         name, marker, colour = GRADES[int(grade)]
         marks.append(Points(x=part["n"], y=part["height"], sign=Sign(marker=marker, colour=colour, rim=colour)))
         total, deaths = int(part["n"].sum()), int(part["deaths"].sum())
@@ -265,7 +266,7 @@ def grade_scatter(frame: pd.DataFrame, *, id: str, caption: str, note: str = "")
     )
     alt = "；".join(
         f"{GRADES[g][0]} {len(part)} 组，{int(part['deaths'].sum()):,}/{int(part['n'].sum()):,} 例死亡"
-        for g, part in frame.groupby("grade")
+        for g, part in groups_of(frame.groupby("grade"))
     )
     return figure(Picture(panels=[panel], height=3.2), id=id, caption=caption, alt=alt, note=note)
 

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 import numpy as np
+import pandas as pd
 
 from toolkit.reporting.figures.palette import INK, PEER, SHADE, SOFT
 
 Dash: TypeAlias = Literal["-"] | tuple[float, tuple[float, ...]]
 Side: TypeAlias = Literal["left", "right", "center"]
-Numbers: TypeAlias = Sequence[float] | np.ndarray
+Numbers: TypeAlias = Sequence[float] | np.ndarray | pd.Series
 
 SOLID: Dash = "-"
 DASHED: Dash = (0, (5, 2))

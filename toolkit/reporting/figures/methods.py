@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
+from toolkit.frames import rows_of
 from toolkit.reporting.content.blocks import Figure, Note
 from toolkit.reporting.content.tables import missing
 from toolkit.reporting.figures.drawing import figure, nothing, require_columns
@@ -48,8 +49,7 @@ def false_alarms_and_coverage(
         for place, (column, nominal, words) in enumerate(MEASURES)
     ]
     alt = "；".join(
-        f"{names[r.method]} {r.indicator} 误判 {_share(r.type_one)} 覆盖 {_share(r.coverage)}"
-        for r in rows.itertuples()
+        f"{names[r.method]} {r.indicator} 误判 {_share(r.type_one)} 覆盖 {_share(r.coverage)}" for r in rows_of(rows)
     )
     note = f"每点一个指标；灰带为 ±{MARGIN} 个百分点。区域少时点的散布多是机遇。"
     picture = Picture(panels=panels, height=0.9 + 0.32 * len(methods), arranged="abreast")

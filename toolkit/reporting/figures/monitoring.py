@@ -98,7 +98,7 @@ def xmr_chart(
 
 
 def _xmr_timeline(rows: pd.DataFrame, target: Sequence[float], places: int, y_label: str) -> Timeline:
-    years = rows.index.year.to_numpy()
+    years = pd.PeriodIndex(rows.index).year.to_numpy()
     firsts = [int(k) for k in np.unique(years, return_index=True)[1]]
     low, high = spanning(rows["value"], rows["lower"], rows["upper"], target, foot=0.075)
     return Timeline(
@@ -123,7 +123,7 @@ def _every_period(frame: pd.DataFrame) -> pd.DataFrame:
 
 def _counted(rows: pd.DataFrame) -> str:
     points, typical = int(rows["value"].notna().sum()), int(rows["n"].median())
-    return f"{'月' if rows.index.freqstr == 'M' else '季度'}（{points} 个点，每点例数中位数 n={typical:,}）"
+    return f"{'月' if pd.PeriodIndex(rows.index).freqstr == 'M' else '季度'}（{points} 个点，每点例数中位数 n={typical:,}）"
 
 
 def _xmr_marks(rows: pd.DataFrame) -> Iterator[Mark]:

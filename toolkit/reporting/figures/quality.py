@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from toolkit.errors import ContractBroken, UnbalancedError
+from toolkit.frames import rows_of
 from toolkit.reporting.content.blocks import Figure, Note
 from toolkit.reporting.content.tables import rounded
 from toolkit.reporting.figures.drawing import figure, nothing, require_columns
@@ -68,10 +69,8 @@ def waterfall(frame: pd.DataFrame, *, id: str, caption: str, note: str = "") -> 
             f"收到 {received} 减去 {removed} 不等于纳入 {included}", "received less removed is not included", where=id
         )
     sides = [
-        Column(points=48, cells=[Cell(y=r.Index, text=f"{MINUS if r.lost else ''}{r.n:,}") for r in rows.itertuples()]),
-        Column(
-            points=84, cells=[Cell(y=r.Index, text=_share_of(r.n, received), colour=SOFT) for r in rows.itertuples()]
-        ),
+        Column(points=48, cells=[Cell(y=r.Index, text=f"{MINUS if r.lost else ''}{r.n:,}") for r in rows_of(rows)]),
+        Column(points=84, cells=[Cell(y=r.Index, text=_share_of(r.n, received), colour=SOFT) for r in rows_of(rows)]),
     ]
     names = [fold(label) for label in rows["label"]]
     panel = Panel(
@@ -99,8 +98,8 @@ def _steps(rows: pd.DataFrame) -> Iterator[Mark]:
         (rows["kind"] == "纳入", UNIT, ""),
     ):
         left, y = start[mask], at[mask]
-        box = {"y": y - 0.31, "to_y": y + 0.31, "colour": colour}
-        yield Boxes(x=left, to_x=left + rows["n"].to_numpy()[mask], hatch=hatch, **box)
+        low, high = y - 0.31, y + 0.31
+        yield Boxes(x=left, to_x=left + rows["n"].to_numpy()[mask], y=low, to_y=high, colour=colour, hatch=hatch)
         seen = rows["n"].to_numpy()[mask] > 0
         yield Strokes(x=left[seen], to_x=left[seen], y=y[seen] - 0.31, to_y=y[seen] + 0.31, colour=colour)
     yield Strokes(x=level[:-1], to_x=level[:-1], y=at[:-1] + 0.31, to_y=at[:-1] + 0.69, width=0.6)
@@ -145,13 +144,13 @@ def monthly(
     names = [str(volumes.index[i]) for i in ticks]
     begins = pd.Period(after, freq="M") if after else None
     timeline = Timeline(
-        years=volumes.index.year.to_numpy(),
+        years=pd.PeriodIndex(volumes.index).year.to_numpy(),
         marks=list(_bars(volumes)),
         values=_volume_axis(float(volumes.max())),
         ticks=ticks,
         names=names if by_year else [name.replace("-", "\n") for name in names],
         label=f"月份（共 {len(volumes)} 个月，n={total:,}，缺 {len(gaps)} 个月）",
-        start=int(volumes.index.get_loc(begins)) if begins in volumes.index else None,
+        start=list(volumes.index).index(begins) if begins in volumes.index else None,
         shocks=shocks,
         shocks_above=True,
         edge=0.7,
@@ -234,5 +233,5 @@ def month_marks(frame: pd.DataFrame, *, id: str, caption: str, note: str = "") -
 def _counts(placed: pd.DataFrame, states: Sequence[str], points: float, head: str) -> Column:
     """How many months of each row are in one of the states."""
     counted = placed["state"].isin(states).groupby(placed["y"]).sum()
-    cells = [Cell(y=int(y), text=str(n) if n else "—", colour=INK) for y, n in counted.items()]
+    cells = [Cell(y=int(y), text=str(n) if n else "—", colour=INK) for y, n in zip(counted.index, counted, strict=True)]
     return Column(points=points, cells=cells, head=head, size=8)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from toolkit.frames import groups_of
 from toolkit.reporting.figures.marks import Axis, Cell, Column, Mark, Panel, Points, Side, Sign, Strokes
 from toolkit.reporting.figures.palette import INK
 
@@ -91,7 +92,7 @@ class Rows:
         widths = rows[self.widths] if self.widths else pd.Series(self.width, index=rows.index)
         order = {sign: k for k, sign in enumerate(self.legend or ())}
         groups = rows.groupby([rows["sign"], widths], sort=False)
-        for (sign, width), part in sorted(groups, key=lambda group: order.get(group[0][0], 0)):
+        for (sign, width), part in sorted(groups_of(groups), key=lambda group: order.get(group[0][0], 0)):
             given = part[part[self.low].notna() & part[self.high].notna() & part[self.value].notna()]
             low, high = (given[c].to_numpy(dtype=float) for c in (self.low, self.high))
             colour = self.interval_colour or sign.colour

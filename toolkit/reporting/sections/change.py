@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 
 import pandas as pd
 
 from toolkit.evaluation.judgement import PLAIN
 from toolkit.evaluation.results import Results
 from toolkit.evaluation.verdict import Verdict
+from toolkit.frames import row_at, rows_of
 from toolkit.indicators import CATALOGUE
 from toolkit.models.change import methods_of
 from toolkit.reporting.content.blocks import Block, Blocks, Note, Paragraph, Table
@@ -38,14 +39,14 @@ def verdict_matrix(results: Results) -> Blocks:
     """Projects × primary indicators: the verdicts at a glance."""
     primary = results.params.change.primary
     rows = []
-    for project in projects(results).itertuples():
+    for project in rows_of(projects(results)):
         changes = unit_changes(results, project.hospital, project.specialty).set_index("indicator")
         rows.append(
             {
                 "hospital": results.hospital_name(project.hospital),
                 "specialty": results.specialty_name(project.specialty),
                 "level": project.project,
-                **{i: verdict_of(changes.loc[i]) if i in changes.index else Verdict.NOT_JUDGED.zh for i in primary},
+                **{i: verdict_of(row_at(changes, i)) if i in changes.index else Verdict.NOT_JUDGED.zh for i in primary},
             }
         )
     if not results.params.cycles:
@@ -91,7 +92,7 @@ def forests(results: Results) -> Blocks:
     blocks: list[Block] = chapter("主要指标的变化", f"比值 = 建设周期 / 建设前，1 表示没有变化。{judged_by(results)}")
     for indicator in results.params.change.primary:
         rows = []
-        for project in projects(results).itertuples():
+        for project in rows_of(projects(results)):
             changes = unit_changes(results, project.hospital, project.specialty)
             rows.append(
                 changes[changes["indicator"] == indicator].assign(
@@ -166,7 +167,7 @@ def change_rows(changes: pd.DataFrame, peers: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _cases_of(change: Mapping[str, Cell]) -> str:
+def _cases_of(change: Mapping[Hashable, Cell]) -> str:
     """Cases before and after, and those that the verdict rests on where a project began within its cycle."""
     both, judged = ([change[f"{p}n_before"], change[f"{p}n_after"]] for p in ("", "judged_"))
     said = " / ".join(cases(n) for n in both)

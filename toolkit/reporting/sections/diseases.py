@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from toolkit.evaluation.results import Results
+from toolkit.frames import row_at
 from toolkit.indicators.base import Status
 from toolkit.indicators.diseases import DISEASES
 from toolkit.reporting.content.blocks import Block, Blocks, Note
@@ -59,7 +60,7 @@ def _table(results: Results, cells: pd.DataFrame, id: str, caption: str, of: str
     for key in order:
         mine = cells[cells[of] == key].set_index("indicator")
         name = names[key] if of == "disease" else results.hospital_name(key)
-        rows.append({"name": name, **{i: _written(mine.loc[i], i) for i in DISEASES if i in mine.index}})
+        rows.append({"name": name, **{i: _written(row_at(mine, i), i) for i in DISEASES if i in mine.index}})
     columns = [Column(name="name", label="病种" if of == "disease" else "医疗机构", format=text)]
     for i, one in DISEASES.items():
         unit = results.currency if one.unit == "元" else one.unit

@@ -6,6 +6,7 @@ import pandas as pd
 
 from toolkit.evaluation.results import Results
 from toolkit.evaluation.robustness import CHOICES, UNHEEDED
+from toolkit.frames import rows_of
 from toolkit.indicators import CATALOGUE
 from toolkit.models.change import methods_of
 from toolkit.params import Adjustment, Choice, Matching, Rates, Scope, ShockYears, Trimming
@@ -67,7 +68,7 @@ def event_studies(results: Results, project: str = "") -> Blocks:
     blocks: list[Block] = chapter("逐年与对照相比", AROUND)
     paths = _of_unit(results.event_study, unit)
     tests = _of_unit(results.effects, unit)
-    tests = tests[tests["pretrend_p"].notna()].set_index("indicator")["pretrend_p"]
+    tested = tests[tests["pretrend_p"].notna()].set_index("indicator")["pretrend_p"].to_dict()
     drawn = [
         i for i in results.params.change.primary if paths.loc[paths["indicator"] == i, "estimate"].notna().sum() > 1
     ]
@@ -76,7 +77,7 @@ def event_studies(results: Results, project: str = "") -> Blocks:
             *blocks, nothing_here(results, "没有可作的逐年对照（未立项、只有一个时段，或指标为少见的死亡）。")
         )
     for indicator in drawn:
-        p = float(tests.get(indicator, float("nan")))
+        p = float(tested.get(indicator, float("nan")))
         note = (
             ""
             if missing(p)
@@ -117,7 +118,7 @@ def regression_to_mean(results: Results, project: str = "") -> Blocks:
             MISSING
             if missing(r.expected)
             else f"{rounded(r.expected, 2)}（{rounded(r.expected_low, 2)}–{rounded(r.expected_high, 2)}）"
-            for r in found.itertuples()
+            for r in rows_of(found)
         ],
     )
     columns = [
@@ -164,7 +165,7 @@ def all_robustness(results: Results) -> Blocks:
     blocks: list[Block] = chapter("稳健性：换一种政策选择", f"{SPREAD}本次共 {combinations} 种组合。")
     for indicator in [i for i in results.params.change.primary if (results.specifications["indicator"] == i).any()]:
         rows = []
-        for unit in projects(results).itertuples():
+        for unit in rows_of(projects(results)):
             changes = unit_changes(results, unit.hospital, unit.specialty)
             rows.append(
                 changes[changes["indicator"] == indicator].assign(name=results.unit_name(unit.hospital, unit.specialty))
@@ -177,7 +178,7 @@ def all_robustness(results: Results) -> Blocks:
 def all_curves(results: Results) -> Blocks:
     """The specification curves of every project, one after another."""
     blocks: list[Block] = []
-    for unit in projects(results).itertuples():
+    for unit in rows_of(projects(results)):
         curve = results.specifications
         curve = curve[(curve["hospital"] == unit.hospital) & (curve["specialty"] == unit.specialty)]
         if len(curve):

@@ -7,7 +7,7 @@ import pandas as pd
 from toolkit.evaluation.results import Results
 from toolkit.reference import GRADES, OTHERWISE
 from toolkit.reporting.content.blocks import Block, Blocks, Note, Paragraph
-from toolkit.reporting.content.tables import Column, count, decimal, table, text
+from toolkit.reporting.content.tables import Column, count, decimal, missing, table, text
 from toolkit.reporting.sections.front import chapter
 
 UNGRADED = "未分级"
@@ -93,7 +93,7 @@ def _name(grade: float) -> str:
 
 
 def _other(now: float, other: float) -> str:
-    same = (pd.isna(now) and pd.isna(other)) or now == other
+    same = now == other or (missing(now) and missing(other))
     return _name(other) + ("" if same else " *")
 
 

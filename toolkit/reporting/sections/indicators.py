@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from toolkit.evaluation.results import Results
+from toolkit.frames import groups_of
 from toolkit.indicators import CATALOGUE, Domain, Indicator
 from toolkit.reference.grades import GRADES
 from toolkit.reporting.content.blocks import Block, Blocks, Figure, Heading, Note, Table
@@ -108,7 +109,7 @@ def grades(results: Results, basis: str = "frozen") -> Blocks:
     )
     for window, why in results.facts.insufficient[basis].items():
         blocks.append(Note(text=f"{_window(results, window)}：{why}，低风险类死亡率不予评价。", tone="warning"))
-    for window, part in graded.groupby("window"):
+    for window, part in groups_of(graded.groupby("window")):
         known = part[part["grade"].notna() & (part["drg"] != POOLED)]  # several DRGs together are no point
         frame = known.assign(deaths=known["died"], grade=known["grade"].astype(int))[["n", "deaths", "grade"]]
         blocks.append(

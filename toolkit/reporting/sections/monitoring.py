@@ -6,6 +6,7 @@ import pandas as pd
 
 from toolkit.evaluation.monitoring import OE, OE_ZH
 from toolkit.evaluation.results import Results
+from toolkit.frames import rows_of
 from toolkit.indicators import CATALOGUE, Direction, Indicator
 from toolkit.models.monitoring.funnel import Position
 from toolkit.models.monitoring.spc import RULES_ZH, read_as
@@ -73,9 +74,7 @@ def risk_model(results: Results) -> Blocks:
     )
     blocks.append(table(rows, columns, id="risk-model", caption="风险模型", note=note))
     blocks += [
-        Note(text=f"{results.periods[r.period]}：{r.warnings}。", tone="warning")
-        for r in models.itertuples()
-        if r.warnings
+        Note(text=f"{results.periods[r.period]}：{r.warnings}。", tone="warning") for r in rows_of(models) if r.warnings
     ]
     fits = results.calibration
     fits = fits[(fits["basis"] == "contemporaneous") & (fits["period"] == results.last_period)]
@@ -112,7 +111,7 @@ def funnels(results: Results) -> Blocks:
     for specialty in order:
         part = found[found["specialty"] == specialty]
         far = part[part["position_od"].isin([Position.HIGH_998, Position.LOW_998])]
-        names = [f"{results.hospital_name(r.hospital)}（{_WAY[r.position_od]}）" for r in far.itertuples()]
+        names = [f"{results.hospital_name(r.hospital)}（{_WAY[r.position_od]}）" for r in rows_of(far)]
         rows.append(
             {
                 "specialty": results.specialty_name(specialty),
@@ -223,7 +222,7 @@ def _oe_table(results: Results, found: pd.DataFrame) -> Table:
         Column(name="pulled", label="收缩 O/E", format=text, align="right"),
     ]
     said: dict[str, list[str]] = {}
-    for row in rows.itertuples():
+    for row in rows_of(rows):
         for words in filter(None, row.warnings.split("；")):
             said.setdefault(words, []).append(row.name)
     note = (
@@ -334,7 +333,7 @@ def could_show(results: Results, project: str = "") -> Blocks:
     blocks.append(_regression_table(results, shrunk))
     blocks.append(Paragraph(text=POWER.format(power=power)))
     blocks.append(_power_table(results, least))
-    weak = [CATALOGUE[r.indicator].name_zh for r in least.itertuples() if not r.sufficient]
+    weak = [CATALOGUE[r.indicator].name_zh for r in rows_of(least) if not r.sufficient]
     if weak:
         blocks.append(
             Note(text=f"{'、'.join(weak)}：例数不足以显示最小有意义变化，“不能判定”不等于没有变化。", tone="warning")
@@ -375,7 +374,7 @@ def _regression_table(results: Results, shrunk: pd.DataFrame) -> Table:
         Column(name="reliability", label="可靠程度", format=percent(0)),
         Column(name="p", label="p 值", format=p_value),
     ]
-    said = [f"{CATALOGUE[r.indicator].name_zh}：{r.warnings}。" for r in shrunk.itertuples() if r.warnings]
+    said = [f"{CATALOGUE[r.indicator].name_zh}：{r.warnings}。" for r in rows_of(shrunk) if r.warnings]
     frame = pd.DataFrame(
         rows, columns=["label", "before", "after", "expected", "ratio", "expected_ratio", "reliability", "p"]
     )

@@ -99,7 +99,7 @@ def conclusion(results: Results, unit: pd.Series) -> list[Block]:
             CATALOGUE[i].name_zh + (BOUNDARY if b else "")
             for i, b in zip(rows["indicator"], rows["boundary"], strict=True)
         )
-        parts.append(f"{Verdict(verdict).zh} {len(rows)} 项（{names}）")
+        parts.append(f"{Verdict(str(verdict)).zh} {len(rows)} 项（{names}）")
     runs.append(Run(text="；".join(parts) + "。", strong=True))
     blocks: list[Block] = [Paragraph(runs=tuple(runs))]
     if not unit["eligible"]:

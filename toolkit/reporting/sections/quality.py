@@ -12,6 +12,7 @@ from toolkit.data.accounts.balance import ALL, NO_VALUE
 from toolkit.evaluation import data_quality as dq
 from toolkit.evaluation.data_quality import ACCEPTED, EXCLUDED, QUARANTINED, rules_of
 from toolkit.evaluation.results import Results
+from toolkit.frames import rows_of
 from toolkit.reporting.content.blocks import Block, Blocks, Heading, Note, Paragraph, Table
 from toolkit.reporting.content.tables import Column, count, missing, percent, rounded, table, text
 from toolkit.reporting.figures.indicators import ranking
@@ -122,7 +123,7 @@ def _measure(results: Results, measure: str, hospital: str) -> pd.DataFrame:
 
 def _waterfall(results: Results, rows: pd.DataFrame, received: int, id: str, caption: str) -> Block:
     steps = [{"label": "收到", "n": received, "kind": "收到"}]
-    for row in rows[rows["fate"] != ACCEPTED].itertuples():
+    for row in rows_of(rows[rows["fate"] != ACCEPTED]):
         kind = "重复" if row.rule == REPEATED else row.fate
         steps.append({"label": f"{row.fate}·{_named(results, row.rule)}", "n": int(row.n), "kind": kind})
     steps.append({"label": ACCEPTED, "n": int(rows.loc[rows["fate"] == ACCEPTED, "n"].sum()), "kind": ACCEPTED})
@@ -186,7 +187,7 @@ def _folded(results: Results, rows: pd.DataFrame, scope: str) -> pd.DataFrame:
     rules = rules_of(results)
     of_scope = {id_ for id_, rule in rules.items() if scope in rule.scopes}
     own = rows["rule"].isin([NO_VALUE, *of_scope]) | (rows["fate"] == ACCEPTED)
-    whole = rows[~own].groupby("fate", as_index=False)["n"].sum()
+    whole = rows[~own].groupby("fate", as_index=False)[["n"]].sum()
     whole["rule"] = "…记录本身的原因"
     stage = {QUARANTINED: 1, EXCLUDED: 2, ACCEPTED: 3}
     both = pd.concat([whole, rows[own]], ignore_index=True)
@@ -288,7 +289,7 @@ def _by_group(rows: pd.DataFrame) -> pd.DataFrame:
     """The steps of a waterfall with the rules of one group and fate together; 重复 stays alone."""
     alone = (rows["fate"] == ACCEPTED) | (rows["rule"] == REPEATED)
     named = rows.assign(rule=[r if one else f"…{dq.group_of(r)}" for r, one in zip(rows["rule"], alone, strict=True)])
-    return named.groupby(["fate", "rule"], sort=False, as_index=False)["n"].sum()
+    return named.groupby(["fate", "rule"], sort=False, as_index=False)[["n"]].sum()
 
 
 def standing(results: Results) -> Blocks:

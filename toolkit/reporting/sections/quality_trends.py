@@ -12,6 +12,7 @@ from toolkit.data.discharge.schema import BY_NAME
 from toolkit.evaluation import data_quality as dq
 from toolkit.evaluation.data_quality import rules_of
 from toolkit.evaluation.results import Results
+from toolkit.frames import rows_of
 from toolkit.reporting.content.blocks import Block, Blocks, Note
 from toolkit.reporting.content.tables import Column, count, decimal, percent, rounded, table, text
 from toolkit.reporting.figures.quality import month_marks, monthly
@@ -24,7 +25,7 @@ def months(results: Results, hospital: str = "") -> Blocks:
     volumes = of_hospital(results.monthly, hospital)
     if volumes.empty:
         return Blocks(*chapter("各月出院人次"), Note(text="来源格式没有出院月份，不作图。"))
-    summed = volumes.groupby(["year", "month"], as_index=False)["n"].sum()
+    summed = volumes.groupby(["year", "month"], as_index=False)[["n"]].sum()
     summed["month"] = [f"{y}-{m:02}" for y, m in zip(summed["year"], summed["month"], strict=True)]
     after = f"{results.params.cycles.after.first}-01" if results.params.cycles else None
     where = results.hospital_name(hospital) if hospital else "全区域"
@@ -194,7 +195,7 @@ def effect(results: Results, hospital: str = "") -> Blocks:
         "case_mix": ("入组率（%）", 100, 2),
     }
     rows = []
-    for row in found.itertuples():
+    for row in rows_of(found):
         name, scale, places = shown[row.measure]
         both = [v * scale if not np.isnan(v) else np.nan for v in (row.value, row.value_with)]
         rows.append(
