@@ -1,7 +1,7 @@
 # Two commands: `make run` and `make test`. Each sets up what is missing (bootstrap.sh) and then does its work.
 # Without make: `sh run.sh`, `sh test.sh`.
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all check format lab bench golden handbook lock clean setup extras
+.PHONY: help run test test-all check format lab bench golden handbook lock bundle clean setup extras
 
 # Another environment's variables must not reach ours.
 unexport PYTHONPATH PYTHONHOME
@@ -69,6 +69,9 @@ lock: setup ## 重新生成三份锁定文件（UPGRADE=1 取最新） | make th
 	$(COMPILE) $(BEYOND) --group dev -o requirements-dev.lock
 	$(PY) -c "import tomllib; [print(p) for e in tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies'].values() for p in e]" \
 	    | $(COMPILE) $(BEYOND) - -o requirements-extras.lock
+
+bundle: setup ## 打包成离线安装包（dist/） | pack everything into one archive for a closed network
+	@sh bundle/pack.sh
 
 clean: ## 删除环境和缓存，不动 reports/ | remove the environment and caches, never reports/
 	rm -rf .venv .venv-setup.lock .tools dist .jupyter .pytest_cache .hypothesis .mypy_cache .ruff_cache .import_linter_cache

@@ -32,11 +32,12 @@ def _at(text: str, place: str) -> int:
 
 
 def copy_with(document: str, folder: Path) -> Path:
-    """A copy of the project in which everything that the document says has been done, and nothing else."""
-    for name in COPIED:
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", ".hypothesis"))
-    for name in ("pyproject.toml", "requirements.lock"):
-        shutil.copy(ROOT / name, folder / name)
+    """A copy of the project (or the copy that is there) in which all that the document says has been done, and nothing else."""
+    if not (folder / "toolkit").exists():
+        for name in COPIED:
+            shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", ".hypothesis"))
+        for name in ("pyproject.toml", "requirements.lock"):
+            shutil.copy(ROOT / name, folder / name)
     for path, place, block in steps(document):
         if not place:  # of the package of one's own
             continue
@@ -52,20 +53,29 @@ def copy_with(document: str, folder: Path) -> Path:
     return folder
 
 
-def package_of(document: str, folder: Path, *, module: str = "") -> Path:
+def package_of(document: str, folder: Path, *, name: str = "province", module: str = "") -> Path:
     """The package of one's own that the document ends in, as pip leaves it: a folder for PYTHONPATH.
 
-    `module`: the step whose block is its code, where the document says "the file above".
+    Parameters
+    ----------
+    name
+        What it is called, in place of the document's `province`.
+    module
+        The step whose block is its code, where the document says "the file above".
     """
     blocks = {path: block for path, place, block in steps(document) if not place or path == module}
-    code = blocks["province/__init__.py"] if not module else blocks[module]
-    (folder / "province").mkdir(parents=True)
-    (folder / "province/__init__.py").write_text(code, encoding="utf-8")
-    info = folder / "province-1.0.dist-info"
+    (folder / name).mkdir(parents=True)
+    (folder / name / "__init__.py").write_text(blocks[module or "province/__init__.py"], encoding="utf-8")
+    info = folder / f"{name}-1.0.dist-info"
     info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: province\nVersion: 1.0\n", encoding="utf-8")
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n", encoding="utf-8")
     [points] = POINTS.findall((ROOT / "docs" / document).read_text("utf-8"))
-    entries = points.replace('[project.entry-points."', "[").replace('"]', "]").replace('"', "")
+    entries = (
+        points.replace('[project.entry-points."', "[")
+        .replace('"]', "]")
+        .replace('"', "")
+        .replace("province:", f"{name}:")
+    )
     (info / "entry_points.txt").write_text(entries, encoding="utf-8")
     return folder
 

@@ -17,7 +17,7 @@ ROOMS = [
     (place, what, modules) for places, what, modules in ROW.findall(TEXT) for place in re.findall(r"`([^`]+)`", places)
 ]
 NAMED = re.compile(
-    r"`((?:toolkit|docs|params|tests|notebooks|benchmarks|jupyter|reports|reporting|data|evaluation|models)/[\w./-]*)`"
+    r"`((?:toolkit|docs|params|tests|notebooks|benchmarks|jupyter|bundle|reports|reporting|data|evaluation|models)/[\w./-]*)`"
 )
 
 

@@ -5,6 +5,7 @@ Each test writes a package as pip would leave it (module and `dist-info`) and as
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import textwrap
@@ -61,59 +62,62 @@ def test_the_package_may_be_imported_before_the_toolkit(tmp_path):
     assert done.stdout.strip() == "our_cost_index", done.stderr
 
 
-@pytest.mark.parametrize(
-    ("kind", "code", "ask", "id"),
-    [
-        (
-            "indicators",
-            "from toolkit.indicators.efficiency import COST_INDEX as TAKEN",
-            "from toolkit.indicators import CATALOGUE as c; len(c)",
-            "cost_index",
-        ),
-        (
-            "rules",
-            "from toolkit.data.quality.times import TIME_RULES as TAKEN",
-            "from toolkit.data.quality import MARKS",
-            "D01",
-        ),
-        (
-            "methods",
-            "from toolkit.models.change.did import METHOD as TAKEN",
-            "from toolkit.models.change import METHODS as c; len(c)",
-            "did",
-        ),
-        (
-            "formats",
-            "from pathlib import Path; TAKEN = Path(__file__).parent / 'maps'",
-            "from toolkit.data.reading.formats import available; available()",
-            "sih",
-        ),
-        (
-            "groupers",
-            "from toolkit.data.grouping import MsDrg as TAKEN",
-            "from toolkit.data.grouping import open_grouper; from toolkit.params import GrouperSpec;"
-            "from pathlib import Path; open_grouper(GrouperSpec(plugin='ms-drg', version='42.1'), Path('.'))",
-            "ms-drg",
-        ),
-    ],
-)
-def test_an_id_that_is_there_already_is_refused_and_both_packages_are_named(tmp_path, kind, code, ask, id):
-    package(tmp_path, "province", code, **{kind: "ms-drg = province:TAKEN"})
+TAKEN = """
+from pathlib import Path
+from toolkit.data.grouping import MsDrg
+from toolkit.data.quality.times import TIME_RULES
+from toolkit.indicators.efficiency import COST_INDEX
+from toolkit.models.change.did import METHOD
+
+MAPS = Path(__file__).parent / "maps"
+"""
+ASK = """
+import json
+from pathlib import Path
+from toolkit.data import grouping, quality
+from toolkit.data.reading.formats import available
+from toolkit.errors import EvaluationError
+from toolkit.indicators import CATALOGUE
+from toolkit.models.change import METHODS
+from toolkit.params import GrouperSpec
+
+said = {}
+for kind, ask in {
+    "indicators": lambda: len(CATALOGUE),
+    "rules": lambda: quality.MARKS,
+    "methods": lambda: len(METHODS),
+    "formats": available,
+    "groupers": lambda: grouping.open_grouper(GrouperSpec(plugin="ms-drg", version="42.1"), Path(".")),
+}.items():
+    try:
+        ask()
+    except EvaluationError as error:
+        said[kind] = [error.exit_code, str(error)]
+print(json.dumps(said))
+"""
+
+
+def test_an_id_that_is_there_already_is_refused_and_both_packages_are_named(tmp_path):
+    groups = {
+        "indicators": "a = province:COST_INDEX",
+        "rules": "a = province:TIME_RULES",
+        "methods": "a = province:METHOD",
+        "formats": "a = province:MAPS",
+        "groupers": "ms-drg = province:MsDrg",
+    }
+    package(tmp_path, "province", TAKEN, **groups)
     (tmp_path / "maps").mkdir()
     (tmp_path / "maps/sih.yaml").write_text("id: sih\n", encoding="utf-8")
-    program = f"""
-from toolkit.errors import EvaluationError
-try:
-    {ask}
-except EvaluationError as error:
-    print(error.exit_code, error)
-"""
-    said = python(tmp_path, "-c", program)
-    assert said.stdout.startswith("4 "), said.stderr
-    assert f"{id} 有两个声明" in said.stdout
-    assert "province" in said.stdout
-    assert "speceval" in said.stdout
-    assert "uninstall one of the packages" in said.stdout
+    done = python(tmp_path, "-c", ASK)
+    said = json.loads(done.stdout or "{}")
+    assert set(said) == set(groups), done.stderr
+    first = {"indicators": "cost_index", "rules": "D01", "methods": "did", "formats": "sih", "groupers": "ms-drg"}
+    for kind, (code, message) in said.items():
+        assert code == 4
+        assert f"{first[kind]} 有两个声明，分别来自 " in message
+        assert "province" in message
+        assert "speceval" in message
+        assert "uninstall one of the packages" in message
 
 
 @pytest.mark.parametrize(

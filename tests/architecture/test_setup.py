@@ -24,6 +24,8 @@ SHIPPED = [
     "environment.yml",
     ".ci/run",
     "jupyter/lab.sh",
+    "bundle/pack.sh",
+    "bundle/install.sh",
     "pyproject.toml",
 ]
 TOOLS = ["sh", "dirname", "cat", "cksum", "head", "rm", "mv", "mkdir", "cp", "flock", "chmod"]
