@@ -7,7 +7,6 @@ import io
 import warnings
 from collections.abc import Callable, Iterable
 from functools import cache
-from typing import Any
 
 import matplotlib as mpl
 import pylopdf_fonts_zh_cn
@@ -25,7 +24,7 @@ DPI = 200
 
 _FAMILY = "Speceval Sans"  # a name of our own: no font of the machine can be taken in its place
 
-_STYLE: dict[str, Any] = {
+_STYLE: dict[str, object] = {
     "font.family": [_FAMILY],
     "font.size": 8.5,
     "axes.labelsize": 8.5,
