@@ -130,7 +130,7 @@ class Tree:
                 counts += items
         weights = self.given.get(group.id)
         weights = (weights_of(group, scores) if weights is None else weights) * applies
-        total = sum(m.weight for m in group.members if m.weight is not None)
+        total = group.total
         if total and abs(total - 1) > 1e-12 and abs(total - 100) > 1e-9:
             self.notes.append(f"{group.title or group.id} 的权重合计 {total:g}，已按比例换算为 1")
         scores = np.where(applies, scores, np.nan)

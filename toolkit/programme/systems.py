@@ -217,6 +217,20 @@ class Group(Section):
     def members(self) -> list[Item | Group]:
         return [*self.items, *self.groups]
 
+    @property
+    def total(self) -> float:
+        """Sum of the given weights for a unit that most of them are for: of members that exclude each other one counts."""
+        always, by_column = 0.0, dict[str, dict[str, float]]()
+        for member in self.members:
+            weight = member.weight or 0.0
+            if member.applies is None:
+                always += weight
+                continue
+            of_value = by_column.setdefault(member.applies.column, {})
+            for value in member.applies.values:
+                of_value[value] = of_value.get(value, 0.0) + weight
+        return always + sum(max(of_value.values()) for of_value in by_column.values())
+
     @model_validator(mode="after")
     def _whole(self) -> Group:
         if bool(self.items) == bool(self.groups):
@@ -232,7 +246,7 @@ class Group(Section):
         elif any(w is not None for w in given):
             if lacking := [m.id for m in self.members if m.weight is None]:
                 raise ValueError(f"{self.id}: {'、'.join(lacking)} 没有权重 (members without a weight)")
-            total = sum(w for w in given if w is not None)
+            total = self.total
             if not any(abs(total - whole) <= whole * SUM_TOLERANCE for whole in (1.0, 100.0)):
                 raise ValueError(
                     f"{self.id} 的权重合计 {total:g}，应为 1 或 100%（容差 {SUM_TOLERANCE:.1%}）"

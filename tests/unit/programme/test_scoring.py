@@ -286,3 +286,31 @@ def test_the_shipped_systems_are_whole(path):
     one = read_system(path)
     assert one.id == path.stem
     assert one.items
+
+
+def test_the_wenzhou_system_has_the_twenty_five_items_and_a_county_is_not_judged_by_a_citys():
+    """25 names (two of them by tier: 10 and 22), each with where its value comes from."""
+    one = read_system(Path(__file__).parents[3] / "params" / "systems" / "wenzhou-25.yaml")
+    assert len(one.items) == 25 + 2
+    rng = np.random.default_rng(1)
+    columns = {item.of: rng.uniform(1, 9, 6).round(2).astype(str) for item in one.items}
+    frame = pd.DataFrame(
+        {
+            "applicant": [f"p{i}" for i in range(6)],
+            "tier": ["市", "市", "市", "县", "县", "县"],
+            "track": ["市级外科", "市级外科", "非外科", "县级外科", "县级外科", "非外科"],
+            **columns,
+        }
+    )
+    card = score(one, frame)
+    by_unit = card.items.groupby("unit")["item"].agg(set)
+    assert "level4" in by_unit["p0"]
+    assert "level34" not in by_unit["p0"]
+    assert {"level4", "level34", "minimally_invasive"}.isdisjoint(by_unit["p2"])
+    assert "level34" in by_unit["p3"]
+    assert "outside_city" not in by_unit["p3"]
+    # 25 for a surgical unit: an item that is for another tier is not missing, its weight goes to its siblings
+    assert len(by_unit["p0"]) == len(by_unit["p3"]) == 25
+    assert card.units["rated"].all()
+    assert card.units.loc[card.units["peers"] == "市", "of"].tolist() == [3, 3, 3]
+    assert not card.notes
