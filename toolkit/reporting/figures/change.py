@@ -22,6 +22,7 @@ from toolkit.reporting.figures.rows import Beside, Rows
 from toolkit.reporting.figures.timeline import Timeline
 
 RATIOS = ["ratio", "low", "high"]
+CLEAR = (Verdict.IMPROVED, Verdict.WORSE)  # their words are in colour, the others in a grey that can be read
 
 
 def change_forest(frame: pd.DataFrame, *, id: str, caption: str, note: str = "") -> Figure | Note:
@@ -78,7 +79,7 @@ def _forest_rows(frame: pd.DataFrame) -> tuple[pd.DataFrame, str]:
             for label, direction in zip(frame["label"], frame["direction"], strict=True)
         ],
         sign=np.array(signs, dtype=object),
-        colour=[s.colour if s.filled else SOFT for s in signs],
+        colour=[s.colour if v in CLEAR else SOFT for v, s in zip(verdicts, signs, strict=True)],
         words=[_ratio(*row) for row in frame[RATIOS].itertuples(index=False, name=None)],
         said=[f"{MARKS[v]} {v.zh}" for v in verdicts],
     )
