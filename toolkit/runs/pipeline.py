@@ -41,6 +41,7 @@ from toolkit.evaluation.facts import RunFacts
 from toolkit.evaluation.grade_stability import grade_stability, without_unstable
 from toolkit.evaluation.holds import by_grades, no_holds
 from toolkit.evaluation.judgement import judged, with_agreement
+from toolkit.evaluation.ladder import rungs
 from toolkit.evaluation.monitoring import at_months, monitor
 from toolkit.evaluation.names import check_choices
 from toolkit.evaluation.results import DATA, RESULTS, Results, load, save
@@ -217,6 +218,7 @@ def _evaluate(
         "grades": grades,
         "grade_stability": stability,
         "holds": holds,
+        "ladder": rungs(referenced["frozen"], units, params),
         "diseases": diseases,
         "specifications": curve,
         **monitoring,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from toolkit.declared import Col, TableDecl
+from toolkit.evaluation.ladder import RUNGS
 from toolkit.evaluation.tables.common import (
     BASIS,
     HIGH,
@@ -181,6 +182,33 @@ HOLDS = TableDecl(
     columns=(HOSPITAL, SPECIALTY, INDICATOR, VERDICT, Col("reason", str, "理由代码"), Col("reason_zh", str, "理由")),
     stage="judged",
 )
+LADDER = TableDecl(
+    name="ladder",
+    zh="罕见死亡：能回答的层级",
+    one_row="a project, rate of deaths and rung",
+    one_row_zh="一个项目、死亡指标与层级",
+    key=(*PROJECT_KEY, "rung"),
+    columns=(
+        HOSPITAL,
+        SPECIALTY,
+        INDICATOR,
+        Col("rung", str, "层级", words=tuple(RUNGS.items())),
+        Col("n_before", int, "建设前例数", "例"),
+        Col("n_after", int, "建设后例数", "例"),
+        Col("observed_before", int, "建设前死亡", "例"),
+        Col("expected_before", float, "建设前预期死亡", "例", "按其他机构建设前同 DRG 的死亡率"),
+        Col("observed_after", int, "建设后死亡", "例"),
+        Col("expected_after", float, "建设后预期死亡", "例", "按其他机构建设前同 DRG 的死亡率"),
+        Col("estimate", float, "比值", meaning="(O/E 后)/(O/E 前)；最后一级为项目与其余单元的比值之比"),
+        LOW,
+        HIGH,
+        Col("smallest_fall", float, "可检出的最小下降", meaning="比值；缺为再低也不能显示"),
+        Col("smallest_rise", float, "可检出的最小上升", meaning="比值；缺为再高也不能显示"),
+        Col("answers", bool, "能回答", meaning="区间排除无变化，或翻倍（monitoring.cusum_odds）必可看出"),
+        Col("first", bool, "首个能回答", meaning="自下而上第一个能回答的层级"),
+    ),
+    stage="judged",
+)
 DISEASES = TableDecl(
     name="diseases",
     zh="病种指标值",
@@ -200,4 +228,4 @@ DISEASES = TableDecl(
     stage="judged",
 )
 
-JUDGED: tuple[TableDecl, ...] = (UNITS, CELLS, CHANGES, GRADES, GRADE_STABILITY, HOLDS, DISEASES)
+JUDGED: tuple[TableDecl, ...] = (UNITS, CELLS, CHANGES, GRADES, GRADE_STABILITY, HOLDS, LADDER, DISEASES)

@@ -92,6 +92,18 @@ def smallest_changes(
     )
 
 
+def smallest_rate_changes(
+    d0: np.ndarray, e0: np.ndarray, d1: np.ndarray, e1: np.ndarray, *, confidence: float = 0.95, power: float = 0.8
+) -> tuple[np.ndarray, np.ndarray]:
+    """Smallest detectable fall and rise of the ratio of two Poisson rates: deaths and exposures (or expected deaths).
+
+    Missing where even a fall to nearly 0, or a rise to 50 times, would not show.
+    """
+    part = pd.DataFrame({"x0": d0, "y0": e0, "x1": d1, "y1": e1})
+    fall, rise = _of_deaths(part, (1 - confidence) / 2, power)
+    return fall, np.where(rise > WIDEST * 0.999, np.nan, rise)
+
+
 def _warnings(no_before: bool, no_after: bool, unknown: bool, sufficient: bool) -> str:
     if no_before or no_after:
         return f"{'建设前' if no_before else '建设周期'}无值，不能比较"

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import pandas as pd
 
 from toolkit.evaluation.verdict import Verdict
-from toolkit.indicators import CATALOGUE, Declared, Status
+from toolkit.indicators import CATALOGUE, Declared, Distribution, Status
 from toolkit.reporting.content.tables import MISSING, missing, rounded
 
 WITHHELD = "已隐去"  # of a cell or count that the release edition does not give
 POOLED = "合并"  # stands for hospitals, reasons, DRGs that the release edition counts together
+FEW_EVENTS = 10
 CURRENCY = "元"  # as declarations write it
 DIRECTION_KEYS = {"越高越好": "higher", "越低越好": "lower", "不评优劣": "neutral"}
 MARKS = {
@@ -41,12 +45,53 @@ def cases(number: float) -> str:
 def with_limits(row: pd.Series, value: str = "value", low: str = "low", high: str = "high") -> str:
     """`1.02（0.98–1.06）`, the value alone where it has no limits, its status where it has none."""
     one = CATALOGUE[row["indicator"]]
-    if row.get("status", Status.VALUE.value) != Status.VALUE.value:
-        return str(row["status"])
+    status = row.get("status", Status.VALUE.value)
+    if is_rare(one) and not missing(row.get("x")) and status in (Status.VALUE.value, Status.UNSTABLE.value):
+        said = events(row["x"], row["y"], one)
+        if status == Status.UNSTABLE.value:
+            return f"{said}（{status}，不给率）"
+        rate, least, most = (of_events(row[c], row["x"], one) for c in (value, low, high))
+        return f"{said}：{rate}" + ("" if MISSING in (least, most) else f"（{least}–{most}）")
+    if status != Status.VALUE.value:
+        return str(status)
     text = number(row[value], one)
     if text == MISSING or missing(row[low]) or missing(row[high]):
         return text
     return f"{text}（{rounded(row[low], one.decimals)}–{rounded(row[high], one.decimals)}）"
+
+
+def is_rare(one: Declared) -> bool:
+    """Whether the indicator counts rare events: the counts are said before any rate."""
+    return getattr(one, "distribution", None) is Distribution.RARE
+
+
+def events(count: float, among: float, one: Declared) -> str:
+    """`2/591 例`; of observed and expected `2 例，预期 1.6`."""
+    if one.unit == "%":
+        return f"{rounded(count, 0)}/{rounded(among, 0)} 例"
+    return f"{rounded(count, 0)} 例，预期 {rounded(among, 1)}"
+
+
+def of_events(value: float, count: float, one: Declared) -> str:
+    """A rate with the digits that so many events can carry: never three decimals on two deaths."""
+    if missing(value):
+        return MISSING
+    places = min(one.decimals, 2) if count < FEW_EVENTS else one.decimals
+    text = rounded(value, places)
+    return f"<{rounded(10.0**-places, places)}" if value > 0 and float(text.replace(",", "")) == 0 else text
+
+
+def before_after(change: pd.Series | Mapping[Any, Any]) -> str:
+    """`1.02 → 0.97`; of rare events their counts: `2/591 例 → 1/480 例`."""
+    one = CATALOGUE[change["indicator"]]
+    sides = []
+    for side in ("before", "after"):
+        value, n = change[side], change[f"n_{side}"]
+        if is_rare(one) and one.unit == "%" and not (missing(value) or missing(n)):
+            sides.append(events(round(value * n / one.scale), n, one))
+        else:
+            sides.append(number(value, one))
+    return " → ".join(sides)
 
 
 def ratio_text(row: pd.Series) -> str:

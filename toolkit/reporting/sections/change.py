@@ -14,7 +14,7 @@ from toolkit.indicators import CATALOGUE
 from toolkit.models.change import methods_of
 from toolkit.reporting.content.blocks import Block, Blocks, Note, Paragraph, Table
 from toolkit.reporting.content.tables import MISSING, Cell, Column, count, table, text
-from toolkit.reporting.content.values import DIRECTION_KEYS, cases, label, marked, number, ratio_text, sure
+from toolkit.reporting.content.values import DIRECTION_KEYS, before_after, cases, label, marked, ratio_text, sure
 from toolkit.reporting.figures.change import change_forest
 from toolkit.reporting.sections.front import chapter
 
@@ -149,10 +149,7 @@ def change_rows(changes: pd.DataFrame, peers: pd.DataFrame) -> pd.DataFrame:
     """Changes as rows of text; `peers` indexed by specialty, or by indicator, as `changes` is matched."""
     key = "specialty" if peers.index.name == "specialty" else "indicator"
     return changes.assign(
-        values=[
-            f"{number(a, CATALOGUE[i])} → {number(b, CATALOGUE[i])}"
-            for a, b, i in zip(changes["before"], changes["after"], changes["indicator"], strict=True)
-        ],
+        values=[before_after(row) for row in changes.to_dict("records")],
         ratio=[ratio_text(row) for _, row in changes.iterrows()],
         corrected=[
             MISSING if by == PLAIN else ratio_text(row.rename(lambda c: c.removeprefix("judged_")))
