@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from toolkit.evaluation.ladder import RUNGS
+from toolkit.evaluation.ladder import OE, RUNGS
 from toolkit.evaluation.results import Results
 from toolkit.indicators import CATALOGUE
 from toolkit.reporting.content.blocks import Block, Blocks, Paragraph
@@ -15,7 +15,8 @@ from toolkit.reporting.sections.project import unit_of
 
 LEAD = (
     "一个单元的几例死亡说明不了变化。以下由小到大逐级看：各级列出死亡与预期死亡（其他机构建设前同 DRG 的死亡率），"
-    "比值为（建设周期 O/E）÷（建设前 O/E），以及这些例数能显示的最小变化；能看出变化、或翻倍必能看出的第一级，标为能回答。"
+    "比值为（建设周期 O/E）÷（建设前 O/E），以及这些例数以 {power} 的把握能显示的最小变化；"
+    "区间排除“无变化”、或升到 {times} 倍时有此把握能显示的级，能回答；★ 为其中第一级。"
 )
 NOTE = (
     "区间只含死亡数的机会波动。最后一级的例数是建设项目的，比值是建设项目的比值除以其余单元的比值。— 为再大也不能显示。"
@@ -29,13 +30,15 @@ def ladder(results: Results, project: str = "") -> Blocks:
     unit = unit_of(results, project)
     rows = results.ladder
     rows = rows[(rows["hospital"] == unit["hospital"]) & (rows["specialty"] == unit["specialty"])]
-    blocks: list[Block] = chapter("死亡：例数与能回答的层级", LEAD)
+    policy, primary = results.params.monitoring, (*results.params.change.primary, OE)
+    lead = LEAD.format(power=f"{rounded(policy.power, 0, 100)}%", times=rounded(policy.cusum_odds, 1))
+    blocks: list[Block] = chapter("死亡：例数与能回答的层级", lead)
     if rows.empty:
         return Blocks(*blocks, nothing_here(results, "本单元没有立项，或没有可计预期死亡的病例。"))
-    for indicator, part in rows.groupby("indicator", sort=False):
+    for indicator, part in rows[rows["indicator"].isin(primary)].groupby("indicator", sort=False):
         name = CATALOGUE[str(indicator)].name_zh
         blocks.append(_table(part, str(indicator), name))
-        blocks.append(Paragraph(text=answer(part, name)))
+        blocks.append(Paragraph(text=answer(part, name, policy.cusum_odds)))
     return Blocks(*blocks)
 
 
@@ -73,7 +76,7 @@ def _counts(row: object) -> str:
     return " → ".join(f"{rounded(o, 0)} 例（{rounded(e, 1)}）" for o, e in sides)
 
 
-def answer(rows: pd.DataFrame, name: str) -> str:
+def answer(rows: pd.DataFrame, name: str, times: float) -> str:
     """What the first rung that answers says, in one sentence."""
     found = rows[rows["first"]]
     own = rows[rows["rung"] == "unit"].iloc[0]
@@ -85,7 +88,7 @@ def answer(rows: pd.DataFrame, name: str) -> str:
     where = RUNGS[row["rung"]]
     if row["low"] > 1 or row["high"] < 1:
         return f"{said}；最先能回答的是{where}：{'升高' if row['low'] > 1 else '降低'}，比值 {ratio_text(row)}。"
-    return f"{said}；最先能回答的是{where}：未见升降，比值 {ratio_text(row)}，翻倍在这一级多半能看出。"
+    return f"{said}；最先能回答的是{where}：没有看出升降，比值 {ratio_text(row)}；若升到 {rounded(times, 1)} 倍，这一级多半能看出。"
 
 
 __all__ = ["answer", "ladder"]

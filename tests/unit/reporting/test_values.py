@@ -1,0 +1,41 @@
+"""Counts stand before rates, and a rate has no more digits than its events can carry."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from toolkit.reporting.content.values import before_after, with_limits
+
+
+def cell(indicator: str, x: float, y: float, value: float, low: float, high: float, status: str = "值") -> pd.Series:
+    return pd.Series(
+        {"indicator": indicator, "x": x, "y": y, "value": value, "low": low, "high": high, "status": status}
+    )
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        (cell("mid_low_risk_mortality", 2, 591, 0.338409, 0.041, 1.222), "2/591 例：0.34（0.04–1.22）"),
+        (cell("mid_low_risk_mortality", 0, 480, 0.0, 0.0, 0.768), "0/480 例：0.00（0.00–0.77）"),
+        (cell("low_risk_mortality", 2, 90_000, 0.00222, 0.0003, 0.008), "2/90,000 例：<0.01（<0.01–0.01）"),
+        (cell("low_risk_mortality", 130, 680_939, 0.019091, 0.016, 0.0227), "130/680,939 例：0.019（0.016–0.023）"),
+        (cell("mortality_ratio", 2, 1.6, 1.25, 0.151, 4.516), "2 例，预期 1.6：1.25（0.15–4.52）"),
+        (cell("mid_low_risk_mortality", 2, 591, np.nan, np.nan, np.nan, "分级不稳"), "2/591 例（分级不稳，不给率）"),
+        (cell("mid_low_risk_mortality", 2, 8, np.nan, np.nan, np.nan, "例数不足"), "例数不足"),
+        (cell("cmi", 110, 100, 1.1, 1.05, 1.15), "1.100（1.050–1.150）"),
+    ],
+)
+def test_a_cell_of_rare_events_begins_with_its_counts(row, said):
+    assert with_limits(row) == said
+
+
+def test_a_change_of_rare_events_is_told_in_counts():
+    change = {"indicator": "mid_low_risk_mortality", "before": 100 * 2 / 591, "after": 100 / 480}
+    assert before_after({**change, "n_before": 591, "n_after": 480}) == "2/591 例 → 1/480 例"
+    assert (
+        before_after({"indicator": "cmi", "before": 1.0, "after": 1.25, "n_before": 9, "n_after": 9}) == "1.000 → 1.250"
+    )
+    assert before_after({**change, "before": np.nan, "n_before": 591, "n_after": 480}) == "— → 1/480 例"
