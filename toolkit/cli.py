@@ -342,6 +342,63 @@ def trace(
 
 
 @app.command()
+def cases(
+    run: Annotated[Path, typer.Argument(help="运行的文件夹 folder of a run", show_default=False)],
+    indicator: Annotated[str, typer.Option("--indicator", help="指标编号，或 cost_outliers、los_outliers")],
+    hospital: Annotated[str, typer.Option("--hospital", help="机构代码 hospital code")],
+    specialty: Annotated[str, typer.Option("--specialty", help="只列该专科 this specialty only")] = "",
+    period: Annotated[str, typer.Option("--period", help="周期或年份 cycle or year；默认最后一个周期")] = "",
+    form: Annotated[
+        Path | None, typer.Option("--form", help="写病例讨论表 write the review form (.xlsx, .csv)", show_default=False)
+    ] = None,
+    review: Annotated[
+        Path | None, typer.Option("--review", help="读回填好的讨论表 read a filled-in form back", show_default=False)
+    ] = None,
+    key_file: Annotated[
+        Path | None,
+        typer.Option("--key-file", help="假名的密钥，只在医院 the key, at the hospital only", show_default=False),
+    ] = None,
+    records: Annotated[
+        Path | None, typer.Option("--records", help="本院病案号清单 CSV: record,visit", show_default=False)
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """列出一项指标背后的病例，供病例讨论；读回结果，并给出剔除编码错误后的数值。The cases behind a number."""
+    from toolkit.errors import ParameterError
+    from toolkit.evaluation.results import RESULTS, load
+    from toolkit.runs import cases as behind
+    from toolkit.runs import review as reviewed
+
+    if (key_file is None) != (records is None):
+        raise ParameterError(
+            "病案号要用密钥和本院病案号清单一起查",
+            "record numbers need the key and the hospital's own list together",
+            where="--key-file --records",
+            remedy="两项都给，或都不给",
+            remedy_english="give both or neither",
+        )
+    found = behind.case_list(run, indicator, hospital, specialty=specialty, period=period)
+    if key_file and records:
+        found = behind.with_records(found, records, key_file)
+    title = f"{run.name} {hospital} {indicator}"
+    if form:
+        reviewed.write_form(found, form, title)
+    content: dict[str, object] = {"cases": found.astype(object).where(found.notna(), None).to_dict("records")}
+    if review:
+        answers = reviewed.read_form(review, found)
+        content["answers"] = {n: {"是": y, "否": no, "未填": left} for n, y, no, left in reviewed.answered(answers)}
+        if indicator not in behind.OUTLIERS:
+            once_more = reviewed.without_errors(load(run / RESULTS), indicator, hospital, found, answers, period)
+            content["indicator"] = once_more.to_dict("records")
+    if as_json:
+        _print_json(content)
+        return
+    typer.echo(reviewed.as_text(found, content))
+    if form:
+        typer.echo(f"讨论表 form: {form}")
+
+
+@app.command()
 def indicators(
     id: Annotated[str, typer.Argument(help="指标编号 indicator id", show_default=False)] = "", as_json: Json = False
 ) -> None:

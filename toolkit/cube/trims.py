@@ -162,3 +162,24 @@ def _limits(rows: Any, params: RunParams, groups: pd.DataFrame, trim: Trim, conn
     # of the whole region: whatever group a hospital is of
     limits = limits.drop("level_group") if trim.scope == "region" else limits
     return stored(limits, f"trim_limits_{trim.name.replace('.', '_')}", connection)
+
+
+def beyond_limits(
+    discharges: Any, params: RunParams, groups: pd.DataFrame, hospital: str, *, connection: Any
+) -> pd.DataFrame:
+    """The discharges of one hospital whose cost or stay lies outside the trim limits of their year.
+
+    Returns
+    -------
+    pd.DataFrame
+        `file, line, cost, los` (whether each of the two is cut), one row for a discharge of which one is. Empty where the run
+        does not trim.
+    """
+    trim = own_trims(params, groups)["contemporaneous"]
+    if trim.method == UNTRIMMED:
+        return pd.DataFrame({"file": [], "line": [], "cost": [], "los": []})
+    rows = with_group(discharges.filter(_.hospital == hospital), groups, _as_asked(params, "level_group", UNTRIMMED))
+    rows = with_limits(rows, _limits(discharges, params, groups, trim, connection), trim.name)
+    cut = {m.trimmed: m.when & ~within(m, "contemporaneous", params, trim.name) for m in TRIMMED}
+    found = rows.select("file", "line", **{str(name): flag.fill_null(False) for name, flag in cut.items()})
+    return found.filter(_.cost | _.los).order_by(["file", "line"]).to_pandas()

@@ -12,12 +12,19 @@ from toolkit.evaluation.verdict import Verdict
 
 COLUMNS = ["hospital", "specialty", "indicator", "verdict", "reason", "reason_zh"]
 UNSTABLE_GRADES = "unstable_grades"
-DATA_BREAK, DATA_BREAK_ZH = "data_break", "数据断点，须核实"
+DATA_BREAK = "data_break"
+HELD = (UNSTABLE_GRADES, DATA_BREAK)
 
 
 def no_holds() -> pd.DataFrame:
     """The table of a run in which nothing is held back."""
     return pd.DataFrame(columns=COLUMNS, dtype=object)
+
+
+def together(*parts: pd.DataFrame) -> pd.DataFrame:
+    """Several tables of holds as one; of two on the same change the earlier one stands."""
+    some = [part for part in parts if len(part)]
+    return pd.concat(some, ignore_index=True) if some else no_holds()
 
 
 def by_grades(stability: pd.DataFrame, periods: Collection[str]) -> pd.DataFrame:

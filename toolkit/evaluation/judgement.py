@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from toolkit.evaluation.holds import held
+from toolkit.evaluation.holds import HELD, held
 from toolkit.evaluation.verdict import NO_PROJECT, NO_PROJECT_ZH, POOR_DATA, Verdict, directions, not_judged, verdicts
 from toolkit.indicators import CATALOGUE
 from toolkit.params import ALWAYS_RUN, RunParams
@@ -114,6 +114,5 @@ def with_agreement(changes: pd.DataFrame, agreed: pd.DataFrame) -> pd.DataFrame:
         return changes
     found = changes[["level", *KEYS]].merge(agreed[[*KEYS, "share", "boundary"]].assign(level="unit"), how="left")
     flips = found["boundary"].astype("boolean").fillna(False).to_numpy(bool)
-    return changes.assign(
-        share=found["share"].to_numpy(), boundary=flips & (changes["verdict"] != Verdict.NOT_JUDGED.value).to_numpy()
-    )
+    judged_ = (changes["verdict"] != Verdict.NOT_JUDGED.value) & ~changes["reason"].isin(HELD)
+    return changes.assign(share=found["share"].to_numpy(), boundary=flips & judged_.to_numpy())

@@ -24,6 +24,7 @@ from toolkit.params.fields import Choice, CodeRange, Id, MayBeAbsent, NotPrinted
 from toolkit.params.policies import (
     ALWAYS_RUN,
     Adjustment,
+    BreakPolicy,
     ChangePolicy,
     ComparisonPolicy,
     Covariate,
@@ -62,6 +63,7 @@ __all__ = [
     "ALWAYS_RUN",
     "SPECIALTY_SEPARATOR",
     "Adjustment",
+    "BreakPolicy",
     "Catalogues",
     "ChangePolicy",
     "Choice",

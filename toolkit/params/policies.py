@@ -10,7 +10,7 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from toolkit.params.fields import Choice, CodeRange, OnlyWith, Says, Text, YamlPath
+from toolkit.params.fields import Choice, CodeRange, Id, OnlyWith, Says, Text, YamlPath
 from toolkit.strict_yaml import Section
 
 SAME = Says(empty="只用本次运行所选")
@@ -443,6 +443,33 @@ class MonitoringPolicy(Section):
         if self.age_bands != sorted(set(self.age_bands)) or min(self.age_bands, default=1) < 1:
             raise ValueError("age_bands 须从小到大且大于 0 (age bands must rise and be above 0)")
         return self
+
+
+class Explained(Section):
+    """断点的说明: what a hospital and the commission have established about a break in a unit's data."""
+
+    hospital: Text = Field(title="机构")
+    specialty: Id = Field(title="专科")
+    year: int = Field(title="断点后的第一年")
+    statement: Text = Field(title="说明")
+
+
+class BreakPolicy(Section):
+    """数据断点: a jump of a unit's data from one year to the next that the other units do not show."""
+
+    factor: float = Field(
+        1.5, title="断点的最小倍数", gt=1, description="of cost, stay, case mix and diagnoses per case"
+    )
+    step: float = Field(
+        0.2, title="断点的最小份额差", gt=0, le=1, description="of shares: grouped cases, cases in the same DRGs"
+    )
+    deviations: float = Field(
+        5.0, title="断点离其余单元的倍数", gt=0, description="robust standard deviations of the other units' changes"
+    )
+    minimum_cases: int = Field(30, title="查断点的每年最少例数", ge=1)
+    explained: list[Explained] = Field(
+        default=[], title="已说明的断点", description="with a statement a break no longer holds the verdict back"
+    )
 
 
 class ShockYears(Choice):

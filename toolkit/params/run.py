@@ -12,6 +12,7 @@ from toolkit.errors import nearest
 from toolkit.params.data import Cycles, Data, Project, Shock, Specialty, Years
 from toolkit.params.fields import Choice, Id, NotPrinted, OnlyWith, Says, Text
 from toolkit.params.policies import (
+    BreakPolicy,
     ChangePolicy,
     DisclosurePolicy,
     ExclusionPolicy,
@@ -89,6 +90,7 @@ class RunParams(Section):
     change: ChangePolicy = Field(ChangePolicy(), title="前后变化")
     robustness: RobustnessPolicy = Field(RobustnessPolicy(), title="稳健性")
     monitoring: MonitoringPolicy = Field(MonitoringPolicy(), title="监测")
+    breaks: BreakPolicy = Field(BreakPolicy(), title="数据断点")
     shocks: list[Shock] = Field(default=[], title="外部事件")
     edition: Annotated[Edition, NotPrinted("on every page")] = Field(
         Edition.INTERNAL,

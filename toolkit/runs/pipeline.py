@@ -34,12 +34,13 @@ from toolkit.data.quality.base import RuleFacts
 from toolkit.data.reading.formats import FormatMap, format_map
 from toolkit.engine import connect
 from toolkit.errors import InputError, ParameterError, nearest
+from toolkit.evaluation.breaks import breaks, holds_of
 from toolkit.evaluation.cells import all_cells, all_changes, disease_cells, no_changes, units_of, without_cases
 from toolkit.evaluation.data_quality import insufficient
 from toolkit.evaluation.effects import change_effects, stopped_in, study_of
 from toolkit.evaluation.facts import RunFacts
 from toolkit.evaluation.grade_stability import grade_stability, without_unstable
-from toolkit.evaluation.holds import by_grades, no_holds
+from toolkit.evaluation.holds import by_grades, no_holds, together
 from toolkit.evaluation.judgement import judged, with_agreement
 from toolkit.evaluation.ladder import rungs
 from toolkit.evaluation.monitoring import at_months, monitor
@@ -185,11 +186,12 @@ def _evaluate(
     months = at_months(by_month[0], referenced["frozen"], params, registry) if by_month else None
     effects = change_effects(cells, units, params, registry, months)
     poor = insufficient(intake.hospital_warnings)
-    holds = by_grades(stability, list(params.periods)) if params.cycles else no_holds()
+    monitoring = monitor(cells, units, deaths, params, monthly=months, monthly_deaths=by_month[1] if by_month else None)
+    broken = breaks(cells, cube, monitoring["charts"], params)
+    holds = together(by_grades(stability, list(params.periods)), holds_of(broken)) if params.cycles else no_holds()
     changes = judged(changes, effects["effects"], units, params, poor, holds)
     curve = specifications(tried, changes, units, params, registry, poor, stopped_in(cells))
     changes = with_agreement(changes, agreement(curve, changes, params.robustness))
-    monitoring = monitor(cells, units, deaths, params, monthly=months, monthly_deaths=by_month[1] if by_month else None)
     facts = RunFacts(
         format=form.title,
         grouping=form.grouping,
@@ -218,6 +220,7 @@ def _evaluate(
         "grades": grades,
         "grade_stability": stability,
         "holds": holds,
+        "breaks": broken,
         "ladder": rungs(referenced["frozen"], units, params),
         "diseases": diseases,
         "specifications": curve,

@@ -117,6 +117,15 @@ MEASURES: tuple[Measure, ...] = (
     *_of_operations("frozen", _.judged_level_frozen, _.minimally_invasive_frozen, _.complication_frozen),
     Measure(id="against_advice", name_zh="非医嘱离院", value=_.exit_mode == "4", when=_.exit_mode.notnull()),
     Measure(id="readmitted", name_zh="31 天内非计划再住院", value=_.readmitted, when=_.readmitted.notnull()),
+    # codes are stored |I10.x00|E11.9|: one separator more than codes; a stay without any stands as one of a source without
+    # the field does, so a region whose sum is 0 has none to count
+    Measure(
+        id="secondary",
+        name_zh="其他诊断数",
+        value=(_.other_diagnoses.length() - _.other_diagnoses.replace("|", "").length() - 1).fill_null(0),
+        when=_.los_days.notnull() | _.los_days.isnull(),
+    ),
+    Measure(id="level_filled", name_zh="手术级别已填的手术病例", value=_.surgery_level.notnull(), when=_surgery),
     Measure(id="rescued", name_zh="抢救成功次数", value=_.successful_rescues, when=_rescued),
     Measure(id="rescue", name_zh="抢救次数", value=_.rescues, when=_rescued),
     Measure(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from toolkit.declared import Col, TableDecl
+from toolkit.evaluation.breaks import ASPECTS
 from toolkit.evaluation.ladder import RUNGS
 from toolkit.evaluation.tables.common import (
     BASIS,
@@ -182,6 +183,28 @@ HOLDS = TableDecl(
     columns=(HOSPITAL, SPECIALTY, INDICATOR, VERDICT, Col("reason", str, "理由代码"), Col("reason_zh", str, "理由")),
     stage="judged",
 )
+BREAKS = TableDecl(
+    name="breaks",
+    zh="数据断点",
+    one_row="a unit, aspect and year from which its numbers are others",
+    one_row_zh="一个单元、方面与断点后的第一年",
+    key=("hospital", "specialty", "aspect", "year"),
+    columns=(
+        HOSPITAL,
+        SPECIALTY,
+        Col("aspect", str, "方面", words=tuple(ASPECTS.items())),
+        Col("year", int, "断点后第一年"),
+        Col("point", str, "断点后第一个月（季）", meaning="只有项目且数据有月份时知道；空为不知"),
+        Col("before", float, "前一年的值"),
+        Col("after", float, "后一年的值"),
+        Col("others", float, "其余单元的变化", meaning="同一步的中位数：比值；入组率与 DRG 构成为差"),
+        Col("deviations", float, "离其余单元的倍数", meaning="其余单元变化的稳健标准差"),
+        Col("n_before", int, "前一年例数", "例"),
+        Col("n_after", int, "后一年例数", "例"),
+        Col("statement", str, "说明", meaning="breaks.explained 中登记的；空为未说明，判定暂缓"),
+    ),
+    stage="judged",
+)
 LADDER = TableDecl(
     name="ladder",
     zh="罕见死亡：能回答的层级",
@@ -228,4 +251,4 @@ DISEASES = TableDecl(
     stage="judged",
 )
 
-JUDGED: tuple[TableDecl, ...] = (UNITS, CELLS, CHANGES, GRADES, GRADE_STABILITY, HOLDS, LADDER, DISEASES)
+JUDGED: tuple[TableDecl, ...] = (UNITS, CELLS, CHANGES, GRADES, GRADE_STABILITY, HOLDS, BREAKS, LADDER, DISEASES)
