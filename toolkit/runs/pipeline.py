@@ -45,6 +45,7 @@ from toolkit.evaluation.judgement import judged, with_agreement
 from toolkit.evaluation.ladder import rungs
 from toolkit.evaluation.monitoring import at_months, monitor
 from toolkit.evaluation.names import check_choices
+from toolkit.evaluation.reasons import coding_depth, decomposition
 from toolkit.evaluation.results import DATA, RESULTS, Results, load, save
 from toolkit.evaluation.robustness import agreement, no_specification, specification_curve, trimmings, with_choices
 from toolkit.indicators import CATALOGUE
@@ -222,6 +223,8 @@ def _evaluate(
         "holds": holds,
         "breaks": broken,
         "ladder": rungs(referenced["frozen"], units, params),
+        "decomposition": decomposition(referenced["frozen"], units, params),
+        "coding_depth": coding_depth(referenced["frozen"], units, params),
         "diseases": diseases,
         "specifications": curve,
         **monitoring,

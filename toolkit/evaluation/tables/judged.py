@@ -5,8 +5,10 @@ from __future__ import annotations
 from toolkit.declared import Col, TableDecl
 from toolkit.evaluation.breaks import ASPECTS
 from toolkit.evaluation.ladder import RUNGS
+from toolkit.evaluation.reasons import SIGNS
 from toolkit.evaluation.tables.common import (
     BASIS,
+    CYCLE,
     HIGH,
     HOSPITAL,
     INDICATOR,
@@ -20,6 +22,7 @@ from toolkit.evaluation.tables.common import (
 )
 from toolkit.evaluation.verdict import Verdict
 from toolkit.models.change.base import Obstacle
+from toolkit.models.decomposition import PARTS
 
 _PERIOD = Col("period", str, "期间", meaning="年份，或周期：before 建设前、after 建设周期、whole 评价期")
 # the columns of `toolkit.indicators.table`
@@ -205,6 +208,55 @@ BREAKS = TableDecl(
     ),
     stage="judged",
 )
+_EFFECT = "两种次序的平均；各 DRG 之和为指数的变化"
+DECOMPOSITION = TableDecl(
+    name="decomposition",
+    zh="变化的分解",
+    one_row="a project, index and DRG (of CMI: ADRG)",
+    one_row_zh="一个项目、指数与 DRG（CMI 为 ADRG）",
+    key=(*PROJECT_KEY, "drg"),
+    columns=(
+        HOSPITAL,
+        SPECIALTY,
+        INDICATOR,
+        Col("drg", str, "DRG", meaning="CMI 为 ADRG，即编码前三位"),
+        Col("part", str, "类别", words=tuple(PARTS.items())),
+        Col("n_before", float, "建设前例数", "例"),
+        Col("n_after", float, "建设后例数", "例"),
+        Col("share_before", float, "建设前占比", meaning="0–1"),
+        Col("share_after", float, "建设后占比", meaning="0–1"),
+        Col("value_before", float, "建设前的值", meaning="该组病例的均值；没有病例时缺"),
+        Col("value_after", float, "建设后的值", meaning="该组病例的均值；没有病例时缺"),
+        Col("level", float, "对水平的贡献", meaning="各组之和为建设后的指数减 1"),
+        Col("mix", float, "病种结构", meaning=_EFFECT),
+        Col("practice", float, "组内", meaning=_EFFECT + "；CMI 为 ADRG 之内的轻重"),
+        Col("mix_first", float, "结构（先）"),
+        Col("practice_second", float, "组内（后）"),
+        Col("practice_first", float, "组内（先）"),
+        Col("mix_second", float, "结构（后）"),
+        Col("mix_se", float, "结构的标准误", meaning="抽取病例的误差"),
+        Col("practice_se", float, "组内的标准误", meaning="抽取病例的误差；某期只有一例时缺"),
+    ),
+    stage="judged",
+)
+CODING_DEPTH = TableDecl(
+    name="coding_depth",
+    zh="编码深度",
+    one_row="a project or the other units of its specialty, cycle and sign of coding",
+    one_row_zh="一个项目或其专科的未立项单元、周期与编码迹象",
+    key=("level", "hospital", "specialty", "period", "sign"),
+    columns=(
+        LEVEL,
+        HOSPITAL,
+        SPECIALTY,
+        CYCLE,
+        Col("sign", str, "迹象", words=tuple((id_, zh) for id_, (zh, _) in SIGNS.items())),
+        Col("count", int, "计数"),
+        Col("n", int, "例数", "例"),
+        Col("value", float, "值", meaning="计数/例数"),
+    ),
+    stage="judged",
+)
 LADDER = TableDecl(
     name="ladder",
     zh="罕见死亡：能回答的层级",
@@ -251,4 +303,16 @@ DISEASES = TableDecl(
     stage="judged",
 )
 
-JUDGED: tuple[TableDecl, ...] = (UNITS, CELLS, CHANGES, GRADES, GRADE_STABILITY, HOLDS, BREAKS, LADDER, DISEASES)
+JUDGED: tuple[TableDecl, ...] = (
+    UNITS,
+    CELLS,
+    CHANGES,
+    GRADES,
+    GRADE_STABILITY,
+    HOLDS,
+    BREAKS,
+    DECOMPOSITION,
+    CODING_DEPTH,
+    LADDER,
+    DISEASES,
+)
