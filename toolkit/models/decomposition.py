@@ -87,16 +87,21 @@ def decompose(sums: pd.DataFrame, by: Sequence[str], group: str, *, centre: floa
     drawn = [share * middle**2 / total[y] for share, y in ((s0, "y0"), (s1, "y1"))]
     found["mix_se"] = np.sqrt(drawn[0] + drawn[1])
     weight = (s0 + s1) / 2
-    spread = sum(_variance(wide, t) for t in "01")
+    spread = sum(_variance(wide, by, t) for t in "01")
     found["practice_se"] = np.where(part == COMMON, weight * np.sqrt(spread), 0.0)
     return found[[*by, group, *COLUMNS]]
 
 
-def _variance(wide: pd.DataFrame, side: str) -> pd.Series:
-    """Of the mean of a group: s²/n from Σx and Σx²; missing of a single case."""
+def _variance(wide: pd.DataFrame, by: list[str], side: str) -> pd.Series:
+    """Of the mean of a group: s²/n from Σx and Σx²; of a single case with the variance that the average's other groups share."""
     n, mean = wide[f"y{side}"], wide[f"x{side}"] / wide[f"y{side}"].where(wide[f"y{side}"] > 0)
-    left = (wide[f"xx{side}"] - n * mean**2).clip(lower=0)
-    return left / (n - 1).where(n > 1) / n
+    left, free = (wide[f"xx{side}"] - n * mean**2).clip(lower=0), (n - 1).clip(lower=0)
+    sums = (
+        wide[by].assign(left=left.where(n > 1), free=free.where(left.notna())).groupby(by, sort=False)[["left", "free"]]
+    )
+    pooled = sums.transform("sum")
+    shared = pooled["left"] / pooled["free"].where(pooled["free"] > 0)
+    return (left / free.where(n > 1)).where(n > 1, shared) / n.where(n > 0)
 
 
 def totals(parts: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
@@ -106,7 +111,7 @@ def totals(parts: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
     -------
     pd.DataFrame
         `before, after, change`, `level`, the six effects; `mix_se` (of the sum over groups, whose shares add up to 1), `practice_se`
-        (missing where a group of both periods has a single case); `entering, leaving` (numbers of groups).
+        (missing where no group has two cases, or Σx² is not known); `entering, leaving` (numbers of groups).
     """
     by = list(by)
     rows = parts.assign(

@@ -98,8 +98,21 @@ def test_errors_are_those_of_drawing_the_cases_again():
     assert drawn["practice"].mean() == pytest.approx(true, abs=0.003)
 
 
-def test_of_a_single_case_there_is_no_error_and_a_unit_without_one_period_has_no_row():
+def test_a_single_case_has_the_spread_that_the_other_groups_share():
     one = HAND.assign(y=[1, 30, 30, 10], x=[0.8, 36, 18, 12], xx=[0.64, 50, 14, 15])
-    assert totals(decompose(one, ["unit"], "drg"), ["unit"])["practice_se"].isna().all()
+    parts = decompose(one, ["unit"], "drg").set_index("drg")
+    shared = (50 - 36**2 / 30) / 29  # of B before, the only other group
+    own = (14 - 18**2 / 30) / 29 / 30
+    weight = (1 / 31 + 30 / 40) / 2
+    assert parts.loc["A", "practice_se"] == pytest.approx(weight * np.sqrt(shared / 1 + own))
+
+
+def test_where_no_group_has_two_cases_or_squares_are_unknown_there_is_no_error():
+    assert totals(decompose(HAND, ["unit"], "drg"), ["unit"])["practice_se"].isna().all()
+    single = HAND.assign(y=1, x=[0.8, 1.2, 0.6, 1.2], xx=[0.64, 1.44, 0.36, 1.44])
+    assert totals(decompose(single, ["unit"], "drg"), ["unit"])["practice_se"].isna().all()
+
+
+def test_a_unit_without_one_period_has_no_row():
     assert decompose(HAND[HAND["period"] == "after"], ["unit"], "drg").empty
     assert decompose(HAND.assign(y=0), ["unit"], "drg").empty

@@ -235,7 +235,7 @@ DECOMPOSITION = TableDecl(
         Col("practice_first", float, "组内（先）"),
         Col("mix_second", float, "结构（后）"),
         Col("mix_se", float, "结构的标准误", meaning="抽取病例的误差"),
-        Col("practice_se", float, "组内的标准误", meaning="抽取病例的误差；某期只有一例时缺"),
+        Col("practice_se", float, "组内的标准误", meaning="抽取病例的误差；没有一组有两例时缺"),
     ),
     stage="judged",
 )

@@ -18,7 +18,9 @@ LEAD = (
     "新增和退出的 DRG 都算结构。两部分谁先算数值略有不同，取两种次序的平均，括号内为两种次序。"
     "CMI 按 ADRG 分解：ADRG 之内的变化是同一病种向更重或更轻的组移动，编码加深首先表现在这里，是编码所能解释的上限。"
 )
-NOTE = "± 为 95% 的抽样误差：结构是各组占比的，组内是组内均值的；— 为有 DRG 只有一例，无法估计。"
+NOTE = (
+    "± 为 95% 的抽样误差：结构是各组占比的，组内是组内均值的（只有一例的组用本单元其余各组的合并方差）；— 为无法估计。"
+)
 DRGS = "按对变化的贡献（结构与组内之和的绝对值）排列，其余合计；全部 DRG 见结果表 decomposition。"
 MOST = 8
 Z = 1.96
@@ -45,7 +47,9 @@ def why(results: Results, project: str = "") -> Blocks:
 
 
 def _signed(value: float, places: int = 3) -> str:
-    return MISSING if missing(value) else ("+" if value > 0 else "") + rounded(value, places)
+    if missing(value):
+        return MISSING
+    return ("+" if round(value, places) > 0 else "") + rounded(round(value, places) + 0.0, places)
 
 
 def _with_error(row: pd.Series, effect: str, orders: tuple[str, str]) -> str:
@@ -81,6 +85,8 @@ def _sentence(row: pd.Series) -> str:
     name = CATALOGUE[row["indicator"]].name_zh
     words = {"mix": "病种结构", "practice": "ADRG 之内的轻重" if row["indicator"] == CMI else "同一 DRG 内的做法"}
     clear = [e for e in words if not missing(row[f"{e}_se"]) and abs(row[e]) > Z * row[f"{e}_se"]]
+    if any(missing(row[f"{e}_se"]) for e in words):
+        return f"{name}：病例太少，抽样误差无法估计。"
     if not clear:
         return f"{name}：两部分都没有超出抽样误差。"
     said = "，".join(f"{words[e]}使其{'升高' if row[e] > 0 else '降低'} {rounded(abs(row[e]), 3)}" for e in clear)
