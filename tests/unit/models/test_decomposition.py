@@ -79,7 +79,7 @@ def test_errors_are_those_of_drawing_the_cases_again():
         {"before": [0.8, 1.0, 1.5], "after": [0.7, 1.0, 1.4]},
     )
     found = []
-    for _ in range(1500):
+    for _ in range(400):
         rows = []
         for period in ("before", "after"):
             for drg, n in enumerate(rng.multinomial(400, share[period])):
@@ -93,7 +93,7 @@ def test_errors_are_those_of_drawing_the_cases_again():
         )
     drawn = pd.DataFrame(found)
     for effect in ("mix", "practice"):
-        assert drawn[f"{effect}_se"].mean() == pytest.approx(drawn[effect].astype(float).std(), rel=0.08)
+        assert drawn[f"{effect}_se"].mean() == pytest.approx(drawn[effect].astype(float).std(), rel=0.12)
     true = 0.45 * -0.1 + 0.35 * 0 + 0.2 * -0.1  # Σ middle share × change within
     assert drawn["practice"].mean() == pytest.approx(true, abs=0.003)
 
