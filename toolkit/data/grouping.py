@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from importlib.metadata import EntryPoint
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import pandas as pd
 import pyarrow as pa
@@ -28,7 +28,7 @@ from toolkit.catalogues import clash, load, package, points
 from toolkit.data.discharge.schema import BY_NAME, SEPARATOR
 from toolkit.engine.types import Engine, Table
 from toolkit.errors import InputError, ParameterError, nearest
-from toolkit.frames import rows_of
+from toolkit.frames import Row, rows_of
 from toolkit.params import GrouperSpec
 
 GROUP = "speceval.groupers"
@@ -220,7 +220,7 @@ class MsDrg(Grouper):
         found = [self._one(case) for case in rows_of(cases, index=False)]
         return pd.DataFrame(found, columns=["drg", "reason"], index=cases.index, dtype=object)
 
-    def _one(self, case: Any) -> tuple[str | None, str]:
+    def _one(self, case: Row) -> tuple[str | None, str]:
         if pd.isna(case.principal_diagnosis):
             return None, "主要诊断为空"
         age = 0 if pd.isna(case.age_years) and not pd.isna(case.age_days) else case.age_years

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import floor
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import pandas as pd
@@ -225,7 +225,7 @@ class _Problem:
     score: np.ndarray = field(init=False)
     barred: np.ndarray = field(init=False)
     rules: list[Rule] = field(init=False)
-    _filled: dict[Any, int | None] = field(default_factory=dict, init=False)
+    _filled: dict[tuple[object, ...], int | None] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
         quota = self.quota

@@ -14,7 +14,6 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import ibis
 import pandas as pd
@@ -22,7 +21,10 @@ from ibis import _
 
 from toolkit.data.quality.marks import ids_in
 from toolkit.data.reading.files import WITHIN, SourceFile
+from toolkit.documents import Document
+from toolkit.engine.types import Table
 from toolkit.errors import InputError
+from toolkit.frames import groups_of
 
 VERSION = 1
 OVERLAP = 0.95  # share of the earlier file's records in months that the later one has too: the same period
@@ -140,7 +142,7 @@ def write_register(register: Register) -> None:
         temporary.replace(register.path)
 
 
-def _plain(one: Submission) -> dict[str, Any]:
+def _plain(one: Submission) -> Document:
     return {**vars(one), "parts": {h: vars(part) for h, part in one.parts.items()}}
 
 
@@ -163,7 +165,7 @@ class Settled:
     notes: dict[int, str]
 
 
-def settle_typed(path: Path, sources: Sequence[SourceFile], typed: Any, arrived: str) -> tuple[Any, Entry]:
+def settle_typed(path: Path, sources: Sequence[SourceFile], typed: Table, arrived: str) -> tuple[Table, Entry]:
     """The typed rows of the files that stand, and what the register will hold; other files are marked as rejected.
 
     Parameters
@@ -217,7 +219,7 @@ class Entry:
             As in `toolkit.data.intake.Intake`.
         """
         keys = ["file", "hospital"]
-        by_fate = accounts.groupby([*keys, "fate"], as_index=False)["n"].sum().rename(columns={"fate": "what"})
+        by_fate = accounts.groupby([*keys, "fate"], as_index=False)[["n"]].sum().rename(columns={"fate": "what"})
         long = accounts[accounts["rules"] != ""].assign(what=lambda f: f["rules"].map(ids_in)).explode("what")
         by_rule = long.groupby([*keys, "what"], as_index=False)["n"].sum()
         counts = pd.concat([by_fate.assign(kind="fate"), by_rule.assign(kind="rule")], ignore_index=True)
@@ -358,8 +360,8 @@ def _arrivals(register: Register, sources: Sequence[SourceFile], periods: pd.Dat
     for sha256, mine in tables.items():
         rows = dated[dated["file"].isin([s.number for s in mine])]
         months: dict[str, dict[str, int]] = {}
-        for (hospital, period), n in rows.groupby(["hospital", "period"])["n"].sum().items():
-            months.setdefault(str(hospital), {})[str(period)] = int(n)
+        for (hospital, period), part in groups_of(rows.groupby(["hospital", "period"])):
+            months.setdefault(str(hospital), {})[str(period)] = int(part["n"].sum())
         first = register.first(sha256)
         found.append(
             _Arrival(
@@ -449,7 +451,7 @@ def enter(
     known = {(s.sha256, s.name): s for s in register.submissions}
     first = {s.sha256: s for s in reversed(register.submissions)}
     of_file = files.assign(name=files["name"].str.partition(WITHIN)[0])
-    for (sha256, name), tables in of_file.groupby(["sha256", "name"], sort=False):
+    for (sha256, name), tables in groups_of(of_file.groupby(["sha256", "name"], sort=False)):
         read = tables[tables["rejected"] == ""]
         refused = "" if len(read) else "；".join(dict.fromkeys(tables["rejected"]))
         before = first.get(sha256)

@@ -28,6 +28,7 @@ from toolkit.data.quality.marks import ids_in
 from toolkit.data.reading.formats import FormatMap
 from toolkit.engine import write_parquet
 from toolkit.engine.types import Engine, Record, Table
+from toolkit.frames import rows_of
 
 # lines of one rule in one hospital, beside quarantined records: the same fault on more is mended in the export, not by line
 LISTED = 5_000
@@ -192,7 +193,7 @@ def _one(
 ) -> tuple[object, ...]:
     name = hospitals.get(hospital, "") if hospital else "机构不明（行不可读，或机构代码为空）"
     stem = file_stem(hospital)
-    sources = files.set_index("file")[["name", "sha256"]].to_dict("index")
+    sources = {row.file: {"name": row.name, "sha256": row.sha256} for row in rows_of(files, index=False)}
     rules = {rule.id: rule for rule in facts.rules}
     counts: Counter[str] = Counter()
     fates: Counter[str] = Counter()

@@ -16,6 +16,9 @@ import sys
 from pathlib import Path
 from typing import Any, BinaryIO
 
+Told = dict[str, Any]  # of a sheet, as JSON
+Parsed = Any  # of dbfread, which has no types
+
 AS_WRITTEN = "CNFDL"  # types whose bytes are the text that a person would see
 PADDING = " \0"
 MEMO = "MGP"  # kept in a file of its own
@@ -61,7 +64,7 @@ def main(source: Path, memory: int, seconds: int) -> int:
     )
 
 
-def _say(said: dict[str, Any], code: int) -> int:
+def _say(said: Told, code: int) -> int:
     sys.stderr.write("\n" + json.dumps(said))
     return code
 
@@ -79,7 +82,7 @@ def _is_packed(content: bytes) -> bool:
     )
 
 
-def _codec(content: bytes, header: Any) -> str:
+def _codec(content: bytes, header: Parsed) -> str:
     """Strict UTF-8, then strict GB18030 where no other code page is declared, else that one, for the whole file."""
     from dbfread.codepages import guess_encoding
 
@@ -97,7 +100,7 @@ def _codec(content: bytes, header: Any) -> str:
     return "latin-1"
 
 
-def _written(table: Any, parser: Any, codec: str, out: BinaryIO) -> dict[str, Any]:
+def _written(table: Parsed, parser: Parsed, codec: str, out: BinaryIO) -> Told:
     """Write the table; as a sheet of a workbook is told, with the number of `deleted` records."""
     text = io.TextIOWrapper(out, encoding="utf-8", newline="", write_through=True)
     writer = csv.writer(text, lineterminator="\n")
@@ -114,7 +117,7 @@ def _written(table: Any, parser: Any, codec: str, out: BinaryIO) -> dict[str, An
     return {"start": 0, "end": end, "rows": rows, "empty": False, "numeric": {}, "deleted": len(table.deleted)}
 
 
-def _text(cell: bytes, field: Any, parser: Any, codec: str) -> str:
+def _text(cell: bytes, field: Parsed, parser: Parsed, codec: str) -> str:
     if field.type in AS_WRITTEN:
         return " ".join(cell.decode(codec).strip(PADDING).splitlines())
     if field.type in MEMO:

@@ -18,13 +18,14 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from toolkit.data.reading import files
 from toolkit.data.reading.encoding import decide_encoding
 from toolkit.data.reading.files import NumericCells, Refusal, SourceFile
 from toolkit.data.reading.header import read_heads
 from toolkit.data.reading.kinds import HEAD, ZIP, Kind, Way, kind_of, kind_of_archive, left_behind
+from toolkit.documents import Document
 from toolkit.errors import InputError
 
 READABLE = "csv、tsv、txt（可 gzip、zip 压缩）、xlsx、xlsm、xls、xlsb、et、ods、parquet、dbf、dbc"
@@ -276,7 +277,7 @@ def _let_go(unpacked: SourceFile, tables: Sequence[SourceFile]) -> None:
 def _sheets(whole: SourceFile, kind: Kind, work: Path) -> list[SourceFile]:
     """The sheets of a workbook, or the one table of a dBASE file, as a child process writes them down."""
     text, said = _by_child(whole, "dbase" if kind.way is Way.DBASE else "workbook", work)
-    told: list[dict[str, Any]] = said["sheets"]
+    told: list[Document] = said["sheets"]
     tables = []
     try:
         for one in told:
@@ -292,7 +293,7 @@ def _sheets(whole: SourceFile, kind: Kind, work: Path) -> list[SourceFile]:
     return tables
 
 
-def _sheet(table: SourceFile, told: dict[str, Any], text: BinaryIO) -> SourceFile:
+def _sheet(table: SourceFile, told: Document, text: BinaryIO) -> SourceFile:
     if "reason" in told:
         return _not_read(table, told["reason"], skipped="规则" not in told["reason"])
     if told["empty"]:
@@ -308,7 +309,7 @@ def _sheet(table: SourceFile, told: dict[str, Any], text: BinaryIO) -> SourceFil
     return table
 
 
-def _by_child(whole: SourceFile, module: str, work: Path) -> tuple[BinaryIO, dict[str, Any]]:
+def _by_child(whole: SourceFile, module: str, work: Path) -> tuple[BinaryIO, Document]:
     """The text that a child wrote, in a file without a name, and what it said."""
     text = tempfile.TemporaryFile(dir=work)  # noqa: SIM115  closed by the caller
     given = [] if whole.text is None else [whole.text.fileno()]

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 if TYPE_CHECKING:
     from python_calamine import CalamineSheet
 
+Told = dict[str, Any]  # of a sheet, as JSON
 RATIO, UNZIPPED, ENTRIES = 200, 2 << 30, 10_000
 ROWS, COLUMNS = 1_048_576, 4_096  # what a sheet can hold; what any front page needs, six times over
 CELLS = 200_000_000
@@ -50,10 +51,10 @@ def main(source: Path, memory: int, seconds: int) -> int:
             },
             3,
         )
-    told: list[dict[str, Any]] = []
+    told: list[Told] = []
     with open(1, "wb", closefd=False) as out:
         for sheet in workbook.sheets_metadata:
-            one: dict[str, Any] = {"name": sheet.name, "hidden": sheet.visible != SheetVisibleEnum.Visible}
+            one: Told = {"name": sheet.name, "hidden": sheet.visible != SheetVisibleEnum.Visible}
             if sheet.typ != SheetTypeEnum.WorkSheet:
                 told.append({**one, "reason": "不是数据表（图表或宏表）"})
                 continue
@@ -64,12 +65,12 @@ def main(source: Path, memory: int, seconds: int) -> int:
     return _say({"sheets": told}, 0)
 
 
-def _say(said: dict[str, Any], code: int) -> int:
+def _say(said: Told, code: int) -> int:
     sys.stderr.write("\n" + json.dumps(said))
     return code
 
 
-def _written(sheet: CalamineSheet, out: BinaryIO) -> dict[str, Any]:
+def _written(sheet: CalamineSheet, out: BinaryIO) -> Told:
     """Write a sheet; its bytes from `start` to `end`, its filled `rows`, and by column the lines with numbers."""
     start = out.tell() if out.seekable() else 0
     if sheet.total_height * sheet.total_width > CELLS:
