@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypedDict, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -108,3 +108,17 @@ class UnbalancedError(EvaluationError):
 def nearest(given: str, known: Iterable[str]) -> str:
     """The known word most like `given`, or an empty string."""
     return next(iter(get_close_matches(given, list(known), n=1, cutoff=0.5)), "")
+
+
+class Remedy(TypedDict):
+    """What to do, as an error takes it: `raise InputError(…, **did_you_mean(…))`."""
+
+    remedy: str
+    remedy_english: str
+
+
+def did_you_mean(given: str, known: Iterable[str], otherwise: str, english: str) -> Remedy:
+    """The nearest known word, where one is near, and what to do otherwise."""
+    if near := nearest(given, known):
+        return Remedy(remedy=f"是否为 {near}? {otherwise}", remedy_english=f"did you mean {near}? {english}")
+    return Remedy(remedy=otherwise, remedy_english=english)

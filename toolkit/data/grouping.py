@@ -27,7 +27,7 @@ from ibis import _
 from toolkit.catalogues import clash, load, package, points
 from toolkit.data.discharge.schema import BY_NAME, SEPARATOR
 from toolkit.engine.types import Engine, Table
-from toolkit.errors import InputError, ParameterError, nearest
+from toolkit.errors import InputError, ParameterError, did_you_mean
 from toolkit.frames import Row, rows_of
 from toolkit.params import GrouperSpec
 
@@ -95,13 +95,16 @@ def open_grouper(spec: GrouperSpec, work: Path) -> Grouper:
             raise clash(GROUP, point.name, package(found[point.name]), package(point))
         found[point.name] = point
     if spec.plugin not in found:
-        near = nearest(spec.plugin, found)
         raise ParameterError(
             f"没有分组器 {spec.plugin}",
             "no such grouper",
             where="data.grouper.plugin",
-            remedy=f"是否为 {near}? " * bool(near) + f"已安装: {'、'.join(sorted(found)) or '无'}",
-            remedy_english="install its package, or write the name as installed",
+            **did_you_mean(
+                spec.plugin,
+                found,
+                f"已安装: {'、'.join(sorted(found)) or '无'}",
+                "install its package, or write the name as installed",
+            ),
         )
     work.mkdir(parents=True, exist_ok=True)
     return load(found[spec.plugin])(spec, work)

@@ -20,7 +20,7 @@ from toolkit.data import intake as intakes
 from toolkit.data.discharge import identity
 from toolkit.data.lists.listing import read_listing
 from toolkit.engine import connect
-from toolkit.errors import ParameterError, RunError, nearest
+from toolkit.errors import ParameterError, RunError, did_you_mean
 from toolkit.evaluation.monitoring import at_months
 from toolkit.evaluation.results import DATA, RESULTS, Results, load
 from toolkit.indicators import CATALOGUE, Declared, Direction, Distribution, Indicator
@@ -148,23 +148,19 @@ def _asked(results: Results, data: Path, folder: Path, indicator: str, hospital:
     known_hospital(results, hospital)
     known = [*CATALOGUE, *OUTLIERS]
     if indicator not in known:
-        near = nearest(indicator, known)
         raise ParameterError(
             f"没有指标 {indicator}",
             "no such indicator",
             where="--indicator",
-            remedy=f"是否为 {near}?" if near else "见 speceval indicators",
-            remedy_english="see speceval indicators",
+            **did_you_mean(indicator, known, "见 speceval indicators", "see speceval indicators"),
         )
     ids = [s.id for s in results.params.specialties]
     if specialty and specialty not in ids:
-        near = nearest(specialty, ids)
         raise ParameterError(
             f"没有专科 {specialty}",
             "no such specialty",
             where="--specialty",
-            remedy=f"是否为 {near}?" if near else f"可用: {'、'.join(ids)}",
-            remedy_english=f"one of {', '.join(ids)}",
+            **did_you_mean(specialty, ids, f"可用: {'、'.join(ids)}", f"one of {', '.join(ids)}"),
         )
 
 

@@ -19,7 +19,7 @@ from toolkit.data.discharge import identity
 from toolkit.data.quality.base import SCOPES, SPECIALTY
 from toolkit.data.quality.marks import ids_in
 from toolkit.documents import Document
-from toolkit.errors import ParameterError, RunError, nearest
+from toolkit.errors import ParameterError, RunError, did_you_mean, nearest
 from toolkit.evaluation.results import Results
 from toolkit.frames import groups_of, row_at, rows_of
 from toolkit.indicators import CATALOGUE
@@ -106,13 +106,11 @@ def known_hospital(results: Results, hospital: str) -> None:
     """Refuse a hospital of which the run has neither a record nor a line in its registry."""
     known = {*results.accounts["hospital"], *results.hospitals["code"]}
     if hospital not in known:
-        near = nearest(hospital, known)
         raise ParameterError(
             f"运行中没有机构 {hospital}",
             "the run has no such hospital",
             where="--hospital",
-            remedy=f"是否为 {near}?" if near else "用数据中的机构代码，注意前导零",
-            remedy_english="use the code of the data",
+            **did_you_mean(hospital, known, "用数据中的机构代码，注意前导零", "use the code of the data"),
         )
 
 

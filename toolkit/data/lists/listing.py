@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from toolkit.errors import InputError, nearest
+from toolkit.errors import InputError, did_you_mean
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,13 +108,11 @@ def _check_header(header: list[str], path: Path, what: str, needed: Sequence[str
             remedy_english=f"columns: {','.join(known)}",
         )
     if strange := [c for c in header if c not in known]:
-        near = nearest(strange[0], known)
         raise InputError(
             f"{what}有未知的列 {'、'.join(strange)}",
             "unknown columns",
             where=f"{path}:1",
-            remedy=f"是否为 {near}? " * bool(near) + f"列: {','.join(known)}",
-            remedy_english=f"columns: {','.join(known)}",
+            **did_you_mean(strange[0], known, f"列: {','.join(known)}", f"columns: {','.join(known)}"),
         )
     if len(set(header)) != len(header):
         raise InputError(f"{what}的列名重复", "a column stands twice", where=f"{path}:1", remedy="每列一个名称")

@@ -17,7 +17,7 @@ from ibis import _
 
 from toolkit.data.lists.listing import Row, day_of, read_listing
 from toolkit.engine.types import Column, Table
-from toolkit.errors import InputError, nearest
+from toolkit.errors import InputError, did_you_mean
 from toolkit.params import SPECIALTY_SEPARATOR, Specialty
 
 WHAT = "科别对照表"
@@ -60,13 +60,13 @@ def read_departments(path: Path, specialties: Sequence[Specialty]) -> tuple[Assi
     found = []
     for row in read_listing(path, WHAT, ["department", "specialty"], ["hospital", "from", "to", "name"]):
         if row["specialty"] not in by_id:
-            near = nearest(row["specialty"], by_id)
             raise InputError(
                 f"{WHAT}中的专科 {row['specialty']} 未在参数文件声明",
                 "the specialty is not declared",
                 where=row.where,
-                remedy=f"是否为 {near}?" if near else "在参数文件 specialties 中声明",
-                remedy_english="declare it under specialties",
+                **did_you_mean(
+                    row["specialty"], by_id, "在参数文件 specialties 中声明", "declare it under specialties"
+                ),
             )
         found.append(_assignment(row))
     for i, one in enumerate(found):

@@ -33,7 +33,7 @@ import pandas as pd
 import scipy  # its parts load when first used: reports read tables and need none
 
 from toolkit.documents import Document
-from toolkit.errors import ParameterError, nearest
+from toolkit.errors import ParameterError, did_you_mean
 from toolkit.indicators import Distribution
 from toolkit.models.change.base import Findings, Study, completed, joined, nothing
 from toolkit.models.change.method import Method
@@ -130,13 +130,11 @@ def checked(declared: FormulaMethod) -> None:
     known = (*COLUMNS, *FUNCTIONS)
     for name in [*names, declared.term, *([declared.weights] if declared.weights else []), declared.cluster]:
         if name not in known:
-            near = nearest(name, known)
             raise ParameterError(
                 f"公式用到的 {name} 不存在",
                 "the formula names a column that is not there",
                 where=where,
-                remedy=(f"是否为 {near}? " if near else "") + f"可用的列: {'、'.join(COLUMNS)}",
-                remedy_english="one of the columns listed",
+                **did_you_mean(name, known, f"可用的列: {'、'.join(COLUMNS)}", "one of the columns listed"),
             )
     _parsed(declared, where)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from toolkit.errors import ParameterError, nearest
+from toolkit.errors import ParameterError, did_you_mean
 from toolkit.evaluation.results import Results
 from toolkit.evaluation.verdict import POOR_DATA, Verdict
 from toolkit.indicators import CATALOGUE
@@ -48,12 +48,11 @@ def unit_of(results: Results, project: str) -> pd.Series:
         return first.iloc[0]
     found = units[units["id"] == project]
     if found.empty:
-        near = nearest(project, units["id"])
         raise ParameterError(
             f"没有评估单元 {project}",
             "no such unit",
             where="project",
-            remedy=f"是否为 {near}?" if near else "见 results/units.parquet",
+            **did_you_mean(project, units["id"], "见 results/units.parquet", "see results/units.parquet"),
         )
     return found.iloc[0]
 

@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 
 from toolkit.catalogues import OWN, clash, load, outside, package
 from toolkit.data.discharge.schema import BY_NAME
-from toolkit.errors import InputError, nearest
+from toolkit.errors import InputError, did_you_mean, nearest
 from toolkit.strict_yaml import Section, read_yaml, validate
 from toolkit.written_form import written_form
 
@@ -154,11 +154,10 @@ def format_map(name: str) -> FormatMap:
     """The shipped map with this id, or the map in a YAML file of the user's own."""
     path = available().get(name) or Path(name)
     if not path.is_file():
-        near = nearest(name, available())
         raise InputError(
             f"没有格式 {name}",
             "no such format",
-            remedy=f"是否为 {near}? " * bool(near) + f"可用: {', '.join(available())}",
+            **did_you_mean(name, available(), f"可用: {', '.join(available())}", "one of these"),
         )
     values, lines = read_yaml(path)
     form = validate(FormatMap, values, lines, path)
