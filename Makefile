@@ -1,7 +1,7 @@
 # Two commands: `make run` and `make test`. Each sets up what is missing (bootstrap.sh) and then does its work.
 # Without make: `sh run.sh`, `sh test.sh`.
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all check format lab bench golden handbook lock bundle clean setup extras
+.PHONY: help run test test-all check format lab bench mutants golden handbook lock bundle clean setup extras
 
 # Another environment's variables must not reach ours.
 unexport PYTHONPATH PYTHONHOME
@@ -48,6 +48,10 @@ lab: ## 打开中文 JupyterLab（仅本机） | open JupyterLab on notebooks/, 
 
 bench: setup ## 性能测试 | benchmarks
 	$(PY) -m benchmarks
+
+mutants: setup ## 变异测试：改动关键代码后是否有测试失败 | do the tests see a changed line in the files that matter most
+	$(PY) -c "import cosmic_ray" 2>/dev/null || $(PY) -m pip install -q --target .tools/mutants cosmic-ray
+	PYTHONPATH=.tools/mutants $(PY) -m benchmarks.mutants
 
 handbook: setup ## 重新生成指标手册与参数模式 | make the handbook and the parameter schema anew
 	$(PY) -m toolkit.reporting.formats.handbook
