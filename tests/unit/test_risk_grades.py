@@ -13,6 +13,7 @@ from toolkit.indicators import CATALOGUE
 from toolkit.params import RiskPolicy
 from toolkit.reference import OTHERWISE, attach, described, risk_grades
 from toolkit.reference.grades import alternatives, gamma_poisson, probabilities
+from toolkit.reference.left_out import left_out_grades, year_folds
 from toolkit.reference.tables import bridge_table
 
 POLICY = RiskPolicy(minimum_cases=30, minimum_deaths=0, minimum_deaths_low=0)
@@ -211,3 +212,51 @@ def test_a_bad_table_is_refused_with_its_line(engine, tmp_path, text, word):
     frame = rows.received("hospital | drg\nA | FA11")
     with pytest.raises(InputError, match=word):
         attach(engine.cube(frame, params), params, rows.registry_of(frame), "contemporaneous")
+
+
+# --- grades from elsewhere ------------------------------------------------------------------------------------------------
+
+NO_LIMITS = {"minimum_cases": 1, "minimum_deaths": 0, "minimum_deaths_low": 0}
+
+
+def left_out(rows_: list[tuple[int, int, int, int]], **policy: object) -> list[float]:
+    """Grades of rows of hospital, DRG, cases, deaths; all of them are of the reference."""
+    fold, drg, n, died = (np.array(column) for column in zip(*rows_, strict=True))
+    chosen = RiskPolicy.model_validate({**NO_LIMITS, **policy})
+    return left_out_grades(fold, drg, n, died, np.ones(len(fold), dtype=bool), chosen).tolist()
+
+
+def test_a_hospital_is_graded_by_the_deaths_of_the_others():
+    own = [(0, 0, 100, 50), (0, 1, 100, 0), (0, 2, 100, 0)]  # deaths of its own that must not count
+    others = [(1, 0, 1000, 2), (1, 1, 1000, 10), (2, 2, 1000, 100)]
+    # ln 0.002, ln 0.01, ln 0.1 of the others: mean −4.374, sample SD 1.966, so z −0.94, −0.12 and 1.05
+    assert left_out([*own, *others])[:3] == [2, 2, 4]
+
+
+def test_a_drg_that_nobody_else_has_is_not_graded():
+    found = left_out([(0, 0, 100, 5), (0, 1, 100, 50), (1, 1, 500, 20), (1, 2, 500, 2), (1, 3, 100, 9)])
+    assert np.isnan(found[0])
+    assert not np.isnan(found[1])
+
+
+@pytest.mark.parametrize("rates", ["raw", "empirical_bayes"])
+def test_where_nobody_dies_nothing_is_low_risk(rates):
+    found = left_out([(h, d, 100, 0) for h in range(3) for d in range(4)], rates=rates)
+    assert not {1.0, 2.0, 3.0, 4.0} & set(found)
+
+
+def test_where_the_others_have_too_few_deaths_nothing_is_graded():
+    mine = [(0, d, 1000, 50 * (d + 1)) for d in range(4)]
+    few = [(1, d, 1000, d) for d in range(4)]
+    found = left_out([*mine, *few], minimum_deaths=100)
+    assert np.isnan(found[:4]).all()  # 0 + 1 + 2 + 3 deaths elsewhere
+    assert not np.isnan(found[4:]).any()
+
+
+def test_of_no_row_there_is_no_grade():
+    empty = np.zeros(0, dtype=int)
+    assert len(left_out_grades(empty, empty, empty, empty, empty.astype(bool), RiskPolicy())) == 0
+
+
+def test_years_after_take_the_turns_of_those_before():
+    assert year_folds(np.array([2019, 2020, 2021, 2022, 2023, 2024]), 2019, 2021).tolist() == [0, 1, 2, 0, 1, 2]

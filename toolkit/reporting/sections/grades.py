@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pandas as pd
 
+from toolkit.evaluation.grade_stability import ALL_GRADED, BY_GRADE
 from toolkit.evaluation.results import Results
+from toolkit.indicators import CATALOGUE
 from toolkit.reference import GRADES, OTHERWISE
 from toolkit.reporting.content.blocks import Block, Blocks, Note, Paragraph
-from toolkit.reporting.content.tables import Column, count, decimal, missing, table, text
+from toolkit.reporting.content.tables import Column, count, decimal, missing, percent, table, text
 from toolkit.reporting.sections.front import chapter
 
 UNGRADED = "未分级"
@@ -67,7 +69,46 @@ def stability(results: Results) -> Blocks:
         blocks.append(
             table(pd.DataFrame(rows), columns, id=f"grade-moves-{window}", caption=f"改变一项政策选择的影响（{name}）")
         )
-    return Blocks(*blocks)
+    return Blocks(*blocks, *_of_specialties(results))
+
+
+def _of_specialties(results: Results) -> list[Block]:
+    """How much of what each rate by grade counts stands in a stable grade, by specialty; below the limit units get no rate."""
+    policy = results.params.risk_grades
+    found = results.grade_stability
+    chosen = [i for i in results.params.change.primary if i in BY_GRADE] or list(BY_GRADE)[:1]
+    wanted = found["level"].isin(["region", "specialty"]) & (found["period"] == results.last_period)
+    rows = found[wanted & (found["basis"] == "frozen") & found["indicator"].isin([ALL_GRADED, *chosen])]
+    if rows.empty:
+        return []
+    wide = rows.pivot_table(index=["level", "specialty"], columns="indicator", values=["n", "share"], sort=False)
+    order = {s.id: k for k, s in enumerate(results.params.specialties)}
+    shown = pd.DataFrame(
+        {
+            "name": ["全区域" if level == "region" else results.specialty_name(s) for level, s in wide.index],
+            **{
+                f"{v}_{i}": wide[v, i].to_numpy()
+                for i in (ALL_GRADED, *chosen)
+                for v in ("n", "share")
+                if (v, i) in wide
+            },
+        }
+    ).iloc[sorted(range(len(wide)), key=lambda k: order.get(wide.index[k][1], -1))]
+    columns = [Column(name="name", label="专科", format=text)]
+    for indicator in (ALL_GRADED, *chosen):
+        name = CATALOGUE[indicator].name_zh if indicator else "全部分级病例"
+        columns += [
+            Column(name=f"n_{indicator}", label=f"{name}：例数", format=count),
+            Column(name=f"share_{indicator}", label="其中分级稳定", format=percent(1)),
+        ]
+    note = (
+        f"分级稳定：重新抽取参照病例后得到同一级别的概率不低于 {policy.stable_probability:.0%}。"
+        f"单元所计病例中稳定的不足 {policy.minimum_stable:.0%} 的，不给按级死亡率，只列例数，按 O/E 看。"
+    )
+    if results.params.cycles and policy.frozen == "leave_one_out":
+        note += "前后比较所用的级别不含本院的死亡：各院的 DRG 按其他医院建设前的死亡率分级。"
+    kept = [c for c in columns if c.name in shown]
+    return [table(shown, kept, id="grade-stability", caption="各专科分级稳定的病例", note=note, wide=False)]
 
 
 def _windows(results: Results) -> list[tuple[str, str]]:
