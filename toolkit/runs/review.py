@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping
@@ -121,11 +122,11 @@ def _answer(cell: str, where: str, column: str) -> bool | None:
 
 def _as_csv(path: Path, work: Path) -> Path:
     """The first sheet as CSV, read in a limited child as every workbook that comes from outside."""
-    target = work / "form.csv"
-    with target.open("wb") as out:
-        command = [sys.executable, "-m", "toolkit.data.reading.workbook", str(path), str(2 << 30), "60"]
-        done = subprocess.run(command, stdout=out, stderr=subprocess.DEVNULL, check=False)  # noqa: S603  own module
-    if done.returncode:
+    command = [sys.executable, "-m", "toolkit.data.reading.workbook", str(path), str(2 << 30), "60"]
+    done = subprocess.run(command, capture_output=True, check=False)  # noqa: S603  own module
+    said = json.loads(done.stderr.splitlines()[-1]) if done.returncode == 0 and done.stderr else {}
+    first = (said.get("sheets") or [{}])[0]
+    if "end" not in first:
         raise InputError(
             "工作簿不可读",
             "the workbook cannot be read",
@@ -133,6 +134,8 @@ def _as_csv(path: Path, work: Path) -> Path:
             remedy="另存为 .xlsx 或 .csv",
             remedy_english="save it anew",
         )
+    target = work / "form.csv"
+    target.write_bytes(done.stdout[first["start"] : first["end"]])
     return target
 
 
