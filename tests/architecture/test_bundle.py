@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tarfile
@@ -20,22 +21,30 @@ with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asked:
 os.execvp(sys.argv[1], sys.argv[1:])
 """
 REACH = "import socket; socket.create_connection(('192.0.2.1', 80), timeout=5)"
+LIMIT = 2400  # seconds for one command: a machine that others use as well takes ten times as long
 UNSHARE = ["unshare", "--net"] if os.geteuid() == 0 else ["unshare", "--map-root-user", "--net"]
 
 
-def isolated(*command: str, cwd: Path, seconds: float = 900) -> subprocess.CompletedProcess[str]:
+def isolated(*command: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     """A command in a network namespace without network, and without this environment's variables."""
     home = cwd / ".home"
     home.mkdir(exist_ok=True)
-    return subprocess.run(
+    with subprocess.Popen(
         [*UNSHARE, sys.executable, "-c", LOOPBACK, *command],
         cwd=cwd,
         env={"PATH": os.environ["PATH"], "HOME": str(home), "LANG": "C.UTF-8"},
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
         encoding="utf-8",
-        timeout=seconds,
-    )
+        start_new_session=True,
+    ) as process:
+        try:
+            out, err = process.communicate(timeout=LIMIT)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)  # what it has started, too
+            raise
+    return subprocess.CompletedProcess(command, process.returncode, out, err)
 
 
 @pytest.fixture(scope="module")
