@@ -10,6 +10,7 @@ CHECKS := \
     "ruff format --check --output-format concise ." \
     "ruff check --output-format concise ." \
     "mypy toolkit" \
+    "mypy --config-file mypy-frames.ini" \
     "lint-imports --no-cache --no-logo" \
     "python -m toolkit.reporting.formats.handbook --check"
 

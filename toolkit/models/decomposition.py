@@ -49,7 +49,9 @@ def decompose(sums: pd.DataFrame, by: Sequence[str], group: str, *, centre: floa
     by = list(by)
     rows = sums[(sums["y"] > 0) & sums["x"].notna()]
     sides = {p: rows[rows["period"] == p].set_index([*by, group]) for p in ("before", "after")}
-    wide = sides["before"][["x", "y"]].join(sides["after"][["x", "y"]], how="outer", suffixes=("0", "1"))
+    wide = sides["before"][["x", "y"]].merge(
+        sides["after"][["x", "y"]], how="outer", left_index=True, right_index=True, suffixes=("0", "1")
+    )
     for side, period in (("0", "before"), ("1", "after")):
         wide[f"xx{side}"] = sides[period]["xx"].reindex(wide.index) if "xx" in rows else np.nan
     wide = wide.reset_index()
