@@ -74,9 +74,12 @@ def _registry() -> Any:
 
 def make() -> None:
     """The cubes that the curve reads. Remove the folder from the cache where the cube itself has changed."""
-    from toolkit import cube
+    from toolkit.cube.trims import sum_up
+    from toolkit.data.discharge.measures import measures_for
     from toolkit.engine import connect
-    from toolkit.runs.pipeline import choice_cubes
+    from toolkit.runs.judging import choice_cubes
+    from toolkit.runs.stages import of_choices
+    from toolkit.runs.summing import ways
 
     store, folder, params = data.store(SIZE, HOSPITALS, PROJECTS), _folder(), _params("many")
     folder.mkdir(exist_ok=True)
@@ -84,8 +87,9 @@ def make() -> None:
     try:
         discharges = connection.read_parquet(str(store / "*.parquet"))
         groups = _registry()[["code", "level_group"]].rename(columns={"code": "hospital"})
-        own = cube.build(discharges, params, groups, connection=connection)
-        for (scope, trimming), one in choice_cubes(discharges, params, groups, own, connection).items():
+        asked, measures = ways(of_choices(params), groups), measures_for(params.weights.source)
+        summed = sum_up(discharges, params, groups, asked, measures, connection=connection)
+        for (scope, trimming), one in choice_cubes(summed, params, _registry()).items():
             one.to_parquet(folder / f"{scope}-{trimming}.parquet")
     finally:
         connection.disconnect()
@@ -104,7 +108,7 @@ def _curve(policy: str) -> Callable[[], None]:
     import pandas as pd
 
     from toolkit.evaluation.cells import units_of
-    from toolkit.runs.pipeline import specifications
+    from toolkit.runs.judging import specifications
 
     params, registry = _params(policy), _registry()
     cubes = {
@@ -116,6 +120,6 @@ def _curve(policy: str) -> Callable[[], None]:
     changes = pd.DataFrame({"level": ["unit"]})  # not empty: there is something to be judged
 
     def work() -> None:
-        specifications(cubes, changes, units, params, registry, {})
+        specifications(cubes, changes, units, params, registry, {}, ())
 
     return work

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,8 +17,10 @@ from toolkit.errors import EvaluationError
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
+    from toolkit.documents import Document
     from toolkit.params import RunParams
     from toolkit.running.pool import Progress as State
+    from toolkit.runs.explain import Why
 
 app = typer.Typer(
     name="speceval",
@@ -44,6 +46,10 @@ EditionOption = Annotated[
         "--edition", help="internal 内部评估版（精确）或 release 发布版（隐去小数目）", show_default="internal"
     ),
 ]
+Explain = Annotated[
+    bool,
+    typer.Option("--explain", help="说明每个阶段和报告为何保留或重做 say why each stage and report is kept or redone"),
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="只列出将要做什么 only say what would be done")]
 
 
@@ -54,6 +60,7 @@ def run(
     workers: Workers = 2,
     edition: EditionOption = "",
     fresh: Fresh = False,
+    explain: Explain = False,
     dry_run: DryRun = False,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -62,7 +69,7 @@ def run(
     from toolkit.evaluation.names import NAMES
     from toolkit.params import load_params
 
-    _run(_of_edition(load_params(params, NAMES), edition), reports, workers, dry_run, quiet, as_json, fresh)
+    _run(_of_edition(load_params(params, NAMES), edition), reports, workers, dry_run, quiet, as_json, fresh, explain)
 
 
 def _of_edition(params: RunParams, edition: str) -> RunParams:
@@ -95,10 +102,17 @@ def demo(
 
 
 def _run(
-    params: RunParams, reports: Path, workers: int, dry_run: bool, quiet: bool, as_json: bool, fresh: bool = False
+    params: RunParams,
+    reports: Path,
+    workers: int,
+    dry_run: bool,
+    quiet: bool,
+    as_json: bool,
+    fresh: bool = False,
+    explain: bool = False,
 ) -> None:
     if dry_run:
-        _say_plan(params, reports, as_json)
+        _say_plan(params, reports, as_json, fresh)
         return
     from toolkit.running import exit_code
     from toolkit.runs import pipeline
@@ -107,6 +121,7 @@ def _run(
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     with _progress(quiet or as_json) as (step, report):
         done = pipeline.run(params, reports, workers=workers, progress=step, on_report=report, fresh=fresh)
+    why = _as_records(done.why)
     failed = [o for o in done.outcomes if not o.exists]
     index = done.folder / "index.html"
     if as_json:
@@ -117,9 +132,12 @@ def _run(
                 "reports": [
                     {"id": o.id, "title": o.title, "state": o.state.value, "reason": o.reason} for o in done.outcomes
                 ],
+                **({"explained": why} if explain else {}),
             }
         )
     else:
+        for one in done.why if explain else ():
+            typer.echo(str(one))
         for outcome in failed:
             typer.echo(f"未完成 failed: {outcome.title} — {outcome.reason} {outcome.message}", err=True)
         typer.echo(f"{len(done.outcomes) - len(failed)} 份报告完成 reports done, {len(failed)} 份未完成 failed")
@@ -127,12 +145,18 @@ def _run(
     raise typer.Exit(exit_code(done.outcomes))
 
 
-def _say_plan(params: RunParams, reports: Path, as_json: bool) -> None:
+def _as_records(why: Sequence[Why]) -> list[Document]:
+    return [{"id": w.what, "report": w.report, "kept": w.kept, "reasons": list(w.reasons)} for w in why]
+
+
+def _say_plan(params: RunParams, reports: Path, as_json: bool, fresh: bool) -> None:
     """What a run would do, without reading a record."""
     from toolkit.data.reading.opening import find
     from toolkit.evaluation.names import NAMES
     from toolkit.params import policies
+    from toolkit.runs import pipeline
 
+    why = pipeline.planned(params, reports, fresh=fresh)
     files = [str(p) for p in find(params.data.files)] if params.data.files else []
     plan = {
         "run": params.run,
@@ -144,6 +168,7 @@ def _say_plan(params: RunParams, reports: Path, as_json: bool) -> None:
         "specialties": [s.id for s in params.specialties],
         "projects": [f"{p.hospital} {p.specialty}" for p in params.projects],
         "policies": dict(policies(params, NAMES)),
+        "explained": _as_records(why),
     }
     if as_json:
         _print_json(plan)
@@ -157,6 +182,8 @@ def _say_plan(params: RunParams, reports: Path, as_json: bool) -> None:
     typer.echo(f"项目 projects: {len(params.projects) or '随数据生成'}")
     for name, value in policies(params, NAMES):
         typer.echo(f"  {name} = {value}")
+    for one in why:
+        typer.echo(str(one))
 
 
 @app.command()
@@ -507,10 +534,10 @@ def _print_json(content: object) -> None:
 
 
 @contextmanager
-def _progress(quiet: bool) -> Iterator[tuple[Callable[[str, float], None], Callable[[State], None] | None]]:
+def _progress(quiet: bool) -> Iterator[tuple[Callable[[str, float], None], Callable[[State], None]]]:
     """A step line and a bar with time left, or nothing."""
     if quiet:
-        yield (lambda step, share: None), None
+        yield (lambda step, share: None), (lambda state: None)
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn

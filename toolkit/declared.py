@@ -62,7 +62,12 @@ class Col:
 
 
 # id of a stage of a run -> what it does
-STAGES: dict[str, str] = {"intake": "接收与核对", "sums": "汇总", "judged": "指标、变化与判定"}
+STAGES: dict[str, str] = {
+    "intake": "接收与核对",
+    "sums": "汇总",
+    "cube": "按本次口径的汇总",
+    "judged": "指标、变化与判定",
+}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,7 +17,7 @@ from toolkit.params import load_params
 from toolkit.running import publish
 from toolkit.running.manifest import Software, software
 from toolkit.running.publish import read_state, write_state
-from toolkit.runs import pipeline, verification
+from toolkit.runs import taking_in, verification
 from toolkit.runs.crate import METADATA, export_crate
 from toolkit.runs.evaluated import read_evaluation
 from toolkit.runs.run_manifest import read_run_manifest
@@ -173,11 +173,11 @@ def test_no_folder_is_an_error_with_a_remedy(tmp_path):
 def test_raw_files_changed_while_they_were_read_are_refused(first):
     """What was hashed at the start must be what was read: `_unchanged` holds the two against each other."""
     run = first / "reports" / "trial"
-    results, identity = load(run / "results"), read_evaluation(run)["identity"]
-    pipeline._unchanged(identity, results)
-    results.files.loc[1, "sha256"] = "0" * 64
+    files, raw = load(run / "results").files, read_evaluation(run)["identity"]["raw"]
+    taking_in._unchanged(raw, files)
+    files.loc[1, "sha256"] = "0" * 64
     with pytest.raises(InputError, match=r"0015\.csv 在运行中被改动"):
-        pipeline._unchanged(identity, results)
+        taking_in._unchanged(raw, files)
 
 
 # --- the same numbers again ---------------------------------------------------------------------------------------------

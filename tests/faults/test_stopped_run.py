@@ -10,10 +10,11 @@ from whole_runs import QUICK, made, program, told, write_region
 
 from toolkit.running import publish
 from toolkit.running.limits import ReportFailed
+from toolkit.running.notebook import file_hash
 from toolkit.running.publish import read_state, run_task
-from toolkit.runs import evaluated
-from toolkit.runs.evaluated import is_evaluated, publish_tables, read_evaluation, staging
 from toolkit.runs.run_manifest import read_run_manifest
+from toolkit.runs.stage import changed_files, publish_parts, read_seal
+from toolkit.runs.walk import staging
 
 
 def test_a_second_run_in_the_folder_is_refused(tmp_path):
@@ -25,24 +26,32 @@ def test_a_second_run_in_the_folder_is_refused(tmp_path):
     assert "正在运行" in json.loads(out)["error"]
 
 
-def table(folder, text):
-    (folder / "results").mkdir(parents=True)
-    (folder / "data").mkdir()
-    (folder / "results" / "a.json").write_text(text)
-    (folder / "data" / "b.json").write_text(text)
+PARTS, SEAL = ("data", "stages/intake"), "stages/intake.json"
 
 
-STEPS = ["before tables", "after data", "after results", "rename evaluation.json"]
+def make(folder, text):
+    for part in PARTS:
+        (folder / "staged" / part).mkdir(parents=True)
+        (folder / "staged" / part / "a.json").write_text(text)
+
+
+def is_whole(run, identity):
+    """Whether what lies there was made from `identity` and is as it was."""
+    found = read_seal(run, SEAL)
+    return bool(found and found["identity"] == identity and not changed_files(run, PARTS, found["tables"], file_hash))
+
+
+STEPS = ["before tables", "after data", "after stages/intake", "rename intake.json"]
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_tables_of_two_evaluations_never_pass_for_one(step, tmp_path, monkeypatch):
-    """Whatever the step at which the power goes: no evaluation verifies, or one whose files are all its own."""
+def test_products_of_two_runs_of_a_stage_never_pass_for_one(step, tmp_path, monkeypatch):
+    """Whatever the step at which the power goes: no seal verifies, or one whose files are all its own."""
     run = tmp_path / "run"
-    work = staging(run)
-    table(work, "old")
-    publish_tables(work, run, {"of": "old"})
-    assert is_evaluated(run, {"of": "old"})
+    with staging(run) as work:
+        make(work, "old")
+        publish_parts(work / "staged", run, PARTS, SEAL, {"of": "old"})
+    assert is_whole(run, {"of": "old"})
 
     class PowerLoss(BaseException):
         pass
@@ -52,31 +61,38 @@ def test_tables_of_two_evaluations_never_pass_for_one(step, tmp_path, monkeypatc
             raise PowerLoss
 
     monkeypatch.setattr(publish, "fault_point", fail)
-    work = staging(run)
-    table(work, "new")
+    opened = staging(run)
+    work = opened.__enter__()  # and never left: the process is gone
+    make(work, "new")
     with pytest.raises(PowerLoss):
-        publish_tables(work, run, {"of": "new"})
-    assert not is_evaluated(run, {"of": "old"})
-    assert not is_evaluated(run, {"of": "new"})
-    assert read_evaluation(run) is None
+        publish_parts(work / "staged", run, PARTS, SEAL, {"of": "new"})
+    assert not is_whole(run, {"of": "old"})
+    assert not is_whole(run, {"of": "new"})
+    assert read_seal(run, SEAL) is None
     monkeypatch.setattr(publish, "fault_point", lambda _: None)
-    work = staging(run)  # the next start clears what was left
-    assert [p.name for p in run.glob(".*")] == [work.name]
-    table(work, "new")
-    publish_tables(work, run, {"of": "new"})
-    assert is_evaluated(run, {"of": "new"})
-    assert not is_evaluated(run, {"of": "old"})
-    assert {p.read_text() for p in run.glob("*/*.json")} == {"new"}
+    with staging(run) as work:  # the next start clears what was left
+        assert [p.name for p in run.glob(".*")] == [work.name]
+        make(work, "new")
+        publish_parts(work / "staged", run, PARTS, SEAL, {"of": "new"})
+    assert is_whole(run, {"of": "new"})
+    assert not is_whole(run, {"of": "old"})
+    assert {p.read_text() for p in run.rglob("a.json")} == {"new"}
 
 
-def test_one_changed_byte_in_the_tables_makes_them_anew(tmp_path):
+@pytest.mark.parametrize("harm", ["changed", "missing", "added"])
+def test_a_file_of_a_stage_that_is_not_as_it_was_makes_it_anew(harm, tmp_path):
     run = tmp_path / "run"
-    work = staging(run)
-    table(work, "old")
-    publish_tables(work, run, {"of": "old"})
-    (run / "data" / "b.json").write_text("o1d")
-    assert not is_evaluated(run, {"of": "old"})
-    assert evaluated.table_hashes(run)
+    with staging(run) as work:
+        make(work, "old")
+        publish_parts(work / "staged", run, PARTS, SEAL, {"of": "old"})
+    path = run / "data" / "a.json"
+    if harm == "changed":
+        path.write_text("o1d")
+    elif harm == "missing":
+        path.unlink()
+    else:
+        path.with_name("b.json").write_text("old")
+    assert not is_whole(run, {"of": "old"})
 
 
 @pytest.mark.parametrize("times", [1, pytest.param(20, marks=pytest.mark.slow)])

@@ -6,9 +6,8 @@ basis, a scope of the reference that the limits are taken from, and a method; un
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import product
 from typing import Any
 
 import pandas as pd
@@ -30,8 +29,8 @@ from toolkit.cube import (
     with_limits,
     within,
 )
-from toolkit.data.discharge.measures import MEASURES, added, measures_for, sums
-from toolkit.params import RunParams
+from toolkit.data.discharge.measures import MEASURES, Measure, added, sums
+from toolkit.params import ReferencePolicy, RunParams
 
 TRIMMED = tuple(m for m in MEASURES if m.trimmed)
 UNTRIMMED = "none"
@@ -63,26 +62,25 @@ def own_trims(params: RunParams, groups: pd.DataFrame) -> dict[Basis, Trim]:
     return {basis: trim_of(basis, params.reference.scope, params.trimming.on(basis), groups) for basis in BASES}
 
 
-def trims(params: RunParams, groups: pd.DataFrame, frozen: Iterable[str] = ()) -> tuple[Trim, ...]:
-    """Every way of trimming that is summed: the run's own, and each declared scope with each declared method.
+def sum_up(
+    discharges: Any,
+    params: RunParams,
+    groups: pd.DataFrame,
+    asked: Sequence[Trim],
+    measures: Sequence[Measure],
+    *,
+    connection: Any,
+) -> pd.DataFrame:
+    """As `toolkit.cube.build` with the default key, but with the trimmed amounts of every way of trimming.
 
     Parameters
     ----------
-    frozen
-        Methods that are tried on the frozen basis too.
-    """
-    scopes = {params.reference.scope, *params.robustness.scopes}
-    methods = {
-        "contemporaneous": {params.trimming.method, UNTRIMMED},
-        "frozen": {params.trimming.on("frozen"), *frozen},
-    }
-    return tuple(sorted({trim_of(b, s, m, groups) for b in BASES for s, m in product(scopes, methods[b])}))
-
-
-def sum_up(
-    discharges: Any, params: RunParams, groups: pd.DataFrame, asked: Sequence[Trim], *, connection: Any
-) -> pd.DataFrame:
-    """As `toolkit.cube.build` with the default key, but with the trimmed amounts of every way of trimming.
+    params
+        For how far each method of trimming cuts, the baseline and prices.
+    asked
+        Ways of trimming, each once.
+    measures
+        Those of the run; of the trimmed ones all are summed.
 
     Returns
     -------
@@ -98,7 +96,7 @@ def sum_up(
         limits = fixed | {t: _limits(rows, params, groups, t, connection) for t in yearly}
         for trim, of_trim in limits.items():
             rows = with_limits(rows, of_trim, trim.name)
-        amounts = {m.id: added(m) for m in measures_for(params.weights.source) if not m.trimmed}
+        amounts = {m.id: added(m) for m in measures if not m.trimmed}
         for trim in asked:
             for measure in TRIMMED:
                 inside = within(measure, _basis(trim), params, trim.name) if trim in limits else None
@@ -147,7 +145,7 @@ def _basis(trim: Trim) -> Basis:
 def _as_asked(params: RunParams, scope: str, method: str) -> RunParams:
     return params.model_copy(
         update={
-            "reference": params.reference.model_copy(update={"scope": scope}),
+            "reference": ReferencePolicy.model_validate({"scope": scope}),
             "trimming": params.trimming.model_copy(update={"method": method}),
         }
     )

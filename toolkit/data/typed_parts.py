@@ -9,7 +9,6 @@ The rows of a file carry a number of their own, which stays when other files com
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -26,7 +25,7 @@ from toolkit.data.reading.kinds import left_behind
 from toolkit.data.reading.text_rows import Part
 from toolkit.engine import write_parquet
 from toolkit.running.manifest import digest, sealed, unsealed
-from toolkit.running.publish import canonical, write_atomically
+from toolkit.running.publish import canonical, sync_file, write_atomically
 
 CATALOGUE = "catalogue.json"
 TYPED, HELD = "typed", "held"
@@ -240,7 +239,7 @@ class TypedParts:
             return
         for name in self.holding:
             for kind in (TYPED, HELD):
-                _sync(self.folder / kind / name)
+                sync_file(self.folder / kind / name)
         identity = {"made_with": self.made_with}
         content = {
             "key": digest(canonical(identity)),
@@ -290,11 +289,3 @@ def _source(one: _Known, path: Path, within: str) -> SourceFile:
     rounded = frozenset(given.pop("rounded"))
     given |= {"refused": refused, "numbers": numbers, "rounded": rounded}
     return SourceFile(number=one.slot, path=path, within=within, **given)
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
@@ -73,6 +74,11 @@ class RunFacts:
 
 
 _CHECKED = TypeAdapter(RunFacts)
+
+
+def facts_of(content: Mapping[str, Any]) -> RunFacts:
+    """Facts from plain values, as JSON holds them."""
+    return _CHECKED.validate_json(json.dumps(dict(content)))
 
 
 def save_facts(facts: RunFacts, path: Path) -> None:

@@ -32,7 +32,7 @@ from toolkit.indicators.base import Declared, Distribution, Status
 from toolkit.indicators.capacity import VOLUME as CAPACITY_VOLUME
 from toolkit.indicators.table import finish
 from toolkit.models.change import inferential, two_period
-from toolkit.params import DisclosurePolicy
+from toolkit.params import DisclosurePolicy, RunParams
 from toolkit.release.suppression import Equations, protected
 from toolkit.reporting.content.values import POOLED
 from toolkit.reporting.content.values import WITHHELD as HIDDEN
@@ -45,17 +45,25 @@ SHOWN = ["value", "low", "high"]
 
 
 def released(exact: Results, policy: DisclosurePolicy) -> Results:
-    """The results of the release edition; a table without a declared control keeps its columns and loses its rows."""
+    """The results of the release edition."""
+    params = released_params(exact.params, policy)
+    return Results(params=params, facts=released_facts(exact.facts), tables=controlled(exact, policy))
+
+
+def controlled(exact: Results, policy: DisclosurePolicy) -> dict[str, pd.DataFrame]:
+    """The tables of the release edition; one without a declared control keeps its columns and loses its rows."""
     state = _State(exact=exact, policy=policy)
     of_control = {one.release: one.name for one in TABLES if one.release}
     # in the order of the controls: some rest on what others have found
     made = {of_control[id_]: control(exact.tables[of_control[id_]], state) for id_, control in CONTROLS.items()}
-    tables = {one.name: made.get(one.name, exact.tables[one.name].iloc[:0]) for one in TABLES}
-    note = policy_note(policy)
-    params = exact.params.model_copy(
-        update={"edition": "release", "disclosure": policy, "notes": [note, *exact.params.notes]}
+    return {one.name: made.get(one.name, exact.tables[one.name].iloc[:0]) for one in TABLES}
+
+
+def released_params(params: RunParams, policy: DisclosurePolicy) -> RunParams:
+    """The parameters of the release edition: it begins with a note of its own."""
+    return params.model_copy(
+        update={"edition": "release", "disclosure": policy, "notes": [policy_note(policy), *params.notes]}
     )
-    return Results(params=params, facts=_facts(exact.facts), tables=tables)
 
 
 def policy_note(policy: DisclosurePolicy) -> str:
@@ -457,7 +465,7 @@ def _grades(grades: pd.DataFrame, state: _State) -> pd.DataFrame:
     return made.sort_values(["basis", "window", "drg", "grade"], ignore_index=True)[[*grades.columns, "groups"]]
 
 
-def _facts(facts: RunFacts) -> RunFacts:
+def released_facts(facts: RunFacts) -> RunFacts:
     """Facts without counts: why a reference cannot grade risk is said, by how many deaths is not.
 
     Hashes of exact tables are none of them: a guess could be tried against one.

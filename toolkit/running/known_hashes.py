@@ -32,6 +32,7 @@ class KnownHashes:
     kept: Path
     _known: dict[str, tuple[list[int], str]] = field(default_factory=dict)
     _asked: dict[str, tuple[list[int], str]] = field(default_factory=dict)
+    _read: dict[str, tuple[list[int], str]] = field(default_factory=dict)
 
     @classmethod
     def read(cls, kept: Path) -> KnownHashes:
@@ -40,7 +41,7 @@ class KnownHashes:
             known = {str(path): (list(marks), str(value)) for path, (marks, value) in content.items()}
         except (OSError, ValueError, TypeError, AttributeError):
             known = {}
-        return cls(kept=kept, _known=known)
+        return cls(kept=kept, _known=known, _read=dict(known))
 
     def of(self, path: Path) -> str:
         """SHA-256 of a file; of a folder as `file_hash` has it."""
@@ -50,18 +51,20 @@ class KnownHashes:
         marks = _marks(path)
         before = self._known.get(place)
         value = before[1] if before is not None and before[0] == marks else file_hash(path)
-        if now - max(marks[1], marks[2]) > MOMENT_NS:
+        if before == (marks, value) or now - marks[1] > MOMENT_NS:
             self._asked[place] = marks, value
         return value
 
     def among(self, paths: Mapping[Path, str]) -> None:
-        """Take hashes for known that the caller has just worked out from what it wrote."""
+        """Take hashes for known that the caller has worked out from what it alone has written."""
         for path, value in paths.items():
-            self._known[str(path.resolve())] = _marks(path), value
+            place = str(path.resolve())
+            self._known[place] = self._asked[place] = _marks(path), value
 
     def write(self) -> None:
         """Keep what was asked for, and nothing else."""
-        if self._asked != self._known:
+        if self._asked != self._read:
+            self.kept.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             write_atomically(self.kept, canonical(self._asked))
 
 

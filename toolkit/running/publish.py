@@ -108,6 +108,15 @@ def sync_directory(directory: Path) -> None:
         os.close(handle)
 
 
+def sync_file(path: Path) -> None:
+    """Make a file that somebody else has written survive a power loss."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
 def write_durably(path: Path, content: bytes) -> None:
     """Write a new file to the disk itself, not only to the system's memory."""
     fault_point(f"before {path.name}")

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from toolkit.lazy import lazily
 
 if TYPE_CHECKING:
-    from toolkit.runs.pipeline import golden
+    from toolkit.runs.demo import golden
 
 __all__ = ["golden"]
 
 # a report's kernel opens a run, and must not load the query engine for that
-__getattr__ = lazily(__name__, {"golden": "pipeline"})
+__getattr__ = lazily(__name__, {"golden": "demo"})

@@ -1,86 +1,122 @@
-"""The tables of a run as one piece of work: published whole, believed only while they verify, made again otherwise.
+"""The tables of all stages together: what notebooks open. Put together from the stages, and believed only while they verify.
 
 `evaluation.json` beside them is to the tables what `manifest.json` is to a report: it holds what they were made from and
-the hash of every file, and it is written last. Tables without it do not count.
+the hash of every file, records included, and it is written last. Tables without it do not count.
 """
 
 from __future__ import annotations
 
-import os
-import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
-from toolkit.running.manifest import digest, sealed, unsealed
+import pandas as pd
+
+from toolkit.data.quality import CATALOGUE as RULES
+from toolkit.data.quality.base import RuleFacts
+from toolkit.evaluation.facts import RunFacts, facts_of, save_facts
+from toolkit.evaluation.results import DATA, FACTS, PARAMETERS, RESULTS, Results
+from toolkit.evaluation.tables import TABLE, TABLES
+from toolkit.release.disclosure import released_facts, released_params
+from toolkit.running.known_hashes import KnownHashes
+from toolkit.running.manifest import software, unsealed
 from toolkit.running.notebook import file_hash
-from toolkit.running.publish import (
-    MANIFEST,
-    beside,
-    canonical,
-    exchange,
-    explained,
-    fault_here,
-    sync_directory,
-    write_atomically,
-)
+from toolkit.runs.sources import identity_of, parameter_hash
+from toolkit.runs.stage import EVALUATION, Product, changed_files, files_of, key_of, linked, publish_parts, read_seal
+from toolkit.runs.walk import Walk, staging
 
-EVALUATION = "evaluation.json"
-PARTS = ("data", "results")  # records and tables; the tables last, for they are what notebooks open
+PARTS = (DATA, RESULTS)  # what the seal speaks of
 
 
-def publish_tables(staged: Path, folder: Path, identity: Mapping[str, Any]) -> None:
-    """Put the tables made in `staged` in the place of the run's, so that a death in between is seen at the next start.
+class Tables(Mapping[str, pd.DataFrame]):
+    """The tables of a run by name, each read when it is asked for."""
 
-    Parameters
-    ----------
-    staged
-        Folder on the same file system with the new `results` and, in the internal edition, `data`.
-    identity
-        What they were made from (`toolkit.runs.sources.identity_of`).
+    def __init__(self, made_by: Callable[[str], Product]) -> None:
+        self._made_by = made_by
 
-    Raises
-    ------
-    ReportFailed
-        The disk is full or the folder is closed.
-    """
-    with explained(folder):
-        hashes = table_hashes(staged)
-        for name in hashes:
-            _sync(staged / name)
-        # from here until the new evaluation is whole, the run is unfinished: its manifest speaks of the old tables
-        for name in (MANIFEST, EVALUATION):
-            (folder / name).unlink(missing_ok=True)
-        sync_directory(folder)
-        fault_here("before tables")
-        for part in PARTS:
-            if (staged / part).is_dir():
-                exchange(staged / part, folder / part)
-            else:
-                shutil.rmtree(folder / part, ignore_errors=True)
-            fault_here(f"after {part}")
-        sync_directory(folder)
-        content = {"key": evaluation_key(identity), "identity": dict(identity), "tables": hashes}
-        write_atomically(folder / EVALUATION, sealed(content))
+    def __getitem__(self, name: str) -> pd.DataFrame:
+        if name not in TABLE:
+            raise KeyError(name)
+        return self._made_by(TABLE[name].stage).table(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(TABLE)
+
+    def __len__(self) -> int:
+        return len(TABLE)
 
 
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+def results_of(walk: Walk) -> Results:
+    """The results of the internal edition, once the walk has been through all stages."""
+    facts = stated(walk, walk.products["judged"].facts)
+    return Results(params=walk.reported, facts=facts, tables=Tables(lambda id_: walk.products[id_]))
 
 
-def table_hashes(folder: Path) -> dict[str, str]:
-    """Hash of every file of tables and records, by path below the run's folder."""
-    files = [path for part in PARTS for path in sorted((folder / part).rglob("*")) if path.is_file()]
-    return {path.relative_to(folder).as_posix(): file_hash(path) for path in files}
+def stated(walk: Walk, further: Mapping[str, Any] | None = None) -> RunFacts:
+    """What the intake says of itself, what later stages add, and what parameters and rules say without them."""
+    first = {name: value for name, value in walk.products["intake"].facts.items() if name != "brought"}
+    added = {name: value for name, value in (further or {}).items() if name != "lists"}
+    lists = {**first["lists"], **(further or {}).get("lists", {})}
+    # as they are in this run: a message quotes limits that no rule is judged by
+    rules = tuple(RuleFacts.of(rule, walk.params) for rule in RULES.values())
+    return replace(
+        facts_of({**first, **added, "lists": lists, "parameter_hash": parameter_hash(walk.reported)}), rules=rules
+    )
 
 
-def evaluation_key(identity: Mapping[str, Any]) -> str:
-    """One hash for what tables are made from."""
-    return digest(canonical(identity))
+def release_of(walk: Walk, results: Results) -> Results:
+    """The results of the release edition, once the walk has been through its stage too."""
+    policy, product = walk.given.disclosure, walk.products["released"]
+    return Results(
+        params=released_params(results.params, policy),
+        facts=released_facts(results.facts),
+        tables=Tables(lambda _: product),
+    )
+
+
+def put_together(walk: Walk, results: Results) -> Results:
+    """The tables of the internal edition in the run's folder, where they do not lie there already."""
+    identity = identity_of(walk.given, software(), walk.hashes.of)
+    seal = read_seal(walk.folder, walk.products["intake"].stage.seal) or {"tables": {}}
+    records = {name: value for name, value in seal["tables"].items() if name.startswith(f"{DATA}/")}
+    places = {one.name: walk.products[one.stage].place for one in TABLES}
+    _publish(results, places, walk.folder, identity, records, walk.hashes)
+    return results
+
+
+def put_together_release(walk: Walk, results: Results, folder: Path) -> Results:
+    """The tables of the release edition in a folder of their own: no record and no exact number goes there."""
+    choice = {"edition": "release", "disclosure": walk.given.disclosure.model_dump(mode="json")}
+    identity = identity_of(walk.given, software(), walk.hashes.of) | choice
+    controlled = release_of(walk, results)
+    places = {one.name: walk.products["released"].place for one in TABLES}
+    _publish(controlled, places, folder, identity, {}, walk.hashes)
+    return controlled
+
+
+def _publish(
+    results: Results,
+    places: Mapping[str, Path],
+    folder: Path,
+    identity: Mapping[str, Any],
+    records: Mapping[str, str],
+    hashes: KnownHashes,
+) -> None:
+    if is_evaluated(folder, identity, hashes.of):
+        return
+    with staging(folder) as work:
+        into = work / "staged" / RESULTS
+        into.mkdir(parents=True)
+        files = {name: place / f"{name}.parquet" for name, place in places.items()}
+        told = {path: hashes.of(path) for path in files.values()}
+        for name, path in files.items():
+            linked(path, into / f"{name}.parquet")
+        _state(results, into)
+        made = publish_parts(work / "staged", folder, (RESULTS,), EVALUATION, identity, records)
+    hashes.among(made)
+    hashes.among(told)  # another link, another time of change
 
 
 def read_evaluation(folder: Path) -> dict[str, Any] | None:
@@ -88,18 +124,27 @@ def read_evaluation(folder: Path) -> dict[str, Any] | None:
     return unsealed(folder / EVALUATION)
 
 
-def is_evaluated(folder: Path, identity: Mapping[str, Any]) -> bool:
+def is_evaluated(folder: Path, identity: Mapping[str, Any], hashes: Callable[[Path], str] = file_hash) -> bool:
     """Whether the tables there were made from `identity` and every byte of them is as it was."""
     found = read_evaluation(folder)
-    return found is not None and found["key"] == evaluation_key(identity) and found["tables"] == table_hashes(folder)
+    if found is None or found["key"] != key_of(identity):
+        return False
+    return not changed_files(folder, PARTS, found["tables"], hashes)
 
 
-def staging(folder: Path) -> Path:
-    """A new folder inside the run for tables in the making, after what a killed run left has been removed."""
-    with explained(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        for left in (*folder.glob(".making-*"), *folder.glob(".old-*"), *folder.glob(".tmp-*")):
-            shutil.rmtree(left) if left.is_dir() else left.unlink()
-        made = folder / beside(folder / "tables", "making").name
-        made.mkdir(mode=0o700)
-    return made
+def table_hashes(folder: Path) -> dict[str, str]:
+    """Hash of every file of tables and records, by path below the run's folder."""
+    return {name: file_hash(path) for name, path in files_of(folder, PARTS).items()}
+
+
+def _state(results: Results, into: Path) -> None:
+    """Write what of results is no table."""
+    (into / PARAMETERS).write_text(results.params.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    save_facts(results.facts, into / FACTS)
+
+
+def stated_files(results: Results, folder: Path) -> dict[Path, str]:
+    """The files in a run's folder that are no tables -> the hash that they would have after a run with these results."""
+    with TemporaryDirectory(prefix="speceval-") as work:
+        _state(results, Path(work))
+        return {(folder / RESULTS / name).resolve(): file_hash(Path(work) / name) for name in (PARAMETERS, FACTS)}

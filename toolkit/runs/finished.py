@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -16,7 +17,9 @@ from toolkit.data.accounts.worklist import Facts, write_worklists
 from toolkit.engine import connect
 from toolkit.errors import ParameterError
 from toolkit.evaluation.cells import all_cells
-from toolkit.evaluation.results import DATA, RESULTS, Results, load
+from toolkit.evaluation.facts import RunFacts, load_facts
+from toolkit.evaluation.results import DATA, FACTS, RESULTS, Results, load, load_tables
+from toolkit.evaluation.tables import TABLE
 from toolkit.indicators import CATALOGUE
 from toolkit.indicators.bootstrap import bootstrap as drawn_again
 from toolkit.indicators.members import by_specialty
@@ -31,23 +34,31 @@ WORKLISTS = "worklists"  # folder of a run, one list a hospital
 
 def worklists(folder: Path, to: Path | None = None) -> pd.DataFrame:
     """The worklists of the run in `folder`, written to `to` or to its own folder of them; returns their summary."""
-    results, data = load(folder / RESULTS), folder / DATA
-    facts = Facts(rules=results.facts.rules, scopes=dict(results.facts.scopes), codes=results.facts.codes)
-    names = dict(zip(results.hospitals["code"], results.hospitals["name"], strict=True))
+    try:
+        tables = load_tables(folder / RESULTS, [TABLE[name] for name in ("files", "balance", "hospitals")])
+        facts = load_facts(folder / RESULTS / FACTS)
+    except FileNotFoundError:
+        load(folder / RESULTS)  # says what is wrong
+        raise
+    return lists_of(tables, facts, folder / DATA, to or folder / WORKLISTS)
+
+
+def lists_of(tables: Mapping[str, pd.DataFrame], facts: RunFacts, data: Path, to: Path) -> pd.DataFrame:
+    """The worklists of records that lie in `data`.
+
+    Parameters
+    ----------
+    tables
+        `files, balance, hospitals` of the run.
+    """
+    said = Facts(rules=facts.rules, scopes=dict(facts.scopes), codes=facts.codes)
+    names = dict(zip(tables["hospitals"]["code"], tables["hospitals"]["name"], strict=True))
     with TemporaryDirectory(prefix="speceval-") as work:
         connection = connect(Path(work), [data])
         try:
             marked, held = (connection.read_parquet(str(data / name)) for name in (intakes.FATES, SUBMITTED))
             return write_worklists(
-                marked,
-                held,
-                results.files,
-                results.balance,
-                names,
-                facts,
-                to or folder / WORKLISTS,
-                connection,
-                Path(work),
+                marked, held, tables["files"], tables["balance"], names, said, to, connection, Path(work)
             )
         finally:
             connection.disconnect()

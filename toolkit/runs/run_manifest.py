@@ -110,6 +110,12 @@ def read_run_manifest(folder: Path) -> dict[str, Any] | None:
     return content if content is not None and "reports" in content else None
 
 
+def code_of(folder: Path) -> dict[str, str]:
+    """The files of the package that a run was last finished with, and their hashes; nothing where it is not finished."""
+    content = read_run_manifest(folder)
+    return dict(content["identity"]["package"]) if content else {}
+
+
 def read_record(folder: Path) -> dict[str, Any]:
     """`run.json` of a run, or nothing."""
     try:

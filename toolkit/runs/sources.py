@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import fields
@@ -82,26 +83,26 @@ def _with_paths(section: Part, prefix: str, change: Callable[[str, Path], Path])
     return section.model_copy(update=updates)
 
 
-def raw_files(where: Mapping[str, Any]) -> list[dict[str, Any]]:
+def raw_files(where: Mapping[str, Any], hashes: Callable[[Path], str] = file_hash) -> list[dict[str, Any]]:
     """Name, content hash and size of every raw file, in the order of their hashes; a file that is gone raises."""
     paths = find(list(where.get(FILES, ())))
-    rows = [{"name": path.name, "sha256": file_hash(path), "size": path.stat().st_size} for path in paths]
+    rows = [{"name": path.name, "sha256": hashes(path), "size": path.stat().st_size} for path in paths]
     return sorted(rows, key=lambda row: (row["sha256"], row["name"]))
 
 
-def other_inputs(where: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+def other_inputs(where: Mapping[str, Any], hashes: Callable[[Path], str] = file_hash) -> dict[str, dict[str, str]]:
     """Registry, weight and grade tables, format map of one's own …: name and content hash by parameter.
 
     What is not there is left out: a run may write some of them itself.
     """
     return {
-        name: {"name": Path(path).name, "sha256": file_hash(Path(path))}
+        name: {"name": Path(path).name, "sha256": hashes(Path(path))}
         for name, path in sorted(where.items())
         if name not in (FILES, REGISTER) and Path(path).exists()
     }
 
 
-def identity_of(params: RunParams, made_with: Software) -> dict[str, Any]:
+def identity_of(params: RunParams, made_with: Software, hashes: Callable[[Path], str] = file_hash) -> dict[str, Any]:
     """Everything the tables of a run depend on; equal identities give equal tables.
 
     Paths do not count, contents do. A synthetic region (合成数据) has no raw files: parameters and code are all of it.
@@ -109,10 +110,24 @@ def identity_of(params: RunParams, made_with: Software) -> dict[str, Any]:
     where = places(params)
     return {
         "parameters": portable(params).model_dump(mode="json", exclude={"edition", "disclosure"}),
-        "raw": raw_files(where),
-        "inputs": other_inputs(where),
+        "raw": raw_files(where, hashes),
+        "inputs": other_inputs(where, hashes),
         "software": {"code": made_with.code, "lock": made_with.lock, "packages": dict(made_with.packages)},
     }
+
+
+def parameter_hash(params: RunParams) -> str:
+    """Identity of the choices: every parameter but where the files lie, who may read the reports and what computes."""
+    chosen = portable(params).model_dump(mode="json", exclude={"edition", "disclosure", "engine"})
+    chosen["data"] = {
+        k: v for k, v in chosen["data"].items() if k not in ("files", "hospitals", "drg_file", "key_file")
+    }
+    return content_hash(chosen)
+
+
+def content_hash(content: Any) -> str:
+    """SHA-256 of plain values, whatever the order of their names."""
+    return digest(json.dumps(content, sort_keys=True, ensure_ascii=False).encode())
 
 
 def declaration_hashes(declared: Iterable[Any]) -> dict[str, str]:

@@ -17,9 +17,10 @@ from toolkit.running.manifest import code_files, read_manifest, software
 from toolkit.running.manifest import verify as verify_report
 from toolkit.running.notebook import file_hash
 from toolkit.running.publish import MANIFEST, State, read_state
-from toolkit.runs.evaluated import EVALUATION, read_evaluation, table_hashes
+from toolkit.runs.evaluated import read_evaluation, table_hashes
 from toolkit.runs.run_manifest import INDEX, read_record, read_run_manifest
-from toolkit.runs.sources import FILES, other_inputs, portable, raw_files
+from toolkit.runs.sources import FILES, other_inputs, places, portable, raw_files
+from toolkit.runs.stage import EVALUATION, STAGES, files_of, read_seal
 
 PARAMETERS = "results/parameters.json"
 ABSENT = "—"
@@ -89,6 +90,7 @@ def verify_run(folder: Path, params: RunParams | None = None) -> Checked:
     found = [
         *_parameters(folder, manifest, params),
         *_tables(folder, manifest),
+        *_stages(folder),
         *_reports(folder, manifest),
         *_raw(folder, manifest, params, unchecked),
         *_software(manifest),
@@ -161,6 +163,21 @@ def _tables(folder: Path, manifest: Mapping[str, Any]) -> Iterator[Difference]:
         yield _difference("清单", "manifest", EVALUATION, manifest["evaluation"], found)
 
 
+def _stages(folder: Path) -> Iterator[Difference]:
+    """What lies between records and tables: a run goes on from it."""
+    for path in sorted((folder / STAGES).glob("*.json")):
+        part, seal = f"{STAGES}/{path.stem}", f"{STAGES}/{path.name}"
+        content = read_seal(folder, seal)
+        if content is None:
+            yield _difference("清单", "manifest", seal, "完整 whole", "被改动 changed")
+            continue
+        told = {name: value for name, value in content["tables"].items() if name.startswith(f"{part}/")}
+        for name, expected in told.items():
+            yield from _file("中间结果", "stage", folder, name, expected)
+        for name in sorted(files_of(folder, [part]).keys() - told.keys()):
+            yield _difference("中间结果", "stage", name, "不存在 absent", "多出 not of this stage")
+
+
 def _reports(folder: Path, manifest: Mapping[str, Any]) -> Iterator[Difference]:
     for name, expected in manifest["pages"].items():
         yield from _file("页面", "page", folder, name, expected)
@@ -185,8 +202,6 @@ def _reports(folder: Path, manifest: Mapping[str, Any]) -> Iterator[Difference]:
 def _raw(
     folder: Path, manifest: Mapping[str, Any], params: RunParams | None, unchecked: list[str]
 ) -> Iterator[Difference]:
-    from toolkit.runs.sources import places
-
     identity = manifest["identity"]
     where = places(params) if params is not None else read_record(folder).get("places", {})
     if not identity["raw"] and not identity["inputs"]:

@@ -8,11 +8,43 @@ import pandas as pd
 
 from toolkit import synthetic
 from toolkit.params import DrgFile, Project, RunParams, Specialty
+from toolkit.strict_yaml import Section
 from toolkit.synthetic.lists import write_lists
+
+
+class Brought(Section):
+    """What a region says of itself, for a run that does not say otherwise. `lists`: `indicators.<name>` -> file name."""
+
+    specialties: list[Specialty]
+    projects: list[Project]
+    price_index: dict[int, float]
+    lists: dict[str, str]
+
+    def filled_in(self, params: RunParams) -> RunParams:
+        """`params` with what they leave open."""
+        return params.model_copy(
+            update={
+                "specialties": params.specialties or self.specialties,
+                "projects": params.projects or self.projects,
+                "price_index": params.price_index or self.price_index,
+            }
+        )
+
+    def named(self, params: RunParams) -> RunParams:
+        """As `filled_in`, and the names of lists that have gone with the region's files."""
+        given = {name: Path(file) for name, file in self.lists.items() if getattr(params.indicators, name) is None}
+        filled = self.filled_in(params)
+        return filled.model_copy(update={"indicators": params.indicators.model_copy(update=given)})
 
 
 def with_synthetic(params: RunParams, folder: Path) -> RunParams:
     """`params` with a generated region as its files, registry, specialties, projects and price index (合成数据)."""
+    as_files, brought = generated(params, folder)
+    return brought.filled_in(as_files)
+
+
+def generated(params: RunParams, folder: Path) -> tuple[RunParams, Brought]:
+    """`params` with a generated region as its files, lists and specialties, and what else the region brings."""
     spec, periods = params.data.synthetic, params.periods
     assert spec is not None  # noqa: S101  the caller asked
     settings = synthetic.Settings(
@@ -49,14 +81,15 @@ def with_synthetic(params: RunParams, folder: Path) -> RunParams:
             "drg_file": DrgFile(file=folder / "drg.csv", discharge="B15"),
         }
     )
-    return params.model_copy(
-        update={
-            "data": data,
-            "specialties": params.specialties or specialties,
-            "indicators": params.indicators.model_copy(update=given),
-            "projects": params.projects
-            or [Project(hospital=r.hospital, specialty=r.specialty, level=r.level) for r in projects.itertuples()],
-            "price_index": params.price_index
-            or dict(zip(deflators["year"].astype(int), deflators["factor"], strict=True)),
-        }
+    brought = Brought(
+        specialties=specialties,
+        projects=[Project(hospital=r.hospital, specialty=r.specialty, level=r.level) for r in projects.itertuples()],
+        price_index=dict(zip(deflators["year"].astype(int), deflators["factor"], strict=True)),
+        lists={name: path.name for name, path in given.items()},
     )
+    update = {
+        "data": data,
+        "specialties": params.specialties or specialties,
+        "indicators": params.indicators.model_copy(update=given),
+    }
+    return params.model_copy(update=update), brought

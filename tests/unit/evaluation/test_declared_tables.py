@@ -14,7 +14,7 @@ from toolkit.evaluation.results import FACTS, PARAMETERS, Results, load, load_ta
 from toolkit.evaluation.tables import TABLES
 from toolkit.params import DisclosurePolicy
 from toolkit.release.disclosure import released
-from toolkit.runs import pipeline
+from toolkit.runs import demo, pipeline
 from toolkit.runs.crate import RESULTS as OF_CRATE
 
 DECLARED = TableDecl(
@@ -58,7 +58,7 @@ def as_declared(results: Results) -> int:
 @pytest.fixture(scope="module")
 def golden():
     """The small demo that notebooks show (合成数据)."""
-    return pipeline.golden()
+    return demo.golden()
 
 
 @pytest.fixture(scope="module")

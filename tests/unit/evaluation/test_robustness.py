@@ -27,7 +27,7 @@ from toolkit.indicators import CATALOGUE, Status
 from toolkit.models.change import METHODS
 from toolkit.params import RobustnessPolicy, load_params
 from toolkit.reference import attach
-from toolkit.runs import pipeline
+from toolkit.runs import golden, pipeline
 
 ROOT = Path(__file__).resolve().parents[3]
 KEYS = ["hospital", "specialty", "indicator"]
@@ -43,7 +43,7 @@ OWN = {
 
 @pytest.fixture(scope="module")
 def results():
-    return pipeline.golden()
+    return golden()
 
 
 def test_the_runs_own_combination_gives_the_runs_own_estimate_and_verdict(results):

@@ -14,7 +14,7 @@ from toolkit.evaluation.tables import TABLES
 from toolkit.params import DisclosurePolicy
 from toolkit.release.disclosure import EVENTS, HIDDEN, PLACE, POOLED, _facts, equations, pooled, released
 from toolkit.release.suppression import Equations, determined, protected
-from toolkit.runs import pipeline
+from toolkit.runs import golden
 
 POLICY = DisclosurePolicy()
 
@@ -22,7 +22,7 @@ POLICY = DisclosurePolicy()
 @pytest.fixture(scope="module")
 def exact():
     """The small demo that notebooks show (合成数据): made once for all tests that ask for it."""
-    return pipeline.golden()
+    return golden()
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from toolkit.release.disclosure import released
 from toolkit.reporting.content.tables import MISSING
 from toolkit.reporting.sections import effects, monitoring
 from toolkit.reporting.sections.effects import _beside
-from toolkit.runs import pipeline
+from toolkit.runs import golden
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,7 @@ def test_a_ratio_to_the_comparison_units_is_told_as_above_or_below_them(ratio, s
 
 @pytest.fixture(scope="module")
 def given():
-    return released(pipeline.golden(), DisclosurePolicy())
+    return released(golden(), DisclosurePolicy())
 
 
 @pytest.mark.parametrize(

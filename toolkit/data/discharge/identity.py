@@ -48,6 +48,11 @@ class Key:
     def secret(self) -> bytes:
         return bytes.fromhex(self.text)
 
+    @property
+    def fingerprint(self) -> str:
+        """What tells one key from another, and nothing else: the key is as long as the hash."""
+        return sha256(_prefix("fingerprint", self).encode()).hexdigest()
+
     def __getstate__(self) -> NoReturn:
         raise TypeError("the key of a run is not to be stored")
 
@@ -80,18 +85,19 @@ def read_key(path: Path) -> Key:
     return Key(text.lower())
 
 
+def kept_key(given: Path | None, folder: Path) -> Key | None:
+    """The key that a run in `folder` would have, None where a new one would be drawn."""
+    kept = folder / PRIVATE / KEY
+    return read_key(given) if given is not None else read_key(kept) if kept.is_file() else None
+
+
 def run_key(given: Path | None, folder: Path) -> Key:
     """The key of the run in `folder`: the given file's, else the one that an earlier run left there, else a new one.
 
     It is kept in `folder/.private/key` (0600, in a folder 0700), so that a record number can be looked up afterwards.
     """
     kept = folder / PRIVATE / KEY
-    if given is not None:
-        key = read_key(given)
-    elif kept.is_file():
-        key = read_key(kept)
-    else:
-        key = random_key()
+    key = kept_key(given, folder) or random_key()
     if not kept.is_file() or kept.read_text(encoding="ascii") != key.text:
         kept.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         kept.parent.chmod(0o700)

@@ -79,7 +79,7 @@ def read_given(params: RunParams, hospitals: pd.DataFrame | None) -> Given:
         diagnoses=_list(data.diagnosis_dictionary, "诊断编码字典", params),
         procedures=_list(data.procedure_dictionary, "手术操作编码字典", params),
         levels=_list(params.indicators.surgery_levels, "手术分级目录", params, levels=True),
-        weights=_weights(params.weights.file) if params.weights.source == "file" and params.weights.file else None,
+        weights=_weights(params.weights.file) if params.weights.file else None,
         versions=dict(params.grouping.versions),
         limits=_limits(data.drg_limits) if data.drg_limits else (),
         covers=_covers(data.cover_sheet) if data.cover_sheet else (),

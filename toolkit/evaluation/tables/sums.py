@@ -37,7 +37,7 @@ CUBE = TableDecl(
         N,
         *(column for measure in MEASURES for column in _of(measure)),
     ),
-    stage="sums",
+    stage="cube",
     release="cube",
 )
 MONTHLY = TableDecl(

@@ -1,0 +1,109 @@
+"""Stages `sums` and `cube`: stored discharges to the sums that every number is made of, and the cube of the run's own choice.
+
+The sums hold every way of trimming that the run declares, so that another reference, another trimming among these, another
+grade, method or verdict rule is answered from them. No record is read for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from toolkit import cube as cubes
+from toolkit.cube.trims import UNTRIMMED, Trim, cube_of, own_trims, sum_up, trim_of
+from toolkit.data.discharge.covariates import death_cells, one_row_a_specialty
+from toolkit.data.discharge.measures import measures_for
+from toolkit.data.intake import discharges
+from toolkit.data.lists.diseases import disease_sums
+from toolkit.engine import connect
+from toolkit.errors import InputError, ParameterError, nearest
+from toolkit.params import ReferencePolicy, RunParams, WeightPolicy
+from toolkit.runs.asked import Asked, Made
+
+SUMS, DISEASES, DEATHS, MONTHS, MONTHLY_DEATHS = "sums", "disease_sums", "deaths", "months", "monthly_deaths"
+
+
+def sum_records(asked: Asked) -> Made:
+    """Everything that later stages need of single records."""
+    derived, store = asked.derived, asked.folder / "data" / "discharges"
+    registry = asked.before["intake"].table("hospitals")
+    groups = registry.rename(columns={"code": "hospital"})[["hospital", "level_group"]]
+    params = _with_choice(asked.params, derived)
+    _check_projects(params, registry)
+    connection = connect(asked.work, [store], engine=params.engine)
+    try:
+        asked.progress("汇总", 0.0)
+        rows = discharges(connection, store)
+        measures = measures_for(derived["weights"])
+        summed = sum_up(rows, params, groups, ways(derived, groups), measures, connection=connection)
+        monthly = cubes.monthly(rows)
+        frames = {SUMS: summed, DISEASES: disease_sums(rows)}
+        asked.progress("监测", 0.0)
+        frames[DEATHS] = death_cells(rows, params.monitoring.age_bands, ("hospital", "specialty", "year"))
+        if len(monthly) and params.projects:
+            frames[MONTHS], frames[MONTHLY_DEATHS] = _by_month(rows, params, groups, connection)
+    finally:
+        connection.disconnect()
+    if summed.empty:
+        accounts = asked.before["intake"].table("accounts")
+        raise InputError(
+            "没有任何病例被纳入",
+            "no discharge was accepted",
+            where="、".join(sorted(set(accounts["rule"]))[:5]),
+            remedy="检查评价年份与格式; 用 speceval check 查看各原因的例数",
+            remedy_english="check years and format",
+        )
+    return Made(tables={"monthly": monthly}, frames=frames)
+
+
+def ways(derived: Mapping[str, Any], groups: pd.DataFrame) -> list[Trim]:
+    """Every way of trimming that is summed, each once; `derived` as from `toolkit.runs.stages.of_choices`."""
+    found = {trim_of(b, s, m, groups) for b in cubes.BASES for s in derived["scopes"] for m in derived[b]}
+    return sorted(found | {Trim("", "", UNTRIMMED)})
+
+
+def choose_cube(asked: Asked) -> Made:
+    """The cube of the run's own scope and trimming, out of the sums."""
+    registry = asked.before["intake"].table("hospitals")
+    groups = registry.rename(columns={"code": "hospital"})[["hospital", "level_group"]]
+    return Made(tables={"cube": cube_of(asked.before["sums"].table(SUMS), own_trims(asked.params, groups))})
+
+
+def _with_choice(params: RunParams, derived: Mapping[str, Any]) -> RunParams:
+    """The parameters with the choice that sums by month are made with."""
+    scope, method = derived["months"]
+    return params.model_copy(
+        update={
+            "reference": ReferencePolicy.model_validate({"scope": scope or "level_group"}),
+            "trimming": params.trimming.model_copy(
+                update={"method": method, "frozen": "none" if method == "none" else "same"}
+            ),
+            "weights": WeightPolicy.model_validate({"source": derived["weights"]}),
+        }
+    )
+
+
+def _by_month(rows: Any, params: RunParams, groups: pd.DataFrame, connection: Any) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Of the projects only, for their charts: the cube by month, and deaths by month and covariate pattern."""
+    projects = pd.DataFrame([(p.hospital, p.specialty) for p in params.projects], columns=["hospital", "specialty"])
+    known = rows.filter(rows.month.notnull())  # noqa: PD004  a column of the engine, not of pandas
+    key = ("hospital", "specialty", "year", "month")
+    cube = one_row_a_specialty(cubes.of_units(known, params, groups, projects, (*key, "drg"), connection=connection))
+    deaths = one_row_a_specialty(death_cells(known, params.monitoring.age_bands, key, projects))
+    return cube.merge(projects, on=["hospital", "specialty"]), deaths.merge(projects, on=["hospital", "specialty"])
+
+
+def _check_projects(params: RunParams, registry: pd.DataFrame) -> None:
+    codes = set(registry["code"])
+    for project in params.projects:
+        if project.hospital not in codes:
+            near = nearest(project.hospital, codes)
+            raise ParameterError(
+                f"项目的机构 {project.hospital} 不在数据或名录内",
+                "the project's hospital is unknown",
+                where="projects",
+                remedy=f"是否为 {near}?" if near else "核对机构代码",
+                remedy_english="check the code",
+            )

@@ -1,0 +1,142 @@
+"""Stage `intake`: files to stored discharges, one fate a record, and the accounts of all of them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from toolkit.data import intake as intakes
+from toolkit.data.accounts.balance import balance
+from toolkit.data.accounts.profile import profile, quarantine_effect
+from toolkit.data.accounts.register import tables as tables_of
+from toolkit.data.accounts.register import write_register
+from toolkit.data.accounts.submitted import SUBMITTED
+from toolkit.data.accounts.worklist import field_codes
+from toolkit.data.discharge.derived import facts_of, read_lists
+from toolkit.data.discharge.identity import PRIVATE
+from toolkit.data.lists.diseases import read_diseases
+from toolkit.data.lists.registry import from_codes, read_registry
+from toolkit.data.quality import SCOPES
+from toolkit.data.reading.formats import format_map
+from toolkit.data.typed_parts import TypedParts
+from toolkit.engine import connect
+from toolkit.errors import InputError
+from toolkit.params import RunParams
+from toolkit.running.manifest import digest
+from toolkit.running.publish import canonical
+from toolkit.runs.asked import Asked, Made
+from toolkit.runs.heeds import covers
+from toolkit.runs.sources import content_hash
+from toolkit.synthetic.as_data import Brought, generated
+
+KEPT = "typed"  # folder of the run's private one
+DRG_FILE = "data.drg_file.file"
+# what is held against records after each was typed by itself: another content of these leaves typed rows as they are
+ACROSS_FILES = (
+    "data.files",
+    "data.submissions",
+    "data.arrived",
+    "data.cover_sheet",
+    "data.diagnosis_dictionary",
+    "data.procedure_dictionary",
+    "data.drg_limits",
+    "weights.file",
+)
+
+
+def take_in_records(asked: Asked) -> Made:
+    """Read every file that is not known, judge every record, store the accepted ones."""
+    params, brought = asked.params, None
+    if params.data.synthetic:
+        asked.progress("生成合成数据", 0.0)
+        params, brought = generated(params, asked.work / "synthetic")
+    form = format_map(params.data.format)
+    registry = read_registry(params.data.hospitals, asked.work) if params.data.hospitals else None
+    parts = _typed_parts(asked)
+    inputs = [Path(f) for f in params.data.files] + ([params.data.drg_file.file] if params.data.drg_file else [])
+    connection = connect(asked.work, [*inputs, parts.folder], engine=params.engine)
+    try:
+        intake = intakes.take_in(params, form, registry, connection, asked.work, asked.progress, asked.secret, parts)
+        _unchanged(asked.identity["raw"], intake.files)
+        register = intake.entry.made(intake.files, intake.accounts) if intake.entry else None
+        submissions, submitted_rules = tables_of(register, intake.entry.notes(intake.files) if intake.entry else None)
+        tables = {
+            "files": intake.files,
+            "accounts": intake.accounts,
+            "hospital_warnings": intake.hospital_warnings,
+            "balance": balance(intake, connection),
+            "profile": profile(intake, form, connection),
+            "quarantine_effect": quarantine_effect(intake, connection),
+            "submissions": submissions,
+            "submitted_rules": submitted_rules,
+        }
+        parts.prune(connection)
+    finally:
+        connection.disconnect()
+    if registry is None:
+        registry = from_codes(sorted(c for c in intake.accounts["hospital"].unique() if c))
+    data = asked.work / "staged" / "data"
+    data.mkdir(parents=True)
+    for name in ("discharges", intakes.FATES, SUBMITTED):
+        (asked.work / name).rename(data / name)
+    facts = {
+        "format": form.title,
+        "grouping": form.grouping,
+        "not_applicable": dict(intake.not_applicable),
+        "ungrouped": dict(intake.ungrouped),
+        "synthetic": params.data.synthetic is not None,
+        "scopes": list(SCOPES.items()),
+        "codes": dict(field_codes(form)),
+        "data_hash": content_hash(sorted(intake.files["sha256"])),
+        "lists": dict(facts_of(read_lists(params), params)),
+        "diseases": [[d.id, d.name_zh] for d in read_diseases(params.data.diseases).diseases],
+        "brought": brought.model_dump(mode="json") if brought else {},
+    }
+    afterwards = [partial(write_register, register)] if register else []
+    return Made(tables={"hospitals": registry, **tables}, facts=facts, afterwards=afterwards, also=intake)
+
+
+def _typed_parts(asked: Asked) -> TypedParts:
+    """The typed rows of earlier runs; none of a generated region, whose files are gone, and none beside Spark."""
+    if asked.params.data.synthetic or asked.params.engine != "duckdb":
+        return TypedParts.opened(asked.work / "parts")
+    made_from = asked.identity
+    made_with = {
+        "parameters": {n: v for n, v in made_from["parameters"].items() if not _across_files(n)},
+        "inputs": {n: v for n, v in made_from["inputs"].items() if not _across_files(n) and n != DRG_FILE},
+        **{name: made_from[name] for name in ("code", "packages", "secret")},
+    }
+    folder = asked.folder / PRIVATE / KEPT
+    if asked.fresh:
+        shutil.rmtree(folder, ignore_errors=True)
+    return TypedParts.opened(folder, digest(canonical(made_with)), asked.contents)
+
+
+def _across_files(name: str) -> bool:
+    return any(covers(one, name) for one in ACROSS_FILES)
+
+
+def _unchanged(raw: Sequence[Mapping[str, Any]], files: pd.DataFrame) -> None:
+    """Refuse results of files that were not what they had been when the run began."""
+    known = {row["sha256"] for row in raw}
+    changed = files.loc[~files["sha256"].isin(known), "name"]
+    if known and len(changed):
+        raise InputError(
+            f"文件 {changed.iloc[0]} 在运行中被改动",
+            "a file changed during the run",
+            where=str(changed.iloc[0]),
+            remedy="等文件不再改动后重新运行",
+            remedy_english="run again once the file is at rest",
+        )
+
+
+def filled_in(params: RunParams, facts: Mapping[str, Any]) -> RunParams:
+    """The parameters of the later stages: with what a generated region has brought, where the run leaves it open."""
+    brought = facts["brought"]
+    return Brought.model_validate_json(json.dumps(brought)).named(params) if brought else params
