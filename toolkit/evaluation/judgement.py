@@ -114,5 +114,7 @@ def with_agreement(changes: pd.DataFrame, agreed: pd.DataFrame) -> pd.DataFrame:
         return changes
     found = changes[["level", *KEYS]].merge(agreed[[*KEYS, "share", "boundary"]].assign(level="unit"), how="left")
     flips = found["boundary"].astype("boolean").fillna(False).to_numpy(bool)
-    judged_ = (changes["verdict"] != Verdict.NOT_JUDGED.value) & ~changes["reason"].isin(HELD)
-    return changes.assign(share=found["share"].to_numpy(), boundary=flips & judged_.to_numpy())
+    rests = changes["verdict"] != Verdict.NOT_JUDGED.value
+    if "reason" in changes:  # what is held back rests on no estimate either
+        rests &= ~changes["reason"].isin(HELD)
+    return changes.assign(share=found["share"].to_numpy(), boundary=flips & rests.to_numpy())

@@ -9,8 +9,8 @@ from toolkit.frames import groups_of
 from toolkit.indicators import CATALOGUE, Domain, Indicator
 from toolkit.reference.grades import GRADES
 from toolkit.reporting.content.blocks import Block, Blocks, Figure, Heading, Note, Table
-from toolkit.reporting.content.tables import Column, count, decimal, table, text
-from toolkit.reporting.content.values import POOLED, label, number, with_limits
+from toolkit.reporting.content.tables import Column, count, decimal, missing, table, text
+from toolkit.reporting.content.values import POOLED, events, is_rare, label, number, of_events, with_limits
 from toolkit.reporting.figures.indicators import grade_scatter, ranking
 from toolkit.reporting.sections.front import chapter
 
@@ -196,4 +196,11 @@ def _value(cells: pd.DataFrame, indicator: str, period: str, *, limits: bool = F
     row = found.iloc[0]
     if row["status"] != "值":
         return str(row["status"])
-    return with_limits(row) if limits else number(row["value"], CATALOGUE[indicator])
+    one = CATALOGUE[indicator]
+    if limits or (is_rare(one) and not missing(row["x"])):  # of rare events the counts, whatever the table
+        return (
+            with_limits(row)
+            if limits
+            else f"{events(row['x'], row['y'], one)}：{of_events(row['value'], row['x'], one)}"
+        )
+    return number(row["value"], one)

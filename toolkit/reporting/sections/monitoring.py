@@ -24,7 +24,7 @@ from toolkit.reporting.content.tables import (
     table,
     text,
 )
-from toolkit.reporting.content.values import label, number, with_limits
+from toolkit.reporting.content.values import events, is_rare, label, number, with_limits
 from toolkit.reporting.figures.funnel import funnel_chart
 from toolkit.reporting.figures.monitoring import cusum_chart, xmr_chart
 from toolkit.reporting.sections.front import chapter, nothing_here
@@ -350,13 +350,37 @@ def _of_unit(frame: pd.DataFrame, keys: dict[str, str], primary: list[str]) -> p
     return found.sort_values("indicator", key=lambda s: s.map({i: k for k, i in enumerate(primary)}))
 
 
+def _regression_values(results: Results, row: pd.Series) -> dict[str, str]:
+    """Before, after and expected after; of rare events their counts."""
+    one = CATALOGUE[row["indicator"]]
+    plain = {"before": number(row["before"], one), "after": number(row["after"], one)}
+    plain["expected"] = with_limits(row, value="expected_after")
+    if not is_rare(one):
+        return plain
+    cells = results.cells
+    own = cells[
+        (cells["level"] == "unit")
+        & (cells["basis"] == "frozen")
+        & (cells["indicator"] == row["indicator"])
+        & (cells["hospital"] == row["hospital"])
+        & (cells["specialty"] == row["specialty"])
+    ].set_index("period")
+    if not {"before", "after"} <= set(own.index) or own.loc[["before", "after"], ["x", "y"]].isna().any(axis=None):
+        return plain
+    per = own.loc["after", "y"] / getattr(one, "scale", 1.0)
+    least, middle, most = (row[c] * per for c in ("low", "expected_after", "high"))
+    limits = "" if missing(least) or missing(most) else f"（{rounded(least, 1)}–{rounded(most, 1)}）"
+    return {
+        **{side: events(own.loc[side, "x"], own.loc[side, "y"], one) for side in ("before", "after")},
+        "expected": MISSING if missing(middle) else f"{rounded(middle, 1)} 例{limits}",
+    }
+
+
 def _regression_table(results: Results, shrunk: pd.DataFrame) -> Table:
     rows = [
         {
             "label": label(r["indicator"], results.currency),
-            "before": number(r["before"], CATALOGUE[r["indicator"]]),
-            "after": number(r["after"], CATALOGUE[r["indicator"]]),
-            "expected": with_limits(r, value="expected_after"),
+            **_regression_values(results, r),
             "ratio": r["ratio"],
             "expected_ratio": r["expected_ratio"],
             "reliability": r["reliability"],
