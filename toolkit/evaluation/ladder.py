@@ -110,9 +110,11 @@ def _wide(rows: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
     """Both periods of every group beside each other, 0 where a period has none."""
     values = ["n", "observed", "expected"]
     keys = keys or ["_all"]
-    wide = rows.assign(_all="").pivot_table(index=keys, columns="cycle", values=values, aggfunc="sum", fill_value=0.0)
+    wide = rows.assign(_all="").pivot_table(index=keys, columns="cycle", values=values, aggfunc="sum", fill_value=0)
     columns = pd.MultiIndex.from_product([values, ["before", "after"]])
-    wide = wide.reindex(columns=columns, fill_value=0.0)
+    wide = wide.reindex(columns=columns, fill_value=0).astype(
+        {("expected", "before"): float, ("expected", "after"): float}
+    )
     wide.columns = [f"{value}_{cycle}" for value, cycle in columns]
     return wide.reset_index().drop(columns="_all", errors="ignore")
 
