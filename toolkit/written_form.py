@@ -9,25 +9,77 @@ from __future__ import annotations
 import re
 import unicodedata
 from functools import lru_cache
+from typing import Literal
 
-# blanks of every kind, marks without width and direction, and what a spreadsheet puts before text: none belongs to a code
+Mode = Literal["code", "count", "name", "number", "plain"]  # kinds of cells, each with a form of its own
+
+# what a spreadsheet and a person put around text, and how keyboards and word processors write signs
 _EXCEL = re.compile(r'^=\s*"(.*)"$', re.DOTALL)
 _QUOTES = "'`´‘’′\"“”"
-_SIGNS = str.maketrans(
-    dict.fromkeys("‐‑‒–—―−", "-") | {"。": ".", "﹒": "."}
-)  # as keyboards and word processors write them
-SCIENTIFIC = r"^[+-]?\d+(\.\d+)?E[+-]?\d+$"  # of a written form: what a spreadsheet makes of a long number
+_SIGNS = str.maketrans(dict.fromkeys("‐‑‒–—―−", "-") | {"。": ".", "﹒": ".", "†": "+"})
+# a code with its name behind it: FA11-急性心肌梗死
+_NAMED = re.compile(r"((?=[^0-9]*[0-9])[A-Z0-9][A-Z0-9.+*]{2,}?)[-_:;,/|(\[]*[\u4e00-\u9fff].*$")
+_COUNT = re.compile(r"0*(\d+?)(?:\.0+)?$")
+# what a spreadsheet makes of a long number: digits are lost (of a written form)
+SCIENTIFIC = re.compile(r"^[+-]?\d+(\.\d+)?E[+-]?\d+$")
 
 
 @lru_cache(maxsize=1 << 16)
 def written_form(text: str) -> str:
     """A code in its one form: NFKC, capitals, no blank or invisible mark in it, no apostrophe or `="…"` around it."""
+    text = "".join(c for c in _bare(text) if not c.isspace())
+    form = text.strip(_QUOTES).upper()
+    named = _NAMED.match(form)
+    return named.group(1) if named else form
+
+
+@lru_cache(maxsize=1 << 14)
+def name_form(text: str) -> str:
+    """A code that may be a name, of a department: as a code, but a blank stays between Latin words and digits."""
+    text = " ".join(_bare(text).strip(_QUOTES).split())
+    return re.sub(r"(?<![!-~]) | (?![!-~])", "", text).upper()
+
+
+def count_form(text: str) -> str:
+    """A number of times, written as a code: without zeros before it and without the `.0` of a spreadsheet."""
+    form = written_form(text)
+    found = _COUNT.match(form)
+    return found.group(1) if found else form
+
+
+def plain_form(text: str) -> str:
+    """A number, day or coded value: full-width signs as plain ones, nothing invisible and nothing of a spreadsheet around it.
+
+    Words in Chinese stay as they are.
+    """
+    bare = _bare(text).strip().strip(_QUOTES).strip()
+    return bare if bare.isascii() else text.strip()
+
+
+def _bare(text: str) -> str:
     text = "".join(c for c in unicodedata.normalize("NFKC", text) if not _unseen(c)).translate(_SIGNS)
-    if found := _EXCEL.match(text):
-        text = found.group(1)
-    return text.strip(_QUOTES).upper()
+    found = _EXCEL.match(text.strip())
+    return found.group(1) if found else text
 
 
 def _unseen(character: str) -> bool:
-    """Blanks, line ends, marks of width zero, of direction and of bytes' order, and other control characters."""
-    return character.isspace() or unicodedata.category(character) in ("Cc", "Cf", "Zs", "Zl", "Zp")
+    """Marks of width zero, of direction and of bytes' order, and control characters other than blanks."""
+    return not character.isspace() and unicodedata.category(character) in ("Cc", "Cf")
+
+
+def shape_of(value: object) -> str:
+    """What a text looks like, without a letter of it: for messages about what may be anybody's."""
+    text = "" if value is None else str(value)
+    kinds = (
+        (r"", "空"),
+        (r"\d+", "数字"),
+        (r"\d+\.\d+", "带小数点的数"),
+        (r"\d+(\.\d+)?E[+-]?\d+", "科学计数法"),
+        (r"\d{4}[-/]\d{1,2}[-/]\d{1,2}.*", "日期"),
+        (r"[A-Za-z]+", "字母"),
+        (r"[A-Za-z0-9]+", "字母与数字"),
+        (r"[一-鿿·]+", "汉字"),
+        (r"[!-~]+", "字母、数字与符号"),
+    )
+    kind = next((name for pattern, name in kinds if re.fullmatch(pattern, text)), "其他文字")
+    return kind if kind in ("空", "日期", "科学计数法") else f"{len(text)} 位{kind}"

@@ -8,13 +8,13 @@ import pytest
 import rows
 from scipy import stats
 
+from toolkit.data.lists.published import bridge_table
 from toolkit.errors import InputError, ParameterError
 from toolkit.indicators import CATALOGUE
 from toolkit.params import RiskPolicy
 from toolkit.reference import OTHERWISE, attach, described, risk_grades
 from toolkit.reference.grades import alternatives, gamma_poisson, probabilities
 from toolkit.reference.left_out import left_out_grades, year_folds
-from toolkit.reference.tables import bridge_table
 
 POLICY = RiskPolicy(minimum_cases=30, minimum_deaths=0, minimum_deaths_low=0)
 

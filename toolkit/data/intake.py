@@ -8,7 +8,7 @@ records are added, every record gets one fate, and the accepted ones are stored.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from toolkit.data.discharge.identity import Key, direct_identifiers, pseudonym, 
 from toolkit.data.discharge.readmission import with_readmission
 from toolkit.data.discharge.schema import BY_NAME, STORED
 from toolkit.data.grouping import Grouper, opened, with_drgs
-from toolkit.data.lists.drg_file import ANY_HOSPITAL, drg_digests, join_drgs, looked_up, read_drgs
+from toolkit.data.lists.drg_file import ANY_HOSPITAL, drg_digests, looked_up, read_drgs, refuse_unmatched
 from toolkit.data.quality import CATALOGUE, MARKS, RECORD_RULES, read_given
 from toolkit.data.quality.base import title_of, value_of
 from toolkit.data.reading import opening, text_rows
@@ -43,7 +43,7 @@ from toolkit.params import RunParams
 BATCH_FILES = 500  # workbooks among them keep a file open each
 FATES = "fates.parquet"  # every record that is not plainly accepted, by file and line
 # what rules over codes, several records and files look at, beside what is stored
-FOR_JUDGING = ("hospital_name", "visit_number", "procedure_levels", "grouper_version")
+FOR_JUDGING = ("drg_found", "hospital_name", "visit_number", "procedure_levels", "grouper_version")
 HIT_ROWS = "hit_rows"
 READ, REFUSED, SKIPPED = "read", "refused", "skipped"  # what became of a file or a table in it
 
@@ -126,7 +126,7 @@ def take_in(
         A file's records do not add up.
     """
     parts = parts or TypedParts.opened(work / "parts")
-    given = read_given(params, hospitals)
+    given = read_given(params, hospitals, _shapes(params, form))
     applicable, not_applicable = _applicable(params, form, hospitals)
     lists = read_lists(params)
     drgs = read_drgs(params, form, connection, work)
@@ -162,6 +162,9 @@ def take_in(
         s.number for s in sources if s.rejected
     ]:  # some were found unreadable after rows of them had been typed
         typed = typed.filter(_.file.notin(refused))
+    if drgs is not None:
+        [(found, asked)] = typed.aggregate(found=_.drg_found.sum(), asked=_.count()).execute().fillna(0).to_numpy()
+        refuse_unmatched(drgs, int(found), int(asked), params)
     if refused := check_files(typed, sources, applicable, given, params):
         _refuse_if_nothing(sources)
         typed = typed.filter(_.file.notin(refused))
@@ -174,6 +177,7 @@ def take_in(
     check_balance(sources, accounts)
     store, fates = _store(judged, params, connection, work), write_fates(judged, sources, connection, work / FATES)
     submitted = complete(typed, fates, parts.rows(connection, HELD), applicable, connection, work / SUBMITTED)
+    not_applicable |= _absent_everywhere(sources, applicable, params)
     findings = hospital_warnings(judged, accounts, applicable, given, params, _fields(params, form))
     return Intake(
         files=_register(sources),
@@ -205,6 +209,14 @@ def _fields(params: RunParams, form: FormatMap) -> set[str]:
     return has
 
 
+def _shapes(params: RunParams, form: FormatMap) -> dict[str, str]:
+    """Field -> shape of its codes; the codes of a grouper that the run calls are its own affair."""
+    shapes = {name: form.shape(name) for name in BY_NAME if form.shape(name)}
+    if params.data.grouper:
+        shapes.pop("drg", None)
+    return shapes
+
+
 def _names(fields: Iterable[str]) -> str:
     return "、".join(BY_NAME[name].name_zh.removesuffix("（分）") for name in fields)
 
@@ -230,6 +242,21 @@ def _applicable(params: RunParams, form: FormatMap, hospitals: pd.DataFrame | No
     if "year" not in form.fields:
         reasons["D01Y"] = "来源格式有日期，见规则D01"
     return set(CATALOGUE) - set(reasons), reasons
+
+
+def _absent_everywhere(sources: list[SourceFile], applicable: set[str], params: RunParams) -> dict[str, str]:
+    """Rules that no file could be checked by, though the format has their fields: no file has the columns."""
+    grouped = {"drg"} if params.data.drg_file or params.data.grouper else set()
+    read = [set(s.lacks) - grouped for s in sources if not s.rejected]
+    lacking = set.intersection(*read) if read else set()
+    found = {
+        id_: f"各文件都没有字段：{_names(missing)}"
+        for id_, rule in CATALOGUE.items()
+        if id_ in applicable and (missing := [f for f in rule.needs if f in lacking])
+    }
+    if "G01" in found:
+        found["G01"] += "；也没有分组结果文件或分组器，CMI、消耗指数、风险分级等病例组合类指标都不能计算"
+    return found
 
 
 # --- from text to typed rows -------------------------------------------------------------------------------------------
@@ -279,7 +306,7 @@ class _Batch:
 
     def flush(self) -> None:
         """Type the files that wait. Only then is known how many records they hold, and whether all of each can be read."""
-        for part in text_rows.parts(self.waiting, self.present, key=self.key.secret) if self.waiting else ():
+        for part in self._parts() if self.waiting else ():
             if self.drgs is not None:
                 self._note_met(part)
                 part = looked_up(part, self.drgs, self.form, self.columns, self.connection)
@@ -290,12 +317,16 @@ class _Batch:
             source.close()
         self.waiting = []
 
+    def _parts(self) -> Iterator[text_rows.Part]:
+        modes = self.form.written(self.columns)
+        missing = self.params.quality.missing_words
+        return text_rows.parts(self.waiting, self.present, key=self.key.secret, modes=modes, missing=missing)
+
     def _note_met(self, part: text_rows.Part) -> None:
         """Whose rows of the DRG file the records of a part can be joined with."""
         for slot in slots_of(part):
             self.met.setdefault(slot, set())
-        by_hospital = self.drgs[1]
-        if part.rows is None or not by_hospital:
+        if not self.drgs.by_hospital:
             for slot in slots_of(part):
                 self.met[slot].add(ANY_HOSPITAL)
             return
@@ -310,18 +341,15 @@ class _Batch:
         write_parquet(self.connection, plan.typed, self.parts.typed / part)
         typed = self.connection.read_parquet(str(self.parts.typed / part))
         typed = self.connection.create_view("typed_part", typed, overwrite=True)
-        if text_rows.only(rows, hit_records(typed).to_pyarrow(), HIT_ROWS, reader(self.connection)):
-            if plan.held is None:
-                hit = handed_over(self.connection, HIT_ROWS).mutate(source_content=ibis.literal(0, "int64"))
-                kept = kept_of(hit, typed, self.applicable, plan.columns, plan.form)
-                plan = replace(plan, held=compiled(self.connection, kept))
-            held = plan.held
-        else:
-            held = kept_of(plan.text, typed, self.applicable, plan.columns, plan.form)
-        write_parquet(self.connection, held, self.parts.held / part)
+        text_rows.only(rows, hit_records(typed).to_pyarrow(), HIT_ROWS, reader(self.connection))
+        if plan.held is None:
+            hit = handed_over(self.connection, HIT_ROWS).mutate(source_content=ibis.literal(0, "int64"))
+            kept = kept_of(hit, typed, self.applicable, plan.columns, plan.form)
+            plan = replace(plan, held=compiled(self.connection, kept))
+        write_parquet(self.connection, plan.held, self.parts.held / part)
         text_rows.close(reader(self.connection), HIT_ROWS)
         # the tables that the SQL names are the same for the next part; Spark's are not, and a grouper has run on these rows
-        again = self.connection.name == "duckdb" and self.grouper is None and rows.rows is not None
+        again = self.connection.name == "duckdb" and self.grouper is None
         self.plan = plan if again else None
 
     def _plan(self, text: Any) -> _Plan:
@@ -329,14 +357,12 @@ class _Batch:
         of = (tuple(text.columns), tuple((name, *found) for name, found in self.columns.items()))
         if self.plan is not None and self.plan.of == of:
             return self.plan
-        present = [c for c in text.columns if c not in ("file", "line", "joined_drg")]
+        present = [c for c in text.columns if c not in ("file", "line", "joined_drg", "drg_found")]
         text = text.mutate(source_content=_content_hash(text, present))
         columns, form = self.columns, self.form
         absent = {name for name, source in form.fields.items() if source.absent(columns)}
         if self.drgs is not None:
             absent.discard("drg")
-            if "joined_drg" not in text.columns:
-                text = join_drgs(text, self.drgs, form, columns)
             columns = {**columns, "joined_drg": ["joined_drg"]}
             form = form.model_copy(update={"fields": {**form.fields, "drg": Source(column="joined_drg")}})
         if self.grouper is not None:

@@ -263,8 +263,6 @@ class TypedParts:
 
 def slots_of(part: Part) -> set[int]:
     """The numbers of the files that a part of text rows holds rows of."""
-    if part.rows is None:
-        return {source.number for source in part.sources}
     return {int(slot) for slot in np.unique(part.rows["file"].to_numpy())}
 
 

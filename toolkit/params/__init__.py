@@ -20,7 +20,7 @@ from toolkit.params.data import (
     Synthetic,
     Years,
 )
-from toolkit.params.fields import Choice, CodeRange, Id, MayBeAbsent, NotPrinted, OnlyWith, Says, Text, YamlPath
+from toolkit.params.fields import Choice, Code, CodeRange, Id, MayBeAbsent, NotPrinted, OnlyWith, Says, Text, YamlPath
 from toolkit.params.policies import (
     ALWAYS_RUN,
     Adjustment,
@@ -67,6 +67,7 @@ __all__ = [
     "Catalogues",
     "ChangePolicy",
     "Choice",
+    "Code",
     "CodeRange",
     "ComparisonPolicy",
     "Covariate",

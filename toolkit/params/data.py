@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from toolkit.params.fields import Choice, Id, MayBeAbsent, NotPrinted, Says, Text, YamlPath
+from toolkit.params.fields import Choice, Code, Department, Id, MayBeAbsent, NotPrinted, Says, Text, YamlPath
 from toolkit.strict_yaml import Section
 
 SPECIALTY_SEPARATOR = "+"  # between the ids of a discharge that counts in several specialties; no id holds it
@@ -81,6 +81,14 @@ class DrgFile(Section):
     visit: str = Field("A49", title="住院次数列")
     discharge: str = Field("", title="出院时间列; 空 = 不核对")
     drg: str = Field("DRG", title="DRG 列")
+    ignore_zeros: bool = Field(
+        False,
+        title="键不计前导 0",
+        description="record and hospital numbers that differ only in leading zeros are taken for the same",
+    )
+    least_share: float = Field(
+        0.5, title="配上分组结果的病例最低占比，不足则停止", ge=0, le=1, description="0: never stop"
+    )
 
 
 class GrouperSpec(Section):
@@ -163,9 +171,9 @@ class Specialty(Section):
     id: Annotated[Id, NotPrinted("readers see its name")] = Field(title="专科编号")
     name_zh: Text = Field(title="专科名称")
     surgical: bool = Field(False, title="外科为主", description="only then surgery shares apply; else they read 不适用")
-    departments: list[Text] = Field(default=[], title="出院科别代码")
-    diagnoses: list[Text] = Field(default=[], title="主要诊断编码前缀")
-    drgs: list[Text] = Field(default=[], title="DRG 前缀")
+    departments: list[Department] = Field(default=[], title="出院科别代码")
+    diagnoses: list[Code] = Field(default=[], title="主要诊断编码前缀")
+    drgs: list[Code] = Field(default=[], title="DRG 前缀")
     members: Annotated[list[Id], Says(names="specialty")] = Field(
         default=[],
         title="1+N 专科群",
@@ -189,7 +197,7 @@ class Specialty(Section):
 class Project(Section):
     """建设项目: a hospital's specialty that was funded for the cycle."""
 
-    hospital: Text = Field(title="医疗机构代码")
+    hospital: Code = Field(title="医疗机构代码")
     specialty: Id = Field(title="专科编号")
     level: Literal["国家", "省", "市", "县"] = Field("市", title="项目级别")
     start: int | None = Field(

@@ -8,13 +8,18 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler, StringConstraints
+from pydantic import AfterValidator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, StringConstraints
 from pydantic_core import CoreSchema, core_schema
 
 from toolkit.documents import Document
+from toolkit.written_form import name_form, written_form
 
 Id = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z_-]{1,64}$")]
 Text = Annotated[str, StringConstraints(min_length=1)]
+Code = Annotated[
+    str, AfterValidator(written_form), StringConstraints(min_length=1)
+]  # as the codes of records are written
+Department = Annotated[str, AfterValidator(name_form), StringConstraints(min_length=1)]
 CodeRange = Annotated[str, StringConstraints(pattern=r"^[A-Z]?\d\d(-[A-Z]?\d\d)?$")]  # O00-O99, C61, 65-75
 # A path stands in YAML as text; strict mode would refuse it, so laxness is declared here and nowhere else.
 YamlPath = Annotated[Path, Field(strict=False)]

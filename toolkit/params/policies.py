@@ -10,7 +10,7 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from toolkit.params.fields import Choice, CodeRange, Id, OnlyWith, Says, Text, YamlPath
+from toolkit.params.fields import Choice, Code, CodeRange, Id, OnlyWith, Says, Text, YamlPath
 from toolkit.strict_yaml import Section
 
 SAME = Says(empty="只用本次运行所选")
@@ -110,7 +110,7 @@ class ExclusionPolicy(Section):
     los_over_days: int = Field(60, title="住院天数上限（天）", ge=1)
     cost_under_yuan: float = Field(5.0, title="总费用下限", ge=0)
     cost_over_yuan: float = Field(2_000_000.0, title="总费用上限", gt=0)
-    cancelled_diagnoses: list[Text] = Field(default=["Z53"], title="取消手术类主要诊断前缀")
+    cancelled_diagnoses: list[Code] = Field(default=["Z53"], title="取消手术类主要诊断前缀")
     cancelled_los_days: int = Field(2, title="取消手术类住院天数上限（天）", ge=0)
 
 
@@ -141,6 +141,36 @@ class QualityPolicy(Section):
     fees_gap_share: float = Field(0.01, title="分项合计与总费用相差超过总费用的比例则隔离于费用指标（规则C02）", gt=0)
     fen_times: float = Field(100, title="本院费用中位数为同级的倍数，疑为以分为单位（规则C09）", gt=1)
     ragged_share: float = Field(0.5, title="结构错误行占比，超过则拒收文件（规则F05）", ge=0, le=1)
+    missing_words: list[str] = Field(
+        default=[
+            "",
+            "-",
+            "—",
+            "－",
+            "/",
+            "\\N",
+            "无",
+            "空",
+            "NULL",
+            "null",
+            "Null",
+            "NONE",
+            "None",
+            "none",
+            "NA",
+            "N/A",
+            "#N/A",
+            "NaN",
+            "nan",
+            "NAN",
+            "#NULL!",
+            "#REF!",
+            "#VALUE!",
+            "未填",
+            "未填写",
+        ],
+        title="表示空值的文字",
+    )
     lost_zero_share: float = Field(0.1, title="手术操作编码末尾缺 0 的占比，超过则拒收文件（规则F08）", gt=0, le=1)
     month_low: float = Field(0.5, title="月出院例数与本院月中位数之比下限（规则D15）", ge=0)
     month_high: float = Field(2.0, title="月出院例数与本院月中位数之比上限（规则D15）", gt=0)
@@ -278,6 +308,10 @@ class GroupingPolicy(Section):
 
     versions: Annotated[dict[int, Text], Says(empty="未声明（视为同一版本）")] = Field(
         default={}, title="各年分组器版本", description="year -> version; empty = one version for all years"
+    )
+    ungrouped: list[Text] = Field(
+        default=["未入组", "无法入组", "未能入组", "不能入组", "未分组", "歧义组", "空白病组", "空白组", "KBBZ", "--"],
+        title="表示未入组的文字（另有空、全 0、全 9 和以 QY 结尾的编码）",
     )
     bridge: YamlPath | None = Field(
         None,

@@ -16,13 +16,13 @@ import pandas as pd
 
 from toolkit.cube import NONE, Basis
 from toolkit.data.discharge.measures import FEE_CLASSES
+from toolkit.data.lists.published import bridge_table, grade_table, mean_table, weight_table
 from toolkit.errors import InputError
 from toolkit.frames import Key, names_of
 from toolkit.key_codes import KeyCodes, categories
 from toolkit.params import RunParams
 from toolkit.reference.grades import GRADES, OTHERWISE, described, risk_grades, too_few_deaths
 from toolkit.reference.left_out import left_out_grades, year_folds
-from toolkit.reference.tables import bridge_table, grade_table, mean_table, weight_table
 
 __all__ = ["GRADES", "OTHERWISE", "Referenced", "attach", "described", "on_basis", "risk_grades", "too_few_deaths"]
 

@@ -50,18 +50,17 @@ def registry(monkeypatch):
     return run
 
 
-def test_a_name_that_is_not_the_codes_refuses_the_file(registry, tmp_path):
+def test_a_name_that_is_not_the_codes_costs_the_records_under_it(registry, tmp_path):
     files = {
         "right.csv": content(named("合成市第一医院"), named("-"), named(" 合成市第一医院 ")),
         "wrong.csv": content(named("合成市第二医院"), named("合成市第一医院")),
         "unknown.csv": content(named("谁也不知道", H="9999")),
     }
     taken = registry(tmp_path, files)
-    rejected = taken.files["rejected"]
-    assert "规则K02" in rejected["wrong.csv"]
-    assert rejected["right.csv"] == rejected["unknown.csv"] == ""  # an unknown code is a matter of rule K01
-    assert set(taken.store["file"]) == {taken.number("right.csv")}
-    assert taken.files.loc["wrong.csv", "received"] == 0
+    assert (taken.files["rejected"] == "").all()
+    assert taken.lines("wrong.csv") == {2: "K02"}
+    assert set(taken.lines("unknown.csv").values()) == {"K01"}  # an unknown code is a matter of rule K01
+    assert taken.files.loc["wrong.csv", "received"] == 2
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,7 @@ def test_codes_are_text_and_absent_columns_have_plain_values(read, encoding):
         "level_group": ["全部", "全部"],
         "tier": ["", ""],
         "county": ["", ""],
+        "aliases": ["", ""],
     }
 
 
@@ -47,7 +48,7 @@ def test_spaces_around_codes_and_a_hospital_named_na_do_not_matter(read):
         ("code,name\n,甲\n", ":2 code"),
         ("code\n1\n", "缺少列 name"),
         ('code,name\n1,甲\n2,"乙\n3,丙\n', r"csv:3[\s\S]*引号"),
-        ("code,name\n1,甲\n2,乙,丙,丁\n", "结构错误"),
+        ("code,name\n1,甲\n2,乙,丙,丁\n", "有 4 列，表头有 2 列"),
         ("", "空文件"),
     ],
     ids=["repeated", "repeated but for a space", "empty code", "no name", "open quote", "ragged", "empty"],

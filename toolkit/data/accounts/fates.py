@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import reduce
 from pathlib import Path
 
@@ -48,7 +49,12 @@ def judge(typed: Table, applicable: set[str], given: Given, connection: Engine) 
     Rules over codes and over several records look at the distinct codes and at the few repeated records only; what they
     find is a small table that the records are joined with, like the verdict on every set of rules that occurs.
     """
-    found = [_by_codes(typed, rule, given, connection) for rule in CODE_RULES if rule.id in applicable]
+    found = [
+        _by_codes(typed, rule, over, given, connection)
+        for rule in CODE_RULES
+        if rule.id in applicable
+        for over in ([(column,) for column in rule.over] if rule.each else [rule.over])
+    ]
     found += _repeats(typed, applicable, connection)
     if found := [part for part in found if part is not None]:
         rows = reduce(lambda a, b: a.union(b), found).distinct()
@@ -65,21 +71,21 @@ def judge(typed: Table, applicable: set[str], given: Given, connection: Engine) 
     return _with_verdicts(typed, connection)
 
 
-def _by_codes(typed: Table, rule: Rule, given: Given, connection: Engine) -> Table | None:
+def _by_codes(typed: Table, rule: Rule, over: Sequence[str], given: Given, connection: Engine) -> Table | None:
     """`file, line, rule` of the records whose codes a rule objects to; None where there are none."""
     assert rule.check is not None  # noqa: S101  a rule over codes has one
-    combinations = typed.select(*rule.over).distinct()
-    if "year" in rule.over:
+    combinations = typed.select(*over).distinct()
+    if "year" in over:
         combinations = combinations.filter(_.year.notnull())  # else rule D01
     table = combinations.to_pyarrow()
     hit = rule.check(table.to_pandas(), given)
     if not len(table) or not hit.any():
         return None
-    name = f"codes_{rule.id}"
-    faulty = table.filter(pa.array(hit.to_numpy(dtype=bool))).rename_columns([f"faulty_{c}" for c in rule.over])
+    name = f"codes_{rule.id}_{over[0]}"
+    faulty = table.filter(pa.array(hit.to_numpy(dtype=bool))).rename_columns([f"faulty_{c}" for c in over])
     connection.create_table(name, faulty, overwrite=True)
     bad = connection.table(name)
-    same = [typed[c].identical_to(bad[f"faulty_{c}"]) for c in rule.over]
+    same = [typed[c].identical_to(bad[f"faulty_{c}"]) for c in over]
     return typed.inner_join(bad, same).select("file", "line", rule=ibis.literal(rule.id))
 
 

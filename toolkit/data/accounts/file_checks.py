@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 from ibis import _
 
+from toolkit.data.accounts.near_codes import near_codes
 from toolkit.data.discharge.identity import direct_identifiers
 from toolkit.data.quality import CATALOGUE, Given
 from toolkit.data.quality.given import Cover
 from toolkit.data.quality.patients import split_pairs
 from toolkit.data.reading.files import SourceFile
+from toolkit.engine.types import Table
 from toolkit.params import RunParams
 
+MANY, COPIES = 20, 0.01  # rows that cannot all be twice by chance; share of equal rows that is worth a word
+ROW_LIMITS = (65_536, 1_048_576)  # of a sheet, old and new
 SHOWN = 5  # of many differences in one message
 SPREAD = 2.0  # a median within this factor of the declared multiple is taken for the other unit of money
 
@@ -25,6 +29,13 @@ def warnings_of(source: SourceFile) -> str:
         return ""
     found = direct_identifiers(source.header)
     said = [f"规则F09：{CATALOGUE['F09'].message_zh}（{'、'.join(found)}）"] if found else []
+    if source.lines in ROW_LIMITS:
+        said.append(f"规则F12：行数恰为 Excel 的上限 {source.lines:,} 行，疑被截断，请与出院登记核对")
+    if source.rewritten:
+        counts = "、".join(f"{name} {n:,} 格" for name, n in sorted(source.rewritten.items()) if n)
+        said += [f"编码写法已统一（全角、空白、引号、大小写等）：{counts}"] if counts else []
+    if damaged := "、".join(f"{name} {n:,} 格" for name, n in sorted(source.damaged.items()) if n):
+        said.append(f"数值被存为科学计数法，尾数已丢失，按缺失处理：{damaged}")
     return "；".join(said + source.notes)
 
 
@@ -34,12 +45,12 @@ def check_files(
     """Refuse files by what their records say; returns the numbers of those refused. No row of them may enter the store."""
     by_number = {s.number: s for s in sources if not s.rejected}
     reasons: list[tuple[int, str]] = []
-    if {"K02", "C09"} & applicable:
-        facts = _facts(typed)
-        if "K02" in applicable:
-            reasons += _wrong_names(facts, given)
-        if "C09" in applicable:
-            reasons += _fen_for_yuan(facts, given, params)
+    if "C09" in applicable:
+        reasons += _fen_for_yuan(_facts(typed), given, params)
+    reasons += _copies(typed, by_number)
+    for number, said in near_codes(typed, given, params).items():
+        if number in by_number:
+            by_number[number].notes += said
     if "F06" in applicable:
         reasons += _against_cover(typed, by_number.values(), given.covers)
     if "P13" in applicable and given.procedures is not None:
@@ -51,34 +62,28 @@ def check_files(
 
 
 def _facts(typed: Any) -> pd.DataFrame:
-    """`file, hospital` (as reported: its name goes with that code), `hospital_name, n, median` (of the total cost, fen)."""
-    grouped = typed.mutate(hospital=_.reported_hospital).group_by(["file", "hospital", "hospital_name"])
+    """`file, hospital` (as reported), `n, median` (of the total cost, fen)."""
+    grouped = typed.mutate(hospital=_.reported_hospital).group_by(["file", "hospital"])
     return grouped.aggregate(n=_.cost_fen.count(), median=_.cost_fen.cast("float64").median()).execute()
 
 
-def _plain(name: str) -> str:
-    return "".join(str(name).split()).replace("(", "（").replace(")", "）")
-
-
-def _wrong_names(facts: pd.DataFrame, given: Given) -> list[tuple[int, str]]:
-    assert given.hospitals is not None  # noqa: S101  the rule needs it
-    registry = given.hospitals
-    if "name" not in registry:
+def _copies(typed: Table, sources: Mapping[int, SourceFile]) -> list[tuple[int, str]]:
+    """Files without record numbers in which every row stands several times; a note where more do than chance gives."""
+    keyless = [n for n, s in sources.items() if {"record", "visit"} & set(s.lacks)]
+    if not keyless:
         return []
-    aliases = registry["aliases"] if "aliases" in registry else pd.Series("", index=registry.index)
-    names = {
-        code: {_plain(n) for n in (name, *str(more).split(";")) if n}
-        for code, name, more in zip(registry["code"], registry["name"], aliases, strict=True)
-    }
+    rows = typed.filter(_.file.isin(keyless)).group_by(["file", "content"]).aggregate(n=_.count())
+    counted = rows.group_by("file").aggregate(received=_.n.sum(), least=_.n.min(), contents=_.count()).execute()
     found = []
-    for row in facts.itertuples():
-        # an unknown code is a matter of rule K01
-        if (
-            row.hospital in names
-            and isinstance(row.hospital_name, str)
-            and _plain(row.hospital_name) not in names[row.hospital]
-        ):
-            found.append((int(row.file), f"机构代码与机构名称不一致：{row.hospital}／{row.hospital_name}（规则K02）"))
+    for row in counted.itertuples():
+        said = "没有病案号或住院次数，规则K04、K05 不适用"
+        if row.least > 1 and row.contents >= MANY:
+            found.append((int(row.file), f"每一行都出现 {row.least} 次以上，疑似重复导出；{said}（规则F11）"))
+            continue
+        copies = row.received - row.contents
+        if copies > COPIES * row.received:
+            said += f"；{copies:,} 行与前面的行完全相同（{100 * copies / row.received:.1f}%），请核对是否重复导出（规则F11）"
+        sources[int(row.file)].notes.append(said)
     return found
 
 

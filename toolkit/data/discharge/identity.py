@@ -25,6 +25,7 @@ import ibis
 
 from toolkit.engine.types import Column, Table
 from toolkit.errors import ParameterError
+from toolkit.written_form import count_form, written_form
 
 PRIVATE, KEY = ".private", "key"
 PARTS = "␟"  # between the parts of a key: printable, because SQL text may not hold control characters
@@ -121,7 +122,7 @@ def pseudonym(hospital: Column, record: Column, visit: Column, key: Key) -> Colu
 
 def pseudonym_of(hospital: str, record: str, visit: str, key: Key) -> str:
     """The pseudonym of one stay, from its plain key as somebody types it."""
-    stay = PARTS.join((hospital.strip(), record.strip(), visit.strip()))
+    stay = PARTS.join((written_form(hospital), written_form(record), count_form(visit)))
     return sha256(_prefix("stay", key).encode() + stay.encode()).hexdigest()[:DIGITS]
 
 

@@ -19,6 +19,15 @@ Type = Literal["string", "codes", "int8", "int16", "int32", "int64", "float64", 
 SEPARATOR = "|"  # of codes
 
 
+# Codes in their written form. ICD-10: letter, digit, digit or letter, what the versions add, + or * and the other of a pair;
+# ICD-9-CM-3 likewise; DRG: of CHS-DRG and CN-DRG (two letters, digit, digit or letter), with what regions add
+HOSPITAL_SHAPE = r"^[0-9A-Z][0-9A-Z_.-]{0,63}$"
+_ICD10 = r"[A-Z][0-9][0-9A-Z](\.?[0-9A-Z]{1,8})?"
+ICD10_SHAPE = rf"^{_ICD10}([+*]({_ICD10}[+*]?)?)?$"
+ICD9CM3_SHAPE = r"^[0-9]{2}(\.?[0-9X]{1,4})?([XK][0-9]{1,3})?$"
+DRG_SHAPE = r"^[A-Z]{2}[0-9][0-9A-Z]{1,3}$"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Field:
     """One column of the canonical table.
@@ -35,6 +44,11 @@ class Field:
         False: only rules or other fields need it, while reading.
     identifying
         Says who the patient is; never stored, in any form.
+    written
+        The form in which its cells are written at the door (`toolkit.written_form`): a code, a count or a name; "" for what
+        is no code.
+    shape
+        Regular expression that its codes meet in their written form, where a format map does not say another.
     """
 
     name: str
@@ -47,6 +61,8 @@ class Field:
     front_page: str = ""
     stored: bool = True
     identifying: bool = False
+    written: Literal["", "code", "count", "name"] = ""
+    shape: str = ""
 
 
 def _money(name: str, name_zh: str, front_page: str, meaning: str, *, stored: bool = True) -> Field:
@@ -55,7 +71,16 @@ def _money(name: str, name_zh: str, front_page: str, meaning: str, *, stored: bo
     )
 
 
-def _passing(name: str, type: Type, name_zh: str, front_page: str, meaning: str, *, identifying: bool = False) -> Field:
+def _passing(
+    name: str,
+    type: Type,
+    name_zh: str,
+    front_page: str,
+    meaning: str,
+    *,
+    identifying: bool = False,
+    written: Literal["", "code"] = "",
+) -> Field:
     """A field of which nothing is stored."""
     return Field(
         name=name,
@@ -65,6 +90,7 @@ def _passing(name: str, type: Type, name_zh: str, front_page: str, meaning: str,
         meaning=meaning,
         stored=False,
         identifying=identifying,
+        written=written,
     )
 
 
@@ -76,6 +102,8 @@ FIELDS: tuple[Field, ...] = (
         required=True,
         front_page="A01",
         meaning="hospital code, text: leading zeros are kept",
+        written="code",
+        shape=HOSPITAL_SHAPE,
     ),
     Field(
         name="record",
@@ -85,6 +113,7 @@ FIELDS: tuple[Field, ...] = (
         meaning="record number; used for joins and duplicates while reading, never stored",
         stored=False,
         identifying=True,
+        written="code",
     ),
     Field(
         name="visit",
@@ -94,8 +123,11 @@ FIELDS: tuple[Field, ...] = (
         meaning="number of the stay of this patient; used while reading, never stored",
         stored=False,
         identifying=True,
+        written="count",
     ),
-    _passing("identity", "string", "身份证号", "A20", "identity number: becomes `patient`", identifying=True),
+    _passing(
+        "identity", "string", "身份证号", "A20", "identity number: becomes `patient`", identifying=True, written="code"
+    ),
     _passing(
         "health_card",
         "string",
@@ -103,6 +135,7 @@ FIELDS: tuple[Field, ...] = (
         "A47",
         "health card: becomes `patient` where no identity number is given",
         identifying=True,
+        written="code",
     ),
     _passing("birth_date", "date", "出生日期", "A13", "becomes the age in years and days", identifying=True),
     Field(
@@ -193,16 +226,33 @@ FIELDS: tuple[Field, ...] = (
         front_page="A26",
         meaning="division code of the home (GB/T 2260) as a prefix: province 2 digits, city 4, county 6; NULL where unresolved, "
         "which never means local",
+        written="code",
     ),
     _passing("address", "string", "现住址", "A26", "becomes `residence` where no code is given", identifying=True),
-    Field(name="department", type="string", name_zh="出院科别", front_page="B16C", meaning="discharge department code"),
-    Field(name="principal_diagnosis", type="string", name_zh="主要诊断编码", front_page="C03C", meaning="ICD-10 code"),
+    Field(
+        name="department",
+        type="string",
+        name_zh="出院科别",
+        front_page="B16C",
+        meaning="discharge department code",
+        written="name",
+    ),
+    Field(
+        name="principal_diagnosis",
+        type="string",
+        name_zh="主要诊断编码",
+        front_page="C03C",
+        meaning="ICD-10 code",
+        written="code",
+        shape=ICD10_SHAPE,
+    ),
     Field(
         name="other_diagnoses",
         type="codes",
         name_zh="其他诊断编码",
         front_page="C06xNNC",
         meaning="ICD-10 codes of all other discharge diagnoses, in the order of the page",
+        written="code",
     ),
     Field(
         name="acquired_diagnoses",
@@ -210,6 +260,7 @@ FIELDS: tuple[Field, ...] = (
         name_zh="入院后发生的诊断",
         front_page="C06xNNC, C08xNNC",
         meaning="the other diagnoses whose 入院病情 is 4 (无): they arose during the stay",
+        written="code",
     ),
     _passing("admission_conditions", "codes", "入院病情", "C05C, C08xNNC", "RC027 of all diagnoses that have one"),
     _passing("external_cause", "boolean", "损伤、中毒外部原因", "C12C", "an external cause is given"),
@@ -221,6 +272,8 @@ FIELDS: tuple[Field, ...] = (
         name_zh="主要手术操作编码",
         front_page="C14x01C",
         meaning="ICD-9-CM-3 code",
+        written="code",
+        shape=ICD9CM3_SHAPE,
     ),
     Field(
         name="other_procedures",
@@ -228,6 +281,7 @@ FIELDS: tuple[Field, ...] = (
         name_zh="其他手术操作编码",
         front_page="C35xNNC",
         meaning="ICD-9-CM-3 codes of all further procedures, in the order of the page",
+        written="code",
     ),
     _passing(
         "procedure_levels",
@@ -235,6 +289,7 @@ FIELDS: tuple[Field, ...] = (
         "各手术操作及其级别",
         "C14x01C, C17x01, C35xNNC, C38xNN",
         "code=level of every procedure; the level as entered, empty where none is",
+        written="code",
     ),
     _passing(
         "undated_procedures",
@@ -242,6 +297,7 @@ FIELDS: tuple[Field, ...] = (
         "无日期的手术操作",
         "C14x01C, C16x01, C35xNNC, C37xNN",
         "the procedures without a date",
+        written="code",
     ),
     _passing("first_procedure_date", "date", "首次手术操作日期", "C16x01, C37xNN", "earliest day of a procedure"),
     _passing("last_procedure_date", "date", "末次手术操作日期", "C16x01, C37xNN", "latest day of a procedure"),
@@ -271,6 +327,8 @@ FIELDS: tuple[Field, ...] = (
         type="string",
         name_zh="DRG",
         meaning="DRG code from the record, a joined file or a declared expression; NULL where ungrouped",
+        written="code",
+        shape=DRG_SHAPE,
     ),
     Field(
         name="drg_weight",

@@ -71,7 +71,7 @@ def read_code_list(
     """
     needed = ["code", *(["level"] if levels else []), "valid_from", "valid_to?"]
     entries = []
-    for row in read_listing(path, name_zh, needed, ["name", "source"]):
+    for row in read_listing(path, name_zh, needed, ["name", "source"], codes=["code"]):
         first, last = year_of(row, "valid_from"), year_of(row, "valid_to") or OPEN
         if first is None or last < first:
             raise InputError(
@@ -84,7 +84,7 @@ def read_code_list(
         if levels and row["level"] not in LEVELS:
             raise InputError("级别不是 1–4", "level is not 1 to 4", where=f"{row.where} level", remedy="修正该行")
         value = row["level"] if levels else ""
-        entries.append(Entry(code=row["code"].upper(), first=first, last=last, value=value, where=row.where))
+        entries.append(Entry(code=row["code"], first=first, last=last, value=value, where=row.where))
     found = CodeList(name_zh=name_zh, path=Path(path), entries=tuple(entries), prefix=prefix)
     _check(found, sorted(set(years)))
     return found

@@ -51,7 +51,7 @@ def read_crosswalk(path: Path) -> Crosswalk:
         Not such a table, a code that leads to itself, two lines for one code and day, or codes that lead in a circle.
     """
     steps: dict[str, list[tuple[dt.date, str]]] = {}
-    for row in read_listing(path, WHAT, ["old", "new", "from"], ["note"]):
+    for row in read_listing(path, WHAT, ["old", "new", "from"], ["note"], codes=["old", "new"]):
         start = day_of(row, "from")
         assert start is not None  # noqa: S101  a needed cell
         if row["old"] == row["new"]:

@@ -14,7 +14,7 @@ from pydantic import Field, model_validator
 from toolkit.data.discharge.measures import MEASURES, added, sums
 from toolkit.data.discharge.schema import SEPARATOR
 from toolkit.engine.types import Column, Table
-from toolkit.params import Id, Text
+from toolkit.params import Code, Id, Text
 from toolkit.strict_yaml import Section, read_yaml, validate
 
 SHIPPED = Path(__file__).with_name("diseases.yaml")
@@ -26,10 +26,10 @@ class Disease(Section):
 
     id: Id = Field(title="病种编号")
     name_zh: Text = Field(title="病种名称")
-    diagnoses: list[Text] = Field(
+    diagnoses: list[Code] = Field(
         default=[], title="主要诊断编码前缀", description="a prefix, or a range such as J12-J18"
     )
-    drgs: list[Text] = Field(default=[], title="DRG 前缀")
+    drgs: list[Code] = Field(default=[], title="DRG 前缀")
 
     @model_validator(mode="after")
     def _one_definition(self) -> Disease:

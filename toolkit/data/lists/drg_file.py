@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -10,8 +10,10 @@ from typing import Any
 import ibis
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from ibis import _
 
+from toolkit.data.discharge.schema import BY_NAME
 from toolkit.data.reading import opening, text_rows
 from toolkit.data.reading.formats import FormatMap, resolve
 from toolkit.data.reading.text_rows import Part, read_schema
@@ -19,12 +21,34 @@ from toolkit.data.reading.typed_rows import day
 from toolkit.engine import handed_over, reader
 from toolkit.errors import InputError
 from toolkit.params import RunParams
+from toolkit.written_form import Mode, shape_of
 
 KEYS, ASKED = "drg_keys", "drg_asked"
+EXAMPLES = 3  # of keys, as shapes
 ANY_HOSPITAL = "*"  # in place of a hospital, where records may be joined with the rows of any
 
 
-def read_drgs(params: RunParams, form: FormatMap, connection: Any, work: Path) -> Any | None:
+@dataclass(frozen=True, kw_only=True)
+class Drgs:
+    """The DRG file as a table of keys, one row a stay.
+
+    Attributes
+    ----------
+    rows
+        Stays in it.
+    unmatched
+        What keys of records look like that are not in it.
+    """
+
+    table: Any
+    by_hospital: bool
+    by_day: bool
+    ignore_zeros: bool
+    rows: int
+    unmatched: list[str] = field(default_factory=list)
+
+
+def read_drgs(params: RunParams, form: FormatMap, connection: Any, work: Path) -> Drgs | None:
     """Keys and DRG of the second file, one row per stay; the file may not contradict itself."""
     spec = params.data.drg_file
     if spec is None:
@@ -69,12 +93,24 @@ def read_drgs(params: RunParams, form: FormatMap, connection: Any, work: Path) -
     present = list(dict.fromkeys(found[0] for found in wanted.values()))
     door = reader(connection)
     door.drop_table("drg_rows", force=True)
-    for number, part in enumerate(text_rows.parts([source], present)):
+    forms: list[tuple[str, Mode]] = [
+        (spec.hospital, "code"),
+        (spec.record, "code"),
+        (spec.visit, "count"),
+        (spec.drg, "code"),
+    ]
+    modes = {wanted[name][0]: form_of for name, form_of in forms if name}
+    if spec.discharge:
+        modes[wanted[spec.discharge][0]] = "plain"
+    zeros = "^0+" if spec.ignore_zeros else "^$"
+    for number, part in enumerate(
+        text_rows.parts([source], present, modes=modes, missing=params.quality.missing_words)
+    ):
         text_rows.register(part, connection)
         text = door.table(text_rows.NAME)
         key = {
-            "key_hospital": text[wanted[spec.hospital][0]] if spec.hospital else ibis.literal(""),
-            "key_record": text[wanted[spec.record][0]],
+            "key_hospital": text[wanted[spec.hospital][0]].re_replace(zeros, "") if spec.hospital else ibis.literal(""),
+            "key_record": text[wanted[spec.record][0]].re_replace(zeros, ""),
             "key_visit": text[wanted[spec.visit][0]],
             "key_day": day(text[wanted[spec.discharge][0]], form.fields["discharge_date"])
             if spec.discharge
@@ -108,15 +144,21 @@ def read_drgs(params: RunParams, form: FormatMap, connection: Any, work: Path) -
             remedy="每次住院保留一个 DRG; 若病案号会重复使用, 请在 data.drg_file.discharge 写明出院时间列",
             remedy_english="keep one DRG a stay, or name the discharge-time column",
         )
-    return handed_over(connection, KEYS), bool(spec.hospital), bool(spec.discharge)
+    return Drgs(
+        table=handed_over(connection, KEYS),
+        by_hospital=bool(spec.hospital),
+        by_day=bool(spec.discharge),
+        ignore_zeros=spec.ignore_zeros,
+        rows=int(table.count().execute()),
+    )
 
 
-def drg_digests(drgs: Any) -> dict[str, str]:
+def drg_digests(drgs: Drgs) -> dict[str, str]:
     """Hospital, as the file writes it -> digest of its rows, and of all rows under `ANY_HOSPITAL`.
 
     The engine's hash of each row, twice with its cells in another order, joined so that the order of rows does not count.
     """
-    table, _by_hospital, _by_day = drgs
+    table = drgs.table
     cells = ["key_record", "key_visit", "key_day", "joined_drg"]
     once = ibis.struct({name: table[name] for name in ["key_hospital", *cells]}).hash()
     again = ibis.struct({name: table[name] for name in [*reversed(cells), "key_hospital"]}).hash()
@@ -127,45 +169,68 @@ def drg_digests(drgs: Any) -> dict[str, str]:
     return {**found, ANY_HOSPITAL: sha256(repr(list(found.items())).encode()).hexdigest()}
 
 
-def looked_up(part: Part, drgs: Any, form: FormatMap, columns: dict[str, list[str]], connection: Any) -> Part:
-    """A part with its DRGs as column `joined_drg`: only keys are joined, not all the columns of its rows.
+def looked_up(part: Part, drgs: Drgs, form: FormatMap, columns: dict[str, list[str]], connection: Any) -> Part:
+    """A part with its DRGs as column `joined_drg`, and `drg_found`: whether the file has the stay at all ("1", else missing).
 
-    A Parquet file, which the engine itself reads, comes back as it is; `join_drgs` joins it.
+    Only keys are joined, not all the columns of its rows.
     """
-    if part.rows is None:
-        return part
-    _table, by_hospital, by_day = drgs
-    fields = ["record", "visit"] + ["hospital"] * by_hospital + ["discharge_date"] * by_day
-    keys = pa.table(
-        {"row": np.arange(len(part.rows)), **{f: part.rows[columns[form.fields[f].column][0]] for f in fields}}
-    )
+    fields = ["record", "visit"] + ["hospital"] * drgs.by_hospital + ["discharge_date"] * drgs.by_day
+    given = {f: part.rows[columns[form.fields[f].column][0]] for f in fields}
+    if drgs.ignore_zeros:
+        given |= {f: pc.utf8_ltrim(given[f], "0") for f in fields if f in ("record", "hospital")}
+    keys = pa.table({"row": np.arange(len(part.rows)), **given})
     door = reader(connection)
     door.con.register(ASKED, keys)
     asked, table = door.table(ASKED), door.table(KEYS)
     conditions = [asked.record == table.key_record, asked.visit == table.key_visit]
-    if by_hospital:
+    if drgs.by_hospital:
         conditions.append(asked.hospital == table.key_hospital)
-    if by_day:
+    if drgs.by_day:
         conditions.append(day(asked.discharge_date, form.fields["discharge_date"]) == table.key_day)
     found = asked.inner_join(table, conditions).select("row", "joined_drg").to_pyarrow()
     door.con.unregister(ASKED)
     place = np.full(len(part.rows), -1)
     place[found["row"].to_numpy()] = np.arange(len(found))
     drg = found["joined_drg"].combine_chunks().take(pa.array(place, mask=place < 0))
-    return replace(part, rows=part.rows.append_column("joined_drg", drg))
+    known = pa.array(np.where(place < 0, "", "1")).cast(pa.string())
+    if (lost := np.flatnonzero(place < 0)[:EXAMPLES]).size and not drgs.unmatched:
+        drgs.unmatched.extend(_shapes(keys.take(pa.array(lost)).select(fields)))
+    rows = part.rows.append_column("joined_drg", drg).append_column(
+        "drg_found", pc.replace_with_mask(known, pc.equal(known, ""), pa.scalar(None, pa.string()))
+    )
+    return replace(part, rows=rows)
 
 
-def join_drgs(text: Any, drgs: Any, form: FormatMap, columns: dict[str, list[str]]) -> Any:
-    """`text` with `joined_drg`, missing where the file has no row for the stay."""
-    table, by_hospital, by_day = drgs
+def refuse_unmatched(drgs: Drgs, matched: int, asked: int, params: RunParams) -> None:
+    """Stop where too few records are in the DRG file: then its keys are written in another way than those of the records.
 
-    def of(field: str) -> Any:
-        return text[columns[form.fields[field].column][0]]
+    Raises
+    ------
+    InputError
+        With how many of each there are, and what keys of either side look like.
+    """
+    spec = params.data.drg_file
+    if spec is None or not asked or matched >= spec.least_share * asked:
+        return
+    table = drgs.table.limit(EXAMPLES).to_pyarrow()
+    names = {"key_record": "record", "key_visit": "visit", "key_hospital": "hospital", "key_day": "discharge_date"}
+    held = [n for n in names if n in table.column_names and not pc.all(pc.is_null(table[n])).as_py()]
+    there = _shapes(
+        table.select([n for n in held if n != "key_hospital" or drgs.by_hospital]).rename_columns(
+            [names[n] for n in held if n != "key_hospital" or drgs.by_hospital]
+        )
+    )
+    raise InputError(
+        f"分组结果文件 {drgs.rows:,} 行，{asked:,} 例病案配上 {matched:,} 例，不足 {spec.least_share:.0%}；"
+        f"病案的键形如 {'、'.join(dict.fromkeys(drgs.unmatched)) or '—'}；分组结果文件的键形如 {'、'.join(dict.fromkeys(there)) or '—'}",
+        f"the DRG file has {drgs.rows:,} rows, and {matched:,} of {asked:,} records are in it",
+        where=str(spec.file),
+        remedy="让两边的机构代码、病案号、住院次数、出院时间写法一致；只是前导 0 丢失时可写 data.drg_file.ignore_zeros: true",
+        remedy_english="write the keys alike on both sides; ignore_zeros: true where only leading zeros were lost",
+    )
 
-    conditions = [of("record") == table.key_record, of("visit") == table.key_visit]
-    if by_hospital:
-        conditions.append(of("hospital") == table.key_hospital)
-    if by_day:
-        discharge = form.fields["discharge_date"]
-        conditions.append(day(text[columns[discharge.column][0]], discharge) == table.key_day)
-    return text.left_join(table, conditions).select(*text.columns, "joined_drg")
+
+def _shapes(keys: pa.Table) -> list[str]:
+    """What keys look like, never a key itself."""
+    titles = {name: BY_NAME[name].name_zh for name in keys.column_names}
+    return ["，".join(f"{titles[n]} {shape_of(row[n])}" for n in keys.column_names) for row in keys.to_pylist()]

@@ -6,52 +6,35 @@ from pathlib import Path
 
 import pandas as pd
 
-from toolkit.data.reading.opening import open_source
-from toolkit.data.reading.text_rows import frame
+from toolkit.data.lists.listing import Row, read_listing
 from toolkit.errors import InputError
 
-COLUMNS = ("code", "name", "level", "level_group", "tier", "county")
+WHAT = "机构名录"
+COLUMNS = ("code", "name", "level", "level_group", "tier", "county", "aliases")
 
 
 def read_registry(path: Path, work: Path) -> pd.DataFrame:
-    """`code, name, level, level_group, tier (市/县), county`, all text, from a CSV with at least code and name.
+    """`code, name, level, level_group, tier (市/县), county, aliases`, all text, from a table with at least code and name.
+
+    `aliases` are further names of the hospital, of old or of its campuses, divided by `;` (rule K02).
 
     Raises
     ------
     InputError
         The file cannot be read, lacks `code` or `name`, or repeats a code.
     """
-    work.mkdir(parents=True, exist_ok=True)
-    source = open_source(99_998, path, work)
-    if source.stored == "parquet":
-        source.rejected = "请用 CSV 或 xlsx"
-    table = frame(source) if not source.rejected else pd.DataFrame()
-    if source.rejected:
-        raise InputError("机构名录不可读", "the registry cannot be read", where=str(path), remedy=source.rejected)
-    if source.refused:
-        raise InputError(
-            "机构名录有结构错误的行",
-            "ragged or unclosed lines in the registry",
-            where=f"{path}:{source.refused[0].line}",
-            remedy="修正列数或引号",
-            remedy_english="mend the number of cells or close the quotation mark",
-        )
-    table = table.rename(columns=str.strip).apply(lambda column: column.str.strip())
-    if missing := [c for c in ("code", "name") if c not in table]:
-        raise InputError(
-            f"机构名录缺少列 {'、'.join(missing)}",
-            "the registry lacks columns",
-            where=f"{path}:1",
-            remedy=f"列: {','.join(COLUMNS)} (后四列可缺)",
-            remedy_english="the last four may be absent",
-        )
-    repeated = table["code"].duplicated() | (table["code"] == "")
-    if repeated.any():
-        line = int(repeated.to_numpy().argmax()) + 2
-        raise InputError(
-            "机构代码为空或重复", "hospital code empty or repeated", where=f"{path}:{line} code", remedy="修正该行"
-        )
-    return _complete(table)
+    rows = read_listing(path, WHAT, ["code", "name?"], COLUMNS[2:], codes=["code"], others=True)
+    seen: dict[str, Row] = {}
+    for row in rows:
+        if row["code"] in seen:
+            raise InputError(
+                "机构代码为空或重复",
+                f"hospital code empty or repeated, see {seen[row['code']].where}",
+                where=f"{row.where} code",
+                remedy="修正该行",
+            )
+        seen[row["code"]] = row
+    return _complete(pd.DataFrame([{c: row[c] for c in COLUMNS} for row in rows]))
 
 
 def from_codes(codes: list[str]) -> pd.DataFrame:

@@ -19,6 +19,7 @@ from toolkit.data.lists.listing import Row, day_of, read_listing
 from toolkit.engine.types import Column, Table
 from toolkit.errors import InputError, did_you_mean
 from toolkit.params import SPECIALTY_SEPARATOR, Specialty
+from toolkit.written_form import name_form
 
 WHAT = "科别对照表"
 
@@ -58,7 +59,9 @@ def read_departments(path: Path, specialties: Sequence[Specialty]) -> tuple[Assi
     """
     by_id = {s.id: s for s in specialties}
     found = []
-    for row in read_listing(path, WHAT, ["department", "specialty"], ["hospital", "from", "to", "name"]):
+    for row in read_listing(
+        path, WHAT, ["department", "specialty"], ["hospital", "from", "to", "name"], codes=["hospital"]
+    ):
         if row["specialty"] not in by_id:
             raise InputError(
                 f"{WHAT}中的专科 {row['specialty']} 未在参数文件声明",
@@ -90,7 +93,7 @@ def _assignment(row: Row) -> Assignment:
     if last < first:
         raise InputError("结束日期早于起始日期", "to is before from", where=row.where, remedy="修正该行")
     return Assignment(
-        department=row["department"],
+        department=name_form(row["department"]),
         hospital=row["hospital"],
         specialty=row["specialty"],
         first=first,

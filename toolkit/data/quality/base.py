@@ -78,6 +78,8 @@ class Rule:
     over, check
         CODES: the columns whose distinct values are looked at, and a function from them and the run's lists to True on a hit:
         codes are few, records many.
+    each
+        CODES: whether the check looks at each of the columns by itself.
     given
         CODES: the lists of the example.
     judge, tables
@@ -107,6 +109,7 @@ class Rule:
     fields: tuple[str, ...] = ()
     over: tuple[str, ...] = ()
     check: Callable[[pd.DataFrame, Given], pd.Series] | None = None
+    each: bool = False
     given: Given | None = None
     judge: Callable[..., pd.DataFrame] | None = None
     tables: tuple[str, ...] = ()

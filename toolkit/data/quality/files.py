@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from toolkit.data.quality.base import Fate, Level, Rule
+from toolkit.data.quality.codes import SCIENTIFIC_IDENTIFIER, SLIPPED
 
 READER = "toolkit.data.reading.files, toolkit.data.reading.text_rows"
 # a small file of the toolkit's own format
@@ -68,14 +69,7 @@ FILE_RULES = (
         applied="toolkit.data.accounts.file_checks",
         message_zh="文件的行数、总费用合计或各月出院例数与报送说明不符",
     ),
-    Rule(
-        id="F07",
-        name_zh="标识被存为数值",
-        fate=Fate.QUARANTINED,
-        level=Level.LINE,
-        applied=READER,
-        message_zh="标识列被存为 15 位以上的数值，末尾数字已丢失，请改为文本格式",
-    ),
+    SCIENTIFIC_IDENTIFIER,
     Rule(
         id="F08",
         name_zh="手术操作编码末尾的 0 丢失",
@@ -94,5 +88,24 @@ FILE_RULES = (
         message_zh="文件含直接标识信息，已在接收时删除，未入库",
         passes={"a.csv": SOUND},
         fails={"a.csv": "hospital,year,los_days,died,drg,A11\n0001,2022,5,0,FA11,x\n"},
+    ),
+    SLIPPED,
+    Rule(
+        id="F11",
+        name_zh="整行重复的文件",
+        fate=Fate.REJECTED,
+        level=Level.FILE,
+        applied="toolkit.data.accounts.file_checks",
+        message_zh="没有病案号的文件中每一行都重复出现，疑似重复导出",
+        source="无病案号时代替规则K04",
+    ),
+    Rule(
+        id="F12",
+        name_zh="行数恰为表格软件的上限",
+        fate=Fate.WARNED,
+        level=Level.FILE,
+        applied="toolkit.data.accounts.file_checks",
+        message_zh="行数恰为 Excel 的上限（65,536 或 1,048,576 行），疑被截断，请与出院登记核对",
+        source="表格软件的行数上限",
     ),
 )

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
 
 from toolkit.data.lists.code_lists import CodeList, read_code_list
-from toolkit.data.lists.listing import Row, read_listing
+from toolkit.data.lists.listing import number_of, read_listing
+from toolkit.data.lists.published import check_published, weight_table
 from toolkit.errors import InputError
 from toolkit.params import RunParams
+from toolkit.written_form import written_form
 
-LIMITS, COVER, WEIGHTS = "DRG 适用条件", "报送说明", "权重表"
+LIMITS, COVER = "DRG 适用条件", "报送说明"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +56,10 @@ class Given:
         DRG → weight of the published table.
     versions
         Year → version of the grouper.
+    shapes
+        Field → regular expression that its codes meet; a field without one may hold any.
+    ungrouped
+        Words, in their written form, that stand for no DRG.
     """
 
     hospitals: pd.DataFrame | None = None
@@ -63,16 +70,24 @@ class Given:
     versions: dict[int, str] = field(default_factory=dict)
     limits: tuple[DrgLimit, ...] = ()
     covers: tuple[Cover, ...] = ()
+    shapes: Mapping[str, str] = field(default_factory=dict)
+    ungrouped: frozenset[str] = frozenset()
 
 
-def read_given(params: RunParams, hospitals: pd.DataFrame | None) -> Given:
+def read_given(params: RunParams, hospitals: pd.DataFrame | None, shapes: Mapping[str, str] | None = None) -> Given:
     """The lists that the parameters name.
+
+    Parameters
+    ----------
+    shapes
+        As in `Given`.
 
     Raises
     ------
     InputError
         One of them is not what it should be; with file and line.
     """
+    check_published(params)
     data = params.data
     return Given(
         hospitals=hospitals,
@@ -83,6 +98,8 @@ def read_given(params: RunParams, hospitals: pd.DataFrame | None) -> Given:
         versions=dict(params.grouping.versions),
         limits=_limits(data.drg_limits) if data.drg_limits else (),
         covers=_covers(data.cover_sheet) if data.cover_sheet else (),
+        shapes=shapes or {},
+        ungrouped=frozenset(map(written_form, params.grouping.ungrouped)),
     )
 
 
@@ -91,15 +108,13 @@ def _list(path: Path | None, name_zh: str, params: RunParams, *, levels: bool = 
 
 
 def _weights(path: Path) -> dict[str, float]:
-    return {
-        row["drg"]: _number(row, "weight", WEIGHTS)
-        for row in read_listing(path, WEIGHTS, ["drg", "weight"], ["name", "source"])
-    }
+    table = weight_table(path)
+    return dict(zip(table["drg"], table["weight"], strict=True))
 
 
 def _limits(path: Path) -> tuple[DrgLimit, ...]:
     found = []
-    for row in read_listing(path, LIMITS, ["drg"], ["sex", "youngest", "oldest", "diagnoses", "name"]):
+    for row in read_listing(path, LIMITS, ["drg"], ["sex", "youngest", "oldest", "diagnoses", "name"], codes=["drg"]):
         if row["sex"] not in ("", "1", "2"):
             raise InputError(
                 "性别不是 1 或 2",
@@ -112,9 +127,9 @@ def _limits(path: Path) -> tuple[DrgLimit, ...]:
             DrgLimit(
                 drg=row["drg"],
                 sex=row["sex"],
-                youngest=int(_number(row, "youngest", LIMITS)) if row["youngest"] else 0,
-                oldest=int(_number(row, "oldest", LIMITS)) if row["oldest"] else 999,
-                diagnoses=tuple(p.strip().upper() for p in row["diagnoses"].split(";") if p.strip()),
+                youngest=int(number_of(row, "youngest", LIMITS)) if row["youngest"] else 0,
+                oldest=int(number_of(row, "oldest", LIMITS)) if row["oldest"] else 999,
+                diagnoses=tuple(written_form(p) for p in row["diagnoses"].split(";") if p.strip()),
             )
         )
     return tuple(found)
@@ -122,31 +137,17 @@ def _limits(path: Path) -> tuple[DrgLimit, ...]:
 
 def _covers(path: Path) -> tuple[Cover, ...]:
     found = []
-    for row in read_listing(path, COVER, ["file", "discharges"], ["month", "total_cost", "hospital"]):
-        total = round(_number(row, "total_cost", COVER) * 100) if row["total_cost"] else None
+    for row in read_listing(
+        path, COVER, ["file", "discharges"], ["month", "total_cost", "hospital"], codes=["hospital"]
+    ):
+        total = round(number_of(row, "total_cost", COVER) * 100) if row["total_cost"] else None
         found.append(
             Cover(
                 file=row["file"],
                 month=row["month"],
-                discharges=int(_number(row, "discharges", COVER)),
+                discharges=int(number_of(row, "discharges", COVER)),
                 total_fen=total,
                 where=row.where,
             )
         )
     return tuple(found)
-
-
-def _number(row: Row, column: str, what: str) -> float:
-    try:
-        number = float(row[column])
-    except ValueError:
-        number = float("nan")
-    if not 0 <= number < 1e15:
-        raise InputError(
-            f"{what}的 {column} 不是有效的数",
-            "not a number",
-            where=f"{row.where} {column}",
-            remedy="写成不带千分位的数",
-            remedy_english="write a plain number",
-        )
-    return number

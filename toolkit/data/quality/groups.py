@@ -7,14 +7,17 @@ from ibis import _
 
 from toolkit.data.quality import hospitals
 from toolkit.data.quality.base import CASE_MIX, SPECIALTY, Fate, Level, Rule
+from toolkit.data.quality.codes import DRG_UNFIT, UNGROUPED
 from toolkit.data.quality.given import DrgLimit, Given
-
-UNGROUPED = r"^0+$|QY$"
+from toolkit.written_form import written_form
 
 
 def _unlisted(found: pd.DataFrame, given: Given) -> pd.Series:
     assert given.weights is not None  # noqa: S101  the rule needs it
     grouped = found["drg"].notna() & ~found["drg"].fillna("").str.contains(UNGROUPED)  # else rule G01
+    grouped &= ~found["drg"].isin(given.ungrouped)
+    if shape := given.shapes.get("drg", ""):  # else rule G08
+        grouped &= found["drg"].fillna("").str.contains(shape.replace("(", "(?:"))
     return grouped & ~found["drg"].isin(given.weights)
 
 
@@ -49,12 +52,31 @@ GROUP_RULES = (
         name_zh="未入组",
         fate=Fate.EXCLUDED,
         scopes=(CASE_MIX,),
-        message_zh="DRG 为空、0000 或歧义组（QY），不计入 CMI、DRG 组数和消耗指数",
+        message_zh="DRG 为空、0000、歧义组（QY）或表示未入组的文字，不计入 CMI、DRG 组数和消耗指数",
         needs=("drg",),
-        test=lambda params: _.drg.isnull() | _.drg.re_search(UNGROUPED),
+        thresholds=("grouping.ungrouped",),
+        test=lambda params: (
+            (_.drg.isnull() & _.drg_found.fill_null(True))
+            | _.drg.re_search(UNGROUPED)
+            | _.drg.isin([written_form(word) for word in params.grouping.ungrouped])
+        ),
         passes={"drg": "FA11"},
         fails={"drg": "FQY"},
     ),
+    Rule(
+        id="G09",
+        name_zh="分组结果文件中没有本次住院",
+        fate=Fate.EXCLUDED,
+        scopes=(CASE_MIX,),
+        message_zh="分组结果文件中没有本次住院，不计入病例组合类指标",
+        source="分组结果文件",
+        needs=("drg",),
+        inputs=("data.drg_file",),
+        test=lambda params: ~_.drg_found,
+        passes={"drg_found": True},
+        fails={"drg_found": False, "drg": None},
+    ),
+    DRG_UNFIT,
     Rule(
         id="G02",
         name_zh="DRG 不在权重表内",

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 
 import pandas as pd
 from ibis import _
 
 from toolkit.data.quality.base import Fate, Level, Rule
+from toolkit.data.quality.codes import HOSPITAL_UNFIT
 from toolkit.data.quality.given import Given
+from toolkit.written_form import name_form
 
 REPEATS = "toolkit.data.quality.repeats"
 
@@ -16,6 +19,24 @@ REPEATS = "toolkit.data.quality.repeats"
 def _unknown_hospital(found: pd.DataFrame, given: Given) -> pd.Series:
     assert given.hospitals is not None  # noqa: S101  the rule needs it
     return ~found["hospital"].isin(given.hospitals["code"])
+
+
+def _another_name(found: pd.DataFrame, given: Given) -> pd.Series:
+    """A hospital under a name that is neither its own nor an alias; an unknown code is a matter of rule K01."""
+    assert given.hospitals is not None  # noqa: S101  the rule needs it
+    registry = given.hospitals
+    if "name" not in registry:
+        return pd.Series(False, index=found.index)
+    aliases = registry["aliases"] if "aliases" in registry else pd.Series("", index=registry.index)
+    names = {
+        code: {name_form(n) for n in (name, *re.split("[;；、|]", str(more))) if n.strip()}
+        for code, name, more in zip(registry["code"], registry["name"], aliases, strict=True)
+    }
+    wrong = [
+        isinstance(name, str) and code in names and name_form(name) not in names[code]
+        for code, name in zip(found["reported_hospital"], found["hospital_name"], strict=True)
+    ]
+    return pd.Series(wrong, index=found.index, dtype=bool)
 
 
 def _stay(**values: object) -> dict[str, object]:
@@ -26,6 +47,7 @@ def _stay(**values: object) -> dict[str, object]:
 LATER = {"admission_date": dt.date(2022, 6, 1), "discharge_date": dt.date(2022, 6, 5), "record": "2", "visit": "2"}
 
 IDENTITY_RULES = (
+    HOSPITAL_UNFIT,
     Rule(
         id="K00",
         name_zh="机构代码为空",
@@ -33,7 +55,7 @@ IDENTITY_RULES = (
         message_zh="机构代码为空，不属于任何机构",
         source="规则K01 用于没有名录的运行",
         needs=("hospital",),
-        test=lambda params: _.hospital.isnull(),
+        test=lambda params: _.hospital.isnull() & ~_.hospital_unfit,
         passes={"hospital": "0001"},
         fails={"hospital": None},
     ),
@@ -55,12 +77,18 @@ IDENTITY_RULES = (
     Rule(
         id="K02",
         name_zh="机构代码与名称不一致",
-        fate=Fate.REJECTED,
-        level=Level.FILE,
-        message_zh="机构代码与机构名称不一致",
+        fate=Fate.QUARANTINED,
+        level=Level.CODES,
+        message_zh="机构代码与机构名称不一致；改名或分院的名称请写入名录的 aliases 列",
+        source="数据质量规则目录（此处隔离该机构的病例，不拒收文件）",
         needs=("hospital_name",),
         inputs=("data.hospitals",),
-        applied="toolkit.data.accounts.file_checks",
+        over=("reported_hospital", "hospital_name"),
+        check=_another_name,
+        fields=("hospital",),
+        given=Given(hospitals=pd.DataFrame({"code": ["0001"], "name": ["甲（市）医院"], "aliases": ["旧院;甲医院"]})),
+        passes={"reported_hospital": "0001", "hospital_name": "甲(市)医院"},
+        fails={"reported_hospital": "0001", "hospital_name": "乙医院"},
     ),
     Rule(
         id="K03",
@@ -92,7 +120,7 @@ IDENTITY_RULES = (
         needs=("record", "visit"),
         applied=REPEATS,
         passes=[{"record": "1", "content": 1}, {"record": "1", "visit": "2", "content": 2}],
-        fails=[{"record": "1", "content": 1}, {"record": "1", "content": 2}],
+        fails=[{"record": "1", "content": 1}, {"record": "1", "content": 2, "died": True}],
     ),
     Rule(
         id="K06",
@@ -136,6 +164,16 @@ IDENTITY_RULES = (
         test=lambda params: ~_.visit.re_search(r"^0*[1-9]\d{0,4}$").fill_null(False),
         passes={"visit": "1"},
         fails={"visit": "0"},
+    ),
+    Rule(
+        id="K10",
+        name_zh="编码只差前导 0 或符号",
+        fate=Fate.WARNED,
+        level=Level.FILE,
+        applied="toolkit.data.accounts.near_codes",
+        message_zh="机构或科别代码只差前导 0 或符号，疑为同一编码，按不同编码处理",
+        source="编码形式",
+        needs=("hospital",),
     ),
 )
 

@@ -10,6 +10,7 @@ from toolkit.data.discharge.schema import SEPARATOR
 from toolkit.data.lists.code_lists import CodeList, Entry
 from toolkit.data.quality import hospitals
 from toolkit.data.quality.base import SURGERY, Fate, Level, Rule
+from toolkit.data.quality.codes import DIAGNOSIS_UNFIT, PROCEDURE_UNFIT
 from toolkit.data.quality.given import Given
 from toolkit.data.quality.ranges import pattern
 from toolkit.engine.types import Column
@@ -338,4 +339,6 @@ PATIENT_RULES = (
         applied="toolkit.data.quality.measures",
         message_zh="指标的分子有病例不在分母内，本指标停止计算",
     ),
+    DIAGNOSIS_UNFIT,
+    PROCEDURE_UNFIT,
 )

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ibis
 from ibis import _
 
+from toolkit.data.discharge.schema import STORED
 from toolkit.engine.types import Column, Engine, Table
 
 ORDER = ["admission_date", "discharge_date", "file", "line"]
@@ -24,13 +25,17 @@ def of_keys(typed: Table, connection: Engine) -> Table:
     twice = (
         typed.filter(_.record_key.notnull())
         .group_by("record_key")
-        .aggregate(n=_.count(), contents=_.content.nunique())
+        .aggregate(n=_.count())
         .filter(_.n > 1)
-        .select(repeated_key="record_key", contents="contents")
+        .select(repeated_key="record_key")
     )
     connection.create_table(KEYS + "_counted", twice, overwrite=True)
     counted = connection.table(KEYS + "_counted")
     rows = typed.inner_join(counted, typed.record_key == counted.repeated_key)
+    # days, amounts and codes as they are understood: the same stay in another written form is the same content
+    if understood := [c for c in STORED if c in typed.columns]:
+        rows = rows.mutate(content=ibis.struct({name: rows[name] for name in understood}).hash())
+    rows = rows.mutate(contents=_.content.nunique().over(ibis.window(group_by="record_key")))
     first = ibis.row_number().over(ibis.window(group_by=["record_key", "content"], order_by=["file", "line"]))
     rows = rows.select("file", "line", "record_key", "content", "contents").mutate(copy=first)
     connection.create_table(KEYS, rows.select("file", "line", "copy", "contents"), overwrite=True)

@@ -110,6 +110,11 @@ class SourceFile:
     numbers
         Workbooks: by column, the lines whose cell Excel held as a number (`numbers`) and as one of more than 15 digits
         (`too_long`), which Excel has rounded. `rounded`: the lines in which an identifier is such a one (rule F07).
+    lacks
+        Fields of the format map that the table has no column for.
+    rewritten, damaged
+        By column, how many cells had another written form, and how many amounts a spreadsheet has turned into scientific
+        notation: those are missing.
     rejected
         Reason why the whole table was refused (rules F01–F04), or was not looked at (`skipped`); empty where it was read.
     notes
@@ -138,6 +143,9 @@ class SourceFile:
     refused: list[RefusedLine] = field(default_factory=list)
     numbers: dict[int, NumericCells] = field(default_factory=dict)
     rounded: frozenset[int] = frozenset()
+    lacks: list[str] = field(default_factory=list)
+    rewritten: dict[str, int] = field(default_factory=dict)
+    damaged: dict[str, int] = field(default_factory=dict)
     rejected: str = ""
     skipped: bool = False
     notes: list[str] = field(default_factory=list)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import hmac
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
@@ -20,7 +20,8 @@ import pyarrow.csv as arrow_csv
 
 from toolkit.data.reading.encoding import BlockFault, decoded
 from toolkit.data.reading.files import SPANNED, RefusedLine
-from toolkit.data.reading.formats import MISSING
+from toolkit.data.reading.written import Changed, in_one_form
+from toolkit.written_form import Mode
 
 BLANKS = " \t\n\r\v\f"
 
@@ -33,19 +34,27 @@ class Shape:
     delimiter: str
     columns: int
     chosen: tuple[int, ...]
+    modes: tuple[Mode | None, ...]  # of the chosen columns: None where a cell stays as it is
+    missing: tuple[str, ...]  # what a cell may hold for nothing
+    words: frozenset[str]  # the same in their written form
     key: bytes
     clean: bool
 
 
 @dataclass
 class Parsed:
-    """A block's rows; `at` holds their lines within the block where they do not simply follow each other."""
+    """A block's rows; `at` holds their lines within the block where they do not simply follow each other.
+
+    `changed` and `trimmed` say by column which cells had another written form, and how many only blanks around them.
+    """
 
     rows: pa.Table
     at: np.ndarray | None
     lines: int
     blank: int
     refused: list[RefusedLine]
+    changed: dict[int, Changed] = field(default_factory=dict)
+    trimmed: dict[int, int] = field(default_factory=dict)
 
     @property
     def received(self) -> int:
@@ -67,8 +76,10 @@ def parse(block: bytes, shape: Shape) -> Parsed | BlockFault:
     lines = block.count(b"\n") + (not block.endswith(b"\n"))
     if shape.columns > 1 and not (b'"' in block and _doubtful(block, shape)):
         rows = _table(block, shape)
-        if rows is not None and rows.num_rows == lines and not _empty_rows(rows):
-            return Parsed(rows, None, lines, 0, [])
+        if rows is not None and rows.num_rows == lines:
+            parsed = written(Parsed(rows, None, lines, 0, []), shape)
+            if not _empty_rows(parsed.rows):
+                return parsed
     return _line_by_line(block, shape, lines)
 
 
@@ -90,7 +101,7 @@ def _table(block: bytes, shape: Shape) -> pa.Table | None:
                 column_types=dict.fromkeys(names, pa.string()),
                 include_columns=[names[i] for i in shape.chosen],
                 strings_can_be_null=shape.clean,
-                null_values=list(MISSING),
+                null_values=list(shape.missing),
                 check_utf8=False,
             ),
         )
@@ -98,7 +109,7 @@ def _table(block: bytes, shape: Shape) -> pa.Table | None:
         return None
     if odd:
         return None
-    return pa.table([_trimmed(c) for c in table.columns], names=table.column_names) if shape.clean else table
+    return table
 
 
 def _empty_rows(rows: pa.Table) -> bool:
@@ -113,9 +124,25 @@ def _empty_rows(rows: pa.Table) -> bool:
     return True
 
 
-def _trimmed(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """A column without blanks around its cells. Few files have any: two looks at the bytes spare the work on the others."""
-    return column if not any(map(_has_blanks, column.chunks)) else _without_blanks(column)
+def written(parsed: Parsed, shape: Shape) -> Parsed:
+    """The rows without blanks around their cells, codes in their one form, and missing what stands for nothing."""
+    if not shape.clean:
+        return parsed
+    columns = []
+    for position, (column, mode) in enumerate(zip(parsed.rows.columns, shape.modes, strict=True)):
+        # few files have any: two looks at the bytes spare the work on the others
+        if any(map(_has_blanks, column.chunks)):
+            before, column = pc.binary_length(column), _without_blanks(column, shape)
+            if mode in ("code", "count", "name"):
+                longer = pc.sum(pc.not_equal(before, pc.binary_length(column))).as_py() or 0
+                parsed.trimmed |= {position: longer} if longer else {}
+        if mode is not None:
+            column, changed = in_one_form(column, mode, shape.words)
+            if changed is not None and (len(changed.at) or changed.damaged):
+                parsed.changed[position] = changed
+        columns.append(column)
+    parsed.rows = pa.table(columns, names=parsed.rows.column_names)
+    return parsed
 
 
 def _has_blanks(cells: pa.StringArray) -> bool:
@@ -130,9 +157,9 @@ def _has_blanks(cells: pa.StringArray) -> bool:
     return bool(len(first)) and bool((text[first] <= 32).any() or (text[last] <= 32).any())
 
 
-def _without_blanks(column: pa.ChunkedArray) -> pa.ChunkedArray:
+def _without_blanks(column: pa.ChunkedArray, shape: Shape) -> pa.ChunkedArray:
     trimmed = pc.utf8_trim(column, BLANKS)
-    missing = pc.is_in(trimmed, pa.array(MISSING))
+    missing = pc.is_in(trimmed, pa.array(shape.missing))
     return pc.if_else(missing, pa.scalar(None, pa.string()), trimmed)
 
 
@@ -167,7 +194,7 @@ def _line_by_line(block: bytes, shape: Shape, lines: int) -> Parsed:
     table = _table(b"\n".join(sound) + b"\n", shape) if sound else None
     if table is None or table.num_rows != len(sound):  # nothing the parser says otherwise may cost a line
         table = _slowly(sound, shape)
-    return Parsed(table, np.array(at, "int64"), lines, blank, refused)
+    return written(Parsed(table, np.array(at, "int64"), lines, blank, refused), shape)
 
 
 def _spanned(rows: list[bytes], first: int, cells: int, shape: Shape) -> tuple[int, int]:
@@ -218,7 +245,7 @@ def _slowly(sound: list[bytes], shape: Shape) -> pa.Table:
     ]
     names = [f"c{i}" for i in shape.chosen]
     columns = [pa.chunked_array([pa.array([row[i] for row in cells], pa.string())]) for i in shape.chosen]
-    return pa.table([_without_blanks(c) if shape.clean else c for c in columns], names=names)
+    return pa.table(columns, names=names)
 
 
 def _refused(row: bytes, number: int, cells: int, key: bytes) -> RefusedLine:

@@ -167,7 +167,7 @@ def _rows(source: SourceFile) -> pd.DataFrame:
     if source.rejected:
         return pd.DataFrame()
     found = next(text_rows.parts([source], source.header), None)
-    if found is None or found.rows is None:
+    if found is None:
         return pd.DataFrame(columns=source.header, dtype=object)
     return found.rows.slice(0, ROWS).drop_columns(["file", "line"]).to_pandas().astype(object)
 

@@ -6,7 +6,7 @@ Cells come out without blanks around, and missing where they hold nothing or "-"
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from glob import escape
@@ -15,16 +15,22 @@ import duckdb
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from toolkit.data.reading.encoding import BlockFault, decoded
 from toolkit.data.reading.files import Refusal, RefusedLine, SourceFile, blocks, in_order
 from toolkit.data.reading.formats import MISSING, FormatMap, resolve
 from toolkit.data.reading.header import choose_header, repeated_names
-from toolkit.data.reading.lines import BLANKS, Shape, cells_in, parse
+from toolkit.data.reading.lines import Parsed, Shape, cells_in, parse, written
+from toolkit.data.reading.written import words_of
 from toolkit.engine.types import Engine
+from toolkit.written_form import Mode
 
 NAME = "text_rows"
+LINE = "␟line"  # of a frame: in no column's name
 PART_BYTES = 192 << 20  # of text in memory at a time
+BATCH_ROWS = 1 << 17  # of a Parquet file
 # text, numbers, truth and time; a nested or binary column is no table of a hospital's
 PLAIN = (
     r"(VARCHAR|ENUM\(.*|U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|FLOAT|DOUBLE|DECIMAL\(.*|BOOLEAN|DATE|TIME\b.*|TIMESTAMP.*)$"
@@ -43,6 +49,7 @@ def columns_of(source: SourceFile, form: FormatMap, connection: Engine) -> tuple
         if source.rejected:
             return {}, []
     columns = {name: resolve(name, source.header) for name in form.wanted()}
+    source.lacks = [name for name, one in form.fields.items() if one.absent(columns)]
     required = form.required()
     missing = [n for n, found in columns.items() if not found and n in required]
     used = list(dict.fromkeys(n for found in columns.values() for n in found))
@@ -88,17 +95,13 @@ def read_schema(source: SourceFile, connection: Engine) -> bool:
     return True
 
 
-def _as_text(name: str, kind: str) -> str:
-    """A Parquet column as text. Codes that became floats on their way, as whole numbers again; NaN is a missing value."""
-    if kind not in ("DOUBLE", "FLOAT"):
-        empty = ", ".join(map(_literal, MISSING))
-        text = f"trim(CAST({_name(name)} AS VARCHAR), {_literal(BLANKS)})"
-        return f"CASE WHEN {text} NOT IN ({empty}) THEN {text} END"
-    whole = f"{_name(name)} = floor({_name(name)}) AND abs({_name(name)}) < 1e15"
-    return (
-        f"CASE WHEN isnan({_name(name)}) THEN NULL WHEN {whole} THEN CAST(CAST({_name(name)} AS BIGINT) AS VARCHAR) "
-        f"ELSE CAST({_name(name)} AS VARCHAR) END"
-    )
+@dataclass(frozen=True)
+class Original:
+    """What cells of a column held that were written anew: file and line of each, as `_numbered` puts them together."""
+
+    column: str
+    at: np.ndarray
+    held: pa.Array
 
 
 @dataclass(frozen=True)
@@ -107,76 +110,91 @@ class Part:
 
     Attributes
     ----------
-    rows
-        None for a Parquet file, which the engine itself reads in parts.
+    originals
+        What cells held that had another written form.
     """
 
     sources: tuple[SourceFile, ...]
     present: tuple[str, ...]
-    rows: pa.Table | None
+    rows: pa.Table
+    originals: tuple[Original, ...] = ()
 
 
-def parts(sources: Sequence[SourceFile], present: Sequence[str], *, key: bytes = b"") -> Iterator[Part]:
-    """The rows of text files with the same names of columns, or of one Parquet file, in parts that fit in memory.
+def parts(
+    sources: Sequence[SourceFile],
+    present: Sequence[str],
+    *,
+    key: bytes = b"",
+    modes: Mapping[str, Mode] | None = None,
+    missing: Sequence[str] = MISSING,
+) -> Iterator[Part]:
+    """The rows of files with the same names of columns, in parts that fit in memory.
 
-    Only when the last part was asked for do the sources have their `received`, `blank`, `refused` and, where a file breaks
-    off, `rejected`. Rows of a file that is rejected in the end may have been handed out before.
+    Only when the last part was asked for do the sources have their `received`, `blank`, `refused`, `rewritten` and, where a
+    file breaks off, `rejected`. Rows of a file that is rejected in the end may have been handed out before.
 
     Parameters
     ----------
     key
         Secret of the run: refused lines are told by their digest under it.
+    modes
+        Column -> in which form its cells are written; others stay as they are.
+    missing
+        What a cell may hold for nothing.
     """
-    wanted = tuple(present)
-    if sources[0].stored == "parquet":
-        yield Part(tuple(sources), wanted, None)
-        return
     schema = pa.schema([*((n, pa.string()) for n in present), ("file", pa.int32()), ("line", pa.int64())])
     gathered: list[pa.Table] = []
+    originals: list[Original] = []
     size = 0
     for source in sources:
-        for rows in _rows_of(source, present, schema, key):
+        shape = Shape(
+            source.encoding,
+            source.delimiter,
+            len(source.header),
+            tuple(source.header.index(n) for n in present),
+            tuple((modes or {}).get(n) for n in present),
+            tuple(missing),
+            words_of(missing),
+            key,
+            clean=True,
+        )
+        rows_of = _parquet_rows if source.stored == "parquet" else _rows_of
+        for rows, changed in rows_of(source, present, schema, shape):
             gathered.append(rows)
+            originals += changed
             size += rows.nbytes
             if size > PART_BYTES:
-                yield Part(tuple(sources), wanted, pa.concat_tables(gathered))
-                gathered, size = [], 0
+                yield Part(tuple(sources), tuple(present), pa.concat_tables(gathered), tuple(originals))
+                gathered, originals, size = [], [], 0
     if gathered:
-        yield Part(tuple(sources), wanted, pa.concat_tables(gathered))
+        yield Part(tuple(sources), tuple(present), pa.concat_tables(gathered), tuple(originals))
 
 
 def register(part: Part, connection: Engine) -> None:
     """Make a part the table `text_rows` of the reader of files, until `close`."""
-    raw = connection.con
-    if part.rows is not None:
-        raw.register(NAME, part.rows)
-        return
-    [source] = part.sources
-    path = _literal(escape(str(source.path)))
-    kinds = {
-        name: kind for name, kind, *_rest in raw.execute(f"DESCRIBE SELECT * FROM read_parquet({path})").fetchall()
-    }  # noqa: S608
-    as_text = "".join(f"{_as_text(n, kinds[n])} AS {_name(n)}, " for n in part.present)
-    # a view: a large Parquet file is streamed, not copied
-    raw.execute(
-        f"CREATE OR REPLACE TEMP VIEW {NAME} AS SELECT {as_text}{source.number}::INTEGER AS file, "  # noqa: S608
-        f"file_row_number + 1 AS line FROM read_parquet({path}, file_row_number=true)"
-    )
-    [(source.received,)] = raw.execute(f"SELECT count(*) FROM {NAME}").fetchall()
-    if not source.received:
-        source.rejected = "没有数据行（no record）"
+    connection.con.register(NAME, part.rows)
 
 
-def only(part: Part, records: pa.Table, name: str, connection: Engine) -> bool:
-    """Make the rows of a part that are in `records` (`file, line`) a table of their own; False for a Parquet file.
+def only(part: Part, records: pa.Table, name: str, connection: Engine) -> None:
+    """Make the rows of a part that are in `records` (`file, line`) a table of their own, with their cells as received.
 
     Looked up by their numbers: a join would carry every column of every row through a hash table for a few of them.
     """
-    if part.rows is None:
-        return False
     wanted = np.isin(_numbered(part.rows), _numbered(records))
-    connection.con.register(name, part.rows.filter(pa.array(wanted)))
-    return True
+    rows = part.rows.filter(pa.array(wanted))
+    numbers = _numbered(rows)
+    order = np.argsort(numbers, kind="stable")
+    for one in part.originals:
+        mine = np.isin(one.at, numbers)
+        if not mine.any():
+            continue
+        place = order[np.searchsorted(numbers, one.at[mine], sorter=order)]
+        mask = np.zeros(len(numbers), bool)
+        mask[place] = True
+        held = one.held.filter(pa.array(mine)).take(pa.array(np.argsort(place, kind="stable")))
+        column = pc.replace_with_mask(rows[one.column].combine_chunks(), pa.array(mask), held)
+        rows = rows.set_column(rows.column_names.index(one.column), one.column, column)
+    connection.con.register(name, rows)
 
 
 def _numbered(rows: pa.Table) -> np.ndarray:
@@ -190,21 +208,24 @@ def close(connection: Engine, name: str = NAME) -> None:
 
 
 def frame(source: SourceFile) -> pd.DataFrame:
-    """All columns of a small text file as they stand; refused lines and a late refusal stand in `source` thereafter."""
-    schema = pa.schema([*((n, pa.string()) for n in source.header), ("file", pa.int32()), ("line", pa.int64())])
-    rows = pa.concat_tables([schema.empty_table(), *_rows_of(source, source.header, schema, b"", clean=False)])
+    """All columns of a small table as they stand, and `LINE`; refused lines and a late refusal stand in `source` thereafter."""
+    every = range(len(source.header))
+    names = [f"c{i}" for i in every]  # a column may be called file or line, or stand twice
+    schema = pa.schema([*((n, pa.string()) for n in names), ("file", pa.int32()), ("line", pa.int64())])
+    shape = Shape(
+        source.encoding, source.delimiter, len(every), tuple(every), (None,) * len(every), (), frozenset(), b"", False
+    )
+    found = [rows for rows, _changed in _rows_of(source, names, schema, shape)]
+    rows = pa.concat_tables([schema.empty_table(), *found])
     source.close()
-    return rows.drop_columns(["file", "line"]).to_pandas()
+    return rows.drop_columns(["file"]).rename_columns([*names, LINE]).to_pandas()
 
 
 def _rows_of(
-    source: SourceFile, present: Sequence[str], schema: pa.Schema, key: bytes, *, clean: bool = True
-) -> Iterator[pa.Table]:
-    chosen = tuple(source.header.index(n) for n in present)
-    shape = Shape(source.encoding, source.delimiter, len(source.header), chosen, key, clean)
+    source: SourceFile, present: Sequence[str], schema: pa.Schema, shape: Shape
+) -> Iterator[tuple[pa.Table, list[Original]]]:
     line = source.header_line
-    source.received = source.blank = 0
-    source.refused = []
+    _begin(source)
     try:
         for parsed in in_order(
             partial(parse, shape=shape), blocks(source, source.body, ends=partial(_ends, shape=shape))
@@ -213,27 +234,83 @@ def _rows_of(
                 raise parsed.refusal(line)
             n = parsed.rows.num_rows
             at = np.arange(line + 1, line + n + 1) if parsed.at is None else parsed.at + (line + 1)
-            rows = parsed.rows
             source.refused += [replace(one, line=one.line + line + 1) for one in parsed.refused]
             source.received += parsed.received
             source.blank += parsed.blank
+            line += parsed.lines
+            originals = _noted(source, present, parsed, at)
+            rows = parsed.rows
             if source.rounded:
                 keep = ~np.isin(at, list(source.rounded))
-                gone = at[~keep]
                 source.refused += [
-                    RefusedLine(line=int(k), characters=0, cells=shape.columns, digest="", rule="F07") for k in gone
+                    RefusedLine(line=int(k), characters=0, cells=shape.columns, digest="", rule="F07")
+                    for k in at[~keep]
                 ]
                 rows, at = rows.filter(pa.array(keep)), at[keep]
-            line += parsed.lines
             if len(at):
-                columns = [*rows.columns, pa.array(np.full(len(at), source.number, "int32")), pa.array(at, pa.int64())]
-                yield pa.table(columns, schema=schema).combine_chunks()
+                yield _with_lines(rows, at, source, schema), originals
     except Refusal as refusal:
         source.rejected = str(refusal)
     except (OSError, EOFError) as error:
         source.rejected = f"读取中断（{type(error).__name__}）"
     if not source.rejected and source.received == 0:
         source.rejected = "没有数据行（only a header, no record）"
+
+
+def _parquet_rows(
+    source: SourceFile, present: Sequence[str], schema: pa.Schema, shape: Shape
+) -> Iterator[tuple[pa.Table, list[Original]]]:
+    _begin(source)
+    try:
+        for batch in pq.ParquetFile(source.path).iter_batches(BATCH_ROWS, columns=list(present)):
+            rows = pa.table([_as_text(batch.column(n)) for n in present], names=list(present))
+            parsed = written(Parsed(rows, None, batch.num_rows, 0, []), shape)
+            at = np.arange(source.received + 1, source.received + batch.num_rows + 1)
+            source.received += batch.num_rows
+            yield _with_lines(parsed.rows, at, source, schema), _noted(source, present, parsed, at)
+    except (pa.ArrowException, OSError) as error:
+        source.rejected = f"Parquet 文件损坏（{type(error).__name__}，规则F02）"
+    if not source.rejected and source.received == 0:
+        source.rejected = "没有数据行（no record）"
+
+
+def _begin(source: SourceFile) -> None:
+    source.received = source.blank = 0
+    source.refused, source.rewritten, source.damaged = [], {}, {}
+
+
+def _with_lines(rows: pa.Table, at: np.ndarray, source: SourceFile, schema: pa.Schema) -> pa.Table:
+    columns = [*rows.columns, pa.array(np.full(len(at), source.number, "int32")), pa.array(at, pa.int64())]
+    return pa.table(columns, schema=schema).combine_chunks()
+
+
+def _noted(source: SourceFile, present: Sequence[str], parsed: Parsed, at: np.ndarray) -> list[Original]:
+    """Count in `source` which cells were written anew; returns what they held."""
+    originals = []
+    for position, changed in parsed.changed.items():
+        name = present[position]
+        source.rewritten[name] = source.rewritten.get(name, 0) + len(changed.at) - changed.damaged
+        source.damaged[name] = source.damaged.get(name, 0) + changed.damaged
+        numbers = (np.int64(source.number) << 40) + at[changed.at]
+        originals.append(Original(name, numbers, changed.held))
+    for position, n in parsed.trimmed.items():
+        name = present[position]
+        source.rewritten[name] = source.rewritten.get(name, 0) + n
+    return originals
+
+
+def _as_text(column: pa.Array) -> pa.ChunkedArray:
+    """A Parquet column as text. Codes that became floats on their way, as whole numbers again; NaN is a missing value."""
+    if pa.types.is_floating(column.type):
+        number = pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column)
+        whole = pc.and_(pc.equal(number, pc.floor(number)), pc.less(pc.abs(number), 1e15))
+        integer = pc.if_else(whole, number, pa.scalar(None, column.type)).cast("int64").cast(pa.string())
+        text = pc.coalesce(integer, number.cast(pa.string()))
+    elif pa.types.is_timestamp(column.type):
+        text = pc.replace_substring_regex(column.cast(pa.string()), r"\.0+$", "")
+    else:
+        text = column.cast(pa.string())
+    return pa.chunked_array([pc.if_else(pc.is_in(text, pa.array(MISSING)), pa.scalar(None, pa.string()), text)])
 
 
 def _ends(line: bytes, shape: Shape) -> bool:

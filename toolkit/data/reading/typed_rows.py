@@ -25,6 +25,8 @@ def standardise(text: Table, columns: dict[str, list[str]], form: FormatMap) -> 
     """
     text = _with_shared(text, columns, form)
     typed: dict[str, Column] = {"file": text.file, "line": text.line, "content": text.source_content}
+    # whether the DRG file has the stay; missing where there is no such file
+    typed["drg_found"] = text.drg_found.notnull() if "drg_found" in text.columns else ibis.null("boolean")
     for name, field in BY_NAME.items():
         source = form.fields.get(name)
         typed[name] = _typed(text, columns, source, field) if source else ibis.null(KINDS.get(field.type, field.type))
@@ -37,6 +39,11 @@ def standardise(text: Table, columns: dict[str, list[str]], form: FormatMap) -> 
     )
     # what follows looks at typed columns: as one expression, every age would hold two dates with all their formats, thrice
     table = text.select(**typed)
+    # what is no code of a hospital may be a name: it may not become one in any table (rule K09)
+    fit = table.hospital.re_search(form.shape("hospital")) if form.shape("hospital") else ibis.literal(True)
+    table = table.mutate(
+        hospital=ibis.ifelse(fit, table.hospital, ibis.null("string")), hospital_unfit=(~fit).fill_null(False)
+    )
     table = table.mutate(born_before=_born_before(table)).mutate(computed_age=_age)
     more: dict[str, Column] = {}
     for name in DAYS:

@@ -23,6 +23,7 @@ HOSPITALS = TableDecl(
         Col("level_group", str, "级别组", meaning="参照与对照所用的分组"),
         Col("tier", str, "市县"),
         Col("county", str, "所在县区"),
+        Col("aliases", str, "其他名称", meaning="旧名、分院等，以分号分开"),
     ),
     stage="intake",
     release="hospitals",

@@ -5,6 +5,8 @@ A map is one YAML file: in this folder, of the user's own, or in another package
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Literal
@@ -15,11 +17,15 @@ from toolkit.catalogues import OWN, clash, load, outside, package
 from toolkit.data.discharge.schema import BY_NAME
 from toolkit.errors import InputError, did_you_mean, nearest
 from toolkit.strict_yaml import Section, read_yaml, validate
-from toolkit.written_form import written_form
+from toolkit.written_form import Mode, written_form
 
 FOLDER = Path(__file__).parent
 GROUP = "speceval.formats"
 MISSING = ("", "-")  # the 病案首页 standard tells hospitals to write "-" for empty, in every type of field
+
+CODED = ("exit_mode", "admission_route", "sex", "grouper_version")  # text of a closed list of values
+NUMBERS = ("int8", "int16", "int32", "int64", "float64")
+STRICTEST = ("code", "count", "name", "plain", "number")  # of a column that several fields are made of
 
 DAYS = ("admission_date", "discharge_date", "birth_date")  # rules name their faults
 
@@ -106,6 +112,23 @@ class FormatMap(Section):
     )
     fields: dict[str, Source] = Field(title="字段")
     scope: Scope | None = Field(None, title="范围")
+    shapes: dict[str, str] = Field(
+        default={},
+        title="编码形式",
+        description='field -> regular expression of its codes in this format, "" for any; others as in the schema',
+    )
+
+    @model_validator(mode="after")
+    def _known_shapes(self) -> FormatMap:
+        for name, shape in self.shapes.items():
+            if name not in BY_NAME or not BY_NAME[name].shape:
+                known = [n for n, field in BY_NAME.items() if field.shape]
+                raise ValueError(f"字段 {name} 没有编码形式, 可用: {', '.join(known)} (this field has no shape)")
+            try:
+                re.compile(shape)
+            except re.error:
+                raise ValueError(f"{name} 的编码形式不是正则表达式 (not a regular expression)") from None
+        return self
 
     @model_validator(mode="after")
     def _known_fields(self) -> FormatMap:
@@ -124,6 +147,30 @@ class FormatMap(Section):
     def wanted(self) -> list[str]:
         names = [n for source in self.fields.values() for n in source.wanted()]
         return list(dict.fromkeys(names + ([self.scope.column] if self.scope else [])))
+
+    def written(self, columns: Mapping[str, Sequence[str]]) -> dict[str, Mode]:
+        """Column of a file -> the form in which its cells are written (`toolkit.written_form`); others stay as they are.
+
+        Parameters
+        ----------
+        columns
+            Name or pattern of the map -> columns of the file.
+        """
+        forms: dict[str, Mode] = {}
+        for name, source in self.fields.items():
+            field = BY_NAME[name]
+            if source.present or (field.type == "string" and not field.written and name not in CODED):
+                continue
+            form: Mode = field.written or ("number" if field.type in NUMBERS else "plain")
+            for column in (c for wanted in source.names() for c in columns.get(wanted, ())):
+                forms[column] = min(form, forms.get(column, form), key=STRICTEST.index)
+            for column in (c for wanted in source.beside for c in columns.get(wanted, ())):
+                forms.setdefault(column, "plain")
+        return forms
+
+    def shape(self, name: str) -> str:
+        """The regular expression that the codes of a field meet, "" for any."""
+        return self.shapes.get(name, BY_NAME[name].shape)
 
     def required(self) -> set[str]:
         """The columns without which a file is refused (rule F04); patterns may find nothing."""
