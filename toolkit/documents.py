@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 Plain = Any  # a text, number, truth value, nothing, list or mapping: whoever reads one checks it
 Document = dict[str, Plain]
+Entries = Mapping[str, Plain]  # a document that is only read

@@ -402,6 +402,11 @@ def of_units(
     return in_order([owned(_sums_by(table.filter(units_condition(units)), untrimmed, frozen, by, connection))], by)
 
 
+def of_known_month(discharges: Table) -> Table:
+    """Those whose month of discharge is known."""
+    return discharges.filter(_.month.notnull())
+
+
 def monthly(discharges: Table) -> pd.DataFrame:
     """Discharges per hospital and month: `hospital, year, month, n`; empty where the source has no months."""
     counted = (

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -30,6 +29,7 @@ from toolkit.cube import (
     within,
 )
 from toolkit.data.discharge.measures import MEASURES, Measure, added, sums
+from toolkit.engine.types import Column, Engine, Table
 from toolkit.params import ReferencePolicy, RunParams
 
 TRIMMED = tuple(m for m in MEASURES if m.trimmed)
@@ -63,13 +63,13 @@ def own_trims(params: RunParams, groups: pd.DataFrame) -> dict[Basis, Trim]:
 
 
 def sum_up(
-    discharges: Any,
+    discharges: Table,
     params: RunParams,
     groups: pd.DataFrame,
     asked: Sequence[Trim],
     measures: Sequence[Measure],
     *,
-    connection: Any,
+    connection: Engine,
 ) -> pd.DataFrame:
     """As `toolkit.cube.build` with the default key, but with the trimmed amounts of every way of trimming.
 
@@ -91,7 +91,7 @@ def sum_up(
     table = with_group(discharges, groups, _as_asked(params, "level_group", UNTRIMMED))
     fixed = {t: _limits(discharges, params, groups, t, connection) for t in asked if t.basis == "frozen"}
 
-    def sums_of(rows: Any) -> pa.Table:
+    def sums_of(rows: Table) -> pa.Table:
         yearly = [t for t in asked if t.basis == "contemporaneous"]
         limits = fixed | {t: _limits(rows, params, groups, t, connection) for t in yearly}
         for trim, of_trim in limits.items():
@@ -102,7 +102,7 @@ def sum_up(
                 inside = within(measure, _basis(trim), params, trim.name) if trim in limits else None
                 amounts[f"{measure.id}@{trim.name}"] = added(measure, inside)
         keys = {k: _[k].fill_null(NONE) if k in ("specialty", "drg") else _[k] for k in KEY}
-        columns: dict[str, Any] = {"n": _.count()}
+        columns: dict[str, Column] = {"n": _.count()}
         for column in amounts:
             columns |= sums(measure_of(column), column)
         return rows.select(**keys, **amounts).group_by(list(KEY)).aggregate(**columns).to_pyarrow()
@@ -151,7 +151,7 @@ def _as_asked(params: RunParams, scope: str, method: str) -> RunParams:
     )
 
 
-def _limits(rows: Any, params: RunParams, groups: pd.DataFrame, trim: Trim, connection: Any) -> Any:
+def _limits(rows: Table, params: RunParams, groups: pd.DataFrame, trim: Trim, connection: Engine) -> Table:
     """The limits of one way, by DRG (and year, level group)."""
     asked = _as_asked(params, trim.scope, trim.method)
     if "level_group" not in rows.columns or trim.scope == "region":
@@ -163,7 +163,7 @@ def _limits(rows: Any, params: RunParams, groups: pd.DataFrame, trim: Trim, conn
 
 
 def beyond_limits(
-    discharges: Any, params: RunParams, groups: pd.DataFrame, hospital: str, *, connection: Any
+    discharges: Table, params: RunParams, groups: pd.DataFrame, hospital: str, *, connection: Engine
 ) -> pd.DataFrame:
     """The discharges of one hospital whose cost or stay lies outside the trim limits of their year.
 

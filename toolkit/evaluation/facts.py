@@ -6,12 +6,12 @@ import json
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
-from typing import Any
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from toolkit.data.quality.base import RuleFacts
 from toolkit.declared import OTHER_VERSION
+from toolkit.documents import Document, Entries, Plain
 from toolkit.errors import RunError
 
 RELEASED = {"released": True}  # of a field that the release edition gives out as it is; the others lose their content
@@ -66,7 +66,7 @@ class RunFacts:
     codes: Mapping[str, str] = field(default_factory=dict)
     references: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
-    def released(self, **controlled: Any) -> RunFacts:
+    def released(self, **controlled: Plain) -> RunFacts:
         """What the release edition gives out: fields declared so, and those that a control has dealt with; the others are empty."""
         kept = {f.name: getattr(self, f.name) for f in fields(self) if f.metadata.get("released")}
         assert all(f.name in kept or f.default_factory is not MISSING for f in fields(self))  # noqa: S101
@@ -76,18 +76,18 @@ class RunFacts:
 _CHECKED = TypeAdapter(RunFacts)
 
 
-def facts_of(content: Mapping[str, Any]) -> RunFacts:
+def facts_of(content: Entries) -> RunFacts:
     """Facts from plain values, as JSON holds them."""
     return _CHECKED.validate_json(json.dumps(dict(content)))
 
 
 def save_facts(facts: RunFacts, path: Path) -> None:
     """Equal facts give equal bytes."""
-    ordered = TypeAdapter(dict[str, Any]).dump_json(_sorted(_CHECKED.dump_python(facts, mode="json")), indent=1)
+    ordered = TypeAdapter(Document).dump_json(_sorted(_CHECKED.dump_python(facts, mode="json")), indent=1)
     path.write_bytes(ordered + b"\n")
 
 
-def _sorted(content: Any) -> Any:
+def _sorted(content: Plain) -> Plain:
     if isinstance(content, dict):
         return {name: _sorted(content[name]) for name in sorted(content)}
     return [_sorted(one) for one in content] if isinstance(content, list) else content

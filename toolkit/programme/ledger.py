@@ -20,6 +20,7 @@ from typing import Any
 from sqlalchemy import Column, Connection, Engine, Integer, MetaData, Table, Text, create_engine, event, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
+from toolkit.documents import Entries, Plain
 from toolkit.errors import EvaluationError, InputError
 from toolkit.programme.states import BEGIN, States, states
 
@@ -84,7 +85,7 @@ class Entry:
     kind: str
     project: str
     why: str
-    content: Mapping[str, Any] = field(default_factory=dict)
+    content: Entries = field(default_factory=dict)
     before: str
     hash: str = ""
 
@@ -132,7 +133,7 @@ class Ledger:
         role: str,
         project: str = "",
         why: str = "",
-        content: Mapping[str, Any] | None = None,
+        content: Entries | None = None,
         at: datetime | None = None,
     ) -> Entry:
         """Write one entry, or nothing.
@@ -174,7 +175,7 @@ class Ledger:
             connection.execute(ENTRIES.insert().values({**asdict(entry), "content": _json(entry.content)}))
         return entry
 
-    def move(self, project: str, end: str, *, role: str, who: str = "", why: str = "", **content: Any) -> Entry:
+    def move(self, project: str, end: str, *, role: str, who: str = "", why: str = "", **content: Plain) -> Entry:
         """Move a project to another state."""
         return self.append(kind=STATE, who=who, role=role, project=project, why=why, content={"to": end, **content})
 
@@ -230,9 +231,7 @@ class Ledger:
 
     # --- within one transaction ---------------------------------------------------------------------------------------
 
-    def _check(
-        self, connection: Connection, kind: str, role: str, project: str, why: str, content: Mapping[str, Any]
-    ) -> None:
+    def _check(self, connection: Connection, kind: str, role: str, project: str, why: str, content: Entries) -> None:
         where = f"{self.where}: {project or KINDS.get(kind, kind)}"
         if kind not in KINDS:
             raise EvaluationError(f"没有类别 {kind}", "no such kind", where=where, remedy=f"可用: {'、'.join(KINDS)}")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from toolkit.documents import Entries
 from toolkit.params import RunParams
 
 if TYPE_CHECKING:
@@ -46,12 +47,12 @@ class Asked:
     """
 
     params: RunParams
-    derived: Mapping[str, Any]
+    derived: Entries
     before: Mapping[str, Product]
     folder: Path
     work: Path
     contents: Mapping[Path, str] = field(default_factory=dict)
-    identity: Mapping[str, Any] = field(default_factory=dict)
+    identity: Entries = field(default_factory=dict)
     secret: Any = None
     progress: Progress = quiet
     fresh: bool = False
@@ -63,6 +64,6 @@ class Made:
 
     tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     frames: Mapping[str, pd.DataFrame] = field(default_factory=dict)
-    facts: Mapping[str, Any] = field(default_factory=dict)
+    facts: Entries = field(default_factory=dict)
     afterwards: Sequence[Callable[[], None]] = ()
     also: Any = None  # for who asked for this stage alone

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,6 +19,7 @@ from toolkit.data import intake as intakes
 from toolkit.data.discharge import identity
 from toolkit.data.lists.listing import read_listing
 from toolkit.engine import connect
+from toolkit.engine.types import Engine, Table
 from toolkit.errors import ParameterError, RunError, did_you_mean
 from toolkit.evaluation.monitoring import at_months
 from toolkit.evaluation.results import DATA, RESULTS, Results, load
@@ -182,7 +182,7 @@ def _years(results: Results, period: str) -> list[int]:
     )
 
 
-def _events(results: Results, own: Any, one: Declared, groups: pd.DataFrame, connection: Any) -> pd.DataFrame:
+def _events(results: Results, own: Table, one: Declared, groups: pd.DataFrame, connection: Engine) -> pd.DataFrame:
     """`file, line, risk_grade` of the hospital's events."""
     params, hospitals = results.params, results.hospitals
     cube = cubes.build(own, params, groups, [*cubes.KEY, "file", "line"], connection=connection, trimmed=())

@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import pandas as pd
 
 from toolkit.data.quality import CATALOGUE as RULES
 from toolkit.data.quality.base import RuleFacts
+from toolkit.documents import Document, Entries
 from toolkit.evaluation.facts import RunFacts, facts_of, save_facts
 from toolkit.evaluation.results import DATA, FACTS, PARAMETERS, RESULTS, Results
 from toolkit.evaluation.tables import TABLE, TABLES
@@ -54,7 +54,7 @@ def results_of(walk: Walk) -> Results:
     return Results(params=walk.reported, facts=facts, tables=Tables(lambda id_: walk.products[id_]))
 
 
-def stated(walk: Walk, further: Mapping[str, Any] | None = None) -> RunFacts:
+def stated(walk: Walk, further: Entries | None = None) -> RunFacts:
     """What the intake says of itself, what later stages add, and what parameters and rules say without them."""
     first = {name: value for name, value in walk.products["intake"].facts.items() if name != "brought"}
     added = {name: value for name, value in (further or {}).items() if name != "lists"}
@@ -100,7 +100,7 @@ def _publish(
     results: Results,
     places: Mapping[str, Path],
     folder: Path,
-    identity: Mapping[str, Any],
+    identity: Entries,
     records: Mapping[str, str],
     hashes: KnownHashes,
 ) -> None:
@@ -119,12 +119,12 @@ def _publish(
     hashes.among(told)  # another link, another time of change
 
 
-def read_evaluation(folder: Path) -> dict[str, Any] | None:
+def read_evaluation(folder: Path) -> Document | None:
     """What the run's tables were made from, or None where that is absent, cut or changed."""
     return unsealed(folder / EVALUATION)
 
 
-def is_evaluated(folder: Path, identity: Mapping[str, Any], hashes: Callable[[Path], str] = file_hash) -> bool:
+def is_evaluated(folder: Path, identity: Entries, hashes: Callable[[Path], str] = file_hash) -> bool:
     """Whether the tables there were made from `identity` and every byte of them is as it was."""
     found = read_evaluation(folder)
     if found is None or found["key"] != key_of(identity):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from toolkit.documents import Document, Entries, Plain
 from toolkit.running.manifest import LABELS, Identity, code_files, compare, read_manifest, software, verify
 from toolkit.running.notebook import file_hash
 from toolkit.running.report import ReportJob, identity
@@ -79,7 +79,7 @@ def _why_report(job: ReportJob, present: Identity, code: Mapping[str, str]) -> W
     return Why(what=job.id, zh=job.title, kept=False, reasons=(reason,), report=True)
 
 
-def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
+def differences(then: Entries, now: Entries) -> Iterator[str]:
     """What differs between two identities of a stage, one line each, nearest cause first."""
     for part, kind in KINDS.items():
         before, after = _named(part, then.get(part)), _named(part, now.get(part))
@@ -95,7 +95,7 @@ def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str
                 yield f"{kind} {name}".rstrip()
 
 
-def _named(part: str, content: Any) -> dict[str, Any]:
+def _named(part: str, content: Plain) -> Document:
     if part == "raw":
         return _files(content or ())
     if part == "secret":
@@ -103,9 +103,9 @@ def _named(part: str, content: Any) -> dict[str, Any]:
     return dict(content or {})
 
 
-def _files(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _files(rows: Sequence[Entries]) -> Document:
     """Raw files by name; several of one name by their place among these."""
-    found: dict[str, Any] = {}
+    found: Document = {}
     for row in rows:
         found.setdefault(row["name"], []).append(row["sha256"])
     return found

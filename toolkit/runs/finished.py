@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import pandas as pd
 
 from toolkit import cube as cubes
 from toolkit.data import intake as intakes
 from toolkit.data.accounts import lookup
-from toolkit.data.accounts.submitted import SUBMITTED
 from toolkit.data.accounts.worklist import Facts, write_worklists
 from toolkit.engine import connect
+from toolkit.engine.types import Engine
 from toolkit.errors import ParameterError
 from toolkit.evaluation.cells import all_cells
 from toolkit.evaluation.facts import RunFacts, load_facts
@@ -56,7 +55,7 @@ def lists_of(tables: Mapping[str, pd.DataFrame], facts: RunFacts, data: Path, to
     with TemporaryDirectory(prefix="speceval-") as work:
         connection = connect(Path(work), [data])
         try:
-            marked, held = (connection.read_parquet(str(data / name)) for name in (intakes.FATES, SUBMITTED))
+            marked, held = lookup.marked(connection, data)
             return write_worklists(
                 marked, held, tables["files"], tables["balance"], names, said, to, connection, Path(work)
             )
@@ -96,7 +95,7 @@ def trace(
 
 
 def _entered(
-    results: Results, connection: Any, data: Path, row: pd.Series
+    results: Results, connection: Engine, data: Path, row: pd.Series
 ) -> tuple[dict[tuple[str, str], bool], pd.DataFrame]:
     """Whether a stored record was trimmed, and the cells it entered."""
     groups = results.hospitals.rename(columns={"code": "hospital"})[["hospital", "level_group"]]

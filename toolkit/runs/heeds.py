@@ -7,9 +7,10 @@ an `AttributeError`, not a default.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Collection, Iterable
+from typing import TypeVar
 
+from toolkit.documents import Document, Entries
 from toolkit.params import RunParams
 from toolkit.strict_yaml import Section
 
@@ -28,7 +29,7 @@ def narrowed(params: Part, names: Collection[str]) -> Part:
     heads = {name.partition(".")[0] for name in names}
     if unknown := sorted(heads - set(fields)):
         raise ValueError(f"{type(params).__name__} has no field {', '.join(unknown)}")
-    kept: dict[str, Any] = {}
+    kept: Document = {}
     for head in fields:
         if head in names:
             kept[head] = getattr(params, head)
@@ -44,9 +45,9 @@ def narrowed(params: Part, names: Collection[str]) -> Part:
     return copy
 
 
-def chosen(params: RunParams, names: Iterable[str]) -> dict[str, Any]:
+def chosen(params: RunParams, names: Iterable[str]) -> Document:
     """Dotted name -> value as JSON holds it, for every parameter that the names mean, one by one; lists stay whole."""
-    everything: dict[str, Any] = {}
+    everything: Document = {}
     _flat(params.model_dump(mode="json"), "", everything)
     asked = tuple(names)
     return {name: value for name, value in everything.items() if any(covers(one, name) for one in asked)}
@@ -57,7 +58,7 @@ def covers(heeded: str, name: str) -> bool:
     return name == heeded or name.startswith(f"{heeded}.") or heeded.startswith(f"{name}.")
 
 
-def _flat(values: Mapping[str, Any], prefix: str, into: dict[str, Any]) -> None:
+def _flat(values: Entries, prefix: str, into: Document) -> None:
     for name, value in values.items():
         if isinstance(value, dict) and value and all(isinstance(k, str) for k in value):
             _flat(value, f"{prefix}{name}.", into)

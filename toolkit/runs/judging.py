@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from itertools import product
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from toolkit import cube as cubes
+from toolkit.cube import Basis
 from toolkit.cube.trims import cube_of, trim_of
 from toolkit.evaluation.breaks import breaks, holds_of
 from toolkit.evaluation.cells import all_cells, all_changes, disease_cells, no_changes, units_of, without_cases
@@ -94,7 +95,7 @@ def judge(asked: Asked) -> Made:
     return Made(tables=tables, facts=facts)
 
 
-def _grades(referenced: Mapping[Any, Referenced], params: RunParams) -> pd.DataFrame:
+def _grades(referenced: Mapping[Basis, Referenced], params: RunParams) -> pd.DataFrame:
     grades = pd.concat([r.grades.assign(basis=basis) for basis, r in referenced.items()], ignore_index=True)
     return described(grades, params.risk_grades) if params.risk_grades.file is None else grades
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from toolkit.data.accounts.worklist import Workbook, defused
 from toolkit.data.lists.listing import read_listing
+from toolkit.documents import Entries, Plain
 from toolkit.errors import InputError
 from toolkit.evaluation.results import Results
 from toolkit.indicators import CATALOGUE, Direction
@@ -69,7 +69,7 @@ def write_form(cases: pd.DataFrame, path: Path, title: str) -> None:
     frame.to_csv(path, index=False, encoding="utf-8-sig", lineterminator="\r\n")
 
 
-def _plain(cell: Any) -> object:
+def _plain(cell: Plain) -> object:
     """Whole numbers as such, everything else as text."""
     number = isinstance(cell, int | float | np.integer | np.floating) and not isinstance(cell, bool)
     return int(cell) if number and float(cell).is_integer() else str(cell)
@@ -198,7 +198,7 @@ def answered(answers: pd.DataFrame) -> Iterable[tuple[str, int, int, int]]:
         yield name, int(column.fillna(False).sum()), int((~column).fillna(False).sum()), int(column.isna().sum())
 
 
-def as_text(cases: pd.DataFrame, content: Mapping[str, Any]) -> str:
+def as_text(cases: pd.DataFrame, content: Entries) -> str:
     """What a person reads: the list, and what a review made of the number."""
     lines = [f"{len(cases)} 例 cases"]
     for row in cases.itertuples():

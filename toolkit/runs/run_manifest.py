@@ -12,10 +12,11 @@ import socket
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from toolkit.data.discharge.measures import MEASURES
 from toolkit.data.quality import CATALOGUE as RULES
+from toolkit.documents import Document, Entries
 from toolkit.errors import RunError
 from toolkit.indicators import CATALOGUE as INDICATORS
 from toolkit.resources import resource
@@ -34,7 +35,7 @@ INDEX, HANDBOOK = "index.html", "handbook.html"
 NOTEBOOKS = "notebooks"
 
 
-def write_run_manifest(results: Results, folder: Path, outcomes: Sequence[Outcome], record: Mapping[str, Any]) -> Path:
+def write_run_manifest(results: Results, folder: Path, outcomes: Sequence[Outcome], record: Entries) -> Path:
     """Write `run.json`, then `manifest.json` of a run whose tables, reports and index page are in place.
 
     Parameters
@@ -84,18 +85,18 @@ def write_run_manifest(results: Results, folder: Path, outcomes: Sequence[Outcom
     return folder / MANIFEST
 
 
-def _read_files(results: Results) -> list[dict[str, Any]]:
+def _read_files(results: Results) -> list[Document]:
     """Raw files as they were when they were read; of a synthetic region, which is gone, the only trace."""
     files = results.files[["name", "sha256"]].sort_values(["sha256", "name"])
     return [{str(k): v for k, v in row.items()} for row in files.to_dict("records")]
 
 
-def _report(folder: Path) -> dict[str, Any]:
+def _report(folder: Path) -> Document:
     manifest = read_manifest(folder) or {}
     return {"manifest": file_hash(folder / MANIFEST), "files": manifest.get("files", {})}
 
 
-def who_and_when() -> dict[str, Any]:
+def who_and_when() -> Document:
     """What is no part of any identity."""
     try:
         user = getpass.getuser()
@@ -104,7 +105,7 @@ def who_and_when() -> dict[str, Any]:
     return {"finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "host": socket.gethostname(), "user": user}
 
 
-def read_run_manifest(folder: Path) -> dict[str, Any] | None:
+def read_run_manifest(folder: Path) -> Document | None:
     """The manifest of a run, or None if absent, cut, changed, or that of a single report."""
     content = unsealed(folder / MANIFEST)
     return content if content is not None and "reports" in content else None
@@ -116,7 +117,7 @@ def code_of(folder: Path) -> dict[str, str]:
     return dict(content["identity"]["package"]) if content else {}
 
 
-def read_record(folder: Path) -> dict[str, Any]:
+def read_record(folder: Path) -> Document:
     """`run.json` of a run, or nothing."""
     try:
         record = json.loads((folder / RECORD).read_text("utf-8"))
@@ -125,7 +126,7 @@ def read_record(folder: Path) -> dict[str, Any]:
     return record if isinstance(record, dict) else {}
 
 
-def record_of(params: RunParams, seconds: Mapping[str, float], workers: int) -> dict[str, Any]:
+def record_of(params: RunParams, seconds: Mapping[str, float], workers: int) -> Document:
     """What a run notes down about itself."""
     return {"places": places(params), "workers": workers, "seconds": {k: round(v, 3) for k, v in seconds.items()}}
 

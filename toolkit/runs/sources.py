@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import fields
 from functools import partial
 from inspect import getsource
 from pathlib import Path
 from types import FunctionType
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import pandas as pd
 from pydantic import BaseModel
 
 from toolkit.data.reading.opening import find
+from toolkit.documents import Document, Entries, Plain
 from toolkit.params import RunParams
 from toolkit.running.manifest import Software, digest
 from toolkit.running.notebook import file_hash
@@ -28,9 +29,9 @@ ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 Part = TypeVar("Part", bound=BaseModel)
 
 
-def places(params: RunParams) -> dict[str, Any]:
+def places(params: RunParams) -> Document:
     """Where the parameters say that things lie: dotted name of the parameter -> path; `data.files` -> list of paths."""
-    found: dict[str, Any] = {name: str(path) for name, path in _paths(params, "") if name != SECRET}
+    found: Document = {name: str(path) for name, path in _paths(params, "") if name != SECRET}
     if params.data.files:
         found[FILES] = list(params.data.files)
     if params.data.format.endswith((".yaml", ".yml")):
@@ -38,7 +39,7 @@ def places(params: RunParams) -> dict[str, Any]:
     return found
 
 
-def moved(params: RunParams, where: Mapping[str, Any]) -> RunParams:
+def moved(params: RunParams, where: Entries) -> RunParams:
     """`params` with the paths of `where`, as `places` gives them; others stay."""
     changed = _with_paths(params, "", lambda name, path: Path(where.get(name, path)))
     data = {"files": list(where.get(FILES, params.data.files)), "format": where.get(FORMAT, params.data.format)}
@@ -48,7 +49,7 @@ def moved(params: RunParams, where: Mapping[str, Any]) -> RunParams:
 def portable(params: RunParams) -> RunParams:
     """`params` with names for paths: equal wherever the same files lie."""
     found = places(params)
-    names: dict[str, Any] = {name: Path(path).name for name, path in found.items() if name != FILES}
+    names: Document = {name: Path(path).name for name, path in found.items() if name != FILES}
     named = moved(params, {**names, FILES: sorted(Path(path).name for path in found.get(FILES, ()))})
     return named.model_copy(update={"data": named.data.model_copy(update={"key_file": None})})
 
@@ -63,16 +64,16 @@ def _paths(section: BaseModel, prefix: str) -> Iterator[tuple[str, Path]]:
                 yield from _paths(one, f"{prefix}{name}{suffix}.")
 
 
-def _parts(value: Any) -> list[tuple[str, Any]]:
+def _parts(value: Plain) -> list[tuple[str, Plain]]:
     """The value itself, or the members of a list with their place."""
     return [(f".{n}", one) for n, one in enumerate(value)] if isinstance(value, list) else [("", value)]
 
 
 def _with_paths(section: Part, prefix: str, change: Callable[[str, Path], Path]) -> Part:
-    updates: dict[str, Any] = {}
+    updates: Document = {}
     for name in type(section).model_fields:
         value = getattr(section, name)
-        changed: list[Any] = []
+        changed: list[Plain] = []
         for suffix, one in _parts(value):
             if isinstance(one, Path):
                 changed.append(change(f"{prefix}{name}{suffix}", one))
@@ -83,14 +84,14 @@ def _with_paths(section: Part, prefix: str, change: Callable[[str, Path], Path])
     return section.model_copy(update=updates)
 
 
-def raw_files(where: Mapping[str, Any], hashes: Callable[[Path], str] = file_hash) -> list[dict[str, Any]]:
+def raw_files(where: Entries, hashes: Callable[[Path], str] = file_hash) -> list[Document]:
     """Name, content hash and size of every raw file, in the order of their hashes; a file that is gone raises."""
     paths = find(list(where.get(FILES, ())))
     rows = [{"name": path.name, "sha256": hashes(path), "size": path.stat().st_size} for path in paths]
     return sorted(rows, key=lambda row: (row["sha256"], row["name"]))
 
 
-def other_inputs(where: Mapping[str, Any], hashes: Callable[[Path], str] = file_hash) -> dict[str, dict[str, str]]:
+def other_inputs(where: Entries, hashes: Callable[[Path], str] = file_hash) -> dict[str, dict[str, str]]:
     """Registry, weight and grade tables, format map of one's own …: name and content hash by parameter.
 
     What is not there is left out: a run may write some of them itself.
@@ -102,7 +103,7 @@ def other_inputs(where: Mapping[str, Any], hashes: Callable[[Path], str] = file_
     }
 
 
-def identity_of(params: RunParams, made_with: Software, hashes: Callable[[Path], str] = file_hash) -> dict[str, Any]:
+def identity_of(params: RunParams, made_with: Software, hashes: Callable[[Path], str] = file_hash) -> Document:
     """Everything the tables of a run depend on; equal identities give equal tables.
 
     Paths do not count, contents do. A synthetic region (合成数据) has no raw files: parameters and code are all of it.
@@ -125,15 +126,15 @@ def parameter_hash(params: RunParams) -> str:
     return content_hash(chosen)
 
 
-def content_hash(content: Any) -> str:
+def content_hash(content: object) -> str:
     """SHA-256 of plain values, whatever the order of their names."""
     return digest(json.dumps(content, sort_keys=True, ensure_ascii=False).encode())
 
 
-def declaration_hashes(declared: Iterable[Any]) -> dict[str, str]:
+def declaration_hashes(declared: Iterable[Plain]) -> dict[str, str]:
     """A hash for each declaration (rule, indicator, measure), by id: what it says and the expression or code it executes."""
 
-    def said(value: Any) -> str:
+    def said(value: object) -> str:
         if isinstance(value, partial):
             return f"{said(value.func)} {value.args!r} {sorted(value.keywords.items())!r}"
         # a rule's test is a function; expressions of ibis and pandas can be called too, but say what they are

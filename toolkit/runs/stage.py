@@ -16,11 +16,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from toolkit.declared import OTHER_VERSION, TableDecl
+from toolkit.documents import Document, Entries
 from toolkit.errors import ContractBroken, RunError
 from toolkit.evaluation.results import load_tables, save_tables
 from toolkit.evaluation.tables import TABLE, TABLES
@@ -43,6 +43,7 @@ from toolkit.running.publish import (
 from toolkit.runs.asked import Asked, Made
 from toolkit.runs.heeds import chosen, covers, narrowed
 from toolkit.runs.sources import FILES, other_inputs, places, portable, raw_files
+from toolkit.strict_yaml import Section
 
 STAGES = "stages"  # folder of a run
 FACTS = "facts.json"
@@ -75,7 +76,7 @@ class Stage:
     after: tuple[str, ...] = ()
     heeds: tuple[str, ...]
     unless: tuple[str, ...] = ()
-    derived: Callable[[RunParams], dict[str, Any]] = lambda _: {}
+    derived: Callable[[RunParams], Document] = lambda _: {}
     resources: tuple[str, ...] = ()
     records: bool = False
     every_table: bool = False
@@ -115,12 +116,13 @@ class Stage:
         return tuple(_without(RunParams, "", self.heeds, self.unless))
 
 
-def _without(section: Any, prefix: str, heeds: Sequence[str], unless: Sequence[str]) -> Iterator[str]:
+def _without(section: type[Section], prefix: str, heeds: Sequence[str], unless: Sequence[str]) -> Iterator[str]:
     for name, value in section.model_fields.items():
         full = f"{prefix}{name}"
         if full in unless or not any(covers(one, full) for one in heeds):
             continue
-        within = value.annotation if hasattr(value.annotation, "model_fields") else None
+        kind = value.annotation
+        within = kind if isinstance(kind, type) and issubclass(kind, Section) else None
         whole = any(full == one or full.startswith(f"{one}.") for one in heeds)
         if whole and not any(one.startswith(f"{full}.") for one in unless):
             yield full
@@ -133,11 +135,11 @@ def _without(section: Any, prefix: str, heeds: Sequence[str], unless: Sequence[s
 def identity_of(
     stage: Stage,
     params: RunParams,
-    derived: Mapping[str, Any],
+    derived: Entries,
     before: Mapping[str, str],
     hashes: Callable[[Path], str],
     secret: str = "",
-) -> dict[str, Any]:
+) -> Document:
     """Everything that the products of a stage depend on.
 
     Parameters
@@ -168,7 +170,7 @@ def identity_of(
     }
 
 
-def key_of(identity: Mapping[str, Any]) -> str:
+def key_of(identity: Entries) -> str:
     """One hash for what a stage is made from."""
     return digest(canonical(identity))
 
@@ -221,7 +223,7 @@ class Product:
         return name in self.memory or (self.place / f"{name}.parquet").is_file()
 
     @cached_property
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> Document:
         return json.loads((self.place / FACTS).read_text("utf-8"))
 
 
@@ -231,7 +233,7 @@ def files_of(folder: Path, parts: Sequence[str]) -> dict[str, Path]:
     return {path.relative_to(folder).as_posix(): path for path in files}
 
 
-def read_seal(folder: Path, seal: str) -> dict[str, Any] | None:
+def read_seal(folder: Path, seal: str) -> Document | None:
     """What a stage was made from, or None where its seal is absent, cut or changed."""
     return unsealed(folder / seal)
 
@@ -270,7 +272,7 @@ def publish_parts(
     folder: Path,
     parts: Sequence[str],
     seal: str,
-    identity: Mapping[str, Any],
+    identity: Entries,
     more: Mapping[str, str] | None = None,
 ) -> dict[Path, str]:
     """Put what was made in `staged` in the place of the run's, so that a death in between is seen at the next start.

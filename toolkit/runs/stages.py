@@ -5,9 +5,8 @@ Reports are made from the tables of all of them, and each report keeps a manifes
 
 from __future__ import annotations
 
-from typing import Any
-
 from toolkit.declared import STAGES
+from toolkit.documents import Document
 from toolkit.evaluation.robustness import trimmings
 from toolkit.evaluation.verdict import RULES
 from toolkit.params import RunParams
@@ -20,7 +19,7 @@ from toolkit.runs.taking_in import take_in_records
 PERIODS = ("cycles", "years")
 
 
-def of_choices(params: RunParams) -> dict[str, Any]:
+def of_choices(params: RunParams) -> Document:
     """What the sums depend on of policy choices: which ways of trimming are summed, and which measures.
 
     Frozen sums are trimmed in every way that the specifications try, for them or where the run itself trims them; yearly ones

@@ -6,9 +6,6 @@ grade, method or verdict rule is answered from them. No record is read for it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import pandas as pd
 
 from toolkit import cube as cubes
@@ -17,7 +14,9 @@ from toolkit.data.discharge.covariates import death_cells, one_row_a_specialty
 from toolkit.data.discharge.measures import measures_for
 from toolkit.data.intake import discharges
 from toolkit.data.lists.diseases import disease_sums
+from toolkit.documents import Entries
 from toolkit.engine import connect
+from toolkit.engine.types import Engine, Table
 from toolkit.errors import InputError, ParameterError, nearest
 from toolkit.params import ReferencePolicy, RunParams, WeightPolicy
 from toolkit.runs.asked import Asked, Made
@@ -58,7 +57,7 @@ def sum_records(asked: Asked) -> Made:
     return Made(tables={"monthly": monthly}, frames=frames)
 
 
-def ways(derived: Mapping[str, Any], groups: pd.DataFrame) -> list[Trim]:
+def ways(derived: Entries, groups: pd.DataFrame) -> list[Trim]:
     """Every way of trimming that is summed, each once; `derived` as from `toolkit.runs.stages.of_choices`."""
     found = {trim_of(b, s, m, groups) for b in cubes.BASES for s in derived["scopes"] for m in derived[b]}
     return sorted(found | {Trim("", "", UNTRIMMED)})
@@ -71,7 +70,7 @@ def choose_cube(asked: Asked) -> Made:
     return Made(tables={"cube": cube_of(asked.before["sums"].table(SUMS), own_trims(asked.params, groups))})
 
 
-def _with_choice(params: RunParams, derived: Mapping[str, Any]) -> RunParams:
+def _with_choice(params: RunParams, derived: Entries) -> RunParams:
     """The parameters with the choice that sums by month are made with."""
     scope, method = derived["months"]
     return params.model_copy(
@@ -85,10 +84,12 @@ def _with_choice(params: RunParams, derived: Mapping[str, Any]) -> RunParams:
     )
 
 
-def _by_month(rows: Any, params: RunParams, groups: pd.DataFrame, connection: Any) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _by_month(
+    rows: Table, params: RunParams, groups: pd.DataFrame, connection: Engine
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Of the projects only, for their charts: the cube by month, and deaths by month and covariate pattern."""
     projects = pd.DataFrame([(p.hospital, p.specialty) for p in params.projects], columns=["hospital", "specialty"])
-    known = rows.filter(rows.month.notnull())  # noqa: PD004  a column of the engine, not of pandas
+    known = cubes.of_known_month(rows)
     key = ("hospital", "specialty", "year", "month")
     cube = one_row_a_specialty(cubes.of_units(known, params, groups, projects, (*key, "drg"), connection=connection))
     deaths = one_row_a_specialty(death_cells(known, params.monitoring.age_bands, key, projects))

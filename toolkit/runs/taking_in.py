@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -25,6 +24,7 @@ from toolkit.data.lists.registry import from_codes, read_registry
 from toolkit.data.quality import SCOPES
 from toolkit.data.reading.formats import format_map
 from toolkit.data.typed_parts import TypedParts
+from toolkit.documents import Entries
 from toolkit.engine import connect
 from toolkit.errors import InputError
 from toolkit.params import RunParams
@@ -122,7 +122,7 @@ def _across_files(name: str) -> bool:
     return any(covers(one, name) for one in ACROSS_FILES)
 
 
-def _unchanged(raw: Sequence[Mapping[str, Any]], files: pd.DataFrame) -> None:
+def _unchanged(raw: Sequence[Entries], files: pd.DataFrame) -> None:
     """Refuse results of files that were not what they had been when the run began."""
     known = {row["sha256"] for row in raw}
     changed = files.loc[~files["sha256"].isin(known), "name"]
@@ -136,7 +136,7 @@ def _unchanged(raw: Sequence[Mapping[str, Any]], files: pd.DataFrame) -> None:
         )
 
 
-def filled_in(params: RunParams, facts: Mapping[str, Any]) -> RunParams:
+def filled_in(params: RunParams, facts: Entries) -> RunParams:
     """The parameters of the later stages: with what a generated region has brought, where the run leaves it open."""
     brought = facts["brought"]
     return Brought.model_validate_json(json.dumps(brought)).named(params) if brought else params

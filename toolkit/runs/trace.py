@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -18,7 +17,7 @@ from toolkit.data.accounts.fates import USABLE
 from toolkit.data.discharge import identity
 from toolkit.data.quality.base import SCOPES, SPECIALTY
 from toolkit.data.quality.marks import ids_in
-from toolkit.documents import Document
+from toolkit.documents import Document, Plain
 from toolkit.errors import ParameterError, RunError, did_you_mean, nearest
 from toolkit.evaluation.results import Results
 from toolkit.frames import groups_of, row_at, rows_of
@@ -312,7 +311,7 @@ def as_text(traces: Sequence[Trace], results: Results) -> str:
     return "\n\n".join("\n".join(_lines(one, results)) for one in traces)
 
 
-def as_records(traces: Sequence[Trace]) -> list[dict[str, Any]]:
+def as_records(traces: Sequence[Trace]) -> list[Document]:
     """Plain values, for JSON."""
     return [
         {
@@ -372,6 +371,6 @@ def usable_flags(record: Mapping[Hashable, object]) -> dict[str, bool]:
     return flags | {SPECIALTY: _text(record["specialty"]) != NONE}
 
 
-def _text(value: Any) -> str:
+def _text(value: Plain) -> str:
     """A cell of a frame as text, "" where it is missing."""
     return "" if value is None or pd.isna(value) else str(value)

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
+from toolkit.documents import Document, Entries, Plain
 from toolkit.errors import InputError, RunError
 from toolkit.params import RunParams
 from toolkit.running.manifest import code_files, read_manifest, software
@@ -101,8 +101,8 @@ def verify_run(folder: Path, params: RunParams | None = None) -> Checked:
     return Checked(differences=tuple(found), unchecked=tuple(unchecked), files=count)
 
 
-def _difference(kind: str, english: str, where: str, expected: Any, found: Any) -> Difference:
-    def short(value: Any) -> str:
+def _difference(kind: str, english: str, where: str, expected: Plain, found: Plain) -> Difference:
+    def short(value: Plain) -> str:
         return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True)
 
     return Difference(kind=kind, kind_english=english, where=where, expected=short(expected), found=short(found))
@@ -125,11 +125,11 @@ def _file(kind: str, english: str, folder: Path, name: str, expected: str) -> It
         yield _difference(kind, english, name, expected, now)
 
 
-def _parameters(folder: Path, manifest: Mapping[str, Any], params: RunParams | None) -> Iterator[Difference]:
+def _parameters(folder: Path, manifest: Entries, params: RunParams | None) -> Iterator[Difference]:
     """The first parameter that differs, by name: a hash would not say which."""
     recorded = manifest["identity"]["parameters"]
     try:
-        given: Any = json.loads((folder / PARAMETERS).read_text("utf-8"))
+        given: Document = json.loads((folder / PARAMETERS).read_text("utf-8"))
     except (OSError, ValueError):
         return  # told with the tables
     yield from _values("", recorded, {k: v for k, v in given.items() if k in recorded})
@@ -141,7 +141,7 @@ def _parameters(folder: Path, manifest: Mapping[str, Any], params: RunParams | N
         yield from _values("", recorded, {k: v for k, v in asked.items() if k in recorded and k not in skipped})
 
 
-def _values(name: str, expected: Any, found: Any) -> Iterator[Difference]:
+def _values(name: str, expected: Plain, found: Plain) -> Iterator[Difference]:
     if isinstance(expected, dict) and isinstance(found, dict):
         keys = found if not name else {**expected, **found}
         for key in keys:
@@ -150,7 +150,7 @@ def _values(name: str, expected: Any, found: Any) -> Iterator[Difference]:
         yield _difference("参数", "parameter", name, expected, found)
 
 
-def _tables(folder: Path, manifest: Mapping[str, Any]) -> Iterator[Difference]:
+def _tables(folder: Path, manifest: Entries) -> Iterator[Difference]:
     present, evaluation = table_hashes(folder), read_evaluation(folder)
     of_run = {**(evaluation or {"tables": {}})["tables"], **manifest["tables"]}
     for name, expected in sorted(of_run.items(), reverse=True):  # tables before records
@@ -178,7 +178,7 @@ def _stages(folder: Path) -> Iterator[Difference]:
             yield _difference("中间结果", "stage", name, "不存在 absent", "多出 not of this stage")
 
 
-def _reports(folder: Path, manifest: Mapping[str, Any]) -> Iterator[Difference]:
+def _reports(folder: Path, manifest: Entries) -> Iterator[Difference]:
     for name, expected in manifest["pages"].items():
         yield from _file("页面", "page", folder, name, expected)
     for id_, report in manifest["reports"].items():
@@ -199,9 +199,7 @@ def _reports(folder: Path, manifest: Mapping[str, Any]) -> Iterator[Difference]:
             yield _difference("报告", "report", path.parent.name, "不存在 absent", "不属于本次运行 not of this run")
 
 
-def _raw(
-    folder: Path, manifest: Mapping[str, Any], params: RunParams | None, unchecked: list[str]
-) -> Iterator[Difference]:
+def _raw(folder: Path, manifest: Entries, params: RunParams | None, unchecked: list[str]) -> Iterator[Difference]:
     identity = manifest["identity"]
     where = places(params) if params is not None else read_record(folder).get("places", {})
     if not identity["raw"] and not identity["inputs"]:
@@ -225,7 +223,7 @@ def _raw(
             )
 
 
-def _raw_files(expected: list[dict[str, Any]], found: list[dict[str, Any]]) -> Iterator[Difference]:
+def _raw_files(expected: list[Document], found: list[Document]) -> Iterator[Difference]:
     """Raw files by content: one that was only renamed is the same."""
     then, now = {row["sha256"]: row["name"] for row in expected}, {row["sha256"]: row["name"] for row in found}
     gone = sorted((name, content) for content, name in then.items() if content not in now)
@@ -236,7 +234,7 @@ def _raw_files(expected: list[dict[str, Any]], found: list[dict[str, Any]]) -> I
         yield _difference("原始文件", "raw file", name, "不存在 absent", content)
 
 
-def _software(manifest: Mapping[str, Any]) -> Iterator[Difference]:
+def _software(manifest: Entries) -> Iterator[Difference]:
     identity, present = manifest["identity"], software()
     yield from _named("程序文件", "code", identity["package"], code_files())
     recorded = identity["software"]

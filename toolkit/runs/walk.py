@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from toolkit.data.discharge.identity import PRIVATE, Key, kept_key, run_key
 from toolkit.data.reading.opening import find
+from toolkit.documents import Document, Entries
 from toolkit.errors import ContractBroken
 from toolkit.params import RunParams
 from toolkit.running.known_hashes import KnownHashes
@@ -65,7 +65,7 @@ class Walk:
 
     # --- what would be done ---------------------------------------------------------------------------------------------
 
-    def looked_at(self, stage: Stage, key: Key | None) -> tuple[dict[str, Any], Why]:
+    def looked_at(self, stage: Stage, key: Key | None) -> tuple[Document, Why]:
         """What a stage would be made from, and whether and why it has to be made; nothing is written."""
         before = {id_: self.keys[id_] for id_ in stage.after}
         secret = key.fingerprint if key and stage.records else ""
@@ -119,7 +119,7 @@ class Walk:
             self.params = filled_in(self.given, product.facts)
         return product
 
-    def _make(self, stage: Stage, identity: Mapping[str, Any]) -> None:
+    def _make(self, stage: Stage, identity: Entries) -> None:
         with staging(self.folder) as work:
             asked = Asked(
                 params=stage.seen(self.params),

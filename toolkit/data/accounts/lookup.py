@@ -8,10 +8,16 @@ from pathlib import Path
 import pandas as pd
 from ibis import _
 
+from toolkit.data.accounts.submitted import SUBMITTED
 from toolkit.data.intake import FATES, discharges
 from toolkit.engine.types import Engine, Table
 
 STORE = "discharges"
+
+
+def marked(connection: Engine, data: Path) -> tuple[Table, Table]:
+    """The marked records of a run, and what was submitted in the fields that rules name."""
+    return connection.read_parquet(str(data / FATES)), connection.read_parquet(str(data / SUBMITTED))
 
 
 def records_at(connection: Engine, data: Path, file: int, line: int) -> tuple[pd.DataFrame, pd.DataFrame]:
