@@ -81,7 +81,7 @@ def test_identifiers_in_scientific_notation_are_damaged_and_blamed_on_nobody():
 
 
 def test_the_same_stay_in_two_written_forms_is_one(tmp_path):
-    again = GOOD[1].replace("2019-02-24", "2019/2/24").replace("00100000", "'００１０００００").replace("FA11", "fa11")
+    again = GOOD[1].replace("2019-03-10", "2019/3/10").replace("00100000", "'００１０００００").replace("FA11", "fa11")
     (tmp_path / "a.csv").write_text("\n".join([*GOOD, again]), encoding="utf-8")
     with checked(tmp_path) as door:
         assert (door.received, door.hit("K04"), door.hit("K05")) == (61, 1, 0)
@@ -114,8 +114,8 @@ def test_a_cell_that_is_no_code_is_found_and_stands_in_no_table(tmp_path, column
 def test_codes_that_differ_only_in_zeros_are_named_together(tmp_path):
     (tmp_path / "a.csv").write_text("\n".join(GOOD), encoding="utf-8")
     (tmp_path / "b.csv").write_text(
-        "\n".join([GOOD[0], GOOD[1].replace("0014", "14", 1).replace("03.04", "3.04")]), encoding="utf-8"
+        "\n".join([GOOD[0], GOOD[1].replace("0001", "1", 1).replace("03.04", "3.04")]), encoding="utf-8"
     )
     with checked(tmp_path) as door:
-        assert "0014、14" in door.files.loc["b.csv", "warnings"]
+        assert "0001、1" in door.files.loc["b.csv", "warnings"]
         assert "03.04、3.04" in door.files.loc["a.csv", "warnings"]
