@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import cached_property
 from numbers import Number
 from pathlib import Path
+from typing import Self
 
 import pandas as pd
 
@@ -59,6 +62,28 @@ class Col:
     @cached_property
     def pattern(self) -> re.Pattern[str]:
         return re.compile(".+".join(re.escape(part) for part in self.name.split("*")))
+
+
+class Word(StrEnum):
+    """One of a closed list: the id that tables and logic hold, and the Chinese word that readers get at the last step."""
+
+    zh: str
+
+    def __new__(cls, id: str, zh: str = "") -> Self:
+        """A member that equals its id and carries its word: `EXCLUDED = "excluded", "排除"`."""
+        one = str.__new__(cls, id)
+        one._value_, one.zh = id, zh
+        return one
+
+    @classmethod
+    def words(cls) -> tuple[tuple[str, str], ...]:
+        """Ids and words, as a column declares them."""
+        return tuple((one.value, one.zh) for one in cls)
+
+    @classmethod
+    def said(cls, ids: Iterable[str]) -> list[str]:
+        """The words of ids; "" of an empty one."""
+        return [cls(id_).zh if id_ else "" for id_ in ids]
 
 
 # id of a stage of a run -> what it does

@@ -378,7 +378,7 @@ def test_a_region_goes_from_files_to_indicators_alike(engines, work):
         hashed = [c for c in of_duckdb if c in HASHED]
         assert_same(of_duckdb.drop(columns=hashed), of_spark.drop(columns=hashed), table)
     fates = found["spark"]["accounts"].groupby("fate")["n"].sum()
-    assert set(fates.index) == {"纳入", "排除", "隔离"}
+    assert set(fates.index) == {"accepted", "excluded", "quarantined"}
     assert fates.sum() == found["spark"]["files"]["received"].sum()
     assert not found["spark"]["cells"]["value"].isna().all()
 

@@ -73,7 +73,7 @@ EXTRA = {
     **{f"raw_{day}_date": pa.string() for day in ("admission", "discharge", "birth")},
     **{f"unclear_{day}_date": pa.bool_() for day in ("admission", "discharge", "birth")},
 }
-Q, X, W, R = "隔离", "排除", "提示", "拒收"
+Q, X, W, R = "quarantined", "excluded", "warned", "rejected"
 # quality-rules.md §4 and domain.md §3: fate and, where it does not take the whole record, what it takes it out of
 EXPECTED = {
     "SCOPE": (X, ()),

@@ -61,7 +61,7 @@ def _referenced(real, policy, basis, params, prices=None):
 
 def test_intake_accepts_the_records_that_the_declared_rules_say(brazil, new_york, chile):
     for real in (brazil, new_york, chile):
-        accepted = real.accounts[real.accounts["fate"] == "纳入"]
+        accepted = real.accounts[real.accounts["fate"] == "accepted"]
         assert accepted["n"].sum() == len(real.cases)
         by_year = accepted.groupby("year")["n"].sum()
         assert by_year.to_dict() == real.cases["year"].value_counts().to_dict()
@@ -71,7 +71,7 @@ def test_a_record_without_a_hospital_is_not_accepted_where_the_run_has_no_regist
     params = new_york.params()
     connection = connect(tmp_path, [new_york.store, *map(Path, params.data.files)], threads=1)
     accounts = take_in(params, format_map("sparcs"), None, connection, tmp_path).accounts
-    assert accounts.loc[accounts["fate"] == "纳入", "n"].sum() == len(new_york.cases)
+    assert accounts.loc[accounts["fate"] == "accepted", "n"].sum() == len(new_york.cases)
 
 
 EVERYWHERE = [

@@ -37,7 +37,7 @@ def test_new_york(data_folder, tmp_path):
     assert (deaths["x"], deaths["y"]) == ((kept["Patient Disposition"] == "Expired").sum(), len(kept))
     assert region(results, "cost_index")["value"] == 1
     unreadable = kept["Total Costs"].str.startswith("#").sum()
-    bits = results.accounts.loc[results.accounts["fate"] == "纳入"]
+    bits = results.accounts.loc[results.accounts["fate"] == "accepted"]
     assert bits.loc[bits["rules"].str.contains("|C01|", regex=False), "n"].sum() == unreadable
 
 

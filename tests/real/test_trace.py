@@ -55,15 +55,17 @@ def test_the_balance_is_that_of_the_file(run):
     [(total,)] = duckdb.sql(f"SELECT count(*) FROM '{path}'").fetchall()  # noqa: S608
     counts = results.balance.groupby(["measure", "fate", "rule"])["n"].sum()
     assert int(results.balance[results.balance["measure"] == "cost"]["n"].sum()) == total
-    assert counts["all", "排除", "SCOPE"] == len(found(path, "IDENT <> '1'"))
-    assert counts["cost", "排除", "C01"] + counts.get(("cost", "排除", "D08"), 0) >= len(found(path, FREE)) > 100
+    assert counts["all", "excluded", "SCOPE"] == len(found(path, "IDENT <> '1'"))
+    assert (
+        counts["cost", "excluded", "C01"] + counts.get(("cost", "excluded", "D08"), 0) >= len(found(path, FREE)) > 100
+    )
 
 
 def test_a_continuation_record_is_no_discharge_and_in_no_number(run):
     folder, _, path = run
     line, hospital, number = found(path, "IDENT <> '1'")[0]
     by_line = finished.trace(folder, file="two.parquet", line=line)
-    assert [(t.fate, t.reason, t.cells.empty) for t in by_line] == [("排除", "SCOPE", True)]
+    assert [(t.fate, t.reason, t.cells.empty) for t in by_line] == [("excluded", "SCOPE", True)]
     # the same number comes back every month: all of them are told
     by_number = finished.trace(folder, hospital=hospital, record=number)
     assert {t.line for t in by_number} == {at for at, of, n in found(path, f"N_AIH = '{number}'") if of == hospital}
@@ -77,7 +79,7 @@ def test_a_stay_that_cost_nothing_leaves_cost_and_stays_in_time_and_mortality(ru
     folder, _, path = run
     line, hospital, number = found(path, FREE + " AND DIAG_PRINC LIKE 'F3%'")[0]
     [one] = finished.trace(folder, hospital=hospital, record=number, visit="000")
-    assert (one.fate, one.line) == ("纳入", line)
+    assert (one.fate, one.line) == ("accepted", line)
     assert "规则C01" in one.uses["cost"]
     assert (one.uses["los"], one.uses["mortality"]) == ("纳入", "纳入")
     entered = set(one.cells["indicator"])

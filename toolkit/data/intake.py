@@ -28,7 +28,7 @@ from toolkit.data.discharge.readmission import with_readmission
 from toolkit.data.discharge.schema import BY_NAME, STORED
 from toolkit.data.grouping import Grouper, opened, with_drgs
 from toolkit.data.lists.drg_file import ANY_HOSPITAL, drg_digests, looked_up, read_drgs, refuse_unmatched
-from toolkit.data.quality import CATALOGUE, MARKS, RECORD_RULES, read_given
+from toolkit.data.quality import CATALOGUE, MARKS, RECORD_RULES, Fate, read_given
 from toolkit.data.quality.base import title_of, value_of
 from toolkit.data.reading import opening, text_rows
 from toolkit.data.reading.files import SourceFile
@@ -143,7 +143,7 @@ def take_in(
             progress("读取", position / len(paths))
             for source in parts.sources(len(sources), path, work, opening.within(path, params.data.files), joined):
                 if not source.rejected and source.content in by_hash:
-                    source.rejected = f"内容与 {by_hash[source.content]} 完全相同（规则F01）"
+                    source.refuse(f"内容与 {by_hash[source.content]} 完全相同", "F01")
                     source.close()
                     repeated.add(len(sources))
                 sources.append(source)
@@ -441,6 +441,7 @@ def _register(sources: list[SourceFile]) -> pd.DataFrame:
                 "rows": s.rows,
                 "received": 0 if s.rejected else s.received,
                 "rejected": s.rejected,
+                "rejected_by": s.rejected_by,
                 "dropped": "" if s.rejected else "、".join(direct_identifiers(s.header)),
                 "warnings": warnings_of(s),
             }
@@ -454,7 +455,7 @@ def _store(judged: Any, params: RunParams, connection: Any, work: Path) -> Path:
     """Accepted discharges with what each may be used for, one sorted file a year."""
     folder = work / "discharges"
     folder.mkdir(exist_ok=True)
-    accepted = judged.filter(_.fate == "纳入")
+    accepted = judged.filter(_.fate == Fate.ACCEPTED.value)
     # a rule that could not be checked found nothing, and still a missing value is none
     accepted = accepted.mutate(
         cost_usable=_.cost_usable & _.cost_fen.notnull(),

@@ -8,16 +8,16 @@ import scipy  # its parts load when first used: reports read tables and need non
 
 from toolkit.data.accounts.balance import ALL
 from toolkit.data.accounts.profile import DIAGNOSES
-from toolkit.data.quality.base import RuleFacts
+from toolkit.data.quality.base import Fate, Level, RuleFacts
 from toolkit.data.quality.marks import ids_in
 from toolkit.evaluation.results import Results
 from toolkit.frames import row_at
 
-ACCEPTED, EXCLUDED, QUARANTINED = "纳入", "排除", "隔离"
 PASSED, FAILED, NOT_APPLICABLE = "通过", "未通过", "不适用"
 ERROR = "错误"  # a check that fails stops the run: of a finished one the count is 0, and the grid says so
 STATUSES = (ERROR, NOT_APPLICABLE, FAILED, PASSED)
 INSUFFICIENT = "数据不足，不予评价"
+DROPPED = "F09"  # of a file that is read, its columns that identify are dropped
 TOO_POOR = "X04"  # the rule that decides it
 # the first letter of a rule's id is its group; rules of the toolkit's own stand with what they are about
 GROUPS: dict[str, str] = {
@@ -30,7 +30,7 @@ GROUPS: dict[str, str] = {
     "G": "分组与专科归属",
     "X": "整体",
 }
-UNITS = {"文件": "个文件", "机构": "机构年"}  # of what a rule of this level counts; 例 of the others
+UNITS = {Level.FILE: "个文件", Level.HOSPITAL: "机构年"}  # of what a rule of this level counts; 例 of the others
 _OWN = {"S": "G", "Z": "D"}
 MEDIAN_MONTHS = 3  # fewer months with discharges have no median worth the name
 
@@ -57,15 +57,17 @@ def measure_balance(results: Results, measure: str) -> pd.DataFrame:
     accounts = results.accounts[results.accounts["n"] > 0]
     if measure == ALL:
         return accounts[columns]
-    rules = [r for i, r in rules_of(results).items() if measure in r.scopes and r.fate in (QUARANTINED, EXCLUDED)]
+    rules = [
+        r for i, r in rules_of(results).items() if measure in r.scopes and r.fate in (Fate.QUARANTINED, Fate.EXCLUDED)
+    ]
     known = [r for r in rules if r.id not in results.facts.not_applicable]
     if rules and not known:
         return accounts.iloc[:0][columns]  # what would decide it cannot be checked
-    left = accounts[accounts["fate"] == ACCEPTED]
-    parts = [accounts.loc[accounts["fate"] != ACCEPTED, columns]]
-    for rule in sorted(known, key=lambda r: r.fate != QUARANTINED):
+    left = accounts[accounts["fate"] == Fate.ACCEPTED.value]
+    parts = [accounts.loc[accounts["fate"] != Fate.ACCEPTED.value, columns]]
+    for rule in sorted(known, key=lambda r: r.fate != Fate.QUARANTINED):
         hit = left["rules"].str.contains(f"|{rule.id}|", regex=False)
-        parts.append(left[hit].assign(fate=rule.fate, rule=rule.id)[columns])
+        parts.append(left[hit].assign(fate=rule.fate.value if rule.fate else "", rule=rule.id)[columns])
         left = left[~hit]
     return pd.concat([*parts, left[columns].assign(rule="")], ignore_index=True)
 
@@ -95,17 +97,16 @@ def rule_status(results: Results, hospital: str = "") -> pd.DataFrame:
     """
     accounts = _of(results.accounts, hospital)
     of_all = hits(accounts).groupby("rule")["n"].sum()
-    of_judged = hits(accounts[accounts["fate"] != EXCLUDED]).groupby("rule")["n"].sum()
+    of_judged = hits(accounts[accounts["fate"] != Fate.EXCLUDED.value]).groupby("rule")["n"].sum()
     of_hospitals = _of(results.hospital_warnings, hospital).groupby("rule").size()
-    refused = results.files.loc[results.files["rejected"] != "", "rejected"] if not hospital else pd.Series(dtype=str)
-    dropped = int((results.files["dropped"] != "").sum()) if "dropped" in results.files and not hospital else 0
+    of_files = results.files["rejected_by"].value_counts() if not hospital else pd.Series(dtype="int64")
+    dropped = int((results.files["dropped"] != "").sum()) if not hospital else 0
     missing = results.facts.not_applicable
     rows = []
     for id_, rule in rules_of(results).items():
-        of_records = of_all if rule.fate == EXCLUDED and not rule.scopes else of_judged
+        of_records = of_all if rule.fate == Fate.EXCLUDED and not rule.scopes else of_judged
         n = int(of_records.get(id_, 0)) + int(of_hospitals.get(id_, 0))
-        if id_.startswith("F"):
-            n += int(refused.str.contains(f"规则{id_}", regex=False).sum()) + dropped * (id_ == "F09")
+        n += int(of_files.get(id_, 0)) + dropped * (id_ == DROPPED)
         status = NOT_APPLICABLE if id_ in missing else FAILED if n else PASSED
         why = missing.get(id_, "")
         unit = UNITS.get(rule.level, "例")
@@ -141,14 +142,16 @@ def standing(results: Results) -> pd.DataFrame:
     """
     accounts = results.accounts[results.accounts["hospital"] != ""]
     fate = {i: rule.fate for i, rule in rules_of(results).items()}
-    objected = accounts["rules"].map(lambda text: any(fate.get(i) in (QUARANTINED, "提示") for i in ids_in(text)))
-    judged = accounts["fate"] != EXCLUDED
+    objected = accounts["rules"].map(
+        lambda text: any(fate.get(i) in (Fate.QUARANTINED, Fate.WARNED) for i in ids_in(text))
+    )
+    judged = accounts["fate"] != Fate.EXCLUDED.value
     table = pd.DataFrame(
         {
             "received": accounts.groupby("hospital")["n"].sum(),
             "judged": accounts[judged].groupby("hospital")["n"].sum(),
             "sound": accounts[judged & ~objected].groupby("hospital")["n"].sum(),
-            "apart": accounts[accounts["fate"] == QUARANTINED].groupby("hospital")["n"].sum(),
+            "apart": accounts[accounts["fate"] == Fate.QUARANTINED.value].groupby("hospital")["n"].sum(),
         }
     )
     table = table.fillna(0).astype("int64")

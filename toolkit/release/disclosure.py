@@ -401,7 +401,7 @@ def _monthly(monthly: pd.DataFrame, state: _State) -> pd.DataFrame:
 
 def _files(files: pd.DataFrame, state: _State) -> pd.DataFrame:
     """Files by name and hash; how much each holds is another number of records."""
-    known = {"file", "name", "sha256", "kind", "encoding", "status", "rejected"}
+    known = {"file", "name", "sha256", "kind", "encoding", "status", "rejected", "rejected_by"}
     return files.assign(**{c: np.nan for c in files if c not in known})
 
 
@@ -470,7 +470,7 @@ def released_facts(facts: RunFacts) -> RunFacts:
 
     Hashes of exact tables are none of them: a guess could be tried against one.
     """
-    pool = RuleFacts(id=POOLED, name="各原因合并", message="例数少的各项原因合并", fate="")
+    pool = RuleFacts(id=POOLED, name="各原因合并", message="例数少的各项原因合并")
     insufficient = {basis: dict.fromkeys(windows, "参照死亡例数不足") for basis, windows in facts.insufficient.items()}
     return facts.released(rules=(*facts.rules, pool), insufficient=insufficient)
 

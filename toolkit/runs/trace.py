@@ -15,7 +15,7 @@ import pandas as pd
 from toolkit.cube import BASES, KEY, NONE
 from toolkit.data.accounts.fates import USABLE
 from toolkit.data.discharge import identity
-from toolkit.data.quality.base import SCOPES, SPECIALTY
+from toolkit.data.quality.base import SCOPES, SPECIALTY, Fate
 from toolkit.data.quality.marks import ids_in
 from toolkit.documents import Document, Plain
 from toolkit.errors import ParameterError, RunError, did_you_mean, nearest
@@ -25,7 +25,6 @@ from toolkit.indicators import CATALOGUE
 from toolkit.reference import Referenced
 
 BASIS_NAMES = {"contemporaneous": "当期", "frozen": "定基"}
-USED = "纳入"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +33,7 @@ class Hit:
 
     rule: str
     name: str
-    fate: str
+    fate: Fate
     message: str
     scopes: tuple[str, ...] = ()
 
@@ -50,9 +49,9 @@ class Trace:
     pseudonym
         Keyed hash of hospital and record number, as in the worklists; the number itself is nowhere in a run.
     fate
-        纳入, 排除, 隔离, or 拒收 where its whole file was refused.
+        Accepted, excluded, quarantined, or rejected where its whole file was refused.
     reason
-        The primary rule, "" where 纳入; the reason in words where 拒收.
+        The primary rule, "" where accepted; the reason in words where rejected.
     hits
         All rules that hit it.
     uses
@@ -68,7 +67,7 @@ class Trace:
     line: int
     hospital: str
     year: int
-    fate: str
+    fate: Fate
     reason: str
     sha256: str = ""
     pseudonym: str = ""
@@ -151,7 +150,13 @@ def refused_file(results: Results, number: int, line: int) -> Trace | None:
     if not row["rejected"]:
         return None
     return Trace(
-        file=row["name"], line=line, hospital="", year=0, fate="拒收", reason=str(row["rejected"]), sha256=row["sha256"]
+        file=row["name"],
+        line=line,
+        hospital="",
+        year=0,
+        fate=Fate.REJECTED,
+        reason=str(row["rejected"]),
+        sha256=row["sha256"],
     )
 
 
@@ -206,7 +211,7 @@ def traces(
                     **common,
                     hospital=mark["hospital"],
                     year=int(mark["year"]),
-                    fate=mark["fate"],
+                    fate=Fate(mark["fate"]),
                     reason=mark["rule"],
                     pseudonym=_text(mark["pseudonym"]),
                 )
@@ -218,7 +223,7 @@ def traces(
                 **common,
                 hospital=row["hospital"],
                 year=int(row["year"]),
-                fate=USED,
+                fate=Fate.ACCEPTED,
                 reason="",
                 pseudonym=_text(row["pseudonym"]),
                 specialty=_text(row["specialty"]),
@@ -245,7 +250,13 @@ def hits_of(results: Results, ids: Sequence[str]) -> tuple[Hit, ...]:
     """The rules as they were in the run."""
     rules = {rule.id: rule for rule in results.facts.rules}
     return tuple(
-        Hit(rule=i, name=rules[i].name, fate=rules[i].fate, message=rules[i].message, scopes=rules[i].scopes)
+        Hit(
+            rule=i,
+            name=rules[i].name,
+            fate=Fate(rules[i].fate or Fate.WARNED),
+            message=rules[i].message,
+            scopes=rules[i].scopes,
+        )
         for i in ids
     )
 
@@ -254,12 +265,12 @@ def uses_of(hits: Sequence[Hit], usable: Mapping[str, bool]) -> dict[str, str]:
     """For each group of measures whether an accepted record is in it, and if not, why."""
     uses = {}
     for scope in SCOPES:
-        against = [h for h in hits if scope in h.scopes and h.fate != "提示"]
-        against.sort(key=lambda h: h.fate != "隔离")
+        against = [h for h in hits if scope in h.scopes and h.fate != Fate.WARNED]
+        against.sort(key=lambda h: h.fate != Fate.QUARANTINED)
         if usable.get(scope, not against):
-            uses[scope] = USED
+            uses[scope] = Fate.ACCEPTED.zh
         elif against:
-            uses[scope] = f"{against[0].fate}（规则{against[0].rule} {against[0].message}）"
+            uses[scope] = f"{against[0].fate.zh}（规则{against[0].rule} {against[0].message}）"
         else:
             uses[scope] = "排除（没有可用的值，来源缺少该字段）"
     return uses
@@ -327,12 +338,12 @@ def as_records(traces: Sequence[Trace]) -> list[Document]:
 def _lines(one: Trace, results: Results) -> list[str]:
     head = f"文件 {one.file}，第 {one.line} 行" + f"，机构 {one.hospital}" * bool(one.hospital)
     lines = [head + (f"，假名 {one.pseudonym}" if one.pseudonym else "")]
-    why = f"：规则{one.reason}" if one.reason and one.fate != "拒收" else f"：{one.reason}" if one.reason else ""
-    lines.append(f"去向：{one.fate}{why}")
+    why = f"：规则{one.reason}" if one.reason and one.fate != Fate.REJECTED else f"：{one.reason}" if one.reason else ""
+    lines.append(f"去向：{one.fate.zh}{why}")
     for hit in one.hits:
         where = "、".join(SCOPES.get(s, s) for s in hit.scopes)
-        lines.append(f"  规则{hit.rule} {hit.name}（{hit.fate}{'，只对' + where if where else ''}）：{hit.message}")
-    if one.fate != USED:
+        lines.append(f"  规则{hit.rule} {hit.name}（{hit.fate.zh}{'，只对' + where if where else ''}）：{hit.message}")
+    if one.fate != Fate.ACCEPTED:
         return [*lines, "未进入任何数值。"]
     name = results.specialty_name(one.specialty) if one.specialty else "不属于所评专科（计入全院与参照）"
     lines.append(f"{one.year} 年出院；专科：{name}；DRG：{one.drg or '未入组'}")

@@ -86,7 +86,7 @@ class Taken:
     def of(self, name: str) -> pd.DataFrame:
         return self.store[self.store["file"] == self.number(name)].sort_values("line")
 
-    def lines(self, name: str, fate: str = "隔离") -> dict[int, str]:
+    def lines(self, name: str, fate: str = "quarantined") -> dict[int, str]:
         """Line → primary rule of the file's records with this fate."""
         mine = self.fates[(self.fates["file"] == self.number(name)) & (self.fates["fate"] == fate)]
         return dict(zip(mine["line"], mine["rule"], strict=True))

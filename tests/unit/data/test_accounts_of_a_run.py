@@ -99,7 +99,7 @@ def test_a_line_and_a_record_number_lead_to_the_same(run):
 def test_each_fate_is_told_with_its_rules_and_uses(run):
     folder, _ = run
     of = {at: only(trace(folder, file="a.csv", line=at)) for at in (20, 21, 22, 23, 24, 25, 26, 27)}
-    assert [of[at].fate for at in of] == ["纳入"] * 5 + ["隔离", "排除", "隔离"]
+    assert [of[at].fate for at in of] == ["accepted"] * 5 + ["quarantined", "excluded", "quarantined"]
     assert [of[at].reason for at in (25, 26, 27)] == ["D01", "D04", "K03"]
     assert all(t.cells.empty for t in (of[25], of[26], of[27]))
     assert {s for s, use in of[20].uses.items() if use != "纳入"} == {"surgery"}  # the format tells no operations
@@ -144,7 +144,7 @@ def test_what_it_added_is_what_a_person_computes(run):
 def test_a_refused_file_is_told_and_so_is_what_does_not_exist(run):
     folder, _ = run
     refused = only(trace(folder, file="z.csv", line=2))
-    assert (refused.fate, "b.csv" in refused.reason) == ("拒收", True)
+    assert (refused.fate, "b.csv" in refused.reason) == ("rejected", True)
     for query, word in (
         ({"hospital": "12", "record": "1"}, "没有机构"),
         ({"hospital": "0012", "record": "nobody"}, "没有这个病案号"),
@@ -245,10 +245,10 @@ def test_a_mended_file_moves_the_numbers_and_the_history_shows_both(tmp_path):
     assert "被后来报送的 mended.csv（2025-06-01 收到）替代" in files.loc["a.csv", "rejected"]
     assert files.loc["a.csv", "received"] == 0
     history = second.submissions.set_index(["name", "hospital"])
-    assert history.loc[("a.csv", "0012"), "status"] == "已被替代"
+    assert history.loc[("a.csv", "0012"), "status"] == "replaced"
     assert history.loc[("a.csv", "0012"), "quarantined"] == 2
-    assert history.loc[("mended.csv", "0012"), ["status", "quarantined"]].tolist() == ["现用", 1]
-    assert history.loc[("b.csv", "0099"), "status"] == "现用"
+    assert history.loc[("mended.csv", "0012"), ["status", "quarantined"]].tolist() == ["current", 1]
+    assert history.loc[("b.csv", "0099"), "status"] == "current"
     change = dq.since_last(second).set_index("rule")
     assert change.loc["D01", ["before", "now"]].tolist() == [1, 0]
     # sent once more without a change: refused, and where it was first is in the register

@@ -87,7 +87,7 @@ def test_every_planted_record_is_where_it_belongs(table):
     wide = table.pivot_table(
         index=["name", "hospital", "measure"], columns="fate", values="n", aggfunc="sum", fill_value=0
     )
-    found = {key: tuple(int(v) for v in wide.loc[key, ["纳入", "排除", "隔离"]]) for key in PLANTED}
+    found = {key: tuple(int(v) for v in wide.loc[key, ["accepted", "excluded", "quarantined"]]) for key in PLANTED}
     assert found == PLANTED
 
 
@@ -99,7 +99,14 @@ def test_every_measure_of_every_file_and_hospital_adds_up_to_what_was_received(t
 
 def test_reasons_of_a_measure_follow_the_waterfall(table):
     cost = table[(table["name"] == "a.csv") & (table["hospital"] == "0012") & (table["measure"] == "cost")]
-    assert set(cost["fate"] + cost["rule"]) == {"纳入", "排除C01", "排除D08", "排除D04", "隔离K03", "隔离D01"}
+    assert set(cost["fate"] + cost["rule"]) == {
+        "accepted",
+        "excludedC01",
+        "excludedD08",
+        "excludedD04",
+        "quarantinedK03",
+        "quarantinedD01",
+    }
 
 
 def test_a_measure_without_a_column_is_empty_for_a_reason_not_silently(tmp_path):
@@ -108,7 +115,7 @@ def test_a_measure_without_a_column_is_empty_for_a_reason_not_silently(tmp_path)
     without = take(tmp_path, {"a.csv": text(line(), line()).encode()}, yaml=MAP.replace(died, ""))
     found = balanced(without.intake.files, without.accounts, counts(without.store))
     mortality = found[found["measure"] == "mortality"]
-    assert mortality[["fate", "rule", "n"]].to_numpy().tolist() == [["排除", "—", 2]]
+    assert mortality[["fate", "rule", "n"]].to_numpy().tolist() == [["excluded", "—", 2]]
 
 
 @pytest.mark.parametrize(

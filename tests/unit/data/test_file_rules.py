@@ -118,7 +118,7 @@ def test_lost_zeros_refuse_the_file(tmp_path):
     assert "规则F08" in taken.files.loc["lost.csv", "rejected"]
     assert taken.files.loc["kept.csv", "rejected"] == ""
     [hit] = taken.fates.to_dict("records")  # one in ten is the limit; the code itself is a matter of rule P13
-    assert (hit["fate"], hit["rules"]) == ("纳入", "|P13|")
+    assert (hit["fate"], hit["rules"]) == ("accepted", "|P13|")
     assert taken.store["surgery_usable"].sum() == 9
 
 

@@ -201,41 +201,41 @@ def test_the_store_holds_no_identifier(bag):
 # --- records ----------------------------------------------------------------------------------------------------------
 
 RECORDS = [
-    ("sound", {}, "纳入", ""),
-    ("date formats", {"IN": "2022/3/1", "OUT": "2022年03月06日"}, "纳入", ""),
-    ("compact", {"IN": "20220301", "OUT": "20220306"}, "纳入", ""),
-    ("clock", {"IN": "2022-03-01 23:59:59", "OUT": "2022-03-06T00:00"}, "纳入", ""),
-    ("same day", {"OUT": "2022-03-01", "DAYS": "0"}, "纳入", ""),
-    ("stated wrong", {"DAYS": "7"}, "纳入", ""),
-    ("not stated", {"DAYS": "-"}, "纳入", ""),
-    ("stated no number", {"DAYS": "5.5"}, "纳入", ""),
-    ("the year after", {"IN": "2022-12-28", "OUT": "2023-01-02"}, "排除", "D04"),
-    ("no such day", {"OUT": "2023-02-30"}, "隔离", "D01"),
-    ("no such leap day", {"IN": "2022-02-29"}, "隔离", "D01"),
-    ("zeros", {"IN": "00000000"}, "隔离", "D01"),
-    ("24:00", {"OUT": "2022-03-06 24:00"}, "隔离", "D01"),
-    ("colon lost", {"OUT": "2022-03-06 14:3025"}, "隔离", "D01"),
-    ("absent", {"OUT": "-"}, "隔离", "D01"),
-    ("ambiguous", {"OUT": "06/03/2022"}, "隔离", "D06"),
-    ("serial", {"OUT": "44626"}, "隔离", "D06"),
-    ("reversed", {"IN": "2022-03-07"}, "隔离", "D02"),
-    ("future", {"OUT": "2031-03-06", "IN": "2031-03-01"}, "隔离", "D05"),
-    ("too old", {"IN": "1989-12-31", "DAYS": "-"}, "隔离", "D05"),
-    ("year outside", {"IN": "2021-12-30", "OUT": "2021-12-31", "DAYS": "1"}, "排除", "D04"),
-    ("unknown hospital", {"H": "9999"}, "隔离", "K01"),
-    ("no hospital", {"H": "-"}, "隔离", "K01"),
-    ("no record number", {"R": " "}, "隔离", "K03"),
-    ("no diagnosis", {"DX": ""}, "隔离", "P05"),
-    ("exit unknown", {"EXIT": "7"}, "纳入", ""),
-    ("died", {"EXIT": "5"}, "纳入", ""),
-    ("cost text", {"COST": "见发票"}, "纳入", ""),
-    ("cost 4.99", {"COST": "4.99"}, "纳入", ""),
-    ("cost 0.29", {"COST": "5.29"}, "纳入", ""),
-    ("no drg", {"DRG": "0000"}, "纳入", ""),
-    ("no specialty", {"DEPT": "D9"}, "纳入", ""),
-    ("61 days", {"IN": "2022-01-01", "OUT": "2022-03-03", "DAYS": "61"}, "纳入", ""),
-    ("60 days", {"IN": "2022-01-01", "OUT": "2022-03-02", "DAYS": "60"}, "纳入", ""),
-    ("level 9", {"LEVEL1": "9", "LEVEL2x01": "2"}, "纳入", ""),
+    ("sound", {}, "accepted", ""),
+    ("date formats", {"IN": "2022/3/1", "OUT": "2022年03月06日"}, "accepted", ""),
+    ("compact", {"IN": "20220301", "OUT": "20220306"}, "accepted", ""),
+    ("clock", {"IN": "2022-03-01 23:59:59", "OUT": "2022-03-06T00:00"}, "accepted", ""),
+    ("same day", {"OUT": "2022-03-01", "DAYS": "0"}, "accepted", ""),
+    ("stated wrong", {"DAYS": "7"}, "accepted", ""),
+    ("not stated", {"DAYS": "-"}, "accepted", ""),
+    ("stated no number", {"DAYS": "5.5"}, "accepted", ""),
+    ("the year after", {"IN": "2022-12-28", "OUT": "2023-01-02"}, "excluded", "D04"),
+    ("no such day", {"OUT": "2023-02-30"}, "quarantined", "D01"),
+    ("no such leap day", {"IN": "2022-02-29"}, "quarantined", "D01"),
+    ("zeros", {"IN": "00000000"}, "quarantined", "D01"),
+    ("24:00", {"OUT": "2022-03-06 24:00"}, "quarantined", "D01"),
+    ("colon lost", {"OUT": "2022-03-06 14:3025"}, "quarantined", "D01"),
+    ("absent", {"OUT": "-"}, "quarantined", "D01"),
+    ("ambiguous", {"OUT": "06/03/2022"}, "quarantined", "D06"),
+    ("serial", {"OUT": "44626"}, "quarantined", "D06"),
+    ("reversed", {"IN": "2022-03-07"}, "quarantined", "D02"),
+    ("future", {"OUT": "2031-03-06", "IN": "2031-03-01"}, "quarantined", "D05"),
+    ("too old", {"IN": "1989-12-31", "DAYS": "-"}, "quarantined", "D05"),
+    ("year outside", {"IN": "2021-12-30", "OUT": "2021-12-31", "DAYS": "1"}, "excluded", "D04"),
+    ("unknown hospital", {"H": "9999"}, "quarantined", "K01"),
+    ("no hospital", {"H": "-"}, "quarantined", "K01"),
+    ("no record number", {"R": " "}, "quarantined", "K03"),
+    ("no diagnosis", {"DX": ""}, "quarantined", "P05"),
+    ("exit unknown", {"EXIT": "7"}, "accepted", ""),
+    ("died", {"EXIT": "5"}, "accepted", ""),
+    ("cost text", {"COST": "见发票"}, "accepted", ""),
+    ("cost 4.99", {"COST": "4.99"}, "accepted", ""),
+    ("cost 0.29", {"COST": "5.29"}, "accepted", ""),
+    ("no drg", {"DRG": "0000"}, "accepted", ""),
+    ("no specialty", {"DEPT": "D9"}, "accepted", ""),
+    ("61 days", {"IN": "2022-01-01", "OUT": "2022-03-03", "DAYS": "61"}, "accepted", ""),
+    ("60 days", {"IN": "2022-01-01", "OUT": "2022-03-02", "DAYS": "60"}, "accepted", ""),
+    ("level 9", {"LEVEL1": "9", "LEVEL2x01": "2"}, "accepted", ""),
 ]
 
 
@@ -262,12 +262,14 @@ def stored_of(records, name: str) -> pd.Series:
 
 
 def test_every_record_meets_its_fate(records):
-    wanted = {k + 2: (fate, rule) for k, (_, _, fate, rule) in enumerate(RECORDS) if fate != "纳入"}
+    wanted = {k + 2: (fate, rule) for k, (_, _, fate, rule) in enumerate(RECORDS) if fate != "accepted"}
     found = {
-        r.line: (r.fate, r.rule) for r in records.fates.itertuples() if r.fate != "纳入" and r.line < len(RECORDS) + 2
+        r.line: (r.fate, r.rule)
+        for r in records.fates.itertuples()
+        if r.fate != "accepted" and r.line < len(RECORDS) + 2
     }
     assert found == wanted
-    accepted = [k + 2 for k, (_, _, fate, _) in enumerate(RECORDS) if fate == "纳入"]
+    accepted = [k + 2 for k, (_, _, fate, _) in enumerate(RECORDS) if fate == "accepted"]
     assert sorted(records.store.loc[records.store["line"] < len(RECORDS) + 2, "line"]) == accepted
 
 
@@ -323,10 +325,10 @@ def test_of_identical_records_one_is_kept_and_of_two_versions_none(records):
     first = len(RECORDS) + 2
     last = records.fates[records.fates["line"] >= first]
     assert {r.line: (r.fate, r.rule) for r in last.itertuples()} == {
-        first + 1: ("排除", "K04"),
-        first + 2: ("排除", "K04"),
-        first + 3: ("隔离", "K05"),
-        first + 4: ("隔离", "K05"),
+        first + 1: ("excluded", "K04"),
+        first + 2: ("excluded", "K04"),
+        first + 3: ("quarantined", "K05"),
+        first + 4: ("quarantined", "K05"),
     }
     assert {first, first + 5} <= set(records.store["line"])  # the second stay has another key
 
@@ -336,7 +338,7 @@ def test_the_same_stay_in_two_files_is_found(tmp_path):
     one = text(*[",".join(r[n] for n in HEADER) for r in (twice, other)])
     two = text(*[",".join(r[n] for n in HEADER) for r in (row(), twice, {**other, "DEPT": "D2"})])
     taken = take(tmp_path, {"a.csv": one.encode(), "b.csv": two.encode("gb18030")})
-    assert taken.lines("b.csv", "排除") == {3: "K04"}
+    assert taken.lines("b.csv", "excluded") == {3: "K04"}
     assert taken.lines("a.csv") == {3: "K05"}
     assert taken.lines("b.csv") == {4: "K05"}
 

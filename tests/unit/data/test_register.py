@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from toolkit.data.accounts.register import Register, Settled, enter, read_register, settle, write_register
+from toolkit.data.accounts.register import Register, Settled, enter, read_register, settle, tables, write_register
 from toolkit.data.reading.files import SourceFile
 from toolkit.errors import InputError
 
@@ -26,7 +27,7 @@ def after(register: Register, day: str, **files: dict[str, dict[str, int]]) -> t
         for hospital, months in parts.items():
             periods += [(number, hospital, month, n) for month, n in months.items()] + [(number, hospital, "", 1)]
             counts += [
-                (number, hospital, "fate", "纳入", sum(months.values())),
+                (number, hospital, "fate", "accepted", sum(months.values())),
                 (number, hospital, "rule", "D01", len(name)),
             ]
     frame = pd.DataFrame(periods, columns=["file", "hospital", "period", "n"])
@@ -131,3 +132,24 @@ def test_the_register_is_read_back_as_written_and_says_when_it_is_none(may):
     may.path.write_text("{}")
     with pytest.raises(InputError, match="不可读"):
         read_register(may.path)
+
+
+def test_a_register_that_held_the_words_of_fates_is_read_with_its_numbers(tmp_path):
+    path = tmp_path / "register.json"
+    part = {"periods": {"2022-03": 9}, "fates": {"纳入": 7, "隔离": 2}, "rules": {"D01": 2}, "replaced_by": ""}
+    one = {
+        "sha256": "a" * 64,
+        "name": "a.csv",
+        "size": 9,
+        "arrived": "2025-05-01",
+        "refused": "",
+        "parts": {"0012": part},
+    }
+    path.write_text(json.dumps({"version": 1, "submissions": [one]}), "utf-8")
+    found = read_register(path)
+    files, _rules = tables(found)
+    assert files[["received", "accepted", "excluded", "quarantined"]].to_numpy().tolist() == [[9, 7, 0, 2]]
+    write_register(found)
+    stored = json.loads(path.read_text("utf-8"))
+    assert stored["version"] == 2
+    assert stored["submissions"][0]["parts"]["0012"]["fates"] == {"accepted": 7, "quarantined": 2}

@@ -60,14 +60,14 @@ def hit(rules: str) -> set[str]:
 def test_every_seeded_defect_whose_rule_exists_is_found_at_its_line(region):
     truth, _, fates, _ = region
     found = {(f.file, f.line): (f.fate, f.rule, hit(f.rules)) for f in fates.itertuples()}
-    letter = {"Q": "隔离", "X": "排除", "W": "纳入"}
+    letter = {"Q": "quarantined", "X": "excluded", "W": "accepted"}
     seeded = [d for d in truth["defects"] if d["rule"] in CATALOGUE and d["rule"] not in KEPT | {"F03"}]
     assert len({d["rule"] for d in seeded}) >= 45
     for defect in seeded:
         fate, rule, rules = found[defect["file"], defect["line"]]
         assert defect["rule"] in rules, defect
         if defect.get("scope") or defect["fate"] == "W":
-            assert fate == "纳入", defect
+            assert fate == "accepted", defect
         else:
             assert (fate, rule) == (letter[defect["fate"]], defect["rule"]), defect
         if defect.get("both"):
@@ -133,7 +133,7 @@ def test_the_balance_of_every_file_is_the_true_one(region):
         counts = intake.accounts[intake.accounts["file"] == file["file"]].groupby("fate")["n"].sum()
         moved = departments.get(entry["file"], 0)
         assert file["received"] == entry["rows"] == counts.sum()
-        assert counts.get("隔离", 0) == entry["quarantined"] - moved
-        assert counts.get("排除", 0) == entry["excluded"]
-        assert counts.get("纳入", 0) == entry["included"] + moved
+        assert counts.get("quarantined", 0) == entry["quarantined"] - moved
+        assert counts.get("excluded", 0) == entry["excluded"]
+        assert counts.get("accepted", 0) == entry["included"] + moved
         assert file["encoding"] == ("utf-8" if "utf-8" in entry["encoding"] else "gb18030")

@@ -12,10 +12,11 @@ import pandas as pd
 import pytest
 from python_calamine import CalamineWorkbook
 
-from toolkit.data.accounts import worklist
+from toolkit.data.accounts import spreadsheet, worklist
+from toolkit.data.accounts.spreadsheet import defused
 from toolkit.data.accounts.submitted import HIDDEN, keep_submitted
-from toolkit.data.accounts.worklist import Facts, defused, field_codes, file_stem, write_worklists
-from toolkit.data.quality.base import RuleFacts
+from toolkit.data.accounts.worklist import Facts, field_codes, file_stem, write_worklists
+from toolkit.data.quality.base import Fate, RuleFacts
 from toolkit.data.reading.formats import format_map
 from toolkit.engine import connect
 
@@ -52,19 +53,24 @@ fields:
   surgery_level: {columns: [C17x01, C38x*]}
 """
 RULES = [
-    RuleFacts(id="K03", name="病案号为空", said="病案号为空", fate="隔离", scopes=(), fields=("record",)),
+    RuleFacts(id="K03", name="病案号为空", said="病案号为空", fate=Fate.QUARANTINED, scopes=(), fields=("record",)),
     RuleFacts(
-        id="P05", name="主要诊断", said="出院主要诊断编码为空", fate="隔离", scopes=(), fields=("principal_diagnosis",)
+        id="P05",
+        name="主要诊断",
+        said="出院主要诊断编码为空",
+        fate=Fate.QUARANTINED,
+        scopes=(),
+        fields=("principal_diagnosis",),
     ),
     RuleFacts(
         id="C01",
         name="总费用",
         said="住院总费用 {cost_fen} 分，性别 {sex}，病案号 {record}",
-        fate="排除",
+        fate=Fate.EXCLUDED,
         scopes=("cost",),
         fields=("cost_fen", "sex"),
     ),
-    RuleFacts(id="W01", name="提示", said="请核实", fate="提示", scopes=(), fields=()),
+    RuleFacts(id="W01", name="提示", said="请核实", fate=Fate.WARNED, scopes=(), fields=()),
 ]
 FILES = pd.DataFrame(
     {
@@ -77,25 +83,25 @@ FILES = pd.DataFrame(
 )
 #        file, line, hospital, fate, rule, rules, pseudonym
 MARKED = [
-    (1, 2, "H1", "隔离", "K03", "|K03|W01|", "f" * 16),
-    (1, 3, "H1", "纳入", "", "|C01|", "00ff" * 4),
-    (1, 4, "H1", "隔离", "P05", "|P05|", "7" * 16),
-    (1, 9, "", "隔离", "K03", "|K03|", None),
-    (2, 2, "=H/2", "纳入", "", "|W01|", "9" * 16),
-    (2, 3, "", "隔离", "K03", "|K03|", None),
-    (2, 4, "H1", "纳入", "", "|W01|", "9" * 16),
+    (1, 2, "H1", "quarantined", "K03", "|K03|W01|", "f" * 16),
+    (1, 3, "H1", "accepted", "", "|C01|", "00ff" * 4),
+    (1, 4, "H1", "quarantined", "P05", "|P05|", "7" * 16),
+    (1, 9, "", "quarantined", "K03", "|K03|", None),
+    (2, 2, "=H/2", "accepted", "", "|W01|", "9" * 16),
+    (2, 3, "", "quarantined", "K03", "|K03|", None),
+    (2, 4, "H1", "accepted", "", "|W01|", "9" * 16),
 ]
 BALANCE = pd.DataFrame(
     [
-        (1, "H1", "all", "纳入", "", 5),
-        (1, "H1", "all", "隔离", "K03", 2),
-        (1, "", "all", "隔离", "K03", 1),
-        (1, "H1", "cost", "排除", "C01", 1),
-        (1, "H1", "cost", "纳入", "", 4),
-        (1, "H1", "cost", "隔离", "K03", 2),
-        (2, "=H/2", "all", "纳入", "", 1),
-        (2, "H1", "all", "纳入", "", 1),
-        (2, "", "all", "隔离", "K03", 1),
+        (1, "H1", "all", "accepted", "", 5),
+        (1, "H1", "all", "quarantined", "K03", 2),
+        (1, "", "all", "quarantined", "K03", 1),
+        (1, "H1", "cost", "excluded", "C01", 1),
+        (1, "H1", "cost", "accepted", "", 4),
+        (1, "H1", "cost", "quarantined", "K03", 2),
+        (2, "=H/2", "all", "accepted", "", 1),
+        (2, "H1", "all", "accepted", "", 1),
+        (2, "", "all", "quarantined", "K03", 1),
     ],
     columns=["file", "hospital", "measure", "fate", "rule", "n"],
 )
@@ -224,7 +230,7 @@ def test_no_cell_is_a_formula_and_nothing_says_who_the_patient_is(lists):
             with zipfile.ZipFile(path) as archive:
                 text = "".join(archive.read(name).decode() for name in archive.namelist())
             assert re.search(r"<f[ >/]", text) is None
-        assert [cell for cell in cells if cell.startswith(worklist.FORMULA)] == []
+        assert [cell for cell in cells if cell.startswith(spreadsheet.FORMULA)] == []
         for secret in ("张三丰", "110101199003070011", "13800138000", "某路", "87654321", "0001", "0002"):
             assert secret not in text, (path.name, secret)
 
@@ -247,8 +253,8 @@ def test_workbook_and_csv_hold_the_same_and_equal_records_give_equal_bytes(lists
 
 def test_a_fault_on_very_many_records_is_listed_in_part_and_said(connection, work, kept, form, tmp_path, monkeypatch):
     monkeypatch.setattr(worklist, "LISTED", 3)
-    rows = [(1, i, "H1", "纳入", "", "|W01|", "a" * 16) for i in range(2, 12)] + [
-        (1, i, "H1", "隔离", "P05", "|P05|", "b" * 16) for i in range(12, 22)
+    rows = [(1, i, "H1", "accepted", "", "|W01|", "a" * 16) for i in range(2, 12)] + [
+        (1, i, "H1", "quarantined", "P05", "|P05|", "b" * 16) for i in range(12, 22)
     ]
     marked = pd.DataFrame(rows, columns=["file", "line", "hospital", "fate", "rule", "rules", "pseudonym"])
     facts = Facts(rules=RULES, scopes={}, codes=field_codes(form))

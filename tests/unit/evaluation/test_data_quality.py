@@ -10,34 +10,34 @@ import pytest
 import rows
 from statsmodels.stats.proportion import proportion_confint
 
-from toolkit.data.quality.base import RuleFacts
+from toolkit.data.quality.base import Fate, Level, RuleFacts
 from toolkit.evaluation import data_quality as dq
 from toolkit.reporting.figures.quality import month_marks
 from toolkit.runs import pipeline
 
 RULES = [
-    RuleFacts(id="D01", name="日期", fate="隔离", scopes=(), level="记录"),
-    RuleFacts(id="D07", name="住院日", fate="提示", scopes=(), level="记录"),
-    RuleFacts(id="D13", name="新生儿", fate="提示", scopes=(), level="记录"),
-    RuleFacts(id="C01", name="费用", fate="排除", scopes=("cost",), level="记录"),
-    RuleFacts(id="O01", name="离院", fate="隔离", scopes=("mortality",), level="记录"),
-    RuleFacts(id="D15", name="月", fate="提示", scopes=(), level="机构"),
-    RuleFacts(id="F03", name="编码", fate="拒收", scopes=(), level="文件"),
-    RuleFacts(id="SCOPE", name="范围", fate="排除", scopes=(), level="记录"),
-    RuleFacts(id="Z53", name="取消", fate="排除", scopes=("cost",), level="记录"),
+    RuleFacts(id="D01", name="日期", fate=Fate.QUARANTINED, scopes=(), level=Level.RECORD),
+    RuleFacts(id="D07", name="住院日", fate=Fate.WARNED, scopes=(), level=Level.RECORD),
+    RuleFacts(id="D13", name="新生儿", fate=Fate.WARNED, scopes=(), level=Level.RECORD),
+    RuleFacts(id="C01", name="费用", fate=Fate.EXCLUDED, scopes=("cost",), level=Level.RECORD),
+    RuleFacts(id="O01", name="离院", fate=Fate.QUARANTINED, scopes=("mortality",), level=Level.RECORD),
+    RuleFacts(id="D15", name="月", fate=Fate.WARNED, scopes=(), level=Level.HOSPITAL),
+    RuleFacts(id="F03", name="编码", fate=Fate.REJECTED, scopes=(), level=Level.FILE),
+    RuleFacts(id="SCOPE", name="范围", fate=Fate.EXCLUDED, scopes=(), level=Level.RECORD),
+    RuleFacts(id="Z53", name="取消", fate=Fate.EXCLUDED, scopes=("cost",), level=Level.RECORD),
 ]
 #           hospital, year, fate, rule, rules, n
 ACCOUNTS = pd.DataFrame(
     [
-        ("A", 2022, "纳入", "", "", 90),
-        ("A", 2022, "纳入", "", "|D07|", 6),
-        ("A", 2022, "纳入", "", "|C01|", 2),
-        ("A", 2022, "隔离", "D01", "|D01|D07|", 2),
-        ("A", 2022, "排除", "SCOPE", "|SCOPE|D07|", 50),
-        ("B", 2022, "纳入", "", "", 40),
-        ("C", 2022, "纳入", "", "", 5),
-        ("C", 2022, "隔离", "D01", "|D01|", 5),
-        ("", 0, "隔离", "D01", "|D01|", 1),
+        ("A", 2022, "accepted", "", "", 90),
+        ("A", 2022, "accepted", "", "|D07|", 6),
+        ("A", 2022, "accepted", "", "|C01|", 2),
+        ("A", 2022, "quarantined", "D01", "|D01|D07|", 2),
+        ("A", 2022, "excluded", "SCOPE", "|SCOPE|D07|", 50),
+        ("B", 2022, "accepted", "", "", 40),
+        ("C", 2022, "accepted", "", "", 5),
+        ("C", 2022, "quarantined", "D01", "|D01|", 5),
+        ("", 0, "quarantined", "D01", "|D01|", 1),
     ],
     columns=["hospital", "year", "fate", "rule", "rules", "n"],
 )
@@ -61,7 +61,7 @@ def results(**more):
         "accounts": ACCOUNTS,
         "hospital_warnings": WARNINGS,
         "balance": ACCOUNTS.iloc[:0].assign(measure=""),
-        "files": pd.DataFrame({"rejected": ["", "编码无法识别（规则F03）"], "dropped": ["", ""]}),
+        "files": pd.DataFrame({"rejected_by": ["", "F03"], "dropped": ["", ""]}),
         "facts": facts({"D13": "没有新生儿病例"}),
         "params": SimpleNamespace(minimum_value_cases=30),
     }
@@ -155,7 +155,7 @@ def test_not_applicable_is_a_status_of_its_own():
 def test_a_measure_balance_without_the_run_s_own_comes_from_the_marks():
     cost = dq.measure_balance(results(), "cost")
     sums = cost[cost["hospital"] == "A"].groupby(["fate", "rule"])["n"].sum().to_dict()
-    assert sums == {("排除", "C01"): 2, ("排除", "SCOPE"): 50, ("隔离", "D01"): 2, ("纳入", ""): 96}
+    assert sums == {("excluded", "C01"): 2, ("excluded", "SCOPE"): 50, ("quarantined", "D01"): 2, ("accepted", ""): 96}
     assert cost["n"].sum() == ACCOUNTS["n"].sum()
     unknown = results(facts=facts({"O01": "没有字段"}))
     assert dq.measure_balance(unknown, "mortality").empty
@@ -216,6 +216,6 @@ def test_the_quarantined_share_is_of_the_judged_and_the_same_in_rule_and_table(t
     params = rows.params(files=(str(tmp_path / "in.csv"),), cycles=rows.CYCLES, quality={"quarantined_share": 0.04})
     found = pipeline.evaluate(params, tmp_path / "run")
     warned = found.hospital_warnings[found.hospital_warnings["rule"] == dq.TOO_POOR]
-    assert found.accounts.groupby("fate")["n"].sum().to_dict() == {"纳入": 40, "排除": 20, "隔离": 2}
+    assert found.accounts.groupby("fate")["n"].sum().to_dict() == {"accepted": 40, "excluded": 20, "quarantined": 2}
     assert warned["value"].tolist() == [2 / 42]
     assert dq.standing(found)["quarantined"].tolist() == [2 / 42]

@@ -20,7 +20,6 @@ from toolkit.errors import UnbalancedError
 from toolkit.frames import rows_of
 
 ALL = "all"  # the balance of the record itself, before any group of measures
-ACCEPTED = "纳入"
 NO_VALUE = "—"  # in place of a rule: the value is missing, and no rule could be checked that would have said so
 COLUMNS = ["file", "hospital", "measure", "fate", "rule", "n"]
 _VALUES = {
@@ -41,9 +40,10 @@ def balance(intake: Intake, connection: Engine) -> pd.DataFrame:
     Returns
     -------
     pd.DataFrame
-        `file, hospital, measure, fate, rule, n`: `measure` is "all" or a scope of `toolkit.data.quality.SCOPES`; `fate` 纳入,
-        排除 or 隔离; `rule` the primary reason, "" where 纳入, "—" where a value is missing and no rule was applicable. The rows
-        of one file, hospital and measure add up to the records received. Records whose hospital is not known stand under "".
+        `file, hospital, measure, fate, rule, n`: `measure` is "all" or a scope of `toolkit.data.quality.SCOPES`; `fate` accepted,
+        excluded or quarantined; `rule` the primary reason, "" where accepted, "—" where a value is missing and no rule was
+        applicable. The rows of one file, hospital and measure add up to the records received. Records whose hospital is not
+        known stand under "".
 
     Raises
     ------
@@ -71,11 +71,13 @@ def balanced(files: pd.DataFrame, accounts: pd.DataFrame, stored: pd.DataFrame) 
     for row in rows_of(files):
         if row.received != received.get(row.file, 0):
             raise _unbalanced(row.name, "", "全部", int(row.received), int(received.get(row.file, 0)))
-    accepted = accounts[accounts["fate"] == ACCEPTED]
-    whole = accounts[accounts["fate"] != ACCEPTED].groupby([*_KEY, "fate", "rule"], as_index=False)["n"].sum()
+    accepted = accounts[accounts["fate"] == Fate.ACCEPTED.value]
+    whole = (
+        accounts[accounts["fate"] != Fate.ACCEPTED.value].groupby([*_KEY, "fate", "rule"], as_index=False)["n"].sum()
+    )
     parts = [
         whole.assign(measure=ALL),
-        accepted.groupby(_KEY, as_index=False)["n"].sum().assign(measure=ALL, fate=ACCEPTED, rule=""),
+        accepted.groupby(_KEY, as_index=False)["n"].sum().assign(measure=ALL, fate=Fate.ACCEPTED.value, rule=""),
     ]
     names = dict(zip(files["file"], files["name"], strict=True))
     judged = accepted.groupby(_KEY)["n"].sum()
@@ -93,7 +95,7 @@ def balanced(files: pd.DataFrame, accounts: pd.DataFrame, stored: pd.DataFrame) 
         explained = (silent >= 0) & (silent <= counted[f"{scope}_missing"].reindex(judged.index, fill_value=0))
         _same(remaining.where(~explained, usable), usable, names, title)
         out.append(silent[silent > 0].rename("n").reset_index().assign(fate=Fate.EXCLUDED.value, rule=NO_VALUE))
-        out.append(usable[usable > 0].rename("n").reset_index().assign(fate=ACCEPTED, rule=""))
+        out.append(usable[usable > 0].rename("n").reset_index().assign(fate=Fate.ACCEPTED.value, rule=""))
         parts += [part.assign(measure=scope) for part in (whole, *out)]
     table = pd.concat([part[COLUMNS] for part in parts if len(part)], ignore_index=True)
     order = {m: i for i, m in enumerate((ALL, *COUNTED))}

@@ -20,7 +20,6 @@ from toolkit.engine.types import Engine, Table
 from toolkit.errors import UnbalancedError
 
 UNKNOWN_HOSPITAL = ""  # lines that could not be read as a record have no hospital
-ACCEPTED = "纳入"
 # the group of measures that a record is usable for, and the column that says so
 USABLE = {
     COST: "cost_usable",
@@ -121,7 +120,7 @@ def _with_verdicts(typed: Table, connection: Engine) -> Table:
         rows.append(
             {
                 **{f"of_{c}": v for c, v in zip(MARKS.columns, values, strict=True)},
-                "fate": first.fate.value if first else ACCEPTED,
+                "fate": first.fate.value if first else Fate.ACCEPTED.value,
                 "rule": first.id if first else "",
                 "rules": marked(ids),
                 **{column: not any(scope in CATALOGUE[i].scopes for i in ids) for scope, column in USABLE.items()},
@@ -165,9 +164,10 @@ def refuse_ragged(sources: list[SourceFile], share: float) -> None:
     for source in sources:
         ragged = sum(one.rule == "F05" for one in source.refused)
         if not source.rejected and ragged > share * source.received:
-            source.rejected = (
+            source.refuse(
                 f"{ragged} 行列数不符或引号未闭合，占 {100 * ragged / source.received:.2f}%，超过 {100 * share:g}%"
-                f"（首行为第 {source.refused[0].line} 行，规则F05）"
+                f"（首行为第 {source.refused[0].line} 行）",
+                "F05",
             )
 
 

@@ -44,7 +44,7 @@ def check_files(
 ) -> list[int]:
     """Refuse files by what their records say; returns the numbers of those refused. No row of them may enter the store."""
     by_number = {s.number: s for s in sources if not s.rejected}
-    reasons: list[tuple[int, str]] = []
+    reasons: list[tuple[int, str, str]] = []
     if "C09" in applicable:
         reasons += _fen_for_yuan(_facts(typed), given, params)
     reasons += _copies(typed, by_number)
@@ -55,9 +55,9 @@ def check_files(
         reasons += _against_cover(typed, by_number.values(), given.covers)
     if "P13" in applicable and given.procedures is not None:
         reasons += _lost_zeros(typed, given, params)
-    for number, reason in reasons:
+    for number, reason, rule in reasons:
         if number in by_number and not by_number[number].rejected:
-            by_number[number].rejected = reason
+            by_number[number].refuse(reason, rule)
     return [number for number, source in by_number.items() if source.rejected]
 
 
@@ -67,7 +67,7 @@ def _facts(typed: Any) -> pd.DataFrame:
     return grouped.aggregate(n=_.cost_fen.count(), median=_.cost_fen.cast("float64").median()).execute()
 
 
-def _copies(typed: Table, sources: Mapping[int, SourceFile]) -> list[tuple[int, str]]:
+def _copies(typed: Table, sources: Mapping[int, SourceFile]) -> list[tuple[int, str, str]]:
     """Files without record numbers in which every row stands several times; a note where more do than chance gives."""
     keyless = [n for n, s in sources.items() if {"record", "visit"} & set(s.lacks)]
     if not keyless:
@@ -78,7 +78,7 @@ def _copies(typed: Table, sources: Mapping[int, SourceFile]) -> list[tuple[int, 
     for row in counted.itertuples():
         said = "没有病案号或住院次数，规则K04、K05 不适用"
         if row.least > 1 and row.contents >= MANY:
-            found.append((int(row.file), f"每一行都出现 {row.least} 次以上，疑似重复导出；{said}（规则F11）"))
+            found.append((int(row.file), f"每一行都出现 {row.least} 次以上，疑似重复导出；{said}", "F11"))
             continue
         copies = row.received - row.contents
         if copies > COPIES * row.received:
@@ -87,7 +87,7 @@ def _copies(typed: Table, sources: Mapping[int, SourceFile]) -> list[tuple[int, 
     return found
 
 
-def _fen_for_yuan(facts: pd.DataFrame, given: Given, params: RunParams) -> list[tuple[int, str]]:
+def _fen_for_yuan(facts: pd.DataFrame, given: Given, params: RunParams) -> list[tuple[int, str, str]]:
     """Files whose hospital's median is about the declared multiple of that of its peers."""
     quality = params.quality
     known = facts[(facts["n"] >= quality.minimum_cases) & (facts["median"] > 0)]
@@ -103,11 +103,11 @@ def _fen_for_yuan(facts: pd.DataFrame, given: Given, params: RunParams) -> list[
         others = others if len(others) else hospital[hospital.index != row.hospital]
         times = row.median / others.median() if len(others) else 0
         if quality.fen_times / SPREAD <= times <= quality.fen_times * SPREAD:
-            found.append((int(row.file), f"本院费用中位数为同级的 {times:.0f} 倍，疑似以“分”为单位，请核实（规则C09）"))
+            found.append((int(row.file), f"本院费用中位数为同级的 {times:.0f} 倍，疑似以“分”为单位，请核实", "C09"))
     return found
 
 
-def _against_cover(typed: Any, sources: Iterable[SourceFile], covers: Sequence[Cover]) -> list[tuple[int, str]]:
+def _against_cover(typed: Any, sources: Iterable[SourceFile], covers: Sequence[Cover]) -> list[tuple[int, str, str]]:
     by_name: dict[str, list[Cover]] = {}
     for cover in covers:
         by_name.setdefault(cover.file, []).append(cover)
@@ -139,7 +139,7 @@ def _against_cover(typed: Any, sources: Iterable[SourceFile], covers: Sequence[C
         if not mine_by_cover:
             differences.append("报送说明没有本文件")
         if differences:
-            found.append((source.number, f"文件合计与报送说明不符：{'；'.join(differences[:SHOWN])}（规则F06）"))
+            found.append((source.number, f"文件合计与报送说明不符：{'；'.join(differences[:SHOWN])}", "F06"))
     return found
 
 
@@ -148,7 +148,7 @@ def _month(text: str) -> str:
     return f"{int(year)}-{int(month)}" if year.isdigit() and month.isdigit() else text
 
 
-def _lost_zeros(typed: Any, given: Given, params: RunParams) -> list[tuple[int, str]]:
+def _lost_zeros(typed: Any, given: Given, params: RunParams) -> list[tuple[int, str, str]]:
     """Files in which many procedure codes are unknown and become known once zeros are restored."""
     assert given.procedures is not None  # noqa: S101  the rule needs it
     counted = (
@@ -170,7 +170,8 @@ def _lost_zeros(typed: Any, given: Given, params: RunParams) -> list[tuple[int, 
     return [
         (
             int(file),
-            f"{row.lost} 个手术操作编码末尾的 0 已丢失（占 {100 * row.lost / row.codes:.1f}%），请以文本格式导出（规则F08）",
+            f"{row.lost} 个手术操作编码末尾的 0 已丢失（占 {100 * row.lost / row.codes:.1f}%），请以文本格式导出",
+            "F08",
         )
         for file, row in bad.iterrows()
     ]

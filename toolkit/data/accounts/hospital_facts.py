@@ -8,7 +8,7 @@ import ibis
 import pandas as pd
 from ibis import _
 
-from toolkit.data.accounts.fates import ACCEPTED, UNKNOWN_HOSPITAL
+from toolkit.data.accounts.fates import UNKNOWN_HOSPITAL
 from toolkit.data.discharge.schema import BY_NAME, SEPARATOR
 from toolkit.data.quality import CATALOGUE, Fate, Given
 from toolkit.data.quality.hospitals import COLUMNS
@@ -37,7 +37,7 @@ def hospital_warnings(
     judged: Table, accounts: pd.DataFrame, applicable: set[str], given: Given, params: RunParams, fields: set[str]
 ) -> pd.DataFrame:
     """`hospital, year, rule, value, limit, message`: every finding of a rule over a hospital's year, in a fixed order."""
-    accepted = judged.filter((_.fate == ACCEPTED) & _.hospital.notnull() & _.year.notnull())
+    accepted = judged.filter((_.fate == Fate.ACCEPTED.value) & _.hospital.notnull() & _.year.notnull())
     present = [f for f in dict.fromkeys((*KEY_FIELDS, *VARYING)) if f in fields]
     counted = _counted(accepted, present, fields)
     tables = {

@@ -19,19 +19,29 @@ import ibis
 import pandas as pd
 from ibis import _
 
+from toolkit.data.quality.base import Fate
 from toolkit.data.quality.marks import ids_in
 from toolkit.data.reading.files import WITHIN, SourceFile
+from toolkit.declared import Word
 from toolkit.documents import Document
 from toolkit.engine.types import Table
 from toolkit.errors import InputError
 from toolkit.frames import groups_of
 
-VERSION = 1
+VERSION = 2
+WITH_WORDS = 1  # the version that counted records under the Chinese words of their fates
 OVERLAP = 0.95  # share of the earlier file's records in months that the later one has too: the same period
 WHOLE = (
     0.5  # share of the earlier file's records below which the later one is a list of corrections, not the file mended
 )
-CURRENT, REPLACED, REFUSED = "现用", "已被替代", "拒收"
+
+
+class Standing(Word):
+    """What has become of a submitted file, or of one hospital's part of it."""
+
+    CURRENT = "current", "现用"
+    REPLACED = "replaced", "已被替代"
+    REFUSED = "refused", "拒收"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,10 +106,11 @@ def read_register(path: Path) -> Register:
     content = path.read_bytes()
     try:
         data = json.loads(content)
-        if data["version"] != VERSION:
+        if data["version"] not in (VERSION, WITH_WORDS):
             raise ValueError("version")
+        ids = {fate.zh: fate.value for fate in Fate} if data["version"] == WITH_WORDS else {}
         submissions = tuple(
-            Submission(**{**one, "parts": {h: Part(**part) for h, part in one["parts"].items()}})
+            Submission(**{**one, "parts": {h: _read_part(part, ids) for h, part in one["parts"].items()}})
             for one in data["submissions"]
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -111,6 +122,10 @@ def read_register(path: Path) -> Register:
             remedy_english="restore a copy, or begin a new one",
         ) from None
     return Register(path=path, submissions=submissions, read_as=hashlib.sha256(content).hexdigest())
+
+
+def _read_part(part: Document, ids: Mapping[str, str]) -> Part:
+    return Part(**{**part, "fates": {ids.get(fate, fate): n for fate, n in part["fates"].items()}})
 
 
 def write_register(register: Register) -> None:
@@ -185,7 +200,7 @@ def settle_typed(path: Path, sources: Sequence[SourceFile], typed: Table, arrive
     sizes = periods.groupby(["file", "hospital"])["n"].sum()
     for source in sources:
         if source.number in settled.files:
-            source.rejected = settled.files[source.number]
+            source.refuse(settled.files[source.number])
             continue
         gone = sorted(h for (sha, h) in settled.replaced if sha == source.sha256 and (source.number, h) in sizes.index)
         if gone and not source.rejected:
@@ -250,20 +265,22 @@ def tables(register: Register | None, notes: Mapping[str, str] | None = None) ->
     Returns
     -------
     (pd.DataFrame, pd.DataFrame)
-        One row per file and hospital: `sha256, name, arrived, hospital, status` (现用, 已被替代, 拒收), `replaced_by` (SHA-256),
+        One row per file and hospital: `sha256, name, arrived, hospital, status` (`Standing`), `replaced_by` (SHA-256),
         `received, accepted, excluded, quarantined` (records), `first, last` (period), `note`. And `sha256, hospital, rule, n`.
     """
     notes = notes or {}
     rows, rules = [], []
     for one in register.submissions if register else ():
         if one.refused or not one.parts:
-            rows.append([one.sha256, one.name, one.arrived, "", REFUSED, "", 0, 0, 0, 0, "", "", one.refused])
+            rows.append(
+                [one.sha256, one.name, one.arrived, "", Standing.REFUSED.value, "", 0, 0, 0, 0, "", "", one.refused]
+            )
             continue
         assert register is not None  # noqa: S101  the loop runs over its submissions
         for hospital, part in one.parts.items():
             gone = part.replaced_by
             note = f"由 {register.name(gone)} 替代" if gone else notes.get(one.sha256, "")
-            n = [part.fates.get(fate, 0) for fate in ("纳入", "排除", "隔离")]
+            n = [part.fates.get(fate, 0) for fate in (Fate.ACCEPTED, Fate.EXCLUDED, Fate.QUARANTINED)]
             span = sorted(part.periods)
             rows.append(
                 [
@@ -271,7 +288,7 @@ def tables(register: Register | None, notes: Mapping[str, str] | None = None) ->
                     one.name,
                     one.arrived,
                     hospital,
-                    REPLACED if gone else CURRENT,
+                    (Standing.REPLACED if gone else Standing.CURRENT).value,
                     gone,
                     sum(n),
                     *n,

@@ -6,24 +6,23 @@ What stood there comes from `toolkit.data.accounts.submitted`, which keeps no na
 from __future__ import annotations
 
 import csv
-import datetime as dt
 import hashlib
 import re
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO
 
 import ibis
 import pandas as pd
 import pyarrow.parquet as pq
 from ibis import _
 
+from toolkit.data.accounts.spreadsheet import END, Workbook, defused, write_csv
 from toolkit.data.accounts.submitted import HELD, HIDDEN, NEVER_SHOWN, TYPED
 from toolkit.data.discharge.schema import BY_NAME
-from toolkit.data.quality.base import RuleFacts
+from toolkit.data.quality.base import Fate, RuleFacts
 from toolkit.data.quality.marks import ids_in
 from toolkit.data.reading.formats import FormatMap
 from toolkit.engine import write_parquet
@@ -34,8 +33,6 @@ from toolkit.frames import rows_of
 LISTED = 5_000
 OUT_OF_SCOPE = "SCOPE"
 NO_FAULT = {"S01"}  # a department outside the evaluated specialties is nothing to mend
-SHEET_ROWS = 1_000_000
-FORMULA = tuple("=+-@\t\r\n＝＋－＠")
 COLUMNS = (
     "去向",
     "规则",
@@ -52,9 +49,9 @@ COLUMNS = (
 )
 WIDTHS = (8, 8, 22, 24, 14, 9, 18, 16, 22, 28, 44, 44)
 REMEDIES = {
-    "隔离": "按原始病历改正后重新报送整份文件；改正前本例不进入任何指标",
-    "排除": "确属填报错误的，改正后重新报送整份文件；属实的无须处理",
-    "提示": "请核实；有误的改正后重新报送整份文件，属实的无须处理",
+    Fate.QUARANTINED: "按原始病历改正后重新报送整份文件；改正前本例不进入任何指标",
+    Fate.EXCLUDED: "确属填报错误的，改正后重新报送整份文件；属实的无须处理",
+    Fate.WARNED: "请核实；有误的改正后重新报送整份文件，属实的无须处理",
 }
 REMEDY_IN_SCOPE = "改正前本例不进入{}；其余指标照常计入"
 
@@ -130,13 +127,13 @@ def write_worklists(
         ]
         columns = ["hospital", "name", "quarantined", "excluded", "warned", "listed", "csv", "xlsx"]
         summary = pd.DataFrame(rows, columns=columns)
-        _table(
+        write_csv(
             temporary / "summary.csv",
             ["机构代码", "机构名称", "隔离（例）", "排除（例）", "提示（例）", "清单行数", "清单", "工作簿"],
             summary.itertuples(index=False),
         )
         refused = files[files["rejected"] != ""]
-        _table(
+        write_csv(
             temporary / "refused_files.csv",
             ["文件", "文件SHA-256", "字节", "未接收的原因"],
             refused[["name", "sha256", "size", "rejected"]].itertuples(index=False),
@@ -202,14 +199,14 @@ def _one(
         (folder / f"{stem}.csv").open("w", encoding="utf-8-sig", newline="") as handle,
         Workbook(folder / f"{stem}.xlsx") as book,
     ):
-        writer = _writer(handle)
+        writer = csv.writer(handle, lineterminator=END)
         writer.writerow(COLUMNS)
         book.sheet("清单", COLUMNS, WIDTHS)
         for record in records:
-            fates["提示" if record["fate"] == "纳入" else record["fate"]] += 1
+            fates[Fate.WARNED if record["fate"] == Fate.ACCEPTED else record["fate"]] += 1
             for rule in (rules[i] for i in ids_in(record["rules"]) if i not in NO_FAULT):
                 counts[rule.id] += 1
-                if counts[rule.id] > LISTED and record["fate"] != "隔离":
+                if counts[rule.id] > LISTED and record["fate"] != Fate.QUARANTINED:
                     continue
                 row = [defused(cell) for cell in _row(record, rule, sources[record["file"]], facts)]
                 writer.writerow(row)
@@ -218,13 +215,20 @@ def _one(
         book.sheet("汇总", ("项目", "内容"), (34, 70))
         for pair in _summary(hospital, name, balance, counts, facts):
             book.row([defused(cell) for cell in pair])
-    return (hospital, name, fates["隔离"], fates["排除"], fates["提示"], listed, f"{stem}.csv", f"{stem}.xlsx")
+    return (
+        hospital,
+        name,
+        *(fates[f] for f in (Fate.QUARANTINED, Fate.EXCLUDED, Fate.WARNED)),
+        listed,
+        f"{stem}.csv",
+        f"{stem}.xlsx",
+    )
 
 
 def _row(record: Record, rule: RuleFacts, source: Mapping[str, str], facts: Facts) -> list[object]:
     fields = [f for f in rule.fields if f in BY_NAME]
     primary = record["rule"] == rule.id
-    fate = record["fate"] if primary else rule.fate
+    fate = Fate(record["fate"]) if primary or rule.fate is None else rule.fate
     values = [(f, record.get(HELD + f) or ("" if f in facts.codes else record.get(TYPED + f))) for f in fields]
     several = len(values) > 1
     shown = "；".join(
@@ -232,12 +236,12 @@ def _row(record: Record, rule: RuleFacts, source: Mapping[str, str], facts: Fact
         + (HIDDEN if f in NEVER_SHOWN else v or "（空）")
         for f, v in values
     )
-    remedy = REMEDIES.get(fate, REMEDIES["提示"])
-    if rule.scopes and fate in ("隔离", "排除"):
+    remedy = REMEDIES.get(fate, REMEDIES[Fate.WARNED])
+    if rule.scopes and fate in (Fate.QUARANTINED, Fate.EXCLUDED):
         measures = "、".join(facts.scopes[s] for s in rule.scopes if s in facts.scopes)
         remedy = REMEDIES[fate].split("；")[0] + "；" + REMEDY_IN_SCOPE.format(measures)
     return [
-        fate,
+        fate.zh,
         f"规则{rule.id}",
         rule.name,
         source["name"],
@@ -276,23 +280,15 @@ def _summary(
     for measure, title in (("all", "全部病例"), *facts.scopes.items()):
         of = mine[mine["measure"] == measure].groupby("fate")["n"].sum()
         if len(of):
-            n = {fate: int(of.get(fate, 0)) for fate in ("纳入", "排除", "隔离")}
-            yield (
-                f"{title}：收到 = 纳入 + 排除 + 隔离",
-                f"{sum(n.values()):,} = {n['纳入']:,} + {n['排除']:,} + {n['隔离']:,}",
-            )
+            n = [int(of.get(fate, 0)) for fate in (Fate.ACCEPTED, Fate.EXCLUDED, Fate.QUARANTINED)]
+            yield f"{title}：收到 = 纳入 + 排除 + 隔离", f"{sum(n):,} = {n[0]:,} + {n[1]:,} + {n[2]:,}"
     for rule in facts.rules:
         n_hit = counts[rule.id]
         if n_hit:
             more = f"；清单列出前 {LISTED:,} 例，同一问题请在导出程序中统一改正" if n_hit > LISTED else ""
-            yield f"规则{rule.id} {rule.name}（{rule.fate}）", f"{n_hit:,} 例{more}"
+            yield f"规则{rule.id} {rule.name}（{rule.fate_zh}）", f"{n_hit:,} 例{more}"
     yield "行号", "文件中的物理行，表头为第 1 行。假名由机构代码和病案号以本次运行的密钥生成，只用于核对。"
     yield "填报值", "原样抄录；以 = + - @ 等开头的文字前加了 ' ，以免被当作公式。标识信息和疑似个人信息不显示。"
-
-
-def defused(cell: object) -> object:
-    """Text that a spreadsheet would take for a formula, as text. Numbers stay numbers."""
-    return "'" + cell if isinstance(cell, str) and cell.startswith(FORMULA) else cell
 
 
 def file_stem(hospital: str) -> str:
@@ -301,59 +297,3 @@ def file_stem(hospital: str) -> str:
         return "unknown"
     plain = "".join(c if c.isascii() and (c.isalnum() or c == "-") else "_" for c in hospital)[:40]
     return plain if plain == hospital else f"{plain}_{hashlib.sha256(hospital.encode()).hexdigest()[:6]}"
-
-
-def _writer(handle: TextIO) -> Any:
-    return csv.writer(handle, lineterminator="\r\n")
-
-
-def _table(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    with path.open("w", encoding="utf-8-sig", newline="") as handle:
-        writer = _writer(handle)
-        writer.writerow(header)
-        writer.writerows([defused(cell) for cell in row] for row in rows)
-
-
-class Workbook:
-    """An .xlsx written row by row; text stays text, and equal rows give equal bytes."""
-
-    def __init__(self, path: Path) -> None:
-        import xlsxwriter
-
-        options = {
-            "constant_memory": True,
-            "strings_to_formulas": False,
-            "strings_to_urls": False,
-            "strings_to_numbers": False,
-        }
-        self.book = xlsxwriter.Workbook(str(path), options)
-        self.book.set_properties({"created": dt.datetime(2000, 1, 1)})  # no clock in a result
-        self.head = self.book.add_format({"bold": True, "bg_color": "#EEF1F4", "text_wrap": True, "valign": "top"})
-        self.plain = self.book.add_format({"text_wrap": True, "valign": "top"})
-
-    def __enter__(self) -> Workbook:
-        return self
-
-    def __exit__(self, *caught: object) -> None:
-        self.book.close()
-
-    def sheet(self, title: str, header: Sequence[str], widths: Sequence[int]) -> None:
-        """Begin a sheet; the one before is finished."""
-        self.current, self.at = self.book.add_worksheet(title), 0
-        for column, width in enumerate(widths):
-            self.current.set_column(column, column, width)
-        self.current.freeze_panes(1, 0)
-        self._write(header, self.head)
-
-    def row(self, cells: Sequence[object]) -> None:
-        """Add a row, as long as the sheet has room."""
-        if self.at < SHEET_ROWS:
-            self._write(cells, self.plain)
-
-    def _write(self, cells: Sequence[object], style: object) -> None:
-        for column, cell in enumerate(cells):
-            if isinstance(cell, int):
-                self.current.write_number(self.at, column, cell, style)
-            else:
-                self.current.write_string(self.at, column, str(cell), style)
-        self.at += 1

@@ -4,37 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from functools import reduce
 from typing import Any
 
 import pandas as pd
 
 from toolkit.data.quality.given import Given
+from toolkit.declared import Word
 from toolkit.engine.types import Column
 from toolkit.params import RunParams
 
 
-class Fate(StrEnum):
-    """What becomes of a record; the order is the order of the waterfall."""
+class Fate(Word):
+    """What becomes of a record; the order is the order of the waterfall. A record that is only warned of is accepted."""
 
-    REJECTED = "拒收"
-    QUARANTINED = "隔离"
-    EXCLUDED = "排除"
-    WARNED = "提示"
+    REJECTED = "rejected", "拒收"
+    QUARANTINED = "quarantined", "隔离"
+    EXCLUDED = "excluded", "排除"
+    WARNED = "warned", "提示"
+    ACCEPTED = "accepted", "纳入"
 
 
-class Level(StrEnum):
+class Level(Word):
     """What a rule judges, and so what its example shows."""
 
-    FILE = "文件"
-    LINE = "行"  # of a file, before it is a record
-    RECORD = "记录"
-    CODES = "编码"  # a record, by its codes against a list that the run was given
-    RECORDS = "多条记录"
-    HOSPITAL = "机构"
-    MEASURE = "指标"
-    RUN = "运行"
+    FILE = "file", "文件"
+    LINE = "line", "行"  # of a file, before it is a record
+    RECORD = "record", "记录"
+    CODES = "codes", "编码"  # a record, by its codes against a list that the run was given
+    RECORDS = "records", "多条记录"
+    HOSPITAL = "hospital", "机构"
+    MEASURE = "measure", "指标"
+    RUN = "run", "运行"
 
 
 # Groups of measures that a rule can take a record out of while it stays in the others.
@@ -137,7 +138,7 @@ class RuleFacts:
     id, name, message, fate, scopes
         As in `Rule`.
     level
-        What it judges, in Chinese.
+        What it judges.
     fields
         Canonical fields whose value a worklist shows.
     said
@@ -146,12 +147,16 @@ class RuleFacts:
 
     id: str
     name: str
-    fate: str
+    fate: Fate | None = None  # None of what stands for several rules
     message: str = ""
     scopes: tuple[str, ...] = ()
-    level: str = ""
+    level: Level = Level.RECORD
     fields: tuple[str, ...] = ()
     said: str = ""
+
+    @property
+    def fate_zh(self) -> str:
+        return self.fate.zh if self.fate else ""
 
     @classmethod
     def of(cls, rule: Rule, params: RunParams) -> RuleFacts:
@@ -160,9 +165,9 @@ class RuleFacts:
             id=rule.id,
             name=rule.name_zh,
             message=rule.message_zh,
-            fate=rule.fate.value,
+            fate=rule.fate,
             scopes=rule.scopes,
-            level=rule.level.value,
+            level=rule.level,
             fields=rule.fields or rule.needs,
             said=rule.said({}, params),
         )

@@ -42,7 +42,7 @@ def main(source: Path, memory: int, seconds: int) -> int:
         try:
             content = decompress_bytes(content)
         except (ValueError, RuntimeError, OSError) as error:
-            return _say({"reason": f"dbc 文件损坏（{type(error).__name__}，规则F02）"}, 3)
+            return _say({"reason": f"dbc 文件损坏（{type(error).__name__}）", "rule": "F02"}, 3)
     handle = os.memfd_create("dbf")  # the reader asks for a path; this one never has a name on the disk
     with open(handle, "wb", closefd=False) as whole:
         whole.write(content)
@@ -53,12 +53,12 @@ def main(source: Path, memory: int, seconds: int) -> int:
         header = table.header
         if len(content) < header.headerlen + header.numrecords * header.recordlen:
             return _say(
-                {"reason": f"dbf 文件不完整：表头写明 {header.numrecords:,} 条，文件在此之前结束（规则F02）"}, 3
+                {"reason": f"dbf 文件不完整：表头写明 {header.numrecords:,} 条，文件在此之前结束", "rule": "F02"}, 3
             )
         with open(1, "wb", closefd=False) as out:
             told = _written(table, dbfread.FieldParser(table), _codec(content, header), out)
     except (ValueError, LookupError, OSError, EOFError, AttributeError, struct.error) as error:
-        return _say({"reason": f"dbf 文件损坏（{type(error).__name__}，规则F02）"}, 3)
+        return _say({"reason": f"dbf 文件损坏（{type(error).__name__}）", "rule": "F02"}, 3)
     return _say(
         {"sheets": [{"name": "", "hidden": False, **told}], "kind": "DATASUS 压缩表（dbc）" if is_packed else ""}, 0
     )

@@ -30,7 +30,7 @@ class BlockFault(Exception):
 
     def refusal(self, before: int) -> Refusal:
         """The reason with its line number, where `before` lines of the file precede the block."""
-        return Refusal(self.reason.format(line=before + self.line + 1))
+        return Refusal(self.reason.format(line=before + self.line + 1), "F03")
 
 
 def decide_encoding(source: SourceFile) -> str:
@@ -48,7 +48,7 @@ def decide_encoding(source: SourceFile) -> str:
     if broken is None:
         source.encoding = "utf-8"
     elif _partly_utf8(source, broken[0]):
-        raise Refusal(f"编码混杂，含乱码（约第 {broken[1]} 行起，UTF-8 and GB18030 lines in one file，规则F03）")
+        raise Refusal(f"编码混杂，含乱码（约第 {broken[1]} 行起，UTF-8 and GB18030 lines in one file）", "F03")
     else:
         source.encoding = "gb18030"
     return digest.hexdigest()
@@ -57,7 +57,7 @@ def decide_encoding(source: SourceFile) -> str:
 def _look(block: bytes) -> tuple[int, int] | BlockFault:
     """Lines of a block and the first of them that is not UTF-8 (−1: none)."""
     if (nul := block.find(b"\0")) >= 0:
-        return BlockFault("含 NUL 字符（约第 {line} 行，规则F03）", block.count(b"\n", 0, nul))
+        return BlockFault("含 NUL 字符（约第 {line} 行）", block.count(b"\n", 0, nul))
     lines = block.count(b"\n") + (not block.endswith(b"\n"))
     if block.isascii():
         return lines, -1
@@ -114,7 +114,7 @@ def refuse_mojibake(block: bytes) -> None:
 
 
 def _mojibake(block: bytes, at: int) -> BlockFault:
-    return BlockFault("文件含乱码（mojibake，约第 {line} 行，规则F03）", block.count(b"\n", 0, at))
+    return BlockFault("文件含乱码（mojibake，约第 {line} 行）", block.count(b"\n", 0, at))
 
 
 def _is_twice_encoded(text: bytes) -> bool:
@@ -139,6 +139,6 @@ def decoded(block: bytes, encoding: str) -> bytes:
         text = block.decode(encoding).encode("utf-8")
     except UnicodeDecodeError as error:
         line = block.count(b"\n", 0, error.start)
-        raise BlockFault("编码无法识别（约第 {line} 行），既不是 UTF-8 也不是 GB18030（规则F03）", line) from None
+        raise BlockFault("编码无法识别（约第 {line} 行），既不是 UTF-8 也不是 GB18030", line) from None
     refuse_mojibake(text)
     return text

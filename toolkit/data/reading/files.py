@@ -26,7 +26,11 @@ Done = TypeVar("Done")
 
 
 class Refusal(Exception):
-    """The reason for which a whole file is refused; no row of it may stay."""
+    """Why a whole file is refused, and by which rule; no row of it may stay."""
+
+    def __init__(self, reason: str, rule: str = "") -> None:
+        super().__init__(reason, rule)
+        self.reason, self.rule = reason, rule
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,8 +119,9 @@ class SourceFile:
     rewritten, damaged
         By column, how many cells had another written form, and how many amounts a spreadsheet has turned into scientific
         notation: those are missing.
-    rejected
-        Reason why the whole table was refused (rules F01–F04), or was not looked at (`skipped`); empty where it was read.
+    rejected, rejected_by
+        Why the whole table was refused, in words, or was not looked at (`skipped`), and the id of the rule that refused it;
+        empty where it was read. Set by `refuse`.
     notes
         What is to be said of it beside.
     """
@@ -147,10 +152,15 @@ class SourceFile:
     rewritten: dict[str, int] = field(default_factory=dict)
     damaged: dict[str, int] = field(default_factory=dict)
     rejected: str = ""
+    rejected_by: str = ""
     skipped: bool = False
     notes: list[str] = field(default_factory=list)
     text: BinaryIO | None = field(default=None, repr=False)
     window: tuple[int, int] = (0, 0)  # bytes of `text` that are this table's
+
+    def refuse(self, why: str, rule: str = "") -> None:
+        """The table counts as not handed in, for this reason and by this rule, if by one."""
+        self.rejected, self.rejected_by = f"{why}（规则{rule}）" if rule else why, rule
 
     @property
     def name(self) -> str:
@@ -257,7 +267,7 @@ class _Transcoded(io.RawIOBase):
             try:
                 text = self._decoder.decode(block, not block)
             except UnicodeDecodeError:
-                raise Refusal("编码无法识别：以 UTF-16 开头，其后不是有效的 UTF-16（规则F03）") from None
+                raise Refusal("编码无法识别：以 UTF-16 开头，其后不是有效的 UTF-16", "F03") from None
             if self._first and text:
                 text, self._first = text.removeprefix("\ufeff"), False
             self._rest = text.encode("utf-8", "surrogatepass")
@@ -288,7 +298,7 @@ def blocks(source: SourceFile, start: int = 0, *, ends: Callable[[bytes], bool] 
         while block := handle.read(BLOCK):
             size += len(block)
             if source.text is None and size > RATIO * max(source.size, 1 << 20):
-                raise Refusal(f"文件过大或压缩异常（解压后超过压缩文件的 {RATIO} 倍），未读取（规则F02）")
+                raise Refusal(f"文件过大或压缩异常（解压后超过压缩文件的 {RATIO} 倍），未读取", "F02")
             block = rest + block if rest else block
             cut = block.rfind(b"\n") + 1
             if ends is not None and cut:
@@ -297,7 +307,7 @@ def blocks(source: SourceFile, start: int = 0, *, ends: Callable[[bytes], bool] 
                 yield block[:cut] if cut < len(block) else block
             rest = block[cut:]
             if len(rest) > LINE_BYTES:
-                raise Refusal(f"文件过大或压缩异常（有一行超过 {LINE_BYTES:,} 字节），未读取（规则F02）")
+                raise Refusal(f"文件过大或压缩异常（有一行超过 {LINE_BYTES:,} 字节），未读取", "F02")
     if rest:
         yield rest
 

@@ -105,11 +105,12 @@ def choose_header(source: SourceFile, form: FormatMap) -> None:
             best, most = head, len(names)
     if best is None:
         unclosed = source.heads and not source.heads[0].cells
-        source.rejected = (
-            "表头引号未闭合（规则F04）"
+        source.refuse(
+            "表头引号未闭合"
             if unclosed
             else f"缺少必需的列：{'、'.join(n for n in wanted if n in required)}；前 {len(source.heads)} 行中没有一行有本格式"
-            f"（{form.id}）的列名：没有表头，或不是本格式的表（规则F04）"
+            f"（{form.id}）的列名：没有表头，或不是本格式的表",
+            "F04",
         )
         source.header = []
         return

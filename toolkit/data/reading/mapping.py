@@ -160,7 +160,7 @@ def _rows(source: SourceFile) -> pd.DataFrame:
         try:
             batch = next(pq.ParquetFile(source.path).iter_batches(ROWS), None)
         except (pa.ArrowInvalid, OSError):
-            source.rejected = "不是有效的 Parquet 文件，或已损坏"
+            source.refuse("不是有效的 Parquet 文件，或已损坏")
             return pd.DataFrame()
         frame = batch.to_pandas() if batch is not None else pd.DataFrame()
         return frame.apply(lambda c: c.map(_said, na_action="ignore").astype(object))

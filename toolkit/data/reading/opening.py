@@ -126,13 +126,14 @@ def _opened(whole: SourceFile, work: Path, depth: int) -> list[SourceFile]:
             return _sheets(whole, kind, work)
         return [_one_table(whole, kind)]
     except Refusal as refusal:
-        return [_not_read(whole, str(refusal))]
+        return [_not_read(whole, refusal.reason, refusal.rule)]
     except (OSError, EOFError, zlib.error) as error:
-        return [_not_read(whole, f"压缩文件损坏（{type(error).__name__}，规则F02）")]
+        return [_not_read(whole, f"压缩文件损坏（{type(error).__name__}）", "F02")]
 
 
-def _not_read(table: SourceFile, why: str, *, skipped: bool = False) -> SourceFile:
-    table.rejected, table.skipped = why, skipped
+def _not_read(table: SourceFile, why: str, rule: str = "", *, skipped: bool = False) -> SourceFile:
+    table.refuse(why, rule)
+    table.skipped = skipped
     return table
 
 
@@ -156,7 +157,7 @@ def _read_text(table: SourceFile) -> None:
         table.content = decide_encoding(table)
         read_heads(table)
     except Refusal as refusal:
-        table.rejected = str(refusal)
+        table.refuse(refusal.reason, refusal.rule)
 
 
 def _sha256(path: Path) -> str:
@@ -191,22 +192,23 @@ def _kind_of_archive(whole: SourceFile) -> Kind:
             names = archive.namelist()
             mimetype = archive.read("mimetype")[:200] if "mimetype" in names else b""
     except (zipfile.BadZipFile, RuntimeError, NotImplementedError, ValueError) as error:
-        raise Refusal(f"压缩包或工作簿损坏（{type(error).__name__}，规则F02）") from None
+        raise Refusal(f"压缩包或工作簿损坏（{type(error).__name__}）", "F02") from None
     return kind_of_archive(names, mimetype)
 
 
 def _members(whole: SourceFile, work: Path, depth: int) -> list[SourceFile]:
     """The tables in the members of an archive; a member is a file as any other."""
     if depth >= DEPTH:
-        raise Refusal(f"压缩包套压缩包超过 {DEPTH} 层，未读取；请解压后提供（规则F02）")
+        raise Refusal(f"压缩包套压缩包超过 {DEPTH} 层，未读取；请解压后提供", "F02")
     with whole.open() as handle, zipfile.ZipFile(handle) as archive:
         members = [m for m in archive.infolist() if not m.is_dir()]
         size, packed = sum(m.file_size for m in members), max(1, sum(m.compress_size for m in members))
         if len(members) > MEMBERS:
-            raise Refusal(f"压缩包内有 {len(members):,} 个文件，上限 {MEMBERS:,}，未读取（规则F02）")
+            raise Refusal(f"压缩包内有 {len(members):,} 个文件，上限 {MEMBERS:,}，未读取", "F02")
         if size > UNPACKED or size > files.RATIO * max(packed, 1 << 20):
             raise Refusal(
-                f"文件过大或压缩异常（解压后 {size:,} 字节，上限 {UNPACKED:,}；压缩比上限 {files.RATIO}），未读取（规则F02）"
+                f"文件过大或压缩异常（解压后 {size:,} 字节，上限 {UNPACKED:,}；压缩比上限 {files.RATIO}），未读取",
+                "F02",
             )
         if not members:
             raise Refusal("压缩包是空的")
@@ -225,16 +227,14 @@ def _member(
     if why := left_behind(name) or ("macOS 的附属文件，不是数据" if name.startswith("__MACOSX/") else ""):
         return [_not_read(one, why, skipped=True)]
     if member.flag_bits & ENCRYPTED:
-        return [_not_read(one, "压缩包有密码，无法读取；请去掉密码或解压后提供（规则F02）")]
+        return [_not_read(one, "压缩包有密码，无法读取；请去掉密码或解压后提供", "F02")]
     if not member.file_size:
         return [_not_read(one, "空文件（empty file）")]
     try:
         with archive.open(member) as handle:
             text, size = _unpacked(handle, member.file_size, work)  # type: ignore[arg-type]
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, NotImplementedError) as error:
-        return [
-            _not_read(one, f"压缩包内的文件损坏或压缩方式不支持（{type(error).__name__}）；请解压后提供（规则F02）")
-        ]
+        return [_not_read(one, f"压缩包内的文件损坏或压缩方式不支持（{type(error).__name__}）；请解压后提供", "F02")]
     one.text, one.window = text, (0, size)
     tables = _opened(one, work, depth + 1)
     _let_go(one, tables)
@@ -259,7 +259,7 @@ def _unpacked(handle: BinaryIO, most: int, work: Path) -> tuple[BinaryIO, int]:
         size += len(block)
         if size > most:
             text.close()
-            raise Refusal(f"文件过大或压缩异常（解压后超过 {most:,} 字节），未读取（规则F02）")
+            raise Refusal(f"文件过大或压缩异常（解压后超过 {most:,} 字节），未读取", "F02")
         text.write(block)
     text.flush()
     return text, size
@@ -295,7 +295,8 @@ def _sheets(whole: SourceFile, kind: Kind, work: Path) -> list[SourceFile]:
 
 def _sheet(table: SourceFile, told: Document, text: BinaryIO) -> SourceFile:
     if "reason" in told:
-        return _not_read(table, told["reason"], skipped="规则" not in told["reason"])
+        rule = told.get("rule", "")
+        return _not_read(table, told["reason"], rule, skipped=not rule)
     if told["empty"]:
         table.lines = 0
         return _not_read(table, "空工作表", skipped=bool(table.part))
@@ -321,12 +322,14 @@ def _by_child(whole: SourceFile, module: str, work: Path) -> tuple[BinaryIO, Doc
         )
     except subprocess.TimeoutExpired:
         text.close()
-        raise Refusal(f"工作簿读取超过 {WORKBOOK_SECONDS} 秒，未读取（规则F02）") from None
+        raise Refusal(f"工作簿读取超过 {WORKBOOK_SECONDS} 秒，未读取", "F02") from None
     try:
         said = json.loads(done.stderr.decode("utf-8", "replace").rpartition("\n")[2])
     except ValueError:
         said = {}
     if done.returncode != 0 or "sheets" not in said:
         text.close()
-        raise Refusal(said.get("reason") or "工作簿过大或损坏，未读取（workbook too large or broken，规则F02）")
+        if "reason" in said:
+            raise Refusal(said["reason"], said.get("rule", ""))
+        raise Refusal("工作簿过大或损坏，未读取（workbook too large or broken）", "F02")
     return text, said

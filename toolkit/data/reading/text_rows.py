@@ -55,16 +55,14 @@ def columns_of(source: SourceFile, form: FormatMap, connection: Engine) -> tuple
     used = list(dict.fromkeys(n for found in columns.values() for n in found))
     doubled = [n for n, found in columns.items() if len(found) > 1 and "*" not in n] or repeated_names(source, used)
     if missing or doubled:
-        source.rejected = (
+        source.refuse(
             ("缺少必需的列：" + "、".join(missing)) * bool(missing)
-            + ("多列对应一个字段：" + "、".join(doubled)) * bool(doubled)
-            + "（规则F04）"
+            + ("多列对应一个字段：" + "、".join(doubled)) * bool(doubled),
+            "F04",
         )
     rounded = [c for c in _of_fields(form, columns, CODES) if c in source.numeric]
     if rounded and not source.rejected:
-        source.rejected = (
-            f"手术操作编码（{'、'.join(rounded)}）被存为数值，末尾的 0 已丢失，请以文本格式导出（规则F08）"
-        )
+        source.refuse(f"手术操作编码（{'、'.join(rounded)}）被存为数值，末尾的 0 已丢失，请以文本格式导出", "F08")
     long = {
         line
         for c in _of_fields(form, columns, IDENTIFIERS)
@@ -86,10 +84,10 @@ def read_schema(source: SourceFile, connection: Engine) -> bool:
             f"DESCRIBE SELECT * FROM read_parquet({_literal(escape(str(source.path)))})"
         ).fetchall()  # noqa: S608
     except duckdb.Error:
-        source.rejected = "不是有效的 Parquet 文件，或已损坏（not a Parquet file）"
+        source.refuse("不是有效的 Parquet 文件，或已损坏（not a Parquet file）")
         return False
     if strange := [name for name, kind, *_rest in rows if not re.match(PLAIN, kind)]:
-        source.rejected = f"Parquet 列的类型不是简单类型：{'、'.join(strange)}（规则F04，plain column types only）"
+        source.refuse(f"Parquet 列的类型不是简单类型（plain column types only）：{'、'.join(strange)}", "F04")
         return False
     source.header = [name for name, *_rest in rows]
     return True
@@ -250,11 +248,11 @@ def _rows_of(
             if len(at):
                 yield _with_lines(rows, at, source, schema), originals
     except Refusal as refusal:
-        source.rejected = str(refusal)
+        source.refuse(refusal.reason, refusal.rule)
     except (OSError, EOFError) as error:
-        source.rejected = f"读取中断（{type(error).__name__}）"
+        source.refuse(f"读取中断（{type(error).__name__}）")
     if not source.rejected and source.received == 0:
-        source.rejected = "没有数据行（only a header, no record）"
+        source.refuse("没有数据行（only a header, no record）")
 
 
 def _parquet_rows(
@@ -269,9 +267,9 @@ def _parquet_rows(
             source.received += batch.num_rows
             yield _with_lines(parsed.rows, at, source, schema), _noted(source, present, parsed, at)
     except (pa.ArrowException, OSError) as error:
-        source.rejected = f"Parquet 文件损坏（{type(error).__name__}，规则F02）"
+        source.refuse(f"Parquet 文件损坏（{type(error).__name__}）", "F02")
     if not source.rejected and source.received == 0:
-        source.rejected = "没有数据行（no record）"
+        source.refuse("没有数据行（no record）")
 
 
 def _begin(source: SourceFile) -> None:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 Told = dict[str, Any]  # of a sheet, as JSON
 RATIO, UNZIPPED, ENTRIES = 200, 2 << 30, 10_000
+BROKEN = "F02"  # the rule that refuses what is too large or broken
 ROWS, COLUMNS = 1_048_576, 4_096  # what a sheet can hold; what any front page needs, six times over
 CELLS = 200_000_000
 DIGITS = 10**15  # the first number that a cell may have rounded
@@ -37,17 +38,18 @@ def main(source: Path, memory: int, seconds: int) -> int:
     with source.open("rb") as handle:
         packed = handle.read(4) == b"PK\x03\x04"
     if packed and (reason := _refusal(source)):
-        return _say({"reason": reason}, 3)
+        return _say({"reason": reason, "rule": BROKEN}, 3)
     from python_calamine import CalamineError, CalamineWorkbook, PasswordError, SheetTypeEnum, SheetVisibleEnum
 
     try:
         workbook = CalamineWorkbook.from_path(str(source))
     except PasswordError:
-        return _say({"reason": "工作簿有密码，无法读取；请去掉密码后另存（规则F02）"}, 3)
+        return _say({"reason": "工作簿有密码，无法读取；请去掉密码后另存", "rule": BROKEN}, 3)
     except (CalamineError, OSError, ValueError) as error:
         return _say(
             {
-                "reason": f"工作簿损坏或不是工作簿（{type(error).__name__}）；请用 Excel 或 WPS 打开后另存为 .xlsx（规则F02）"
+                "reason": f"工作簿损坏或不是工作簿（{type(error).__name__}）；请用 Excel 或 WPS 打开后另存为 .xlsx",
+                "rule": BROKEN,
             },
             3,
         )
@@ -61,7 +63,7 @@ def main(source: Path, memory: int, seconds: int) -> int:
             try:
                 told.append({**one, **_written(workbook.get_sheet_by_name(sheet.name), out)})
             except (CalamineError, ValueError) as error:
-                told.append({**one, "reason": f"工作表损坏（{type(error).__name__}，规则F02）"})
+                told.append({**one, "reason": f"工作表损坏（{type(error).__name__}）", "rule": BROKEN})
     return _say({"sheets": told}, 0)
 
 
@@ -74,7 +76,7 @@ def _written(sheet: CalamineSheet, out: BinaryIO) -> Told:
     """Write a sheet; its bytes from `start` to `end`, its filled `rows`, and by column the lines with numbers."""
     start = out.tell() if out.seekable() else 0
     if sheet.total_height * sheet.total_width > CELLS:
-        return {"reason": f"工作表声明 {sheet.total_height}×{sheet.total_width} 格，超过上限，未读取（规则F02）"}
+        return {"reason": f"工作表声明 {sheet.total_height}×{sheet.total_width} 格，超过上限，未读取", "rule": BROKEN}
     numbers: dict[int, list[Any]] = {}
     text = _Lines(out)
     writer = csv.writer(text, lineterminator="\n")
@@ -120,14 +122,12 @@ def _refusal(source: Path) -> str:
         archive = zipfile.ZipFile(source)
         entries = archive.infolist()
     except (zipfile.BadZipFile, OSError, ValueError):
-        return "不是有效的 xlsx 文件（not a workbook，规则F02）"
+        return "不是有效的 xlsx 文件（not a workbook）"
     unzipped, packed = sum(e.file_size for e in entries), max(1, sum(e.compress_size for e in entries))
     if len(entries) > ENTRIES:
-        return f"压缩包内有 {len(entries):,} 个文件，上限 {ENTRIES:,}，未读取（规则F02）"
+        return f"压缩包内有 {len(entries):,} 个文件，上限 {ENTRIES:,}，未读取"
     if unzipped > UNZIPPED or unzipped / packed > RATIO:
-        return (
-            f"文件过大或压缩异常（解压后 {unzipped:,} 字节，上限 {UNZIPPED:,}；压缩比上限 {RATIO}），未读取（规则F02）"
-        )
+        return f"文件过大或压缩异常（解压后 {unzipped:,} 字节，上限 {UNZIPPED:,}；压缩比上限 {RATIO}），未读取"
     for entry in entries:
         if not re.fullmatch(r"xl/worksheets/[^/]+\.xml", entry.filename):
             continue
@@ -137,7 +137,7 @@ def _refusal(source: Path) -> str:
             (_column(declared[3] or declared[1] or b"A"), int(declared[4] or declared[2] or 1)) if declared else (1, 1)
         )
         if width > COLUMNS or height > ROWS or width * height > CELLS:
-            return f"工作表声明 {height:,} 行 {width:,} 列（上限 {ROWS:,} 行 {COLUMNS:,} 列、{CELLS:,} 格），文件过大，未读取（规则F02）"
+            return f"工作表声明 {height:,} 行 {width:,} 列（上限 {ROWS:,} 行 {COLUMNS:,} 列、{CELLS:,} 格），文件过大，未读取"
     return ""
 
 

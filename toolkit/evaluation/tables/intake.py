@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from toolkit.data.accounts.register import Standing
+from toolkit.data.quality.base import Fate
 from toolkit.declared import Col, TableDecl
 from toolkit.evaluation.tables.common import YEAR, N
 
 _HOSPITAL = Col("hospital", str, "机构", meaning="机构代码；空为不明")
 _FILE = Col("file", int, "文件号", meaning="files 中的编号")
-_FATE = Col("fate", str, "去向")
+_FATE = Col("fate", str, "去向", words=Fate.words())
 _RULE = Col("rule", str, "规则", meaning="首要原因的规则编号；空为没有")
 
 HOSPITALS = TableDecl(
@@ -52,6 +54,7 @@ FILES = TableDecl(
         Col("rows", int, "表头以下的行数", "行", meaning="拒收和跳过的也计；缺失为无法计数"),
         Col("received", int, "收到记录", "条"),
         Col("rejected", str, "拒收原因", meaning="空为接收"),
+        Col("rejected_by", str, "拒收规则", meaning="规则编号；空为接收，或不因规则"),
         Col("dropped", str, "删除的列", meaning="含直接标识信息的列，接收时删除"),
         Col("warnings", str, "提示", meaning="整份文件的规则所说"),
     ),
@@ -152,7 +155,7 @@ SUBMISSIONS = TableDecl(
         Col("name", str, "文件名"),
         Col("arrived", str, "收到时间"),
         _HOSPITAL,
-        Col("status", str, "状态"),
+        Col("status", str, "状态", words=Standing.words()),
         Col("replaced_by", str, "替代文件", meaning="替代它的文件的 SHA-256"),
         Col("received", int, "收到", "例"),
         Col("accepted", int, "纳入", "例"),

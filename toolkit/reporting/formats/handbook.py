@@ -178,7 +178,7 @@ def markdown() -> str:
     out += ["## 数据质量规则", "", "| 规则 | 内容 | 去向 | 范围 | 来源 |", "|---|---|---|---|---|"]
     for rule in RULES.values():
         scope = "、".join(SCOPES[s] for s in rule.scopes) or "整条记录"
-        out.append(f"| 规则{rule.id} | {rule.message_zh} | {rule.fate.value} | {scope} | {rule.source} |")
+        out.append(f"| 规则{rule.id} | {rule.message_zh} | {rule.fate.zh} | {scope} | {rule.source} |")
     out += ["", "## 政策参数", "", "| 参数 | 名称 | 默认值 | 可选 |", "|---|---|---|---|"]
     out += [f"| `{key}` | {title} | `{default}` | {choices} |" for key, title, default, choices in policy_table()]
     return "\n".join(out) + "\n"

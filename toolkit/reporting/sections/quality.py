@@ -9,8 +9,9 @@ from __future__ import annotations
 import pandas as pd
 
 from toolkit.data.accounts.balance import ALL, NO_VALUE
+from toolkit.data.quality import Fate
 from toolkit.evaluation import data_quality as dq
-from toolkit.evaluation.data_quality import ACCEPTED, EXCLUDED, QUARANTINED, rules_of
+from toolkit.evaluation.data_quality import rules_of
 from toolkit.evaluation.results import Results
 from toolkit.frames import rows_of
 from toolkit.reporting.content.blocks import Block, Blocks, Heading, Note, Paragraph, Table
@@ -22,6 +23,7 @@ from toolkit.reporting.sections.front import chapter, withheld
 HOSPITALS_SHOWN = 60
 PAGES = 6  # hospitals with a waterfall of their own in the report of the whole region
 REPEATED = "K04"
+ACCEPTED, EXCLUDED, QUARANTINED = Fate.ACCEPTED.value, Fate.EXCLUDED.value, Fate.QUARANTINED.value
 
 
 # --- first page -----------------------------------------------------------------------------------------------------------
@@ -57,7 +59,9 @@ def overview(results: Results, hospital: str = "") -> Blocks:
 def _findings(results: Results, hospital: str) -> list[str]:
     """The most frequent faults, who cannot be evaluated, and where the single records are listed."""
     grid = dq.rule_status(results, hospital)
-    failed = grid[(grid["status"] == dq.FAILED) & grid["fate"].isin([QUARANTINED, "提示"]) & (grid["unit"] == "例")]
+    failed = grid[
+        (grid["status"] == dq.FAILED) & grid["fate"].isin([QUARANTINED, Fate.WARNED.value]) & (grid["unit"] == "例")
+    ]
     worst = failed.sort_values(["n", "rule"], ascending=[False, True]).head(3)
     rows = zip(worst["name"], worst["rule"], worst["n"], strict=True)
     names = "、".join(f"{name}（规则{rule}，{n:,} 例）" for name, rule, n in rows)
@@ -123,9 +127,11 @@ def _measure(results: Results, measure: str, hospital: str) -> pd.DataFrame:
 def _waterfall(results: Results, rows: pd.DataFrame, received: int, id: str, caption: str) -> Block:
     steps = [{"label": "收到", "n": received, "kind": "收到"}]
     for row in rows_of(rows[rows["fate"] != ACCEPTED]):
-        kind = "重复" if row.rule == REPEATED else row.fate
-        steps.append({"label": f"{row.fate}·{_named(results, row.rule)}", "n": int(row.n), "kind": kind})
-    steps.append({"label": ACCEPTED, "n": int(rows.loc[rows["fate"] == ACCEPTED, "n"].sum()), "kind": ACCEPTED})
+        fate = Fate(row.fate).zh
+        kind = "重复" if row.rule == REPEATED else fate
+        steps.append({"label": f"{fate}·{_named(results, row.rule)}", "n": int(row.n), "kind": kind})
+    last = Fate.ACCEPTED.zh
+    steps.append({"label": last, "n": int(rows.loc[rows["fate"] == ACCEPTED, "n"].sum()), "kind": last})
     return waterfall(pd.DataFrame(steps), id=id, caption=caption)
 
 
@@ -142,6 +148,7 @@ def _reasons_table(results: Results, reasons: pd.DataFrame, received: int, id: s
         return None
     rules = rules_of(results)
     rows = reasons.assign(
+        fate=Fate.said(reasons["fate"]),
         rule_id="规则" + reasons["rule"],
         message=[rules[r].message for r in reasons["rule"]],
         share=reasons["n"] / max(received, 1),
@@ -277,7 +284,7 @@ def grid(results: Results, hospital: str = "") -> Blocks:
         shown = failed.assign(
             rule_id="规则" + failed["rule"],
             message=[rules[r].message for r in failed["rule"]],
-            what=failed["fate"].where(failed["unit"] == "例", "—"),
+            what=[Fate(f).zh if u == "例" else "—" for f, u in zip(failed["fate"], failed["unit"], strict=True)],
             hit=[f"{n:,} {u}" for n, u in zip(failed["n"], failed["unit"], strict=True)],
         )
         columns = [

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from toolkit.data.accounts.profile import DIAGNOSES, KEY_FIELDS
+from toolkit.data.accounts.register import Standing
 from toolkit.data.discharge.schema import BY_NAME
 from toolkit.evaluation import data_quality as dq
 from toolkit.evaluation.data_quality import rules_of
@@ -272,12 +273,11 @@ def trend(results: Results, hospital: str = "") -> Blocks:
 def _history(results: Results, hospital: str) -> list[Block]:
     rows = results.submissions
     rows = rows[(rows["hospital"] == hospital) | (hospital == "")]
-    again = rows[(rows["status"] != "现用")]
+    again = rows[(rows["status"] != Standing.CURRENT.value)]
     if again.empty:
         return []
-    shown = again.assign(who=[results.hospital_name(h) if h else "—" for h in again["hospital"]]).head(
-        4 * HOSPITALS_SHOWN
-    )
+    who = [results.hospital_name(h) if h else "—" for h in again["hospital"]]
+    shown = again.assign(who=who, status=Standing.said(again["status"])).head(4 * HOSPITALS_SHOWN)
     columns = [
         Column(name="arrived", label="收到日期", format=text),
         Column(name="name", label="文件", format=text),
