@@ -262,6 +262,31 @@ def export(
 
 
 @app.command()
+def tables(
+    run: Annotated[Path, typer.Argument(help="已完成的运行 a finished run", show_default=False)],
+    out: Annotated[Path, typer.Option("--out", help="新文件夹，或上次写出的 a new folder", show_default=False)],
+    table: Annotated[
+        list[str] | None, typer.Option("--table", help="只要这些表，可重复 only these, repeatable", show_default=False)
+    ] = None,
+    xlsx: Annotated[bool, typer.Option("--xlsx", help="另写 xlsx as workbooks too")] = False,
+    chinese_headers: Annotated[
+        bool, typer.Option("--chinese-headers", help="表头和编号用中文 headers and ids in Chinese words")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """结果表写成 csv（和 xlsx），两个版本都可以。Result tables for spreadsheets."""
+    from toolkit.runs.table_files import write_tables
+
+    written = write_tables(run, out, names=table or (), xlsx=xlsx, chinese=chinese_headers)
+    if as_json:
+        _print_json({"folder": str(out), "files": written.files, "withheld": written.withheld})
+        return
+    typer.echo(f"已写出 written: {out}，{len(written.files)} 个文件 files")
+    if written.withheld:
+        typer.echo(f"发布版不给出 not in the release edition: {'、'.join(written.withheld)}")
+
+
+@app.command()
 def check(
     params: Params,
     worklists: Annotated[
@@ -307,7 +332,7 @@ def check(
     typer.echo("收到 = 纳入 + 排除 + 隔离，逐文件、逐机构、逐类指标核对无误 balanced:")
     by_measure = checked.balance.groupby(["measure", "fate"])["n"].sum()
     for measure, name in (("all", "全部病例"), *COUNTED.items()):
-        went = [int(by_measure.get((measure, fate), 0)) for fate in ("纳入", "排除", "隔离")]
+        went = [int(by_measure.get((measure, fate), 0)) for fate in ("accepted", "excluded", "quarantined")]
         typer.echo(f"  {name}: {sum(went):,} = {went[0]:,} + {went[1]:,} + {went[2]:,}")
     if worklists:
         typer.echo(f"整改清单 worklists: {worklists}")
