@@ -56,7 +56,7 @@ def index(tmp_path_factory):
             "level": [("市级", "国家级")[i % 2] for i in range(k)],
             "n": [(i * 37) % 1009 + 5 for i in range(k)],
             "cost": [None if i == 7 else 0.8 + i / 200 for i in range(k)],
-            "status": ["例数不足" if i == 7 else "值" for i in range(k)],
+            "status": ["too_few" if i == 7 else "value" for i in range(k)],
             "href": [f"r{i}.html" for i in range(k)],
         }
     ).assign(title=lambda f: f["hospital"] + "·" + f["specialty"])

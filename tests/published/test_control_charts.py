@@ -8,7 +8,7 @@ import pytest
 from toolkit.indicators import Direction
 from toolkit.models.monitoring.spc import xmr
 
-WORDS = {"变好": "special_cause_improvement", "变差": "special_cause_concern", "": "common_cause"}
+WORDS = {"better": "special_cause_improvement", "worse": "special_cause_concern", "": "common_cause"}
 RULES = {
     "": "Common Cause",
     "outside": ("Below LCL", "Above UCL"),

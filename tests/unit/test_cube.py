@@ -133,7 +133,7 @@ def test_a_drg_that_the_years_before_did_not_have_has_no_limits_and_counts_as_un
     cube = engine.cube(frame, params).set_index("drg")
     assert cube.loc["NEW1", ["n", "cost_kept_n@frozen", "cost_kept_n@contemporaneous"]].tolist() == [1, 1, 1]
     after = engine.cells(frame, params, [CATALOGUE["cost_index"]], ["cycle"], "frozen").set_index("cycle").loc["after"]
-    assert (after["covered"], after["status"], after["n"]) == (0.0, "无标杆", 0)
+    assert (after["covered"], after["status"], after["n"]) == (0.0, "no_reference", 0)
 
 
 def test_discharges_per_month(engine):

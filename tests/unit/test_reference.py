@@ -176,7 +176,7 @@ def test_too_few_deaths_leave_the_grades_out(engine):
     assert list(referenced.insufficient) == ["whole"]
     assert referenced.frame["risk_grade"].isna().all()
     cells = collect(referenced, [CATALOGUE["mid_low_risk_mortality"]], ["hospital"])
-    assert cells[["value", "status"]].to_numpy().tolist() == [[pytest.approx(np.nan, nan_ok=True), "无标杆"]]
+    assert cells[["value", "status"]].to_numpy().tolist() == [[pytest.approx(np.nan, nan_ok=True), "no_reference"]]
 
 
 # --- invariants -------------------------------------------------------------------------------------------------------
@@ -309,7 +309,7 @@ def test_a_specialty_of_one_hospital_has_no_reference_elsewhere(engine):
     frame = rows.received("hospital | year | drg | cost_fen\nA | 2020 | FA11 | 1000\nB | 2020 | FB21 | 3000")
     params = rows.params(cycles=rows.CYCLES, reference={"minimum_cases": 1})
     cells = engine.cells(frame, params, INDICES, ["hospital", "cycle"], "frozen")
-    assert set(cells["status"]) == {"无标杆"}
+    assert set(cells["status"]) == {"no_reference"}
     assert cells["value"].isna().all()
 
 
@@ -329,7 +329,7 @@ def test_minimum_cases_of_a_reference(engine, minimum, covered):
         rows.received(THREE), params, [CATALOGUE["cost_index"]], ["hospital"]
     )  # FA11 has 4 cases, FB21 1
     assert cells["covered"].tolist() == covered
-    assert cells["status"].tolist() == ["值" if share else "无标杆" for share in covered]
+    assert cells["status"].tolist() == ["value" if share else "no_reference" for share in covered]
     assert cells["n"].tolist() == [2, 1, 1] if minimum == 4 else [0, 0, 0]
 
 

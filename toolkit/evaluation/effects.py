@@ -38,7 +38,7 @@ def change_effects(
     -------
     dict
         `effects`: one row per level (`unit`: a project by itself; `region`: all projects together), hospital, specialty, indicator
-        and method: the columns of `Change`, `role` (主要/次要), `p_adjusted`, and for the event study `pretrend_f, pretrend_df,
+        and method: the columns of `Change`, `role`, `p_adjusted`, and for the event study `pretrend_f, pretrend_df,
         pretrend_p`.
         `event_study`, `comparison_units`, `regression_to_mean`, `synthetic_weights`, `segments`: as the methods of
         `toolkit.models.COMPANIONS` describe them.

@@ -9,6 +9,8 @@ from typing import Any, ClassVar
 
 import pandas as pd
 
+from toolkit.declared import Word
+
 CubeExpression = Any  # pandas' column expression: printed in the handbook as it is executed
 
 
@@ -51,15 +53,16 @@ class Standing(StrEnum):
     POLICY = "政策选择"
 
 
-class Status(StrEnum):
-    """Why a cell has a value or none; words as reports print them."""
+class Status(Word):
+    """Why a cell has a value or none."""
 
-    VALUE = "值"
-    NOT_APPLICABLE = "不适用"
-    NO_REFERENCE = "无标杆"
-    TOO_FEW = "例数不足"
-    UNSTABLE = "分级不稳"  # the risk grades of its cases would come out otherwise, were deaths drawn again
-    STOPPED = "停止计算"  # its numerator is not inside its denominator (rule P16)
+    VALUE = "value", "值"
+    NOT_APPLICABLE = "not_applicable", "不适用"
+    NO_REFERENCE = "no_reference", "无标杆"
+    TOO_FEW = "too_few", "例数不足"
+    UNSTABLE = "unstable", "分级不稳"  # the risk grades of its cases would come out otherwise, were deaths drawn again
+    STOPPED = "stopped", "停止计算"  # its numerator is not inside its denominator (rule P16)
+    WITHHELD = "withheld", "已隐去"  # by the release edition
 
 
 @dataclass(frozen=True, kw_only=True)

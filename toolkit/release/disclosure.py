@@ -35,10 +35,10 @@ from toolkit.models.change import inferential, two_period
 from toolkit.params import DisclosurePolicy, RunParams
 from toolkit.release.suppression import Equations, protected
 from toolkit.reporting.content.values import POOLED
-from toolkit.reporting.content.values import WITHHELD as HIDDEN
 
 EVENTS = {Distribution.PROPORTION, Distribution.RARE}
 VOLUME = CAPACITY_VOLUME.id
+HIDDEN = Status.WITHHELD.value
 PLACE = ["level", "hospital", "specialty", "period"]
 LOCATION = ["basis", *PLACE]
 SHOWN = ["value", "low", "high"]

@@ -19,7 +19,7 @@ from toolkit.evaluation.tables import TABLES
 from toolkit.running.manifest import digest
 from toolkit.running.publish import MANIFEST, beside, canonical, explained
 from toolkit.runs.run_manifest import INDEX, read_record, read_run_manifest
-from toolkit.runs.verification import verify_run
+from toolkit.runs.verification import CONTENT, verify_run
 
 METADATA = "ro-crate-metadata.json"
 SPECIFICATION = "https://w3id.org/ro/crate/1.1"
@@ -29,14 +29,6 @@ RESULTS = [
     "results/facts.json",
     "results/parameters.json",
 ]
-OF_CONTENT = {
-    "运行",
-    "结果表",
-    "报告",
-    "页面",
-    "参数",
-    "清单",
-}  # kinds of differences that make a run not worth exporting
 FORMATS = {
     ".html": "text/html",
     ".json": "application/json",
@@ -59,7 +51,7 @@ def export_crate(folder: Path, target: Path) -> list[str]:
         Something lies at the target already.
     """
     manifest = read_run_manifest(folder)
-    wrong = [d for d in verify_run(folder).differences if d.kind in OF_CONTENT]
+    wrong = [d for d in verify_run(folder).differences if d.kind in CONTENT]
     if manifest is None or wrong:
         raise RunError(
             f"运行没有通过核对：{wrong[0]}",

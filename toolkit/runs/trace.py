@@ -21,7 +21,7 @@ from toolkit.documents import Document, Plain
 from toolkit.errors import ParameterError, RunError, did_you_mean, nearest
 from toolkit.evaluation.results import Results
 from toolkit.frames import groups_of, row_at, rows_of
-from toolkit.indicators import CATALOGUE
+from toolkit.indicators import CATALOGUE, Status
 from toolkit.reference import Referenced
 
 BASIS_NAMES = {"contemporaneous": "当期", "frozen": "定基"}
@@ -370,7 +370,11 @@ def _numbers(one: Trace, results: Results) -> list[str]:
         lines.append(f"  {BASIS_NAMES[basis]}口径，{results.periods.get(period, period + ' 年')}")
         for row in rows_of(rows):
             indicator = CATALOGUE[row.indicator]
-            stands = f"{row.value:.{indicator.decimals}f}{indicator.unit}" if row.status == "值" else row.status
+            stands = (
+                f"{row.value:.{indicator.decimals}f}{indicator.unit}"
+                if row.status == Status.VALUE
+                else Status(row.status).zh
+            )
             added = f"分子 +{row.x:.6g}，分母 +{row.y:.6g}"
             lines.append(f"    {indicator.name_zh}：{added}（该值 {stands}，n={row.n:,}）")
     return lines

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from toolkit.declared import Word
 from toolkit.documents import Document, Entries, Plain
 from toolkit.errors import InputError, RunError
 from toolkit.params import RunParams
@@ -27,24 +28,43 @@ ABSENT = "—"
 FILLED_IN = ("specialties", "projects", "price_index")  # a synthetic region brings its own where none are declared
 
 
+class Kind(Word):
+    """What of a run is not as its manifest says."""
+
+    REPORT = "report", "报告"
+    RUN = "run", "运行"
+    MANIFEST = "manifest", "清单"
+    PARAMETER = "parameter", "参数"
+    TABLE = "table", "结果表"
+    PAGE = "page", "页面"
+    RAW_FILE = "raw_file", "原始文件"
+    INPUT = "input", "输入"
+    CODE = "code", "程序文件"
+    PACKAGE = "package", "软件包"
+    LOCK_FILE = "lock_file", "锁定文件"
+
+
+# what a run is handed on for: where any of it differs, it is not
+CONTENT = frozenset({Kind.RUN, Kind.TABLE, Kind.REPORT, Kind.PAGE, Kind.PARAMETER, Kind.MANIFEST})
+
+
 @dataclass(frozen=True, kw_only=True)
 class Difference:
     """One thing that is not as the manifest says. `expected` and `found` are hashes, values of parameters, versions."""
 
-    kind: str
-    kind_english: str
+    kind: Kind
     where: str
     expected: str
     found: str
 
     def __str__(self) -> str:
         return (
-            f"{self.kind} {self.where}：应为 {self.expected}，现为 {self.found}"
-            f"（{self.kind_english} {self.where}: expected {self.expected}, found {self.found}）"
+            f"{self.kind.zh} {self.where}：应为 {self.expected}，现为 {self.found}"
+            f"（{self.kind.replace('_', ' ')} {self.where}: expected {self.expected}, found {self.found}）"
         )
 
     def as_dict(self) -> dict[str, str]:
-        return asdict(self)
+        return {**asdict(self), "kind": self.kind.value, "kind_zh": self.kind.zh}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +102,7 @@ def verify_run(folder: Path, params: RunParams | None = None) -> Checked:
         )
     manifest = read_run_manifest(folder)
     if manifest is None and read_manifest(folder) is not None:
-        told = tuple(_difference("报告", "report", line, "一致 same", "不同 differs") for line in verify_report(folder))
+        told = tuple(_difference(Kind.REPORT, line, "一致 same", "不同 differs") for line in verify_report(folder))
         return Checked(differences=told, unchecked=("原始数据 raw files",), files=len(list(folder.iterdir())))
     if manifest is None:
         return Checked(differences=(_no_manifest(folder),), unchecked=(), files=0)
@@ -101,28 +121,28 @@ def verify_run(folder: Path, params: RunParams | None = None) -> Checked:
     return Checked(differences=tuple(found), unchecked=tuple(unchecked), files=count)
 
 
-def _difference(kind: str, english: str, where: str, expected: Plain, found: Plain) -> Difference:
+def _difference(kind: Kind, where: str, expected: Plain, found: Plain) -> Difference:
     def short(value: Plain) -> str:
         return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True)
 
-    return Difference(kind=kind, kind_english=english, where=where, expected=short(expected), found=short(found))
+    return Difference(kind=kind, where=where, expected=short(expected), found=short(found))
 
 
 def _no_manifest(folder: Path) -> Difference:
     state = read_state(folder)
     if state.get("state") in {State.PREPARED, State.RUNNING, State.FAILED}:
         why = f"{state['state']} {state.get('reason', '')}".strip()
-        return _difference("运行", "run", folder.name, State.DONE, why)
+        return _difference(Kind.RUN, folder.name, State.DONE, why)
     there = "被改动 changed" if (folder / MANIFEST).exists() else "缺失 missing"
-    return _difference("清单", "manifest", MANIFEST, "完整 whole", there)
+    return _difference(Kind.MANIFEST, MANIFEST, "完整 whole", there)
 
 
-def _file(kind: str, english: str, folder: Path, name: str, expected: str) -> Iterator[Difference]:
+def _file(kind: Kind, folder: Path, name: str, expected: str) -> Iterator[Difference]:
     path = folder / name
     if not path.is_file():
-        yield _difference(kind, english, name, expected, "缺失 missing")
+        yield _difference(kind, name, expected, "缺失 missing")
     elif (now := file_hash(path)) != expected:
-        yield _difference(kind, english, name, expected, now)
+        yield _difference(kind, name, expected, now)
 
 
 def _parameters(folder: Path, manifest: Entries, params: RunParams | None) -> Iterator[Difference]:
@@ -147,7 +167,7 @@ def _values(name: str, expected: Plain, found: Plain) -> Iterator[Difference]:
         for key in keys:
             yield from _values(f"{name}.{key}".strip("."), expected.get(key, ABSENT), found.get(key, ABSENT))
     elif expected != found:
-        yield _difference("参数", "parameter", name, expected, found)
+        yield _difference(Kind.PARAMETER, name, expected, found)
 
 
 def _tables(folder: Path, manifest: Entries) -> Iterator[Difference]:
@@ -155,12 +175,12 @@ def _tables(folder: Path, manifest: Entries) -> Iterator[Difference]:
     of_run = {**(evaluation or {"tables": {}})["tables"], **manifest["tables"]}
     for name, expected in sorted(of_run.items(), reverse=True):  # tables before records
         if present.get(name) != expected:
-            yield _difference("结果表", "table", name, expected, present.get(name, "缺失 missing"))
+            yield _difference(Kind.TABLE, name, expected, present.get(name, "缺失 missing"))
     for name in sorted(present.keys() - of_run.keys()):
-        yield _difference("结果表", "table", name, "不存在 absent", "多出 not of this run")
+        yield _difference(Kind.TABLE, name, "不存在 absent", "多出 not of this run")
     if evaluation is None or evaluation["key"] != manifest["evaluation"]:
         found = "被改动 changed" if evaluation is None else evaluation["key"]
-        yield _difference("清单", "manifest", EVALUATION, manifest["evaluation"], found)
+        yield _difference(Kind.MANIFEST, EVALUATION, manifest["evaluation"], found)
 
 
 def _stages(folder: Path) -> Iterator[Difference]:
@@ -180,23 +200,21 @@ def _stages(folder: Path) -> Iterator[Difference]:
 
 def _reports(folder: Path, manifest: Entries) -> Iterator[Difference]:
     for name, expected in manifest["pages"].items():
-        yield from _file("页面", "page", folder, name, expected)
+        yield from _file(Kind.PAGE, folder, name, expected)
     for id_, report in manifest["reports"].items():
         for name, expected in report["files"].items():
-            yield from _file("报告", "report", folder, f"{id_}/{name}", expected)
-        yield from _file("报告", "report", folder, f"{id_}/{MANIFEST}", report["manifest"])
+            yield from _file(Kind.REPORT, folder, f"{id_}/{name}", expected)
+        yield from _file(Kind.REPORT, folder, f"{id_}/{MANIFEST}", report["manifest"])
         if (folder / id_).is_dir():
             known = {*report["files"], MANIFEST, "run.json", "state.json"}
             for path in sorted((folder / id_).iterdir()):
                 if path.name not in known and not path.name.startswith(".tmp-"):
-                    yield _difference(
-                        "报告", "report", f"{id_}/{path.name}", "不存在 absent", "多出 not of this report"
-                    )
+                    yield _difference(Kind.REPORT, f"{id_}/{path.name}", "不存在 absent", "多出 not of this report")
     for id_, reason in manifest["unfinished"].items():
-        yield _difference("报告", "report", id_, "完成 finished", f"未完成 unfinished: {reason}")
+        yield _difference(Kind.REPORT, id_, "完成 finished", f"未完成 unfinished: {reason}")
     for path in sorted(folder.glob("*/manifest.json")):
         if path.parent.name not in manifest["reports"] and path.parent.name not in manifest["unfinished"]:
-            yield _difference("报告", "report", path.parent.name, "不存在 absent", "不属于本次运行 not of this run")
+            yield _difference(Kind.REPORT, path.parent.name, "不存在 absent", "不属于本次运行 not of this run")
 
 
 def _raw(folder: Path, manifest: Entries, params: RunParams | None, unchecked: list[str]) -> Iterator[Difference]:
@@ -219,7 +237,7 @@ def _raw(folder: Path, manifest: Entries, params: RunParams | None, unchecked: l
         found = others.get(name)
         if found is None or found["sha256"] != expected["sha256"]:
             yield _difference(
-                "输入", "input", f"{name} {expected['name']}", expected["sha256"], found["sha256"] if found else ABSENT
+                Kind.INPUT, f"{name} {expected['name']}", expected["sha256"], found["sha256"] if found else ABSENT
             )
 
 
@@ -229,24 +247,24 @@ def _raw_files(expected: list[Document], found: list[Document]) -> Iterator[Diff
     gone = sorted((name, content) for content, name in then.items() if content not in now)
     new = {name: content for content, name in now.items() if content not in then}
     for name, content in gone:
-        yield _difference("原始文件", "raw file", name, content, new.pop(name, "缺失 missing"))
+        yield _difference(Kind.RAW_FILE, name, content, new.pop(name, "缺失 missing"))
     for name, content in sorted(new.items()):
-        yield _difference("原始文件", "raw file", name, "不存在 absent", content)
+        yield _difference(Kind.RAW_FILE, name, "不存在 absent", content)
 
 
 def _software(manifest: Entries) -> Iterator[Difference]:
     identity, present = manifest["identity"], software()
-    yield from _named("程序文件", "code", identity["package"], code_files())
+    yield from _named(Kind.CODE, identity["package"], code_files())
     recorded = identity["software"]
-    yield from _named("软件包", "package", recorded["packages"], present.packages)
+    yield from _named(Kind.PACKAGE, recorded["packages"], present.packages)
     if recorded["lock"] != present.lock:
-        yield _difference("锁定文件", "lock file", "requirements.lock", recorded["lock"], present.lock)
+        yield _difference(Kind.LOCK_FILE, "requirements.lock", recorded["lock"], present.lock)
 
 
-def _named(kind: str, english: str, expected: Mapping[str, str], found: Mapping[str, str]) -> Iterator[Difference]:
+def _named(kind: Kind, expected: Mapping[str, str], found: Mapping[str, str]) -> Iterator[Difference]:
     for name in sorted(expected.keys() | found.keys()):
         if expected.get(name) != found.get(name):
-            yield _difference(kind, english, name, expected.get(name, ABSENT), found.get(name, ABSENT))
+            yield _difference(kind, name, expected.get(name, ABSENT), found.get(name, ABSENT))
 
 
 # --- the numbers made anew ----------------------------------------------------------------------------------------------
@@ -261,7 +279,7 @@ def compare_runs(folder: Path, again: Path) -> Iterator[Difference]:
     for name in names:
         then, now = folder / "results" / name, again / "results" / name
         if not (then.exists() and now.exists()):
-            yield _difference("结果表", "table", name, _there(then), _there(now))
+            yield _difference(Kind.TABLE, name, _there(then), _there(now))
         elif then.read_bytes() != now.read_bytes():
             yield from compare_tables(name, then, now)
     ids = sorted({p.parent.name for one in (folder, again) for p in one.glob("*/manifest.json")})
@@ -292,23 +310,22 @@ def compare_tables(name: str, then: Path, now: Path) -> Iterator[Difference]:
         return
     one, other = pd.read_parquet(then), pd.read_parquet(now)
     if list(one.columns) != list(other.columns):
-        yield _difference("结果表", "table", f"{name} 的列 columns", list(one.columns), list(other.columns))
+        yield _difference(Kind.TABLE, f"{name} 的列 columns", list(one.columns), list(other.columns))
         return
     if len(one) != len(other):
-        yield _difference("结果表", "table", f"{name} 的行数 rows", len(one), len(other))
+        yield _difference(Kind.TABLE, f"{name} 的行数 rows", len(one), len(other))
         return
     unequal = pd.DataFrame({c: (one[c] != other[c]) & ~(one[c].isna() & other[c].isna()) for c in one.columns})
     rows = unequal.any(axis=1).to_numpy().nonzero()[0]
     if not len(rows):  # equal values in other bytes: another version of the writer
-        yield _difference("结果表", "table", name, file_hash(then), file_hash(now))
+        yield _difference(Kind.TABLE, name, file_hash(then), file_hash(now))
         return
     row = int(rows[0])
     column = next(c for c in one.columns if unequal[c].iloc[row])
     keys = [c for c in one.columns if one[c].dtype.kind not in "f" and c != column][:6]
     at = "，".join(f"{c}={one[c].iloc[row]}" for c in keys)
     yield _difference(
-        "结果表",
-        "table",
+        Kind.TABLE,
         f"{name} 第 {row + 1} 行 row（{at}）列 column {column}",
         repr(one[column].iloc[row]),
         repr(other[column].iloc[row]),
@@ -317,7 +334,7 @@ def compare_tables(name: str, then: Path, now: Path) -> Iterator[Difference]:
 
 def _compare_rendered(name: str, then: Path, now: Path) -> Iterator[Difference]:
     if not (then.exists() and now.exists()):
-        yield _difference("页面", "page", name, _there(then), _there(now))
+        yield _difference(Kind.PAGE, name, _there(then), _there(now))
         return
     if then.read_bytes() == now.read_bytes():
         return
@@ -325,9 +342,9 @@ def _compare_rendered(name: str, then: Path, now: Path) -> Iterator[Difference]:
         lines = zip_longest(then.read_text("utf-8").splitlines(), now.read_text("utf-8").splitlines(), fillvalue=ABSENT)
         for number, (a, b) in enumerate(lines, start=1):
             if a != b:
-                yield _difference("页面", "page", f"{name} 第 {number} 行 line", *_around(a, b))
+                yield _difference(Kind.PAGE, f"{name} 第 {number} 行 line", *_around(a, b))
                 return
-    yield _difference("页面", "page", name, file_hash(then), file_hash(now))
+    yield _difference(Kind.PAGE, name, file_hash(then), file_hash(now))
 
 
 def _around(a: str, b: str, width: int = 60) -> tuple[str, str]:

@@ -74,7 +74,7 @@ def cells() -> pd.DataFrame:
         "low": 0.01,
         "high": 0.2,
     }
-    of_unit = {"level": "unit", "hospital": "A", "specialty": "s1", "status": "值", **rate}
+    of_unit = {"level": "unit", "hospital": "A", "specialty": "s1", "status": "value", **rate}
     return pd.DataFrame(
         [
             {**of_unit, "indicator": "mid_low_risk_mortality"},
@@ -88,8 +88,8 @@ def test_a_unit_without_stable_grades_keeps_its_counts_and_loses_its_rate(stabil
     found = without_unstable(cells(), stability)
     rate, plain, hospital = (row for _, row in found.iterrows())
     assert np.isnan(rate[["value", "se", "low", "high"]].astype(float)).all()
-    assert rate[["x", "y", "n", "status"]].tolist() == [2.0, 70.0, 70, "分级不稳"]
-    assert plain["status"] == "值"
+    assert rate[["x", "y", "n", "status"]].tolist() == [2.0, 70.0, 70, "unstable"]
+    assert plain["status"] == "value"
     assert hospital["value"] == 2 / 70
 
 

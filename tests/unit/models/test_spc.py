@@ -93,7 +93,11 @@ def test_rebasing_gives_each_phase_its_own_limits_and_no_rule_crosses():
 
 def test_signals_have_a_direction():
     values = [1, 2] * 8 + [9]
-    for direction, word in ((Direction.LOWER, "变差"), (Direction.HIGHER, "变好"), (Direction.NEUTRAL, "异常升高")):
+    for direction, word in (
+        (Direction.LOWER, "worse"),
+        (Direction.HIGHER, "better"),
+        (Direction.NEUTRAL, "unusually_high"),
+    ):
         frame = pd.DataFrame(
             {"indicator": "x", "point": range(17), "phase": "p", "value": np.array(values, dtype=float)}
         )
@@ -104,7 +108,7 @@ def test_signals_have_a_direction():
 RISE = [1.0, 1.02, 1.03, 1.05, 1.06, 1.08, 1.09, 1.11, 1.12, 1.14, 1.15, 1.17]  # twelve months, each above the last
 
 
-@pytest.mark.parametrize(("direction", "word"), [(Direction.LOWER, "变差"), (Direction.HIGHER, "变好")])
+@pytest.mark.parametrize(("direction", "word"), [(Direction.LOWER, "worse"), (Direction.HIGHER, "better")])
 def test_a_trend_points_where_it_goes_on_both_sides_of_the_mean(direction, word):
     months = [1.0, 1.6, 0.8, 1.5, 0.9, 1.7, *RISE, 0.9, 1.5, 0.7, 1.6, 1.0, 1.5]  # wide limits: nothing else is found
     frame = pd.DataFrame({"indicator": "x", "point": range(len(months)), "phase": "p", "value": months})
@@ -118,9 +122,9 @@ def test_a_trend_points_where_it_goes_on_both_sides_of_the_mean(direction, word)
 def test_nothing_in_a_rise_of_twelve_months_reads_better_where_lower_is_better():
     frame = pd.DataFrame({"indicator": "los_index", "point": range(12), "phase": "p", "value": RISE})
     found = xmr(frame, ["indicator"], {"los_index": Direction.LOWER})
-    assert "变好" not in set(read_as(found))
-    assert set(read_as(found)[found["against_trend"]]) == {"异常降低"}
-    assert (read_as(found)[~found["against_trend"]] == "变差").all()
+    assert "better" not in set(read_as(found))
+    assert set(read_as(found)[found["against_trend"]]) == {"unusually_low"}
+    assert (read_as(found)[~found["against_trend"]] == "worse").all()
 
 
 def test_where_a_fall_ends_and_a_rise_begins_the_rise_counts():
@@ -172,10 +176,10 @@ def test_false_signals_of_independent_points_are_as_rare_as_the_rules_make_them(
 @pytest.mark.parametrize(
     ("low", "high", "direction", "word"),
     [
-        (1.1, 1.4, Direction.LOWER, "稳定不达标"),
-        (1.1, 1.4, Direction.HIGHER, "稳定达标"),
-        (0.6, 0.9, Direction.LOWER, "稳定达标"),
-        (0.9, 1.1, Direction.LOWER, "时好时坏"),
+        (1.1, 1.4, Direction.LOWER, "misses"),
+        (1.1, 1.4, Direction.HIGHER, "meets"),
+        (0.6, 0.9, Direction.LOWER, "meets"),
+        (0.9, 1.1, Direction.LOWER, "varies"),
         (1.1, 1.4, Direction.NEUTRAL, ""),
         (np.nan, np.nan, Direction.LOWER, ""),
     ],

@@ -47,7 +47,7 @@ def reports(**changed):
             "verdict": pd.Categorical(["变差", "改善", "改善", None], ["改善", "未见变化", "变差"], ordered=True),
             "n": [1200, 90, 1000, 5],
             "cost": [1.1, 0.9, None, 1.0],
-            "status": ["值", "值", "例数不足", "值"],
+            "status": ["value", "value", "too_few", "value"],
             "href": ["a.html", "reports/b.html", "c.html", "d.html"],
         }
         | changed

@@ -49,13 +49,13 @@ def test_formats(format, value, printed):
 @pytest.mark.parametrize("value", [None, np.nan, pd.NA, pd.NaT])
 def test_a_missing_value_is_its_status_or_a_dash_never_a_number(value):
     assert cell(tables.decimal(2), value) == "—"
-    assert cell(tables.decimal(2), value, status="status", says="无标杆") == "无标杆"
-    assert cell(tables.decimal(2), value, status="status", says="值") == "—"
+    assert cell(tables.decimal(2), value, status="status", says="no_reference") == "无标杆"
+    assert cell(tables.decimal(2), value, status="status", says="value") == "—"
 
 
 def test_a_status_stands_in_place_of_a_value():
-    assert cell(tables.decimal(2), 0.5, status="status", says="例数不足") == "例数不足"
-    assert cell(tables.decimal(2), 0.5, status="status", says="值") == "0.50"
+    assert cell(tables.decimal(2), 0.5, status="status", says="too_few") == "例数不足"
+    assert cell(tables.decimal(2), 0.5, status="status", says="value") == "0.50"
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,8 @@ from toolkit.evaluation.tables.common import (
     P,
 )
 from toolkit.evaluation.tables.judged import CHANGE_COLUMNS, VERDICT
+from toolkit.models.change.multiplicity import Role
+from toolkit.models.change.segmented import GRAINS_ZH
 
 _PROJECT = (HOSPITAL, SPECIALTY, INDICATOR)
 _COMPARISON = Col("comparison", str, "对照机构", meaning="同专科对照单元的机构代码")
@@ -51,7 +53,7 @@ EFFECTS = TableDecl(
         LEVEL,
         *_PROJECT,
         *CHANGE_COLUMNS,
-        Col("role", str, "主次"),
+        Col("role", str, "主次", words=Role.words()),
         Col("p_adjusted", float, "校正 P 值"),
         Col("pretrend_f", float, "平行趋势 F", meaning="仅事件研究"),
         Col("pretrend_df", float, "平行趋势自由度", meaning="仅事件研究"),
@@ -133,7 +135,7 @@ SEGMENTS = TableDecl(
         LOW,
         HIGH,
         P,
-        Col("grain", str, "时间单位"),
+        Col("grain", str, "时间单位", words=tuple(GRAINS_ZH.items())),
         Col("points", int, "点数", "个"),
     ),
     stage="judged",

@@ -21,6 +21,7 @@ from toolkit.evaluation.tables.common import (
     P,
 )
 from toolkit.evaluation.verdict import Verdict
+from toolkit.indicators.base import Status
 from toolkit.models.change.base import Obstacle
 from toolkit.models.decomposition import PARTS
 
@@ -37,7 +38,7 @@ VALUES = (
     HIGH,
     Col("covered", float, "参照覆盖", meaning="有参照的病例所占份额，0–1"),
     Col("own_share", float, "自身份额", meaning="单元自身在其参照中的平均份额，0–1"),
-    Col("status", str, "状态"),
+    Col("status", str, "状态", words=Status.words()),
     Col("xy", float, "分子分母积和"),
     Col("yy", float, "分母平方和"),
     Col("all_y", float, "全部分母", meaning="含没有参照的病例"),

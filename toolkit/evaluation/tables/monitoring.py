@@ -16,7 +16,8 @@ from toolkit.evaluation.tables.common import (
     N,
     P,
 )
-from toolkit.models.monitoring.spc import RULES_ZH
+from toolkit.models.monitoring.funnel import Position
+from toolkit.models.monitoring.spc import RULES_ZH, Assurance, Signal
 
 _DEATHS = Col("deaths", int, "死亡", "例")
 _UNIT = (HOSPITAL, SPECIALTY)
@@ -136,8 +137,8 @@ FUNNELS = TableDecl(
         Col("high_998", float, "99.8% 上限"),
         Col("od_low_998", float, "99.8% 下限（计过度离散）"),
         Col("od_high_998", float, "99.8% 上限（计过度离散）"),
-        Col("position", str, "位置"),
-        Col("position_od", str, "位置（计过度离散）"),
+        Col("position", str, "位置", words=Position.words()),
+        Col("position_od", str, "位置（计过度离散）", words=Position.words()),
         Col("limits", str, "界限种类"),
         WARNINGS,
     ),
@@ -166,11 +167,11 @@ CHARTS = TableDecl(
         Col("trend", int, "趋势", meaning="连续多点同向：−1 下降，0 没有，1 上升"),
         Col("two_of_three", bool, "三点中两点近界"),
         Col("rule", str, "规则", words=tuple(RULES_ZH.items()), meaning="指出该点的规则；空为没有"),
-        Col("signal", str, "信号"),
+        Col("signal", str, "信号", words=Signal.words()),
         Col("against_trend", bool, "逆趋势", meaning="出界在趋势来的一侧：上升之初，不表示变好"),
         Col("points", int, "阶段点数", "个"),
         Col("target", float, "目标值", "随指标"),
-        Col("assurance", str, "达标把握"),
+        Col("assurance", str, "达标把握", words=Assurance.words()),
         WARNINGS,
     ),
     stage="judged",

@@ -15,15 +15,21 @@ from collections.abc import Collection, Mapping
 import numpy as np
 import pandas as pd
 
+from toolkit.declared import Word
 from toolkit.indicators import Declared
 
-PRIMARY, SECONDARY = "主要", "次要"
+
+class Role(Word):
+    """What an indicator is in the evaluation: the few that were declared before, or one of the others."""
+
+    PRIMARY = "primary", "主要"
+    SECONDARY = "secondary", "次要"
 
 
 def adjusted(
     changes: pd.DataFrame, indicators: Mapping[str, Declared], primary: Collection[str], method: str = "fdr_bh"
 ) -> pd.DataFrame:
-    """`changes` with `role` (主要/次要) and `p_adjusted`.
+    """`changes` with `role` (`Role`) and `p_adjusted`.
 
     Parameters
     ----------
@@ -41,9 +47,11 @@ def adjusted(
     from statsmodels.stats.multitest import multipletests  # half a second, and reports import this module
 
     named = changes["indicator"].astype(str)
-    role = pd.Series(np.where(named.isin(list(primary)), PRIMARY, SECONDARY), index=changes.index, dtype=object)
+    role = pd.Series(
+        np.where(named.isin(list(primary)), Role.PRIMARY.value, Role.SECONDARY.value), index=changes.index, dtype=object
+    )
     p = changes["p_value"].astype(float).copy()
-    others = (role == SECONDARY) & p.notna()
+    others = (role == Role.SECONDARY.value) & p.notna()
     domain = named.map({i: one.domain.value for i, one in indicators.items()})
     keys = [changes[k] for k in ("level", "hospital", "specialty", "method")]
     for rows in p[others].groupby([domain[others], *[k[others] for k in keys]], sort=False).groups.values():

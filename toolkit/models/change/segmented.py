@@ -47,8 +47,9 @@ NONE = "一侧没有足够时点，不能分段"
 EXACT_FIT = "各时点与拟合线完全重合，没有误差可言，不给区间"
 ALWAYS = "单组前后比较，同期其他变化也在其中"
 COVERS = "外部事件“{}”覆盖整个一侧或与项目同始同终，无法从项目变化中分出，未校正"
-FORMS = {"月": r"\d{4}-\d{2}", "季": r"\d{4}Q[1-4]", "年": r"\d{4}"}
-PER_YEAR = {"月": 12, "季": 4, "年": 1}
+FORMS = {"month": r"\d{4}-\d{2}", "quarter": r"\d{4}Q[1-4]", "year": r"\d{4}"}
+PER_YEAR = {"month": 12, "quarter": 4, "year": 1}
+GRAINS_ZH = {"month": "月", "quarter": "季", "year": "年"}
 TERMS = ["hospital", "specialty", "indicator", "term", "estimate", "low", "high", "p_value", "grain", "points"]
 
 
@@ -105,7 +106,7 @@ def segmented(cells: pd.DataFrame, study: Study) -> Findings:
     -------
     Findings
         `changes`; table `segments`: `hospital, specialty, indicator`, `term` (`slope_before`, a ratio a year; `level`, a ratio at the
-        start; `slope_change`, a ratio a year; `shock: …`, a ratio), `estimate, low, high, p_value`, `grain` (月/季/年), `points`.
+        start; `slope_change`, a ratio a year; `shock: …`, a ratio), `estimate, low, high, p_value`, `grain`, `points`.
     """
     grain, rows = _series(cells)
     changes, terms = [], []
@@ -143,12 +144,12 @@ def _series(cells: pd.DataFrame) -> tuple[str, pd.DataFrame]:
         rows = cells[cells["period"].str.fullmatch(form)]
         if len(rows):
             return grain, rows
-    return "年", cells.iloc[:0]
+    return "year", cells.iloc[:0]
 
 
 def _number(period: str, grain: str) -> float:
     """A period's beginning in years: 2022-07 is 2022.5."""
-    part = {"月": period[5:], "季": period[5:], "年": "1"}[grain]
+    part = {"month": period[5:], "quarter": period[5:], "year": "1"}[grain]
     return int(period[:4]) + (int(part) - 1) / PER_YEAR[grain]
 
 
@@ -235,7 +236,7 @@ def _one(
         "high": np.exp(high),
         "p_value": p,
         "std_error": error,
-        "inference": f"按{design.grain}共 {len(columns)} 个时点，{kind}Newey–West 误差（滞后 {lags(len(columns))}），"
+        "inference": f"按{GRAINS_ZH[design.grain]}共 {len(columns)} 个时点，{kind}Newey–West 误差（滞后 {lags(len(columns))}），"
         f"t 分布自由度 {df}",
         "warnings": joined(ALWAYS, "" if enough else SHORT, EXACT_FIT if error == 0 else "", *design.warnings),
     }

@@ -29,6 +29,7 @@ import numpy as np
 import pandas as pd
 import scipy  # its parts load when first used: reports read tables and need none
 
+from toolkit.declared import Word
 from toolkit.models.inversion import crossing
 from toolkit.params import Overdispersion
 
@@ -47,12 +48,15 @@ LIMITS_ZH: dict[str, str] = {
 OVERDISPERSED_ZH = "加入单元间方差 τ² 的预测限"
 
 
-class Position:
-    """Where a unit lies; words as reports print them."""
+class Position(Word):
+    """Where a unit lies."""
 
-    INSIDE = "界限内"
-    HIGH_95, HIGH_998, LOW_95, LOW_998 = "高于 95% 限", "高于 99.8% 限", "低于 95% 限", "低于 99.8% 限"
-    UNKNOWN = "不能判断"
+    INSIDE = "inside", "界限内"
+    HIGH_95 = "above_95", "高于 95% 限"
+    HIGH_998 = "above_998", "高于 99.8% 限"
+    LOW_95 = "below_95", "低于 95% 限"
+    LOW_998 = "below_998", "低于 99.8% 限"
+    UNKNOWN = "unknown", "不能判断"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -302,8 +306,8 @@ def _positions(value: np.ndarray, edges: dict[str, np.ndarray], prefix: str, kno
     low = {k: value <= edges[f"{prefix}low_{k}"] * (1 + slack) for k in LEVELS}
     return np.select(
         [~known, high["998"], low["998"], high["95"], low["95"]],
-        [Position.UNKNOWN, Position.HIGH_998, Position.LOW_998, Position.HIGH_95, Position.LOW_95],
-        default=Position.INSIDE,
+        [p.value for p in (Position.UNKNOWN, Position.HIGH_998, Position.LOW_998, Position.HIGH_95, Position.LOW_95)],
+        default=Position.INSIDE.value,
     )
 
 

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from toolkit.declared import Word
 from toolkit.indicators import Direction
 
 LIMIT = 2.66  # 3 / 1.128, d2 for moving ranges of two
@@ -32,6 +33,23 @@ RULES_ZH = {  # in the order in which they name a point
 }
 
 
+class Signal(Word):
+    """What a point outside the usual says; where no direction is better, or a trend has just begun, only that it is unusual."""
+
+    BETTER = "better", "变好"
+    WORSE = "worse", "变差"
+    HIGH = "unusually_high", "异常升高"
+    LOW = "unusually_low", "异常降低"
+
+
+class Assurance(Word):
+    """Whether a process, as it runs now, can be expected to meet its target."""
+
+    MEETS = "meets", "稳定达标"
+    MISSES = "misses", "稳定不达标"
+    VARIES = "varies", "时好时坏"
+
+
 def xmr(frame: pd.DataFrame, by: Sequence[str], directions: dict[str, Direction] | None = None) -> pd.DataFrame:
     """The chart of every series.
 
@@ -48,7 +66,7 @@ def xmr(frame: pd.DataFrame, by: Sequence[str], directions: dict[str, Direction]
     pd.DataFrame
         Sorted by series and point, with `centre`, `lower`, `upper`, `moving_range`, `screened` (left out of the limits),
         `outside` (−1, 0, 1), `shift`, `two_of_three`, `trend` (−1 falling, 0, 1 rising), `rule` (of `RULES_ZH`, the one that names
-        the point, or empty), `signal` (变好, 变差, 异常升高, 异常降低, or empty), `against_trend` (outside on the side that a trend
+        the point, or empty), `signal` (`Signal`, or empty), `against_trend` (outside on the side that a trend
         comes from: the first months of a rise, no sign that things went well), `points` (of the phase) and `warnings`.
         Limits are missing below 3 points in a phase.
     """
@@ -157,15 +175,15 @@ def _signals(
     way = np.where(rule == "trend", found["trend"], np.where(apart > 0, 1, -1))
     signal = np.select(
         [rule == "", (better == 0) & (way > 0), better == 0, way == better],
-        ["", "异常升高", "异常降低", "变好"],
-        default="变差",
+        ["", Signal.HIGH.value, Signal.LOW.value, Signal.BETTER.value],
+        default=Signal.WORSE.value,
     )
     return rule, signal.astype(object)
 
 
 def read_as(chart: pd.DataFrame) -> pd.Series:
     """The signal of every point as a reader sees it: what lies outside where a trend began is unusual, neither good nor bad."""
-    unusual = np.where(chart["outside"] > 0, "异常升高", "异常降低")
+    unusual = np.where(chart["outside"] > 0, Signal.HIGH.value, Signal.LOW.value)
     return chart["signal"].where(~chart["against_trend"].astype(bool), unusual)
 
 
@@ -174,5 +192,6 @@ def assurance(lower: float, upper: float, target: float, direction: Direction) -
     if direction is Direction.NEUTRAL or np.isnan(lower) or np.isnan(upper) or np.isnan(target):
         return ""
     if lower <= target <= upper:
-        return "时好时坏"
-    return "稳定达标" if (lower > target) == (direction is Direction.HIGHER) else "稳定不达标"
+        return Assurance.VARIES.value
+    meets = (lower > target) == (direction is Direction.HIGHER)
+    return (Assurance.MEETS if meets else Assurance.MISSES).value

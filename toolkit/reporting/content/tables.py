@@ -15,11 +15,11 @@ from typing import Any
 import pandas as pd
 
 from toolkit.errors import ContractBroken
+from toolkit.indicators.base import Status
 from toolkit.reporting.content.blocks import Align, Table, TableColumn
 
 Cell = Any  # what a frame holds in one place: each format refuses what is not of its kind
 MISSING = "—"
-HAS_VALUE = "值"  # the status of a cell that shows its number; every other status is printed instead of it
 WIDE_FROM = 9  # columns; up to 8 fit on a portrait page
 
 
@@ -86,8 +86,8 @@ def written(frame: pd.DataFrame, column: Column, where: str) -> list[str]:
     statuses = frame[column.status].tolist() if column.status else [None] * len(frame)
     cells = []
     for value, status in zip(frame[column.name].tolist(), statuses, strict=True):
-        if not missing(status) and status != HAS_VALUE:
-            cells.append(str(status))
+        if not missing(status) and status != Status.VALUE:
+            cells.append(Status(status).zh)
         elif missing(value):
             cells.append(MISSING)
         else:

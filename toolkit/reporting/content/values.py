@@ -11,7 +11,7 @@ from toolkit.evaluation.verdict import Verdict
 from toolkit.indicators import CATALOGUE, Declared, Distribution, Status
 from toolkit.reporting.content.tables import MISSING, missing, rounded
 
-WITHHELD = "已隐去"  # of a cell or count that the release edition does not give
+WITHHELD = Status.WITHHELD.zh  # in place of a count that the release edition does not give
 POOLED = "合并"  # stands for hospitals, reasons, DRGs that the release edition counts together
 FEW_EVENTS = 10
 CURRENCY = "元"  # as declarations write it
@@ -45,15 +45,15 @@ def cases(number: float) -> str:
 def with_limits(row: pd.Series, value: str = "value", low: str = "low", high: str = "high") -> str:
     """`1.02（0.98–1.06）`, the value alone where it has no limits, its status where it has none."""
     one = CATALOGUE[row["indicator"]]
-    status = row.get("status", Status.VALUE.value)
-    if is_rare(one) and not missing(row.get("x")) and status in (Status.VALUE.value, Status.UNSTABLE.value):
+    status = Status(row.get("status", Status.VALUE))
+    if is_rare(one) and not missing(row.get("x")) and status in (Status.VALUE, Status.UNSTABLE):
         said = events(row["x"], row["y"], one)
-        if status == Status.UNSTABLE.value:
-            return f"{said}（{status}，不给率）"
+        if status == Status.UNSTABLE:
+            return f"{said}（{status.zh}，不给率）"
         rate, least, most = (of_events(row[c], row["x"], one) for c in (value, low, high))
         return f"{said}：{rate}" + ("" if MISSING in (least, most) else f"（{least}–{most}）")
-    if status != Status.VALUE.value:
-        return str(status)
+    if status != Status.VALUE:
+        return status.zh
     text = number(row[value], one)
     if text == MISSING or missing(row[low]) or missing(row[high]):
         return text

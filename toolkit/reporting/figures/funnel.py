@@ -127,7 +127,7 @@ def funnel_chart(
         ],
     )
     alt = f"{y_label}，{len(rows)} 个单元，中心 {drawn.words(drawn.centre)}。" + "；".join(
-        f"{printable(str(r.label))} {drawn.words(r.value)}，{r.position_od}" for r in rows_of(names)
+        f"{printable(str(r.label))} {drawn.words(r.value)}，{Position(r.position_od).zh}" for r in rows_of(names)
     )
     said = note + _explained(drawn, len(frame) - len(rows))
     return figure(Picture(panels=[panel], height=3.3), id=id, caption=caption, alt=alt, note=said)

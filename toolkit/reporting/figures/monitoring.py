@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from toolkit.models.monitoring.spc import read_as
+from toolkit.models.monitoring.spc import Signal, read_as
 from toolkit.reporting.content.blocks import Figure, Note
 from toolkit.reporting.content.tables import missing, rounded
 from toolkit.reporting.figures.drawing import figure, nothing, require_columns
@@ -32,10 +32,10 @@ from toolkit.reporting.figures.palette import INK, PEER, UNIT, WORSE
 from toolkit.reporting.figures.timeline import Shock, Timeline
 
 SIGNALS = {
-    "变好": Sign(marker="D", colour=UNIT, size=5),
-    "变差": Sign(marker="^", colour=WORSE, size=5),
-    "异常升高": Sign(marker="s", colour=INK, size=5),
-    "异常降低": Sign(marker="s", colour=INK, size=5),
+    Signal.BETTER: Sign(marker="D", colour=UNIT, size=5),
+    Signal.WORSE: Sign(marker="^", colour=WORSE, size=5),
+    Signal.HIGH: Sign(marker="s", colour=INK, size=5),
+    Signal.LOW: Sign(marker="s", colour=INK, size=5),
 }
 XMR_KEY = "◆ 变好、▲ 变差、■ 不分优劣的异常；灰点为平常波动。虚线为控制限（均值 ± 2.66 × 平均移动极差）。"
 USUAL = Sign(marker="o", size=3.2)
@@ -92,7 +92,10 @@ def xmr_chart(
     begins = np.flatnonzero(timeline.years == after)
     timeline = replace(timeline, start=int(begins[0]) if len(begins) else None, shocks=shocks)
     found = frame[frame["signal"] != ""]
-    words = "；".join(f"{p} {s}" for p, s in zip(found["point"], found["signal"], strict=True)) or "没有异常信号"
+    words = (
+        "；".join(f"{p} {s}" for p, s in zip(found["point"], Signal.said(found["signal"]), strict=True))
+        or "没有异常信号"
+    )
     picture = Picture(panels=[timeline.panel()], height=2.7)
     return figure(picture, id=id, caption=caption, alt=f"{y_label}：{words}。", note=note + XMR_KEY)
 
@@ -136,7 +139,7 @@ def _xmr_marks(rows: pd.DataFrame) -> Iterator[Mark]:
                 yield Strokes(x=[first], to_x=[last], y=level, to_y=level, width=0.9, dash=dash, layer=1.5)
     yield Line(x=rows["at"], y=rows["value"], colour=PEER)
     for signal, part in rows[rows["value"].notna()].groupby("signal"):
-        yield Points(x=part["at"], y=part["value"], sign=SIGNALS.get(str(signal), USUAL))
+        yield Points(x=part["at"], y=part["value"], sign=SIGNALS[Signal(signal)] if signal else USUAL)
 
 
 def _xmr_ends(rows: pd.DataFrame, target: Sequence[float], places: int) -> Iterator[Label]:

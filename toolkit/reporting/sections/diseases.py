@@ -73,7 +73,7 @@ def _table(results: Results, cells: pd.DataFrame, id: str, caption: str, of: str
 def _written(row: pd.Series, indicator: str) -> str:
     one = DISEASES[indicator]
     if row["status"] != Status.VALUE.value:
-        return str(row["status"])
+        return Status(row["status"]).zh
     shown = rounded(row["value"], one.decimals)
     if missing(row["low"]) or missing(row["high"]):
         return shown if shown else MISSING

@@ -6,7 +6,7 @@ import pandas as pd
 
 from toolkit.evaluation.results import Results
 from toolkit.frames import groups_of
-from toolkit.indicators import CATALOGUE, Domain, Indicator
+from toolkit.indicators import CATALOGUE, Domain, Indicator, Status
 from toolkit.reference.grades import GRADES
 from toolkit.reporting.content.blocks import Block, Blocks, Figure, Heading, Note, Table
 from toolkit.reporting.content.tables import Column, count, decimal, missing, table, text
@@ -194,8 +194,8 @@ def _value(cells: pd.DataFrame, indicator: str, period: str, *, limits: bool = F
     if found.empty:
         return "—"
     row = found.iloc[0]
-    if row["status"] != "值":
-        return str(row["status"])
+    if row["status"] != Status.VALUE:
+        return Status(row["status"]).zh
     one = CATALOGUE[indicator]
     if limits or (is_rare(one) and not missing(row["x"])):  # of rare events the counts, whatever the table
         return (

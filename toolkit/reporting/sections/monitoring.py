@@ -9,7 +9,7 @@ from toolkit.evaluation.results import Results
 from toolkit.frames import rows_of
 from toolkit.indicators import CATALOGUE, Direction, Indicator
 from toolkit.models.monitoring.funnel import Position
-from toolkit.models.monitoring.spc import RULES_ZH, read_as
+from toolkit.models.monitoring.spc import RULES_ZH, Assurance, Signal, read_as
 from toolkit.params import Covariate
 from toolkit.reporting.content.blocks import Block, Blocks, Note, Paragraph, Table
 from toolkit.reporting.content.tables import (
@@ -111,7 +111,7 @@ def funnels(results: Results) -> Blocks:
     for specialty in order:
         part = found[found["specialty"] == specialty]
         far = part[part["position_od"].isin([Position.HIGH_998, Position.LOW_998])]
-        names = [f"{results.hospital_name(r.hospital)}（{_WAY[r.position_od]}）" for r in rows_of(far)]
+        names = [f"{results.hospital_name(r.hospital)}（{_WAY[Position(r.position_od)]}）" for r in rows_of(far)]
         rows.append(
             {
                 "specialty": results.specialty_name(specialty),
@@ -277,7 +277,7 @@ def _xmr_words(rows: pd.DataFrame, name: str, direction: Direction) -> str:
     last = rows[rows["phase"] == rows["phase"].iloc[-1]]
     found = last.assign(signal=read_as(last)).query("signal != ''")
     said = "、".join(
-        f"{signal} {len(part)} 点（"
+        f"{Signal(signal).zh} {len(part)} 点（"
         + "，".join(f"{RULES_ZH[str(rule)]} {n}" for rule, n in part["rule"].value_counts().items())
         + "）"
         for signal, part in found.groupby("signal", sort=False)
@@ -287,11 +287,12 @@ def _xmr_words(rows: pd.DataFrame, name: str, direction: Direction) -> str:
         words += "在持续升降的一段中超出另一侧界限的点，只列为异常，不读作变好或变差。"
     if assured := rows["assurance"].iloc[0]:
         meaning = {
-            "稳定达标": "按目前的波动可以稳定达到目标",
-            "稳定不达标": "不改变过程就不会达到目标",
-            "时好时坏": "达到与否随波动而定",
+            Assurance.MEETS: "按目前的波动可以稳定达到目标",
+            Assurance.MISSES: "不改变过程就不会达到目标",
+            Assurance.VARIES: "达到与否随波动而定",
         }
-        words += f"对目标值（{rounded(rows['target'].iloc[0], 2)}，{direction.value}）：{assured}，{meaning[assured]}。"
+        meets = Assurance(assured)
+        words += f"对目标值（{rounded(rows['target'].iloc[0], 2)}，{direction.value}）：{meets.zh}，{meaning[meets]}。"
     warnings = [w for w in rows["warnings"].unique() if w]
     return words + "".join(f"{w}。" for w in warnings)
 
