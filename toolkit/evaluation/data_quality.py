@@ -10,12 +10,10 @@ from toolkit.data.accounts.balance import ALL
 from toolkit.data.accounts.profile import DIAGNOSES
 from toolkit.data.quality.base import Fate, Level, RuleFacts
 from toolkit.data.quality.marks import ids_in
+from toolkit.declared import Word
 from toolkit.evaluation.results import Results
 from toolkit.frames import row_at
 
-PASSED, FAILED, NOT_APPLICABLE = "通过", "未通过", "不适用"
-ERROR = "错误"  # a check that fails stops the run: of a finished one the count is 0, and the grid says so
-STATUSES = (ERROR, NOT_APPLICABLE, FAILED, PASSED)
 INSUFFICIENT = "数据不足，不予评价"
 DROPPED = "F09"  # of a file that is read, its columns that identify are dropped
 TOO_POOR = "X04"  # the rule that decides it
@@ -30,9 +28,28 @@ GROUPS: dict[str, str] = {
     "G": "分组与专科归属",
     "X": "整体",
 }
-UNITS = {Level.FILE: "个文件", Level.HOSPITAL: "机构年"}  # of what a rule of this level counts; 例 of the others
 _OWN = {"S": "G", "Z": "D"}
 MEDIAN_MONTHS = 3  # fewer months with discharges have no median worth the name
+
+
+class Check(Word):
+    """What became of the check of a rule. One that fails stops the run: of a finished run none did, and the grid says so."""
+
+    ERROR = "error", "错误"
+    NOT_APPLICABLE = "not_applicable", "不适用"
+    FAILED = "failed", "未通过"
+    PASSED = "passed", "通过"
+
+
+class Counted(Word):
+    """What the hits of a rule are counted in."""
+
+    RECORDS = "records", "例"
+    FILES = "files", "个文件"
+    HOSPITAL_YEARS = "hospital_years", "机构年"
+
+
+COUNTED = {Level.FILE: Counted.FILES, Level.HOSPITAL: Counted.HOSPITAL_YEARS}  # records of the others
 
 
 def rules_of(results: Results) -> dict[str, RuleFacts]:
@@ -87,12 +104,12 @@ def hits(accounts: pd.DataFrame) -> pd.DataFrame:
 
 
 def rule_status(results: Results, hospital: str = "") -> pd.DataFrame:
-    """Every rule of the catalogue with one of three statuses.
+    """Every rule of the catalogue with what became of its check.
 
     Returns
     -------
     pd.DataFrame
-        `rule, name, group, fate, status, n` and `unit` (例, 个文件 or 机构年 hit), `why`: the reason where 不适用.
+        `rule, name, group, fate`, `status` (`Check`), `n` hit and their `unit` (`Counted`), `why` it could not be checked.
         What a declared rule excludes as a whole is nobody's fault to mend: of it only such rules are counted.
     """
     accounts = _of(results.accounts, hospital)
@@ -107,18 +124,18 @@ def rule_status(results: Results, hospital: str = "") -> pd.DataFrame:
         of_records = of_all if rule.fate == Fate.EXCLUDED and not rule.scopes else of_judged
         n = int(of_records.get(id_, 0)) + int(of_hospitals.get(id_, 0))
         n += int(of_files.get(id_, 0)) + dropped * (id_ == DROPPED)
-        status = NOT_APPLICABLE if id_ in missing else FAILED if n else PASSED
+        status = Check.NOT_APPLICABLE if id_ in missing else Check.FAILED if n else Check.PASSED
         why = missing.get(id_, "")
-        unit = UNITS.get(rule.level, "例")
+        unit = COUNTED.get(rule.level, Counted.RECORDS)
         rows.append(
             {
                 "rule": id_,
                 "name": rule.name,
                 "group": group_of(id_),
                 "fate": rule.fate,
-                "status": status,
+                "status": status.value,
                 "n": n,
-                "unit": unit,
+                "unit": unit.value,
                 "why": why,
             }
         )
@@ -174,9 +191,8 @@ def standing(results: Results) -> pd.DataFrame:
 def _reasons(warnings: pd.DataFrame) -> pd.Series:
     """Why each hospital cannot be evaluated (rule X04), years of one reason together."""
     poor = warnings[warnings["rule"] == TOO_POOR].sort_values(["hospital", "year"], kind="stable")
-    said = poor["message"].str.replace(f"，{INSUFFICIENT}", "", regex=False)
     years = (
-        poor.assign(said=said, year=poor["year"].astype(str))
+        poor.assign(said=poor["message"], year=poor["year"].astype(str))
         .groupby(["hospital", "said"], sort=False)["year"]
         .agg("、".join)
     )

@@ -43,9 +43,9 @@ ACCOUNTS = pd.DataFrame(
 )
 WARNINGS = pd.DataFrame(
     [
-        ("C", 2022, "X04", 0.5, 0.02, "隔离 50.0%，数据不足，不予评价"),
-        ("C", 2023, "X04", 0.5, 0.02, "隔离 50.0%，数据不足，不予评价"),
-        ("C", 2023, "X04", 0.1, 0.05, "cost_fen 缺失 10.0%，数据不足，不予评价"),
+        ("C", 2022, "X04", 0.5, 0.02, "隔离 50.0%"),
+        ("C", 2023, "X04", 0.5, 0.02, "隔离 50.0%"),
+        ("C", 2023, "X04", 0.1, 0.05, "cost_fen 缺失 10.0%"),
         ("A", 2022, "D15", 0.4, 0.5, "三月偏少"),
     ],
     columns=["hospital", "year", "rule", "value", "limit", "message"],
@@ -136,19 +136,19 @@ def test_a_few_cases_without_objection_are_no_first_rank():
 def test_not_applicable_is_a_status_of_its_own():
     found = dq.rule_status(results()).set_index("rule")
     assert found["status"].to_dict() == {
-        "D01": "未通过",
-        "D07": "未通过",
-        "D13": "不适用",
-        "C01": "未通过",
-        "O01": "通过",
-        "D15": "未通过",
-        "F03": "未通过",
-        "SCOPE": "未通过",
-        "Z53": "通过",
+        "D01": "failed",
+        "D07": "failed",
+        "D13": "not_applicable",
+        "C01": "failed",
+        "O01": "passed",
+        "D15": "failed",
+        "F03": "failed",
+        "SCOPE": "failed",
+        "Z53": "passed",
     }
     assert found.loc["D13", "why"] == "没有新生儿病例"
     assert found.loc[["D07", "D01", "D15", "F03"], "n"].tolist() == [8, 8, 1, 1]  # not of the 50 out of scope
-    assert found.loc[["D07", "D15", "F03"], "unit"].tolist() == ["例", "机构年", "个文件"]
+    assert found.loc[["D07", "D15", "F03"], "unit"].tolist() == ["records", "hospital_years", "files"]
     assert found.loc[["Z53", "SCOPE", "C01"], "group"].tolist() == ["时间", "整体", "费用"]
 
 

@@ -148,13 +148,11 @@ def too_poor(years: pd.DataFrame, missing: pd.DataFrame, params: RunParams) -> p
     """规则X04: too many records in quarantine, or a key field too often missing, to evaluate the hospital's year."""
     quality = params.quality
     share = years["quarantined"] / years["judged"].where(years["judged"] > 0)
-    said = [f"隔离 {_percent(p)}，数据不足，不予评价" for p in share.fillna(0)]
+    said = [f"隔离 {_percent(p)}" for p in share.fillna(0)]
     # of a handful of records, one is more than the limit
     hit = (share > quality.quarantined_share) & (years["judged"] >= quality.minimum_cases)
     many = _findings(years, hit, share, quality.quarantined_share, said)
-    said = [
-        f"{f} 缺失 {_percent(p)}，数据不足，不予评价" for f, p in zip(missing["field"], missing["share"], strict=True)
-    ]
+    said = [f"{f} 缺失 {_percent(p)}" for f, p in zip(missing["field"], missing["share"], strict=True)]
     lacking = _findings(
         missing,
         (missing["share"] > quality.missing_share) & (missing["n"] >= quality.minimum_cases),

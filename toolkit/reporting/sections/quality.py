@@ -60,7 +60,9 @@ def _findings(results: Results, hospital: str) -> list[str]:
     """The most frequent faults, who cannot be evaluated, and where the single records are listed."""
     grid = dq.rule_status(results, hospital)
     failed = grid[
-        (grid["status"] == dq.FAILED) & grid["fate"].isin([QUARANTINED, Fate.WARNED.value]) & (grid["unit"] == "例")
+        (grid["status"] == dq.Check.FAILED)
+        & grid["fate"].isin([QUARANTINED, Fate.WARNED.value])
+        & (grid["unit"] == dq.Counted.RECORDS)
     ]
     worst = failed.sort_values(["n", "rule"], ascending=[False, True]).head(3)
     rows = zip(worst["name"], worst["rule"], worst["n"], strict=True)
@@ -255,7 +257,7 @@ def grid(results: Results, hospital: str = "") -> Blocks:
     found = dq.rule_status(results, hospital)
     wide = found.pivot_table(index="group", columns="status", values="rule", aggfunc="count", fill_value=0)
     wide = wide.reindex(
-        index=[g for g in dq.GROUPS.values() if g in wide.index], columns=list(dq.STATUSES), fill_value=0
+        index=[g for g in dq.GROUPS.values() if g in wide.index], columns=[c.value for c in dq.Check], fill_value=0
     )
     wide["all"] = wide.sum(axis=1)
     total = wide.sum().rename("合计")
@@ -263,29 +265,33 @@ def grid(results: Results, hospital: str = "") -> Blocks:
         pd.concat([wide, total.to_frame().T])
         .rename_axis("group")
         .reset_index()
-        .astype(dict.fromkeys([*dq.STATUSES, "all"], "int64"))
+        .astype(dict.fromkeys([*(c.value for c in dq.Check), "all"], "int64"))
     )
     sums = frame.iloc[-1]
+    error, missing, failures, passed = (int(sums[c.value]) for c in dq.Check)
     lead = (
-        f"规则目录共 {sums['all']} 条：通过 {sums[dq.PASSED]} 条，未通过 {sums[dq.FAILED]} 条，不适用 {sums[dq.NOT_APPLICABLE]} 条"
-        f"（无法检查，不算通过），检查本身出错 {sums[dq.ERROR]} 条。“未通过”指至少有一例被该规则命中，不等于数据不可用。"
+        f"规则目录共 {sums['all']} 条：通过 {passed} 条，未通过 {failures} 条，不适用 {missing} 条"
+        f"（无法检查，不算通过），检查本身出错 {error} 条。“未通过”指至少有一例被该规则命中，不等于数据不可用。"
     )
     columns = [
         Column(name="group", label="规则组", format=text),
-        *[Column(name=s, label=s, format=count) for s in dq.STATUSES],
+        *[Column(name=c.value, label=c.zh, format=count) for c in dq.Check],
         Column(name="all", label="共", format=count),
     ]
     suffix = "-hospital" if hospital else ""
     blocks: list[Block] = chapter("检查结果", lead)
     blocks.append(table(frame, columns, id=f"grid{suffix}", caption="规则组与检查结果（规则条数）"))
-    failed = found[found["status"] == dq.FAILED].sort_values(["n", "rule"], ascending=[False, True])
+    failed = found[found["status"] == dq.Check.FAILED].sort_values(["n", "rule"], ascending=[False, True])
     if len(failed):
         rules = rules_of(results)
         shown = failed.assign(
             rule_id="规则" + failed["rule"],
             message=[rules[r].message for r in failed["rule"]],
-            what=[Fate(f).zh if u == "例" else "—" for f, u in zip(failed["fate"], failed["unit"], strict=True)],
-            hit=[f"{n:,} {u}" for n, u in zip(failed["n"], failed["unit"], strict=True)],
+            what=[
+                Fate(f).zh if u == dq.Counted.RECORDS else "—"
+                for f, u in zip(failed["fate"], failed["unit"], strict=True)
+            ],
+            hit=[f"{n:,} {u}" for n, u in zip(failed["n"], dq.Counted.said(failed["unit"]), strict=True)],
         )
         columns = [
             Column(name="rule_id", label="规则", format=text),
