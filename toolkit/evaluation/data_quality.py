@@ -14,6 +14,8 @@ from toolkit.declared import Word
 from toolkit.evaluation.results import Results
 from toolkit.frames import row_at
 
+# columns of tables turned by fate, and what their rows are compared with
+ACCEPTED, EXCLUDED, QUARANTINED = Fate.ACCEPTED.value, Fate.EXCLUDED.value, Fate.QUARANTINED.value
 INSUFFICIENT = "数据不足，不予评价"
 DROPPED = "F09"  # of a file that is read, its columns that identify are dropped
 TOO_POOR = "X04"  # the rule that decides it
@@ -80,8 +82,8 @@ def measure_balance(results: Results, measure: str) -> pd.DataFrame:
     known = [r for r in rules if r.id not in results.facts.not_applicable]
     if rules and not known:
         return accounts.iloc[:0][columns]  # what would decide it cannot be checked
-    left = accounts[accounts["fate"] == Fate.ACCEPTED.value]
-    parts = [accounts.loc[accounts["fate"] != Fate.ACCEPTED.value, columns]]
+    left = accounts[accounts["fate"] == ACCEPTED]
+    parts = [accounts.loc[accounts["fate"] != ACCEPTED, columns]]
     for rule in sorted(known, key=lambda r: r.fate != Fate.QUARANTINED):
         hit = left["rules"].str.contains(f"|{rule.id}|", regex=False)
         parts.append(left[hit].assign(fate=rule.fate.value if rule.fate else "", rule=rule.id)[columns])
@@ -114,7 +116,7 @@ def rule_status(results: Results, hospital: str = "") -> pd.DataFrame:
     """
     accounts = _of(results.accounts, hospital)
     of_all = hits(accounts).groupby("rule")["n"].sum()
-    of_judged = hits(accounts[accounts["fate"] != Fate.EXCLUDED.value]).groupby("rule")["n"].sum()
+    of_judged = hits(accounts[accounts["fate"] != EXCLUDED]).groupby("rule")["n"].sum()
     of_hospitals = _of(results.hospital_warnings, hospital).groupby("rule").size()
     of_files = results.files["rejected_by"].value_counts() if not hospital else pd.Series(dtype="int64")
     dropped = int((results.files["dropped"] != "").sum()) if not hospital else 0
@@ -162,13 +164,13 @@ def standing(results: Results) -> pd.DataFrame:
     objected = accounts["rules"].map(
         lambda text: any(fate.get(i) in (Fate.QUARANTINED, Fate.WARNED) for i in ids_in(text))
     )
-    judged = accounts["fate"] != Fate.EXCLUDED.value
+    judged = accounts["fate"] != EXCLUDED
     table = pd.DataFrame(
         {
             "received": accounts.groupby("hospital")["n"].sum(),
             "judged": accounts[judged].groupby("hospital")["n"].sum(),
             "sound": accounts[judged & ~objected].groupby("hospital")["n"].sum(),
-            "apart": accounts[accounts["fate"] == Fate.QUARANTINED.value].groupby("hospital")["n"].sum(),
+            "apart": accounts[accounts["fate"] == QUARANTINED].groupby("hospital")["n"].sum(),
         }
     )
     table = table.fillna(0).astype("int64")

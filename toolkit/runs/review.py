@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import pandas as pd
 
-from toolkit.data.accounts.worklist import Workbook, defused
+from toolkit.data.accounts.spreadsheet import Workbook, defused
 from toolkit.data.lists.listing import read_listing
 from toolkit.documents import Entries, Plain
 from toolkit.errors import InputError

@@ -11,7 +11,7 @@ import pandas as pd
 from toolkit.data.accounts.balance import ALL, NO_VALUE
 from toolkit.data.quality import Fate
 from toolkit.evaluation import data_quality as dq
-from toolkit.evaluation.data_quality import rules_of
+from toolkit.evaluation.data_quality import ACCEPTED, EXCLUDED, QUARANTINED, rules_of
 from toolkit.evaluation.results import Results
 from toolkit.frames import rows_of
 from toolkit.reporting.content.blocks import Block, Blocks, Heading, Note, Paragraph, Table
@@ -23,7 +23,6 @@ from toolkit.reporting.sections.front import chapter, withheld
 HOSPITALS_SHOWN = 60
 PAGES = 6  # hospitals with a waterfall of their own in the report of the whole region
 REPEATED = "K04"
-ACCEPTED, EXCLUDED, QUARANTINED = Fate.ACCEPTED.value, Fate.EXCLUDED.value, Fate.QUARANTINED.value
 
 
 # --- first page -----------------------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from toolkit.data.quality import Fate
 from toolkit.evaluation import data_quality as dq
 from toolkit.evaluation.data_quality import ACCEPTED, EXCLUDED, QUARANTINED
 from toolkit.evaluation.results import Results
@@ -35,9 +36,9 @@ def hospitals(results: Results) -> Blocks:
     columns = [
         *_of_hospital(wide),
         Column(name="received", label="收到", format=count),
-        Column(name=ACCEPTED, label="纳入", format=count),
-        Column(name=EXCLUDED, label="排除", format=count),
-        Column(name=QUARANTINED, label="隔离", format=count),
+        Column(name=ACCEPTED, label=Fate.ACCEPTED.zh, format=count),
+        Column(name=EXCLUDED, label=Fate.EXCLUDED.zh, format=count),
+        Column(name=QUARANTINED, label=Fate.QUARANTINED.zh, format=count),
         Column(name="share", label="隔离率", format=percent(2)),
         *[Column(name=s, label=n.removesuffix("指标") + "可用", format=count) for s, n in scopes],
     ]
