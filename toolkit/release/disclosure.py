@@ -32,7 +32,7 @@ from toolkit.indicators.base import Declared, Distribution, Status
 from toolkit.indicators.capacity import VOLUME as CAPACITY_VOLUME
 from toolkit.indicators.table import finish
 from toolkit.models.change import inferential, two_period
-from toolkit.params import DisclosurePolicy, RunParams
+from toolkit.params import DisclosurePolicy, Edition, RunParams
 from toolkit.release.suppression import Equations, protected
 from toolkit.reporting.content.values import POOLED
 
@@ -62,7 +62,7 @@ def controlled(exact: Results, policy: DisclosurePolicy) -> dict[str, pd.DataFra
 def released_params(params: RunParams, policy: DisclosurePolicy) -> RunParams:
     """The parameters of the release edition: it begins with a note of its own."""
     return params.model_copy(
-        update={"edition": "release", "disclosure": policy, "notes": [policy_note(policy), *params.notes]}
+        update={"edition": Edition.RELEASE, "disclosure": policy, "notes": [policy_note(policy), *params.notes]}
     )
 
 

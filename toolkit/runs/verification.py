@@ -36,6 +36,7 @@ class Kind(Word):
     MANIFEST = "manifest", "清单"
     PARAMETER = "parameter", "参数"
     TABLE = "table", "结果表"
+    STAGE = "stage", "中间结果"
     PAGE = "page", "页面"
     RAW_FILE = "raw_file", "原始文件"
     INPUT = "input", "输入"
@@ -189,13 +190,13 @@ def _stages(folder: Path) -> Iterator[Difference]:
         part, seal = f"{STAGES}/{path.stem}", f"{STAGES}/{path.name}"
         content = read_seal(folder, seal)
         if content is None:
-            yield _difference("清单", "manifest", seal, "完整 whole", "被改动 changed")
+            yield _difference(Kind.MANIFEST, seal, "完整 whole", "被改动 changed")
             continue
         told = {name: value for name, value in content["tables"].items() if name.startswith(f"{part}/")}
         for name, expected in told.items():
-            yield from _file("中间结果", "stage", folder, name, expected)
+            yield from _file(Kind.STAGE, folder, name, expected)
         for name in sorted(files_of(folder, [part]).keys() - told.keys()):
-            yield _difference("中间结果", "stage", name, "不存在 absent", "多出 not of this stage")
+            yield _difference(Kind.STAGE, name, "不存在 absent", "多出 not of this stage")
 
 
 def _reports(folder: Path, manifest: Entries) -> Iterator[Difference]:
