@@ -18,7 +18,7 @@ from toolkit.evaluation.results import save
 from toolkit.evaluation.tables import TABLES
 from toolkit.params import DisclosurePolicy
 from toolkit.release.disclosure import released
-from toolkit.runs import pipeline
+from toolkit.runs import golden
 
 
 def tables(*arguments):
@@ -38,11 +38,11 @@ def read(path):
 @pytest.fixture(scope="module")
 def exact():
     """The small demo (合成数据), with a hospital whose name is a formula."""
-    golden = pipeline.golden()
-    hospitals = golden.hospitals.copy()
+    made = golden()
+    hospitals = made.hospitals.copy()
     hospitals.loc[0, "name"] = "=HYPERLINK(1)"
     hospitals.loc[1, "name"] = "+86"
-    return replace(golden, tables={**golden.tables, "hospitals": hospitals})
+    return replace(made, tables={**made.tables, "hospitals": hospitals})
 
 
 @pytest.fixture(scope="module")
