@@ -10,6 +10,7 @@ import rows
 from toolkit import cube as cubes
 from toolkit.cube import trims
 from toolkit.cube.trims import Trim
+from toolkit.data.discharge.measures import measures_for
 
 CYCLES = {"before": {"first": 2019, "last": 2021}, "after": {"first": 2022, "last": 2024}}
 
@@ -36,6 +37,13 @@ def region(groups=("三级", "二级"), n=1200, seed=5):
     return frame, known.assign(level_group=known["code"].map(of)).rename(columns={"code": "hospital"})
 
 
+def every_way(groups, yearly, frozen):
+    """Each way of trimming once: both scopes with each method of the basis."""
+    methods = {"contemporaneous": yearly, "frozen": frozen}
+    found = {trims.trim_of(b, s, m, groups) for b in methods for s in ("region", "level_group") for m in methods[b]}
+    return sorted(found)
+
+
 @pytest.mark.parametrize("groups", [("三级", "二级"), ("三级",)], ids=["two groups", "one group"])
 def test_each_choice_has_the_cube_of_its_own_pass(engine, groups, monkeypatch):
     frame, known = region(groups)
@@ -45,11 +53,13 @@ def test_each_choice_has_the_cube_of_its_own_pass(engine, groups, monkeypatch):
         trimming={"method": "iqr", "frozen": "same"},
         price_index={y: 1.05 ** (y - 2019) for y in range(2019, 2025)},
     )
-    asked = trims.trims(params, known, ["percentile", "sd"])
+    asked = every_way(known, ["iqr", "none"], ["iqr", "percentile", "sd"])
     assert (
         len(asked) == len(set(asked)) == 1 + len(groups) * 4
     )  # untrimmed; a scope's iqr of each year, and three fixed
-    summed = trims.sum_up(table, params, known, asked, connection=engine.connection)
+    summed = trims.sum_up(
+        table, params, known, asked, measures_for(params.weights.source), connection=engine.connection
+    )
     for scope, method, frozen in product(["region", "level_group"], ["iqr", "none"], ["none", "same"]):
         own = params.model_copy(
             update={
@@ -73,7 +83,7 @@ def test_each_choice_has_the_cube_of_its_own_pass(engine, groups, monkeypatch):
         found = trims.cube_of(summed, {"frozen": trims.trim_of("frozen", scope, method, known)}, list(wanted))
         pd.testing.assert_frame_equal(found, wanted, obj=f"{scope} {method}")
     monkeypatch.setattr(trims, "ROWS_AT_ONCE", 100)  # year by year
-    again = trims.sum_up(table, params, known, asked, connection=engine.connection)
+    again = trims.sum_up(table, params, known, asked, measures_for(params.weights.source), connection=engine.connection)
     pd.testing.assert_frame_equal(again, summed)
 
 
@@ -86,7 +96,9 @@ def test_a_scope_of_the_reference_changes_the_limits_by_hand(engine):
     known = pd.DataFrame({"hospital": ["A", "B"], "level_group": ["三级", "二级"]})
     table = engine.connection.create_table("of_scopes", rows.stored(frame), overwrite=True)
     params = rows.params(trimming={"method": "iqr"})
-    summed = trims.sum_up(table, params, known, trims.trims(params, known), connection=engine.connection)
+    asked = every_way(known, ["iqr", "none"], ["none"])
+    measures = measures_for(params.weights.source)
+    summed = trims.sum_up(table, params, known, asked, measures, connection=engine.connection)
     own = summed[summed["hospital"] == "A"].iloc[0]
     of = {scope: own[f"los_kept@{Trim('contemporaneous', scope, 'iqr').name}"] for scope in ("level_group", "region")}
     assert of == {"level_group": 2 + 2 + 2, "region": 1 + 2 + 2 + 2 + 9}

@@ -18,12 +18,12 @@ from toolkit.errors import EvaluationError, InputError, ParameterError, RunError
 from toolkit.evaluation.results import load
 from toolkit.resources import kept
 from toolkit.runs import cases as behind
-from toolkit.runs import pipeline, review
+from toolkit.runs import demo, review
 
 
 @pytest.fixture(scope="module")
 def run() -> Path:
-    pipeline.golden()
+    demo.golden()
     return kept() / ".golden"
 
 
