@@ -84,7 +84,7 @@ def python(code: str, *paths: Path, cwd: Path) -> str:
     """What a program prints, in a process that finds the toolkit in the first of `paths`."""
     program = f"import sys\nsys.path[:0] = {[str(path) for path in paths]!r}\n" + textwrap.dedent(code)
     done = subprocess.run(
-        [sys.executable, "-c", program], cwd=cwd, capture_output=True, text=True, encoding="utf-8", timeout=300
+        [sys.executable, "-c", program], cwd=cwd, capture_output=True, text=True, encoding="utf-8", timeout=1200
     )
     assert done.returncode == 0, done.stderr[-3000:]
     return done.stdout
@@ -93,5 +93,5 @@ def python(code: str, *paths: Path, cwd: Path) -> str:
 def pytest_in(copy: Path, *arguments: str) -> str:
     """What pytest says in the copy."""
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments]
-    done = subprocess.run(command, cwd=copy, capture_output=True, text=True, encoding="utf-8", timeout=300)
+    done = subprocess.run(command, cwd=copy, capture_output=True, text=True, encoding="utf-8", timeout=1200)
     return done.stdout
