@@ -40,12 +40,14 @@ def params(
 class Door:
     """What `check` says of a folder."""
 
-    def __init__(self, checked: pipeline.Checked) -> None:
+    def __init__(self, checked: pipeline.Checked, work: Path) -> None:
         self.intake = checked.intake
         self.files = checked.intake.files.set_index("name")
         self.accounts = checked.intake.accounts
-        self.fates = pd.read_parquet(checked.intake.fates)
-        self.store = pd.concat([pd.read_parquet(p) for p in sorted(checked.intake.store.glob("*.parquet"))])
+        # the stage's folder has got its name since
+        self.fates = pd.read_parquet(next(work.rglob(checked.intake.fates.name)))
+        store = next(work.rglob(checked.intake.store.name))
+        self.store = pd.concat([pd.read_parquet(p) for p in sorted(store.glob("*.parquet"))])
 
     @property
     def received(self) -> int:
@@ -69,7 +71,7 @@ class Door:
 def checked(*files: Path | str, **more: Any) -> Iterator[Door]:
     """`check` over files, as the command does it."""
     with TemporaryDirectory() as work:
-        yield Door(pipeline.check(params(*files, **more), Path(work)))
+        yield Door(pipeline.check(params(*files, **more), Path(work)), Path(work))
 
 
 def case(name: str) -> Path:
