@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 
-from benchmarks import cube, indicators, intake, models, reports, robustness
+from benchmarks import cube, indicators, intake, models, reports, robustness, stages
 
 ALL: dict[str, Callable[[int, int], None]] = {
     "help": reports.run_help,
@@ -17,6 +17,7 @@ ALL: dict[str, Callable[[int, int], None]] = {
     "demo": reports.run_demo,
     "models": models.run,
     "robustness": robustness.run,
+    "stages": stages.run,
 }
 
 

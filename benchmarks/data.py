@@ -83,9 +83,13 @@ def store(size: int, hospitals: int = HOSPITALS, projects: int = PROJECTS) -> Pa
 
 
 def hospitals(size: int) -> Any:
+    return hospitals_of(size, HOSPITALS, PROJECTS)
+
+
+def hospitals_of(size: int, hospitals: int, projects: int) -> Any:
     import pandas as pd
 
-    return pd.read_csv(region(size) / "hospitals.csv", dtype=str)
+    return pd.read_csv(region(size, hospitals, projects) / "hospitals.csv", dtype=str)
 
 
 def params(**policies: Any) -> Any:
