@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from toolkit.documents import Document, Entries, Plain
 from toolkit.running.manifest import LABELS, Identity, code_files, compare, read_manifest, software, verify
-from toolkit.running.notebook import file_hash
 from toolkit.running.report import ReportJob, identity
 
 SHOWN = 3  # of many changes of one kind
@@ -46,7 +45,10 @@ TABLES_ANEW = Why(what="reports", zh="报告", kept=False, reasons=("结果表�
 
 
 def why_reports(
-    jobs: Sequence[ReportJob], code: Mapping[str, str], hashes: Mapping[Path, str] | None = None
+    jobs: Sequence[ReportJob],
+    code: Mapping[str, str],
+    hash_of: Callable[[Path], str],
+    hashes: Mapping[Path, str] | None = None,
 ) -> Iterator[Why]:
     """Of each report whether it is kept, and if not, what it depends on that has changed.
 
@@ -54,12 +56,12 @@ def why_reports(
     ----------
     code
         The files of the package, with their hashes, that the reports were made with.
-    hashes
-        Of inputs as they will be, by resolved path; others are read.
+    hash_of, hashes
+        Of an input as it is; and of those that will be other than they are, by resolved path.
     """
     known = dict(hashes or {})
     for path in {p.resolve() for job in jobs for p in job.inputs}:
-        known.setdefault(path, file_hash(path))
+        known.setdefault(path, hash_of(path))
     for job in jobs:
         yield _why_report(job, identity(job, software(), known), code)
 

@@ -83,8 +83,8 @@ def run(
             results = released(walk, results, folder)
         seconds = {"tables": monotonic() - began}
         made = [replace(job, fresh=fresh) for job in jobs(results, folder)]
-        why = (*walk.why, *why_reports(made, code))
-        outcomes = run_reports(made, workers=workers, progress=on_report)
+        why = (*walk.why, *why_reports(made, code, walk.hashes.of))
+        outcomes = run_reports(made, workers=workers, progress=on_report, hash_of=walk.hashes.of)
         seconds["reports"] = monotonic() - began - seconds["tables"]
         write_index(results, folder, outcomes)
         write_run_manifest(results, folder, outcomes, record_of(params, seconds, workers))
@@ -141,7 +141,7 @@ def planned(params: RunParams, reports: Path, *, fresh: bool = False) -> Sequenc
         results, folder = release_of(walk, results), release_folder(walk.folder)
     if not (folder / RESULTS).is_dir():
         return (*why, TABLES_ANEW)
-    return (*why, *why_reports(jobs(results, folder), code_of(folder), stated_files(results, folder)))
+    return (*why, *why_reports(jobs(results, folder), code_of(folder), walk.hashes.of, stated_files(results, folder)))
 
 
 def again(
