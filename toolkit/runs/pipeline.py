@@ -11,6 +11,7 @@ from time import monotonic
 import pandas as pd
 
 from toolkit.data.intake import Intake
+from toolkit.data.lists.published import check_published
 from toolkit.evaluation.names import check_choices
 from toolkit.evaluation.results import DATA, RESULTS, Results, load
 from toolkit.params import RunParams
@@ -106,6 +107,7 @@ def evaluate(params: RunParams, folder: Path, progress: Progress = quiet) -> Res
 def evaluated(walk: Walk) -> Results:
     """The results of a run, stage by stage."""
     check_choices(walk.params)
+    check_published(walk.params)
     with room(walk.folder):
         for stage in EVALUATED:
             walk.through(stage)
@@ -192,6 +194,7 @@ def check(params: RunParams, work: Path, progress: Progress = quiet, *, lists: P
         Records do not add up.
     """
     check_choices(params)
+    check_published(params)
     walk = Walk(params, work, progress=progress, fresh=True)
     taken = walk.through(INTAKE)
     if lists:

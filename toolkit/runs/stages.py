@@ -56,6 +56,7 @@ INTAKE = Stage(
         "indicators.mergers",
         "indicators.readmission_days",
         "grouping.versions",
+        "grouping.ungrouped",
         "weights.file",
         "weights.source",
         "risk_grades.file",

@@ -10,7 +10,7 @@ import pandas as pd
 
 from toolkit.data.lists.code_lists import CodeList, read_code_list
 from toolkit.data.lists.listing import number_of, read_listing
-from toolkit.data.lists.published import check_published, weight_table
+from toolkit.data.lists.published import weight_table
 from toolkit.errors import InputError
 from toolkit.params import RunParams
 from toolkit.written_form import written_form
@@ -87,7 +87,6 @@ def read_given(params: RunParams, hospitals: pd.DataFrame | None, shapes: Mappin
     InputError
         One of them is not what it should be; with file and line.
     """
-    check_published(params)
     data = params.data
     return Given(
         hospitals=hospitals,
