@@ -19,7 +19,6 @@ from scipy import linalg
 from tests.models.reference.make_cells import read
 from toolkit.indicators import CATALOGUE
 from toolkit.models.change.base import Study
-from toolkit.models.change.did import did
 from toolkit.models.change.event_study import event_study
 from toolkit.models.change.panel import comparisons, panels
 from toolkit.models.change.segmented import lags, regression, segmented
@@ -324,40 +323,6 @@ def test_synthetic_weights_are_at_the_optimum():
     assert shares.min() >= 0
     assert gradient[held] == pytest.approx(np.full(held.sum(), gradient[held].mean()), abs=1e-6)
     assert (gradient[~held] >= gradient[held].mean() - 1e-6).all()
-
-
-def test_corrected_ratio_is_a_random_effects_mean_by_hand(cells):
-    study = study_of(cells, adjustment="unadjusted")
-    found = did(cells, study).changes.set_index([*UNIT, "indicator"])
-    sums = cells[cells["indicator"] == "cost_index"].assign(after=lambda f: f["period"].astype(int) >= 2022)
-    both = sums.pivot_table(index=UNIT, columns="after", values=["x", "y", "xx"], aggfunc="sum")
-    change = np.log(both["x", True] / both["y", True]) - np.log(both["x", False] / both["y", False])
-
-    def relative(after: bool) -> pd.Series:
-        x, y, xx = (both[c, after] for c in ("x", "y", "xx"))
-        return (xx - x**2 / y) / (y - 1) / y / (x / y) ** 2
-
-    variance = relative(True) + relative(False)
-    units = study.units.set_index(UNIT)
-    free = units[(units["start"] == 0) & units["eligible"]].join(pd.DataFrame({"d": change, "v": variance})).dropna()
-    q = df = scale = 0.0
-    for _, part in free.groupby(["specialty", "level_group"]):
-        if len(part) > 1:
-            w = 1 / part["v"]
-            q += (w * (part["d"] - (w * part["d"]).sum() / w.sum()) ** 2).sum()
-            df += len(part) - 1
-            scale += w.sum() - (w**2).sum() / w.sum()
-    tau2 = max(0.0, (q - df) / scale)
-    for key, row in units[units["start"] == 2022].iterrows():
-        peers = free[(free.index.get_level_values("specialty") == key[1]) & (free["level_group"] == row["level_group"])]
-        if len(peers) < 2:
-            continue
-        w = 1 / (peers["v"] + tau2)
-        effect = change[key] - (w * peers["d"]).sum() / w.sum()
-        one = found.loc[(*key, "cost_index")]
-        assert np.log(one["estimate"]) == pytest.approx(effect, abs=EXACT)
-        assert one["std_error"] == pytest.approx(np.sqrt(variance[key] + tau2 + 1 / w.sum()), rel=1e-8)
-        assert one["n_comparison"] == len(peers)
 
 
 def test_a_series_on_its_line_has_no_error_and_says_so():

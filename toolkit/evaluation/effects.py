@@ -14,7 +14,7 @@ from toolkit.models.change.multiplicity import adjusted
 from toolkit.params import RunParams
 from toolkit.reference import Referenced
 
-LATER = ("role", "p_adjusted")  # columns of `effects` that come once all methods stand side by side
+LATER = ("role", "p_adjusted", "verdict")  # columns that come once all methods stand side by side
 OF_METHODS = tuple(one for one in CHANGE if one is not SPECIFICATIONS)
 
 
@@ -40,8 +40,8 @@ def change_effects(
         `effects`: one row per level (`unit`: a project by itself; `region`: all projects together), hospital, specialty, indicator
         and method: the columns of `Change`, `role`, `p_adjusted`, and for the event study `pretrend_f, pretrend_df,
         pretrend_p`.
-        `event_study`, `comparison_units`, `regression_to_mean`, `synthetic_weights`, `segments`: as the methods of
-        `toolkit.models.COMPANIONS` describe them.
+        `event_study`, `comparison_units`, `regression_to_mean`, `placebos` (without their verdict), `synthetic_weights`,
+        `segments`: as the methods of `toolkit.models.COMPANIONS` describe them.
 
     """
     tables: dict[str, list[pd.DataFrame]] = {one.name: [] for one in OF_METHODS}
@@ -106,4 +106,7 @@ def months(monthly: Referenced) -> pd.DataFrame:
 def _together(parts: list[pd.DataFrame], declared: TableDecl) -> pd.DataFrame:
     found = [part for part in parts if len(part)]
     whole = pd.concat(found, ignore_index=True) if found else declared.empty()
-    return whole.reindex(columns=[c for c in declared.by_name if c not in LATER])
+    whole = whole.reindex(columns=[c for c in declared.by_name if c not in LATER])
+    if "baseline_decides" in whole:  # of methods that have no such step
+        whole["baseline_decides"] = whole["baseline_decides"].eq(True)
+    return whole

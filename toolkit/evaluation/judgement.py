@@ -8,19 +8,24 @@ import numpy as np
 import pandas as pd
 
 from toolkit.evaluation.holds import HELD, held
+from toolkit.evaluation.robustness import SAYS
 from toolkit.evaluation.verdict import NO_PROJECT, NO_PROJECT_ZH, POOR_DATA, Verdict, directions, not_judged, verdicts
 from toolkit.indicators import CATALOGUE
+from toolkit.models.change.multiplicity import over_all
 from toolkit.params import ALWAYS_RUN, RunParams
 
 KEYS = ["hospital", "specialty", "indicator"]
 PLAIN = ALWAYS_RUN
 NUMBERS = ("estimate", "low", "high", "p_value", "n_before", "n_after")
-JUDGED = (*NUMBERS, "warnings", "obstacle")
+STEPS = ("step_own", "step_comparison")
+FROM_METHOD = ("warnings", "obstacle", *STEPS, "baseline_decides")
+JUDGED = (*NUMBERS, "warnings", *STEPS, "obstacle")
+AGREED_TOO = ("answers", *SAYS, "moved_by", "moved_share", "robust")
 COLUMNS = [
-    "plain_verdict",
     "judged_by",
     *[f"judged_{c}" for c in JUDGED],
     "p_adjusted",
+    "p_family",
     "verdict",
     "reason",
     "reason_zh",
@@ -28,6 +33,7 @@ COLUMNS = [
     "p_meaningful",
     "share",
     "boundary",
+    *AGREED_TOO,
 ]
 
 
@@ -43,7 +49,7 @@ def judged(
 
     A project is judged by the method that the parameters name. A unit without project, and the peers, are described by their
     plain before/after ratio and not judged: trend and regression to the mean are in it. That ratio stands in `estimate` of
-    all, and what the table would say of it in `plain_verdict`, so that funded and unfunded units can be counted alike.
+    all. What the method would say of units without project is in the table `placebos`.
 
     Parameters
     ----------
@@ -63,24 +69,29 @@ def judged(
     """
     method = params.change.verdict_from
     ways = directions(CATALOGUE)
-    plain = verdicts(changes, ways, params.change, insufficient)["verdict"]
     of_projects = changes[["level", "hospital", "specialty"]].merge(
         units.loc[units["project"] != "", ["hospital", "specialty"]].assign(level="unit", funded=True), how="left"
     )
     funded = of_projects["funded"].notna().to_numpy()
     project = funded & (method != PLAIN)
     by_method = changes[KEYS].merge(
-        effects[(effects["level"] == "unit") & (effects["method"] == method)][[*KEYS, *JUDGED]], on=KEYS, how="left"
+        effects[(effects["level"] == "unit") & (effects["method"] == method)][[*KEYS, *NUMBERS, *FROM_METHOD]],
+        on=KEYS,
+        how="left",
     )
-    own = changes[list(JUDGED)].reset_index(drop=True)
+    own = changes.reset_index(drop=True).assign(**dict.fromkeys(STEPS, np.nan))
     chosen = {f"judged_{c}": np.where(project, by_method[c], own[c]) for c in JUDGED}
     for c in ("n_before", "n_after"):  # cases are counted as the method does: a project may begin within its cycle
         chosen[f"judged_{c}"] = np.where(project & by_method[c].notna(), by_method[c], own[c])
-    whole = changes.reset_index(drop=True).assign(
-        plain_verdict=plain.to_numpy(), judged_by=np.where(project, method, PLAIN), **chosen
+    whole = changes.reset_index(drop=True).assign(judged_by=np.where(project, method, PLAIN), **chosen)
+    numbers = {c: pd.to_numeric(whole[f"judged_{c}"]) for c in (*NUMBERS, *STEPS)}
+    family = _family(whole.assign(**numbers), funded, params)
+    asked = whole.assign(
+        **numbers,
+        obstacle=whole["judged_obstacle"],
+        baseline_decides=by_method["baseline_decides"].eq(True).to_numpy() & project,
+        adjusted_away=family >= 1 - params.change.confidence,
     )
-    numbers = {c: pd.to_numeric(whole[f"judged_{c}"]) for c in NUMBERS}
-    asked = whole.assign(**numbers, obstacle=whole["judged_obstacle"])
     found = verdicts(asked, ways, params.change, insufficient)
     found = not_judged(found, (found["reason"] != POOR_DATA) & ~funded, NO_PROJECT, NO_PROJECT_ZH)
     if holds is not None:
@@ -96,14 +107,40 @@ def judged(
         judged_warnings=whole["judged_warnings"].fillna("该方法没有给出结果"),
         judged_obstacle=whole["judged_obstacle"].fillna(""),
         p_adjusted=adjusted["p_adjusted"].where(project),
+        p_family=family,
         **found,
         share=np.nan,
         boundary=False,
+        answers=0,
+        **dict.fromkeys(SAYS, 0),
+        moved_by="",
+        moved_share=np.nan,
+        robust=False,
     )
 
 
+def _family(whole: pd.DataFrame, funded: np.ndarray, params: RunParams) -> np.ndarray:
+    """P of the primary indicators of all projects, adjusted for their number by the declared rule; missing elsewhere."""
+    rows = funded & whole["indicator"].isin(params.change.primary).to_numpy()
+    found = np.full(len(whole), np.nan)
+    found[rows] = over_all(whole.loc[rows, "p_value"].to_numpy(float), params.change.multiplicity)
+    return found
+
+
+def placebo_verdicts(placebos: pd.DataFrame, params: RunParams, insufficient: Mapping[str, str]) -> pd.DataFrame:
+    """Units without project with the verdict that each would have got as a project; columns as declared.
+
+    Parameters
+    ----------
+    placebos
+        As from `did`.
+    """
+    found = verdicts(placebos, directions(CATALOGUE), params.change, insufficient)["verdict"]
+    return placebos.assign(verdict=found.astype(object))
+
+
 def with_agreement(changes: pd.DataFrame, agreed: pd.DataFrame) -> pd.DataFrame:
-    """`changes` with the share of specifications that agree, and the mark of those that flip.
+    """`changes` with what other choices say: the share that agrees, the mark of those that flip, and what moves them most.
 
     Parameters
     ----------
@@ -112,9 +149,16 @@ def with_agreement(changes: pd.DataFrame, agreed: pd.DataFrame) -> pd.DataFrame:
     """
     if agreed.empty:
         return changes
-    found = changes[["level", *KEYS]].merge(agreed[[*KEYS, "share", "boundary"]].assign(level="unit"), how="left")
-    flips = found["boundary"].astype("boolean").fillna(False).to_numpy(bool)
-    rests = changes["verdict"] != Verdict.NOT_JUDGED.value
+    taken = agreed[[*KEYS, "share", "boundary", *AGREED_TOO]].assign(level="unit")
+    found = changes[["level", *KEYS]].merge(taken, how="left").set_index(changes.index)
+    judged_ = changes["verdict"] != Verdict.NOT_JUDGED.value
     if "reason" in changes:  # what is held back rests on no estimate either
-        rests &= ~changes["reason"].isin(HELD)
-    return changes.assign(share=found["share"].to_numpy(), boundary=flips & rests.to_numpy())
+        judged_ &= ~changes["reason"].isin(HELD)
+    return changes.assign(
+        share=found["share"],
+        boundary=found["boundary"].eq(True) & judged_,
+        robust=found["robust"].eq(True) & judged_,
+        **{c: found[c].fillna(0).astype("int64") for c in ("answers", *SAYS)},
+        moved_by=found["moved_by"].fillna(""),
+        moved_share=found["moved_share"],
+    )

@@ -47,6 +47,24 @@ UNHEEDED = ""  # in place of a choice that the method does not depend on
 UNIT = ["hospital", "specialty"]
 KEYS = [*UNIT, "indicator"]
 LIMITS = ("estimate", "low", "high", "p_value")
+FEW_ANSWERS = 2  # nothing is called robust that has no more different answers than these
+SAYING = tuple(v.value for v in Verdict if v is not Verdict.NOT_JUDGED)
+SAYS = [f"says_{v}" for v in SAYING]
+AGREED = [
+    *KEYS,
+    "verdict",
+    "specifications",
+    "answers",
+    "agreeing",
+    "lowest",
+    "highest",
+    *SAYS,
+    "moved_by",
+    "moved_share",
+    "share",
+    "boundary",
+    "robust",
+]
 COLUMNS = [*KEYS, "specification", *CHOICES, *LIMITS, "verdict", "warnings"]
 
 
@@ -221,6 +239,11 @@ class _Estimates:
             columns[name] = np.full(size, np.nan)
             if name in changes:
                 columns[name][at] = changes[name].to_numpy(float)
+        for name, empty in (("baseline_decides", False), ("obstacle", "")):
+            columns[name] = np.full(size, empty, dtype=object)
+            if name in changes:
+                columns[name][at] = changes[name].to_numpy(object)
+        columns["baseline_decides"] = columns["baseline_decides"].astype(bool)
         columns["warnings"] = np.full(size, "该方法没有给出结果", dtype=object)
         columns["warnings"][at] = changes["warnings"].to_numpy(object)
         return columns
@@ -253,11 +276,12 @@ def _by_period(cells: pd.DataFrame, indicators: Mapping[str, Declared], params: 
 
 
 def agreement(curve: pd.DataFrame, changes: pd.DataFrame, policy: RobustnessPolicy) -> pd.DataFrame:
-    """How many specifications agree with the run's own verdict, of those that give one.
+    """How many different answers there are, how many of them agree with the run's own verdict, and what moves them.
 
     A combination under which a unit has too few cases (a year of an outside event left out, say) gives 不予评价, and a method
     that finds too few comparison units gives no interval: these neither agree with a verdict nor speak against it, and are
-    not counted, whatever the verdict is.
+    not counted, whatever the verdict is. Nor are combinations that give the same numbers as another: a choice that does not
+    touch the indicator (risk grades and a cost index) would only repeat an answer and make it look firm.
 
     Parameters
     ----------
@@ -269,22 +293,58 @@ def agreement(curve: pd.DataFrame, changes: pd.DataFrame, policy: RobustnessPoli
     Returns
     -------
     pd.DataFrame
-        `hospital, specialty, indicator, verdict, specifications` (that judge), `agreeing, share` (missing where none judges),
-        `lowest, highest` (of the estimates of all), `boundary` (边界): the verdict flips in more specifications than the policy
-        allows, or says something of which no other specification could judge.
+        `hospital, specialty, indicator, verdict, specifications` (that judge), `answers` (different ones among them), `agreeing,
+        share` (of the answers; missing where none judges), `lowest, highest` (of their estimates), `says_<verdict>` (answers with
+        it), `moved_by` (the choice that explains most of the variance of the log estimates, "" where none varies) and
+        `moved_share` (how much of it), `boundary` (边界): the verdict flips in more answers than the policy allows, or says
+        something of which no other specification could judge; `robust`: enough agree, of more than `FEW_ANSWERS` answers.
     """
-    own = changes[[*KEYS, "verdict"]]
-    both = curve.merge(own, on=KEYS, suffixes=("", "_own"))
-    both["judges"] = (both["verdict"] != Verdict.NOT_JUDGED.value) & both[["low", "high"]].notna().all(axis=1)
-    both["agrees"] = both["judges"] & (both["verdict"] == both["verdict_own"])
-    grouped = both.groupby(KEYS, sort=True)
-    found = grouped.agg(
-        verdict=("verdict_own", "first"),
-        specifications=("judges", "sum"),
-        agreeing=("agrees", "sum"),
-        lowest=("estimate", "min"),
-        highest=("estimate", "max"),
-    ).reset_index()
-    share = found["agreeing"] / found["specifications"].where(found["specifications"] > 0)
-    says = found["verdict"].isin([Verdict.IMPROVED.value, Verdict.WORSE.value, Verdict.STABLE.value])
-    return found.assign(share=np.round(share, 12), boundary=(share < policy.agreement) | (says & share.isna()))
+    both = curve.merge(changes[[*KEYS, "verdict"]], on=KEYS, suffixes=("", "_own"))
+    judges = (both["verdict"] != Verdict.NOT_JUDGED.value) & both[["low", "high"]].notna().all(axis=1)
+    rounded = both[["estimate", "low", "high"]].round(9)
+    rows = []
+    for key, part in both.groupby(KEYS, sort=True):
+        of = part[judges.loc[part.index]]
+        different = ~rounded.loc[of.index].duplicated()
+        answers = of[different.to_numpy()]
+        own, n = part["verdict_own"].iloc[0], len(answers)
+        agreeing = int((answers["verdict"] == own).sum())
+        choice, explained = _moved_by(of)
+        share = round(agreeing / n, 12) if n else np.nan
+        says = own in (Verdict.IMPROVED.value, Verdict.WORSE.value, Verdict.STABLE.value)
+        counts = answers["verdict"].value_counts()
+        rows.append(
+            {
+                **dict(zip(KEYS, key, strict=True)),
+                "verdict": own,
+                "specifications": len(of),
+                "answers": n,
+                "agreeing": agreeing,
+                "lowest": answers["estimate"].min(),
+                "highest": answers["estimate"].max(),
+                **{f"says_{v}": int(counts.get(v, 0)) for v in SAYING},
+                "moved_by": choice,
+                "moved_share": explained,
+                "share": share,
+                "boundary": bool(share < policy.agreement) or (says and not n),
+                "robust": n > FEW_ANSWERS and bool(share >= policy.agreement),
+            }
+        )
+    return pd.DataFrame(rows, columns=AGREED)
+
+
+def _moved_by(judging: pd.DataFrame) -> tuple[str, float]:
+    """The choice whose levels differ most in their mean log estimate, and the share of the variance that lies between them."""
+    log = np.log(judging["estimate"].where(judging["estimate"] > 0)).dropna()
+    whole = float(((log - log.mean()) ** 2).sum()) if len(log) else 0.0
+    if whole < 1e-12:
+        return "", np.nan
+    shares = {}
+    for choice in CHOICES:
+        by = log.groupby(judging.loc[log.index, choice].astype(str))
+        if by.ngroups > 1:
+            shares[choice] = float((by.size() * (by.mean() - log.mean()) ** 2).sum()) / whole
+    if not shares:
+        return "", np.nan
+    most = max(shares, key=lambda c: shares[c])
+    return most, shares[most]

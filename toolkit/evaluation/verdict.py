@@ -65,6 +65,7 @@ Condition = Literal[
     "few_comparisons",
     "no_interval",
     "baseline_decides",
+    "adjusted_away",
     "inside",
     "better",
     "worse",
@@ -154,7 +155,8 @@ def verdicts(
     ----------
     changes
         `indicator, estimate, low, high, n_before, n_after`: ratio with limits, 1 = no change, missing where the method could
-        not give them; optionally `obstacle` (why it could not, as in `Change`) and `baseline_decides`.
+        not give them; optionally `obstacle` (why it could not, as in `Change`), `baseline_decides`, and `adjusted_away` (no
+        change at the declared level once all that was looked at is counted).
     directions
         As from the function of this name.
     insufficient
@@ -204,6 +206,7 @@ def _conditions(changes: pd.DataFrame, direction: pd.Series, policy: ChangePolic
     obstacle = changes["obstacle"].to_numpy(object) if "obstacle" in changes else np.full(len(changes), "", object)
     small = (1 / margin < estimate) & (estimate < margin)
     decides = changes["baseline_decides"].to_numpy(bool) if "baseline_decides" in changes else none
+    away = changes["adjusted_away"].to_numpy(bool) if "adjusted_away" in changes else none
     found: dict[Condition, np.ndarray] = {
         "neutral": (direction == Direction.NEUTRAL).to_numpy(bool),
         "untested": direction.isna().to_numpy(bool),
@@ -213,6 +216,7 @@ def _conditions(changes: pd.DataFrame, direction: pd.Series, policy: ChangePolic
         "few_comparisons": ~known & (obstacle == Obstacle.FEW_COMPARISONS),
         "no_interval": ~known,
         "baseline_decides": known & decides,
+        "adjusted_away": away & (rose | fell) & ~(no_rise & no_fall),
         "inside": no_rise & no_fall,
         "better": (rose & higher) | (fell & lower),
         "worse": (rose & lower) | (fell & higher),

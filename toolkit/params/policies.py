@@ -376,6 +376,14 @@ class FormulaMethod(Section):
         return f"{self.title}（{self.formula}；{self.family.zh}）"
 
 
+class Multiplicity(Choice):
+    """How verdicts allow for the number of projects and primary indicators that are looked at together."""
+
+    NONE = "none", "不校正，另列预计误判数"
+    FAMILY_WISE = "family_wise", "Holm：任何一项误判的概率不超过显著水平"
+    FDR = "fdr", "Benjamini–Hochberg：判为变化者中误判的比例不超过显著水平"
+
+
 class ChangePolicy(Section):
     """建设前后变化 and its verdict."""
 
@@ -406,6 +414,12 @@ class ChangePolicy(Section):
         "did",
         title="判定所用方法",
         description="one of methods; projects are judged by it, other units by two_period_ratio",
+    )
+    multiplicity: Multiplicity = Field(
+        Multiplicity.NONE,
+        strict=False,
+        title="多重比较",
+        description="of all projects and primary indicators together: a verdict of change must stand after it",
     )
     comparison: ComparisonPolicy = Field(ComparisonPolicy(), title="对照")
     formulas: list[FormulaMethod] = Field(

@@ -18,7 +18,7 @@ from toolkit.evaluation.data_quality import insufficient
 from toolkit.evaluation.effects import change_effects, stopped_in, study_of
 from toolkit.evaluation.grade_stability import grade_stability, without_unstable
 from toolkit.evaluation.holds import by_grades, no_holds, together
-from toolkit.evaluation.judgement import judged, with_agreement
+from toolkit.evaluation.judgement import judged, placebo_verdicts, with_agreement
 from toolkit.evaluation.ladder import rungs
 from toolkit.evaluation.monitoring import at_months, monitor
 from toolkit.evaluation.reasons import coding_depth, decomposition
@@ -82,6 +82,7 @@ def judge(asked: Asked) -> Made:
         **_verdicts(cells, units, effects["effects"], holds, read, params),
         **monitoring,
         **effects,
+        "placebos": placebo_verdicts(effects["placebos"], params, insufficient(read.warnings)),
         "breaks": broken,
         "ladder": rungs(frozen, units, params),
         "decomposition": decomposition(frozen, units, params),

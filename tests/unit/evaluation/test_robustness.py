@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -160,6 +161,7 @@ def test_a_verdict_that_too_few_combinations_share_is_on_the_boundary(agreeing, 
             "specialty": ["s", "s"],
             "indicator": ["cmi", "cmi"],
             "verdict": ["improved", "improved"],
+            "reason": ["better", "better"],
             "share": [float("nan")] * 2,
             "boundary": [False] * 2,
         }
@@ -253,9 +255,50 @@ def test_what_is_not_judged_is_never_on_the_boundary():
             "specialty": ["s"],
             "indicator": ["cmi"],
             "verdict": ["not_judged"],
+            "reason": ["few_cases"],
             "share": [float("nan")],
             "boundary": [False],
         }
     )
     agreed = agreement(_curve(["stable"] * 3), changes, RobustnessPolicy())
     assert not with_agreement(changes, agreed)["boundary"].any()
+
+
+def _own(verdict: str = "improved") -> pd.DataFrame:
+    return pd.DataFrame({"hospital": ["A"], "specialty": ["s"], "indicator": ["cmi"], "verdict": [verdict]})
+
+
+def test_a_choice_that_does_not_touch_the_indicator_repeats_no_answer():
+    curve = _curve(["improved"] * 4 + ["stable"] * 4)
+    # grades do not move a case-mix index: the second four are the first four again, but for the word of the choice
+    curve["risk_rates"] = ["raw", "empirical_bayes"] * 4
+    curve["estimate"] = [1.10, 1.10, 1.12, 1.12, 1.03, 1.03, 1.02, 1.02]
+    found = agreement(curve, _own(), RobustnessPolicy(agreement=0.5)).iloc[0]
+    assert found[["specifications", "answers", "agreeing"]].tolist() == [8, 4, 2]
+    assert found[["says_improved", "says_stable", "says_undecided", "says_worse"]].tolist() == [2, 2, 0, 0]
+    assert found["share"] == 0.5
+
+
+@pytest.mark.parametrize(("different", "robust"), [(1, False), (2, False), (3, True)])
+def test_two_different_answers_are_never_called_robust(different, robust):
+    curve = _curve(["improved"] * 12)
+    curve["estimate"] = [1.10 + 0.01 * (i % different) for i in range(12)]
+    found = agreement(curve, _own(), RobustnessPolicy(agreement=0.8)).iloc[0]
+    assert (found["answers"], found["share"], found["robust"]) == (different, 1.0, robust)
+    assert not found["boundary"]
+
+
+def test_the_choice_that_moves_most_is_named_with_its_share_of_the_variance():
+    import statsmodels.formula.api as smf
+    from statsmodels.stats.anova import anova_lm
+
+    curve = _curve(["improved"] * 8)
+    curve["scope"] = ["region", "level_group"] * 4
+    curve["method"] = ["did"] * 4 + ["twfe"] * 4
+    curve["shocks"] = ["with", "with", "without", "without"] * 2
+    log = [0.1 * (m == "twfe") + 0.03 * (s == "region") for m, s in zip(curve["method"], curve["scope"], strict=True)]
+    curve["estimate"] = np.exp(np.add(log, [0.001, -0.002, 0.003, 0, -0.001, 0.002, 0, 0.001]))
+    found = agreement(curve, _own(), RobustnessPolicy()).iloc[0]
+    table = anova_lm(smf.ols("np.log(estimate) ~ scope + method + shocks", curve).fit())  # balanced: shares add up
+    assert found["moved_by"] == "method"
+    assert found["moved_share"] == pytest.approx(table.loc["method", "sum_sq"] / table["sum_sq"].sum())

@@ -126,6 +126,8 @@ def test_every_row_of_a_table_gets_its_verdict_by_its_own_direction():
         ({"estimate": 0.5, "low": 0.4, "high": 0.6, "direction": Direction.NEUTRAL}, "neutral", "不评优劣"),
         ({"estimate": 1.1, "low": NAN, "high": NAN, "direction": None}, "untested", "没有可检验的误差"),
         ({"estimate": 0.7, "low": 0.6, "high": 0.8, "baseline_decides": True}, "baseline_decides", "基线回落"),
+        ({"estimate": 0.7, "low": 0.6, "high": 0.8, "adjusted_away": True}, "adjusted_away", "多重比较"),
+        ({"estimate": 1.0, "low": 0.7, "high": 1.4, "adjusted_away": True}, "wide", "区间过宽"),
     ],
 )
 def test_every_verdict_has_the_reason_that_is_true_of_it(row, reason, zh):
@@ -147,6 +149,7 @@ def test_every_state_and_every_reason_of_the_table_is_reached():
             "n_after": 500,
             "obstacle": draw.choice(["", "no_value", "no_events", "few_comparisons"], 4000),
             "baseline_decides": draw.random(4000) < 0.1,
+            "adjusted_away": draw.random(4000) < 0.2,
         }
     )
     changes.loc[draw.random(4000) < 0.2, ["low", "high"]] = NAN
@@ -264,9 +267,9 @@ def test_a_commission_may_give_its_own_table(tmp_path):
 @pytest.mark.parametrize(
     ("old", "new", "word"),
     [
-        ("[neutral]", "[neutrall]", "rules.yaml:20"),
-        ("worse, reason", "worst, reason", "rules.yaml:30"),
-        ("reason: wide", "reason: 区间过宽", "rules.yaml:33"),
+        ("[neutral]", "[neutrall]", "rules.yaml:{line}"),
+        ("worse, reason", "worst, reason", "rules.yaml:{line}"),
+        ("reason: wide", "reason: 区间过宽", "rules.yaml:{line}"),
         ("reason: wide, when: []", "reason: wide, when: [better]", "without a verdict"),
         ("reason: wide", "reason: inside", "two sentences"),
     ],
@@ -276,7 +279,8 @@ def test_a_table_that_is_wrong_or_has_a_hole_is_refused(tmp_path, old, new, word
     assert old in text
     own = tmp_path / "rules.yaml"
     own.write_text(text.replace(old, new), encoding="utf-8")
-    with pytest.raises(ParameterError, match=word):
+    line = text[: text.index(old)].count("\n") + 1
+    with pytest.raises(ParameterError, match=word.format(line=line)):
         rules(own)
 
 

@@ -194,13 +194,13 @@ def test_two_level_groups_too_small_are_widened_and_it_is_said():
     assert "全部级别" not in strict["warnings"]
 
 
-def test_a_baseline_beyond_all_comparison_units_is_said_to_be_extrapolated():
+def test_a_baseline_beyond_all_comparison_units_counts_no_further_than_the_farthest_and_says_so():
     cells, units = world()
-    assert "外推" not in own(found("did", cells, units))["warnings"]
+    assert "只按其中最远者计" not in own(found("did", cells, units))["warnings"]
     far = (cells["indicator"] == "cost_index") & (cells["hospital"] == "甲")
     cells.loc[far, "x"] *= 10
     cells.loc[far, "xx"] *= 100
-    assert "外推" in own(found("did", cells, units))["warnings"]
+    assert "只按其中最远者计" in own(found("did", cells, units))["warnings"]
 
 
 def test_matching_takes_the_nearest_in_level_and_trend():

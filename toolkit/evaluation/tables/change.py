@@ -16,7 +16,7 @@ from toolkit.evaluation.tables.common import (
     N,
     P,
 )
-from toolkit.evaluation.tables.judged import CHANGE_COLUMNS, VERDICT
+from toolkit.evaluation.tables.judged import CHANGE_COLUMNS, STEP_COLUMNS, VERDICT
 from toolkit.models.change.multiplicity import Role
 from toolkit.models.change.segmented import GRAINS_ZH
 
@@ -53,6 +53,7 @@ EFFECTS = TableDecl(
         LEVEL,
         *_PROJECT,
         *CHANGE_COLUMNS,
+        *STEP_COLUMNS,
         Col("role", str, "主次", words=Role.words()),
         Col("p_adjusted", float, "校正 P 值"),
         Col("pretrend_f", float, "平行趋势 F", meaning="仅事件研究"),
@@ -102,14 +103,32 @@ REGRESSION_TO_MEAN = TableDecl(
         *_PROJECT,
         Col("observed", float, "实际变化", meaning="比值"),
         Col("deviation", float, "建设前偏离", meaning="与对照均值之比"),
+        Col("unreliability", float, "基线不可靠度", meaning="建设前偏离中属于机遇的份额，0–1"),
         Col("common", float, "共同变化", meaning="对照单元的变化，比值"),
         Col("expected", float, "预期变化", meaning="没有项目时，比值"),
-        Col("expected_low", float, "预期下限"),
+        Col("expected_low", float, "预期下限", meaning="没有作用时实际变化应在其内，按置信水平"),
         Col("expected_high", float, "预期上限"),
-        Col("matched", float, "匹配单元的变化", meaning="比值"),
-        Col("n_matched", int, "匹配单元数", "个"),
         Col("n_regression", int, "回归所用单元数", "个"),
         WARNINGS,
+    ),
+    stage="judged",
+)
+PLACEBOS = TableDecl(
+    name="placebos",
+    zh="未立项单元逐一当作项目",
+    one_row="a unit without project judged as if it were the only one, an indicator and a starting year",
+    one_row_zh="一个当作项目评价的未立项单元、一项指标与一个立项年",
+    key=(*PROJECT_KEY, "start"),
+    columns=(
+        *_PROJECT,
+        Col("start", int, "立项年", "年"),
+        Col("n_before", int, "建设前例数", "例"),
+        Col("n_after", int, "建设后例数", "例"),
+        _ESTIMATE,
+        LOW,
+        HIGH,
+        P,
+        VERDICT,
     ),
     stage="judged",
 )
@@ -147,6 +166,7 @@ CHANGE: tuple[TableDecl, ...] = (
     EVENT_STUDY,
     COMPARISON_UNITS,
     REGRESSION_TO_MEAN,
+    PLACEBOS,
     SYNTHETIC_WEIGHTS,
     SEGMENTS,
 )

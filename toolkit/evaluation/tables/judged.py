@@ -6,6 +6,7 @@ from toolkit.declared import Col, TableDecl
 from toolkit.evaluation.breaks import ASPECTS
 from toolkit.evaluation.ladder import RUNGS
 from toolkit.evaluation.reasons import SIGNS
+from toolkit.evaluation.robustness import CHOICES
 from toolkit.evaluation.tables.common import (
     BASIS,
     CYCLE,
@@ -62,6 +63,12 @@ CHANGE_COLUMNS = (
     WARNINGS,
     Col("obstacle", str, "无区间的原因", words=tuple((o.value, o.zh) for o in Obstacle), meaning="有区间时空"),
 )
+# the columns of `toolkit.models.change.base.Estimate` beside those
+STEP_COLUMNS = (
+    Col("step_own", float, "自身前后比", meaning="第一步；没有分步的方法缺"),
+    Col("step_comparison", float, "除以对照", meaning="第二步：自身前后比除以对照单元的前后比"),
+    Col("baseline_decides", bool, "基线一步决定", meaning="只因第三步（扣除基线回落）区间才不含无变化"),
+)
 _VERDICTS = tuple((v.value, v.zh) for v in Verdict)
 VERDICT = Col("verdict", str, "判定", words=_VERDICTS)
 _BEFORE = Col("before", float, "建设前数值", "随指标")
@@ -110,7 +117,6 @@ CHANGES = TableDecl(
         *CHANGE_COLUMNS,
         _BEFORE,
         _AFTER,
-        Col("plain_verdict", str, "前后比判定", words=_VERDICTS, meaning="只供立项与未立项单元计数比较"),
         Col("judged_by", str, "判定方法", meaning="判定所依据的变化方法"),
         Col("judged_estimate", float, "判定所据估计"),
         Col("judged_low", float, "判定所据下限"),
@@ -119,15 +125,28 @@ CHANGES = TableDecl(
         Col("judged_n_before", int, "判定所据建设前例数", "例"),
         Col("judged_n_after", int, "判定所据建设后例数", "例"),
         Col("judged_warnings", str, "判定所据提示"),
+        Col("judged_step_own", float, "判定所据自身前后比", meaning="分步之一；未立项单元与没有分步的方法缺"),
+        Col("judged_step_comparison", float, "判定所据除以对照", meaning="分步之二"),
         Col("judged_obstacle", str, "判定方法无区间的原因", words=tuple((o.value, o.zh) for o in Obstacle)),
         Col("p_adjusted", float, "校正 P 值", meaning="按同时检验的指标数校正"),
+        Col(
+            "p_family",
+            float,
+            "全部项目校正 P 值",
+            meaning="按全部项目的主要指标校正，方法为 change.multiplicity；不校正时缺",
+        ),
         VERDICT,
         Col("reason", str, "理由", meaning="判定规则表中的理由代码"),
         Col("reason_zh", str, "理由的说法"),
         Col("p_improvement", float, "改善的把握", meaning="真实变化是改善的概率，0–1；没有区间或不评优劣时缺"),
         Col("p_meaningful", float, "有意义改善的把握", meaning="真实变化不小于最小有意义变化的改善的概率，0–1"),
-        Col("share", float, "一致份额", meaning="其他选择下判定相同的份额，0–1；没有试算时缺"),
+        Col("share", float, "一致份额", meaning="不同的答案中判定相同的份额，0–1；没有能判定的组合时缺"),
         Col("boundary", bool, "临界", meaning="其他选择会改变判定"),
+        Col("answers", int, "不同答案数", "个", "能判定的组合中数值不同的个数"),
+        Col("says_*", int, "各判定的答案数", "个", "如 says_improved：不同的答案中判为改善的个数"),
+        Col("moved_by", str, "影响最大的选择", words=tuple(CHOICES.items()), meaning="没有变动时空"),
+        Col("moved_share", float, "该选择解释的份额", meaning="占各组合估计值（对数）方差的份额，0–1"),
+        Col("robust", bool, "稳健", meaning="不同的答案多于两个，且一致份额达到声明的下限"),
     ),
     stage="judged",
     release="changes",

@@ -77,6 +77,39 @@ class Change:
     obstacle: str
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Estimate:
+    """Changes of several units on one indicator, arrays of one shape; fields as in `Change`, and three of `did`.
+
+    Attributes
+    ----------
+    step_own, step_comparison
+        The unit's own ratio after/before, and that divided by its comparison units'; `estimate` is the last step, with the
+        baseline corrected for.
+    baseline_decides
+        Whether the interval leaves no change by the last step alone.
+    """
+
+    estimate: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    p_value: np.ndarray
+    std_error: np.ndarray
+    n_comparison: np.ndarray
+    n_clusters: np.ndarray
+    inference: Sequence[str]
+    warnings: Sequence[str]
+    obstacle: np.ndarray
+    step_own: np.ndarray
+    step_comparison: np.ndarray
+    baseline_decides: np.ndarray
+
+    def columns(self) -> dict[str, np.ndarray | Sequence[str]]:
+        """By name, for a table."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+
+STEPS = ("step_own", "step_comparison", "baseline_decides")  # columns of `Estimate` beside those of `Change`
 COLUMNS = tuple(field.name for field in fields(Change))
 _DEFAULTS: dict[str, float | int | str] = {
     "measure": "ratio",
@@ -168,6 +201,8 @@ def completed(changes: pd.DataFrame, first: Sequence[str] = KEYS) -> pd.DataFram
     """`changes` with all columns of `Change`, in order after `first`; what a method did not fill reads as none."""
     missing = {name: value for name, value in _DEFAULTS.items() if name not in changes}
     whole = changes.assign(**missing)
+    if "baseline_decides" in whole:
+        whole["baseline_decides"] = whole["baseline_decides"].astype(bool)
     counts = {
         name: whole[name].fillna(0).astype("int64") for name in ("n_before", "n_after", "n_clusters", "n_comparison")
     }

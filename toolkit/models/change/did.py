@@ -6,50 +6,58 @@ as far as one believes that sentence; the event study shows the years before.
 
 The recommended method (docs/models.md). Logs of ratios are compared, c over the comparison units of project i:
 
-    effect_i = d_i − Σ w_c d_c / Σ w_c − slope × (baseline_i − baseline of its comparison units)
+    effect_i = d_i − Σ w_c d_c / Σ w_c − what falls back by itself of its baseline (`expectation`)
     d = ln(after / before),  w = 1 / (sampling variance of d + τ²)
-    error_i² = sampling variance of d_i + τ² + 1 / Σ w_c + (error of slope × deviation_i)²
+    error_i² = sampling variance of d_i + τ²_i + 1 / Σ w_c + error of what falls back
 
-τ² is the variance of true changes between comparison units of one group, pooled over the region, so that a project with
-three comparison units borrows the scatter of all of them; t with the degrees of freedom of τ². The slope, of change on
-baseline among comparison units, takes out what falls back by itself after selection on a noisy baseline.
-
-Rare deaths: ratio of rate ratios. The comparison's is that of Mantel and Haenszel over units, the project's has mid-P-like
-limits (beta quantiles at counts + ½), the two are combined by the distances of their limits (MOVER); counts are divided by
-the dispersion of the comparison units where that exceeds 1. No adjustment for the baseline there: see the shrunken ratio.
+τ² is the variance of true changes of units by themselves, by specialty and size with shrinkage (`scatter`); whether a
+standardised effect is large is read off those of all units without project, each judged as if it were the project
+(`calibration`). Rare deaths: `rare`.
 
 References
 ----------
-Ferman, Pinto (2019), doi:10.1162/rest_a_00759. DerSimonian, Laird (1986), doi:10.1016/0197-2456(86)90046-2. Rates: Greenland,
-Robins (1985), doi:10.2307/2530643. MOVER: Zou, Donner (2008), doi:10.1002/sim.3095.
+Ferman, Pinto (2019), doi:10.1162/rest_a_00759. DerSimonian, Laird (1986), doi:10.1016/0197-2456(86)90046-2.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import scipy  # its parts load when first used: reports read tables and need none
 
 from toolkit.indicators import Distribution
-from toolkit.models.change.base import Findings, Obstacle, Study, completed, joined, nothing
-from toolkit.models.change.matching import baseline, expected, nearest
+from toolkit.models.change.base import Estimate, Findings, Obstacle, Study, completed, joined, nothing
+from toolkit.models.change.calibration import Calibration, calibration
+from toolkit.models.change.expectation import Expectation, Expected, expected, steadied
+from toolkit.models.change.matching import nearest
 from toolkit.models.change.method import Method
 from toolkit.models.change.panel import NONE, WIDENED, Comparisons, Panel, Side, comparisons, own_warning, panels
-from toolkit.models.inference import limits, spread
+from toolkit.models.change.rare import Deaths, deaths
 
 ID = "did"
 NAME_ZH = "对照校正比值（两期双重差分）"
 NO_SPREAD = "区域内对照单元不足，无法估计单元间离散，不给区间"
 NO_SLOPE = "对照单元不足，未作基线校正"
-BEYOND = "建设前水平远在区域内所有对照单元之外，基线校正为外推"
-FAR = 1.5  # times as far as the farthest comparison unit: of few units the farthest is near by chance
+BEYOND = "建设前水平远在区域内所有对照单元之外，基线校正只按其中最远者计"
 NO_DEATHS = "项目或对照没有死亡，无法估计"
-STEPS = 60
-LEAST_P = 1e-9  # of the test of rates; smaller ones are printed as this
+EXPECTED = [
+    "hospital",
+    "specialty",
+    "indicator",
+    "observed",
+    "deviation",
+    "unreliability",
+    "common",
+    "expected",
+    "expected_low",
+    "expected_high",
+    "n_regression",
+    "warnings",
+]
+PLACEBOS = ["hospital", "specialty", "indicator", "start", "n_before", "n_after", "estimate", "low", "high", "p_value"]
 
 
 def did(cells: pd.DataFrame, study: Study) -> Findings:
@@ -58,39 +66,26 @@ def did(cells: pd.DataFrame, study: Study) -> Findings:
     Returns
     -------
     Findings
-        `changes` at level `unit`; tables `comparison_units` (who was compared with whom) and `regression_to_mean`.
+        `changes` at level `unit`; tables `comparison_units` (who was compared with whom), `regression_to_mean` (what no effect
+        lets expect, limits with all that the test counts) and `placebos` (every unit without project judged as a project).
     """
     compared = comparisons(study)
-    changes, expectations, pairs = [], [], []
-    for panel in panels(cells, study).values():
-        for one in _by_start(panel, compared, study):
-            changes.append(one.changes(study))
-            pairs.append(one.pairs(study))
-            if one.fit is not None:
-                expectations.append(_expected(study, one))
-    if not changes:
+    found = [one for panel in panels(cells, study).values() for one in _by_start(panel, compared, study, placebos=True)]
+    if not found:
         return Findings(changes=nothing())
-    tables = {"comparison_units": pd.concat(pairs, ignore_index=True)}
-    if expectations:
-        tables["regression_to_mean"] = pd.concat(expectations, ignore_index=True)
-    return Findings(changes=completed(pd.concat(changes, ignore_index=True)), tables=tables)
+    tables = {
+        "comparison_units": pd.concat([one.pairs(study) for one in found], ignore_index=True),
+        "regression_to_mean": pd.concat([one.expected for one in found], ignore_index=True),
+        "placebos": pd.concat([one.placebos for one in found], ignore_index=True),
+    }
+    return Findings(
+        changes=completed(pd.concat([one.changes(study) for one in found], ignore_index=True)), tables=tables
+    )
 
 
 def of_panel(panel: Panel, compared: Comparisons, study: Study) -> pd.DataFrame:
     """The changes of `did` on one indicator."""
     return pd.concat([one.changes(study) for one in _by_start(panel, compared, study)], ignore_index=True)
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Fit:
-    """What the expected change without effect is worked out from; of units, `common` and `precision` of projects."""
-
-    change: np.ndarray
-    variance: np.ndarray
-    free: np.ndarray
-    common: np.ndarray
-    precision: np.ndarray
-    deviation: np.ndarray
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -102,21 +97,20 @@ class _Started:
     chosen: Comparisons
     before: Side
     after: Side
-    found: dict[str, Any]
-    fit: _Fit | None
+    found: Estimate
+    expected: pd.DataFrame
+    placebos: pd.DataFrame
 
     def changes(self, study: Study) -> pd.DataFrame:
-        hospital, specialty = zip(*[study.names[i] for i in self.projects], strict=True)
         return pd.DataFrame(
             {
                 "level": "unit",
-                "hospital": hospital,
-                "specialty": specialty,
+                **_names(study, self.projects),
                 "indicator": self.indicator,
                 "method": ID,
                 "n_before": self.before.n[self.projects],
                 "n_after": self.after.n[self.projects],
-                **self.found,
+                **self.found.columns(),
             }
         )
 
@@ -133,17 +127,24 @@ class _Started:
         )
 
 
-def _by_start(panel: Panel, compared: Comparisons, study: Study) -> Iterator[_Started]:
+def _names(study: Study, at: np.ndarray) -> dict[str, list[str]]:
+    named = [study.names[i] for i in at]
+    return {"hospital": [h for h, _ in named], "specialty": [s for _, s in named]}
+
+
+def _by_start(panel: Panel, compared: Comparisons, study: Study, *, placebos: bool = False) -> Iterator[_Started]:
+    """`placebos`: whether every unit without project is judged, too, and what was expected of projects is told."""
     start = study.units["start"].to_numpy()
     for year in np.unique(start[start > 0]):
         projects, before = np.flatnonzero(start == year), study.years < year
         chosen = _chosen(compared, panel, before, study)
         sides = panel.over(before), panel.over(~before)
-        fit = None
-        if study.distribution(panel.indicator) is Distribution.RARE:
-            found = _rare(study, projects, chosen, *sides)
+        kind = study.distribution(panel.indicator)
+        if kind is Distribution.RARE:
+            found, awaited, others = _rare(study, projects, chosen, *sides, placebos=placebos)
         else:
-            found, fit = _ratios(study, projects, chosen, *sides)
+            found, awaited, others = _ratios(study, projects, chosen, *sides, kind=kind, placebos=placebos)
+        keys = {"indicator": panel.indicator}
         yield _Started(
             indicator=panel.indicator,
             projects=projects,
@@ -151,8 +152,19 @@ def _by_start(panel: Panel, compared: Comparisons, study: Study) -> Iterator[_St
             before=sides[0],
             after=sides[1],
             found=found,
-            fit=fit,
+            expected=awaited.assign(**_names(study, projects), **keys).reindex(columns=EXPECTED)
+            if placebos
+            else awaited,
+            placebos=_named_placebos(study, others, sides, int(year)).assign(**keys).reindex(columns=PLACEBOS)
+            if placebos
+            else others,
         )
+
+
+def _named_placebos(study: Study, others: pd.DataFrame, sides: tuple[Side, Side], year: int) -> pd.DataFrame:
+    at = others["at"].to_numpy(int)
+    counts = {"n_before": sides[0].n[at].astype("int64"), "n_after": sides[1].n[at].astype("int64")}
+    return others.assign(**_names(study, at), **counts, start=year)
 
 
 def _chosen(compared: Comparisons, panel: Panel, before: np.ndarray, study: Study) -> Comparisons:
@@ -161,202 +173,219 @@ def _chosen(compared: Comparisons, panel: Panel, before: np.ndarray, study: Stud
     return compared
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Sums:
-    """Sums over the comparison units of every project."""
-
-    project: np.ndarray
-    projects: np.ndarray
-
-    def __call__(self, values: np.ndarray) -> np.ndarray:
-        return np.bincount(self.project, values, minlength=int(self.projects.max(initial=0)) + 1)[self.projects]
+def _unfunded(study: Study) -> np.ndarray:
+    return np.asarray((study.units["start"].to_numpy() == 0) & study.units["eligible"].to_numpy(bool))
 
 
 def _ratios(
-    study: Study, projects: np.ndarray, compared: Comparisons, before: Side, after: Side
-) -> tuple[dict[str, Any], _Fit]:
-    change, sampling = after.log - before.log, after.variance + before.variance
-    free = (study.units["start"].to_numpy() == 0) & study.units["eligible"].to_numpy(bool) & np.isfinite(change)
-    group = compared.group
-    scatter = spread(change, sampling, group, free)
-    adjusted = study.comparison.adjustment == "baseline"
-    stood = baseline(before, change, sampling + np.nan_to_num(scatter.tau2), group, free)
-    use = adjusted and stood.known
-    if use:
-        scatter = spread(change - stood.slope * stood.deviation, sampling, group, free, lost=1)
-    total = sampling + np.nan_to_num(scatter.tau2)
-    rows = free[compared.unit]
-    unit = compared.unit[rows]
-    sums = _Sums(project=compared.project[rows], projects=projects)
-    weight = 1 / total[unit]
-    precision, count = sums(weight), sums(np.ones(len(unit)))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        common, level = sums(weight * change[unit]) / precision, sums(weight * before.log[unit]) / precision
-        deviation = before.log[projects] - level
-        fall = stood.slope * deviation if use else 0.0
-        extra = (stood.slope_error * deviation) ** 2 if use else 0.0
-        effect = change[projects] - common - fall
-        error = np.sqrt(sampling[projects] + scatter.tau2 + 1 / precision + extra)
-        supported = stood.deviation[free & np.isfinite(stood.beyond)]
-        beyond = np.abs(deviation) > FAR * np.abs(supported).max(initial=0.0)
-    low, high, p = limits(effect, error, max(scatter.df, 1), study.confidence)
-    warnings = [
+    study: Study,
+    projects: np.ndarray,
+    compared: Comparisons,
+    before: Side,
+    after: Side,
+    *,
+    kind: Distribution | None,
+    placebos: bool,
+) -> tuple[Estimate, pd.DataFrame, pd.DataFrame]:
+    change = after.log - before.log
+    free = _unfunded(study) & np.isfinite(change)
+    if kind is Distribution.PROPORTION:
+        before, after = steadied(before, after, compared.group, free)
+    specialty = pd.factorize(study.units["specialty"])[0]
+    wanted = study.comparison.adjustment == "baseline"
+    fit = expected(projects, compared, specialty, before, after, free, correct=wanted)
+    one, other = fit.projects, fit.placebos
+    with np.errstate(invalid="ignore"):
+        effects, errors = (
+            [change[e.at] - e.common - e.fall for e in (one, other)],
+            [
+                np.sqrt(v[e.at] + 1 / e.precision + e.fall_error**2)
+                for e, v in ((one, fit.variance), (other, fit.left_out))
+            ],
+        )
+    null = calibration(effects[1] / errors[1])
+    df = np.maximum(fit.scatter.df, 1.0)
+    width = null.width(study.confidence, df[projects])
+    effect, error = effects[0], errors[0]
+    plain = change[projects] - one.common
+    with np.errstate(invalid="ignore"):
+        without = width * np.sqrt(error**2 - one.fall_error**2)
+        alone = (np.abs(effect) > width * error) & ~((np.abs(plain) > without) & (np.sign(plain) == np.sign(effect)))
+    found = Estimate(
+        estimate=np.exp(effect),
+        low=np.exp(effect - width * error),
+        high=np.exp(effect + width * error),
+        p_value=null.p(effect / error, df[projects]),
+        std_error=error,
+        n_comparison=one.count,
+        n_clusters=np.full(len(projects), fit.scatter.units),
+        inference=_said(fit, null, df[projects]),
+        warnings=_warnings(before, after, compared, fit, wanted=wanted),
+        obstacle=_obstacles(before, after, projects, one.count, np.isfinite(change[projects]), np.isfinite(error)),
+        step_own=np.exp(change[projects]),
+        step_comparison=np.exp(plain),
+        baseline_decides=alone,
+    )
+    if not placebos:
+        return found, pd.DataFrame(), pd.DataFrame({"at": []})
+    awaited = pd.DataFrame(
+        {
+            "observed": np.exp(change[projects]),
+            "deviation": np.exp(one.deviation),
+            "unreliability": one.unreliability,
+            "common": np.exp(one.common),
+            "expected": np.exp(one.common + one.fall),
+            "expected_low": np.exp(one.common + one.fall - width * error),
+            "expected_high": np.exp(one.common + one.fall + width * error),
+            "n_regression": len(other.at),
+            "warnings": ["" if fit.corrected or not wanted else NO_SLOPE for _ in projects],
+        }
+    )
+    return found, awaited, _as_projects(other, effects[1], errors[1], null, df[other.at], study.confidence)
+
+
+def _as_projects(
+    other: Expectation, effect: np.ndarray, error: np.ndarray, null: Calibration, df: np.ndarray, confidence: float
+) -> pd.DataFrame:
+    """Units without project judged as projects are, none of them by a reference that knows itself."""
+    distance = effect / error
+    width = null.width_without_each(distance, confidence, df)
+    return pd.DataFrame(
+        {
+            "at": other.at,
+            "estimate": np.exp(effect),
+            "low": np.exp(effect - width * error),
+            "high": np.exp(effect + width * error),
+            "p_value": null.p_without_each(distance, df),
+        }
+    )
+
+
+def _said(fit: Expected, null: Calibration, df: np.ndarray) -> list[str]:
+    """How error and p came about, one sentence a project."""
+    if not np.isfinite(fit.scatter.pooled):
+        return [""] * len(fit.projects.at)
+    reference = (
+        f"区间与 p 取自 {len(null.sizes)} 个未立项单元逐一当作项目时的分布"
+        if null.used
+        else "未立项单元不足以自行校准，用 t 分布"
+    )
+    corrected = "；已校正基线回落" if fit.corrected else ""
+    return [
+        f"区域内 {fit.scatter.units} 个未立项单元；本专科此规模单元自行变化的离散 {np.sqrt(max(t, 0.0)):.3f}（对数）；{reference}"
+        + ("" if null.used else f"，自由度 {d:.0f}")
+        + corrected
+        for t, d in zip(fit.scatter.tau2[fit.projects.at], df, strict=True)
+    ]
+
+
+def _warnings(before: Side, after: Side, compared: Comparisons, fit: Expected, *, wanted: bool) -> list[str]:
+    one = fit.projects
+    return [
         joined(
             own_warning(before, after, i),
             "" if n else NONE,
             WIDENED if i in compared.widened else "",
-            NO_SPREAD if np.isnan(scatter.tau2) else "",
-            NO_SLOPE if adjusted and not use else "",
-            BEYOND if use and far else "",
+            NO_SPREAD if np.isnan(fit.scatter.pooled) else "",
+            NO_SLOPE if wanted and not fit.corrected else "",
+            BEYOND if fit.corrected and far else "",
         )
-        for i, n, far in zip(projects, count, beyond, strict=True)
+        for i, n, far in zip(one.at, one.count, one.beyond, strict=True)
     ]
-    said = (
-        f"区域内 {scatter.units} 个未立项单元的变化离散 {np.sqrt(scatter.tau2):.3f}（对数），t 分布自由度 {scatter.df}"
-        + ("；已校正基线回落" if use else "")
-        if np.isfinite(scatter.tau2)
-        else ""
+
+
+def _rare(
+    study: Study, projects: np.ndarray, compared: Comparisons, before: Side, after: Side, *, placebos: bool
+) -> tuple[Estimate, pd.DataFrame, pd.DataFrame]:
+    free = _unfunded(study) & (before.y > 0) & (after.y > 0)
+    shrink = study.comparison.adjustment == "baseline"
+    one, other, spread = deaths(projects, compared, before, after, free, shrink=shrink)
+    whole = deaths(projects, compared, before, after, free, shrink=False)[0]  # the own baseline believed as it stands
+    estimate, (low, high), p = one.estimate(), one.limits(study.confidence), one.p_value()
+    alpha = 1 - study.confidence
+    plain_low = (whole.p_value() < alpha) & ((whole.estimate() > 1) == (estimate > 1))
+    sizes = f"ω {np.sqrt(spread.lasting):.2f}、τ {np.sqrt(spread.swing):.2f}（对数，{spread.units} 个未立项单元）"
+    found = Estimate(
+        estimate=estimate,
+        low=low,
+        high=high,
+        p_value=p,
+        std_error=np.full(len(projects), np.nan),
+        n_comparison=one.count,
+        n_clusters=one.count + 1,
+        inference=[
+            f"负二项，mid-P 区间；建设前率按伽马–泊松收缩，{sizes}" if shrink else f"负二项，mid-P 区间；{sizes}"
+        ]
+        * len(projects),
+        warnings=_rare_warnings(before, after, compared, one),
+        obstacle=_obstacles(before, after, projects, one.count, one.known, one.known),
+        step_own=one.own,
+        step_comparison=one.compared,
+        baseline_decides=one.known & (p < alpha) & ~plain_low & shrink,
     )
-    found = {
-        "estimate": np.exp(effect),
-        "low": np.exp(low),
-        "high": np.exp(high),
-        "p_value": p,
-        "std_error": error,
-        "n_comparison": count,
-        "n_clusters": scatter.units,
-        "inference": said,
-        "warnings": warnings,
-        "obstacle": _obstacles(before, after, projects, count, events=np.isfinite(change[projects])),
-    }
-    fit = _Fit(change=change, variance=total, free=free, common=common, precision=precision, deviation=deviation)
-    return found, fit
+    if not placebos:
+        return found, pd.DataFrame(), pd.DataFrame({"at": []})
+    return found, _rare_expected(before, after, one, study.confidence), _rare_placebos(other, study)
 
 
-def _expected(study: Study, one: _Started) -> pd.DataFrame:
-    """The rows of the table `regression_to_mean`."""
-    fit, projects = one.fit, one.projects
-    assert fit is not None  # noqa: S101  rare deaths have none; the caller looked
-    placed = baseline(one.before, fit.change, fit.variance, one.chosen.group, fit.free)
-    placed.deviation[projects] = np.where(np.isfinite(fit.deviation), fit.deviation, placed.deviation[projects])
-    with np.errstate(divide="ignore"):
-        spare = 1 / np.sqrt(fit.precision)
-    return expected(study, one.indicator, projects, placed, fit.change, fit.variance, fit.common, spare)
-
-
-def _rare(study: Study, projects: np.ndarray, compared: Comparisons, before: Side, after: Side) -> dict[str, Any]:
-    free = (
-        (study.units["start"].to_numpy() == 0) & study.units["eligible"].to_numpy(bool) & (before.y > 0) & (after.y > 0)
+def _rare_expected(before: Side, after: Side, one: Deaths, confidence: float) -> pd.DataFrame:
+    """Deaths that no effect lets expect, as a ratio of rates; limits between which they fall."""
+    at, tail = one.at, (1 - confidence) / 2
+    with np.errstate(divide="ignore", invalid="ignore"):
+        size = 1 / np.maximum(one.spread, 1e-9)
+        ratio = (one.mean / after.y[at]) / (before.x[at] / before.y[at])
+        share = size / (size + one.mean)
+        ends = [scipy.stats.nbinom.ppf(t, size, share) / one.mean * ratio for t in (tail, 1 - tail)]
+        known = one.known & (before.x[at] > 0)
+    return pd.DataFrame(
+        {
+            "observed": np.where(np.isfinite(one.own), one.own, np.nan),
+            "deviation": np.where(one.known, one.deviation, np.nan),
+            "unreliability": 1 - one.reliability,
+            "common": one.common,
+            "expected": np.where(known, ratio, np.nan),
+            "expected_low": np.where(known, ends[0], np.nan),
+            "expected_high": np.where(known, ends[1], np.nan),
+            "n_regression": one.count,
+            "warnings": ["" if k else NO_DEATHS for k in one.known],
+        }
     )
-    rows = free[compared.unit]
-    unit = compared.unit[rows]
-    sums = _Sums(project=compared.project[rows], projects=projects)
-    d0, d1, n0, n1 = before.x, after.x, before.y, after.y
-    total = np.where(n0 + n1 > 0, n0 + n1, 1.0)
-    above, below = sums((d1 * n0 / total)[unit]), sums((d0 * n1 / total)[unit])
-    spare = sums(((d0 + d1) * n0 * n1 / total**2)[unit])
-    count = sums(np.ones(len(unit)))
-    dispersion, df = _dispersion(d0, d1, n0, n1, compared.group, free)
-    with np.errstate(all="ignore"):
-        common = np.log(above / below)
-        error = np.sqrt(dispersion * spare / (above * below))
-        own = np.log(d1 / n1) - np.log(d0 / n0)
-    a, b = d1[projects] / dispersion + 0.5, d0[projects] / dispersion + 0.5
-    with np.errstate(all="ignore"):
-        exposure = np.log(n0[projects] / n1[projects])
-        exposure[~np.isfinite(exposure)] = np.nan
-    known = np.isfinite(common) & np.isfinite(exposure) & (d0 + d1 > 0)[projects]
 
-    def ends(tail: np.ndarray | float) -> tuple[np.ndarray, np.ndarray]:
-        """Log limits of the effect that leave `tail` on each side; the project's error and the comparison's together."""
-        z = scipy.stats.norm.isf(tail)
-        middle, low, high = (
-            _log_odds(quantile(tail_, a, b)) + exposure
-            for quantile, tail_ in (
-                (scipy.stats.beta.ppf, 0.5),
-                (scipy.stats.beta.ppf, tail),
-                (scipy.stats.beta.isf, tail),
-            )
-        )
-        effect = middle - np.where(known, common, np.nan)
-        spare = z * np.where(known, error, np.nan)
-        return effect - np.hypot(middle - low, spare), effect + np.hypot(high - middle, spare)
 
-    low, high = ends((1 - study.confidence) / 2)
-    # the p at which a limit touches no change, by halving the log of the tail
-    under, over = np.full(len(projects), np.log(LEAST_P / 2)), np.full(len(projects), np.log(0.5))
-    for _ in range(STEPS):
-        middle = (under + over) / 2
-        one, other = ends(np.exp(middle))
-        outside = (one > 0) | (other < 0)
-        under, over = np.where(outside, under, middle), np.where(outside, middle, over)
-    with np.errstate(all="ignore"):
-        estimate = np.exp(own[projects] - common)
-        none_before, none_after = d0[projects] == 0, d1[projects] == 0
-    warnings = [
+def _rare_placebos(other: Deaths, study: Study) -> pd.DataFrame:
+    low, high = other.limits(study.confidence)
+    values = {"estimate": other.estimate(), "low": low, "high": high, "p_value": other.p_value()}
+    return pd.DataFrame({"at": other.at, **values})
+
+
+def _rare_warnings(before: Side, after: Side, compared: Comparisons, one: Deaths) -> list[str]:
+    return [
         joined(
-            _own_warning_rare(before, after, i),
+            "" if before.y[i] > 0 and after.y[i] > 0 else own_warning(before, after, i),
             "" if n else NONE,
             WIDENED if i in compared.widened else "",
             NO_DEATHS if n and not k and before.y[i] > 0 and after.y[i] > 0 else "",
-            "建设前没有死亡，比值无上限" if k and z else "",
+            "建设前没有死亡，前后比值无意义，只与期望死亡相比" if k and before.x[i] == 0 else "",
         )
-        for i, n, k, z in zip(projects, count, known, none_before, strict=True)
+        for i, n, k in zip(one.at, one.count, one.known, strict=True)
     ]
-    return {
-        "estimate": np.where(known & ~none_before, estimate, np.nan),
-        "low": np.where(known, np.where(none_after, 0.0, np.exp(low)), np.nan),
-        "high": np.where(known, np.where(none_before, np.inf, np.exp(high)), np.nan),
-        "p_value": np.where(known, np.minimum(1.0, 2 * np.exp(over)), np.nan),
-        "std_error": np.nan,
-        "n_comparison": count,
-        "n_clusters": count + 1,
-        "warnings": warnings,
-        "obstacle": _obstacles(before, after, projects, count, events=known),
-        "inference": f"泊松率比之比，mid-P 类区间；区域内对照单元离散系数 {dispersion:.2f}（自由度 {df}，小于 1 按 1）",
-    }
 
 
-def _obstacles(before: Side, after: Side, projects: np.ndarray, count: np.ndarray, events: np.ndarray) -> np.ndarray:
-    """Why projects have no interval; `events`: whether there is something to take a ratio of."""
+def _obstacles(
+    before: Side, after: Side, projects: np.ndarray, count: np.ndarray, events: np.ndarray, scatter: np.ndarray
+) -> np.ndarray:
+    """Why projects have no interval; `events`: something to take a ratio of, `scatter`: an error of it."""
     no_value = ~(before.y[projects] > 0) | ~(after.y[projects] > 0)
     return np.select(
-        [no_value, count == 0, ~events],
-        [Obstacle.NO_VALUE.value, Obstacle.FEW_COMPARISONS.value, Obstacle.NO_EVENTS.value],
+        [no_value, count == 0, ~events, ~scatter],
+        [
+            Obstacle.NO_VALUE.value,
+            Obstacle.FEW_COMPARISONS.value,
+            Obstacle.NO_EVENTS.value,
+            Obstacle.FEW_COMPARISONS.value,
+        ],
         Obstacle.NONE.value,
     )
-
-
-def _log_odds(share: np.ndarray) -> np.ndarray:
-    with np.errstate(divide="ignore"):
-        return np.log(share) - np.log1p(-share)
-
-
-def _own_warning_rare(before: Side, after: Side, unit: int) -> str:
-    """Why a unit has no rate in a period."""
-    if before.y[unit] > 0 and after.y[unit] > 0:
-        return ""
-    return own_warning(before, after, unit)
-
-
-def _dispersion(
-    d0: np.ndarray, d1: np.ndarray, n0: np.ndarray, n1: np.ndarray, group: np.ndarray, free: np.ndarray
-) -> tuple[float, int]:
-    """Pearson's χ² over its degrees of freedom, of how units of one group share their deaths between the periods; at least 1."""
-    rows = free & (d0 + d1 > 0)
-    size = group.max(initial=0) + 1
-    total = np.where(n0 + n1 > 0, n0 + n1, 1.0)
-    above = np.bincount(group[rows], (d1 * n0 / total)[rows], minlength=size)
-    below = np.bincount(group[rows], (d0 * n1 / total)[rows], minlength=size)
-    counts = np.bincount(group[rows], minlength=size)
-    usable = rows & (counts[group] > 1) & (above[group] > 0) & (below[group] > 0)
-    if not usable.any():
-        return 1.0, 0
-    ratio = (above / np.where(below > 0, below, 1.0))[group[usable]]
-    deaths, share = (d0 + d1)[usable], n1[usable] * ratio / (n0[usable] + n1[usable] * ratio)
-    chi2 = float((((d1[usable] - deaths * share) ** 2) / (deaths * share * (1 - share))).sum())
-    df = int(usable.sum()) - len(np.unique(group[usable]))
-    return max(1.0, chi2 / df), df
 
 
 METHOD = Method(

@@ -17,7 +17,9 @@ import pandas as pd
 
 from toolkit.declared import Word
 from toolkit.indicators import Declared
+from toolkit.params import Multiplicity
 
+FAMILY = {Multiplicity.FAMILY_WISE: "holm", Multiplicity.FDR: "fdr_bh"}  # names of statsmodels
 
 class Role(Word):
     """What an indicator is in the evaluation: the few that were declared before, or one of the others."""
@@ -58,3 +60,16 @@ def adjusted(
         if len(rows) > 1:
             p.loc[rows] = multipletests(p.loc[rows].to_numpy(), method=method)[1]
     return changes.assign(role=role, p_adjusted=p)
+
+
+def over_all(p: np.ndarray, rule: Multiplicity) -> np.ndarray:
+    """P adjusted for all that is looked at together (projects and primary indicators); missing where there is none.
+
+    `p`: of these only. Without a rule everything is missing: nothing is adjusted.
+    """
+    from statsmodels.stats.multitest import multipletests  # half a second, and reports import this module
+
+    found, known = np.full(len(p), np.nan), np.isfinite(p)
+    if rule is not Multiplicity.NONE and known.any():
+        found[known] = multipletests(p[known], method=FAMILY[rule])[1]
+    return found

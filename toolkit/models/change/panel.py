@@ -176,6 +176,52 @@ def comparisons(study: Study) -> Comparisons:
     )
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Compared:
+    """Sums over those that units are compared with: over pairs (projects), or over a group less oneself (units without one).
+
+    Attributes
+    ----------
+    at
+        Positions of the units judged.
+    code
+        Of every pair its place in `at`; or the group of every unit.
+    usable
+        Units without project that count.
+    unit
+        Of every pair the unit compared with; None for groups.
+    """
+
+    at: np.ndarray
+    code: np.ndarray
+    usable: np.ndarray
+    unit: np.ndarray | None = None
+
+    def __call__(self, values: np.ndarray) -> np.ndarray:
+        """Sums of values of units, shape of `at`."""
+        if self.unit is not None:
+            return np.bincount(self.code, values[self.unit], minlength=len(self.at))
+        kept = np.where(self.usable, values, 0.0)
+        return np.asarray(np.bincount(self.code, kept)[self.code[self.at]] - kept[self.at])
+
+    @property
+    def count(self) -> np.ndarray:
+        return np.rint(self(np.ones(len(self.usable)))).astype("int64")
+
+
+def with_projects(projects: np.ndarray, compared: Comparisons, usable: np.ndarray) -> Compared:
+    """Projects (positions, rising) with their comparison units."""
+    rows = usable[compared.unit] & np.isin(compared.project, projects)
+    code = np.searchsorted(projects, compared.project[rows])
+    return Compared(at=projects, code=code, usable=usable, unit=compared.unit[rows])
+
+
+def with_group(group: np.ndarray, usable: np.ndarray) -> Compared:
+    """Every usable unit that has another in its group, with the others of it: a placebo."""
+    several = np.bincount(group[usable], minlength=group.max(initial=0) + 1)[group] > 1
+    return Compared(at=np.flatnonzero(usable & several), code=group, usable=usable)
+
+
 WIDENED = "同级别对照单元不足，取同专科全部级别"
 NONE = "没有对照单元，不能校正"
 EMPTY_BEFORE, EMPTY_AFTER = "建设前无值，不能比较", "建设周期无值，不能比较"

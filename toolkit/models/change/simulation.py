@@ -46,6 +46,16 @@ class World:
         Correlation of a unit's yearly shocks from one year to the next.
     mortality_drift_sd
         SD of the log of a unit's own yearly shock to mortality.
+    volatility
+        SDs of the log of a unit's own yearly shock to cost and LOS, given to the specialties in turn; empty = `settings.drift_sd`
+        for all.
+    volatility_by_size
+        Power of a unit's cases, relative to the median unit's, that its yearly shocks go with; below 0 small units are more
+        restless.
+    tail_df
+        Degrees of freedom of the t that yearly shocks come from; 0 = normal.
+    selected_by
+        Indicator -> weight in the choice of projects; high values are chosen where it is positive.
     starts
         First project years, given to the projects in turn; empty = the first after year.
     """
@@ -54,6 +64,10 @@ class World:
     effects: Mapping[str, float] = field(default_factory=dict)
     persistence: float = 0.0
     mortality_drift_sd: float = 0.0
+    volatility: Sequence[float] = ()
+    volatility_by_size: float = 0.0
+    tail_df: int = 0
+    selected_by: Mapping[str, float] = field(default_factory=lambda: SELECTED_BY)
     starts: Sequence[int] = ()
 
 
@@ -83,14 +97,14 @@ def simulate(given: World, seed: int) -> Simulated:
     rng = np.random.default_rng([seed, settings.seed])
     registry = world.hospitals(settings)
     units = world.units(settings, registry, rng)
-    levels = _levels(units, given, rng)
     counts = _counts(units, settings, rng)
+    levels = _levels(units, given, counts.mean(axis=1), rng)
     years = np.array(settings.years)
     # what is before the projects is drawn first: they are selected by it
     first = min([*given.starts, settings.after[0]])
     before = years < first
     sums = _drawn(levels, counts, before, rng)
-    chosen = _selected(units, registry, sums, counts, before, settings, rng)
+    chosen = _selected(units, registry, sums, counts, before, given, rng)
     start = np.zeros(len(units), dtype=int)
     start[chosen] = [given.starts[i % len(given.starts)] if given.starts else first for i in range(len(chosen))]
     effects = {name: np.ones((len(units), len(years))) for name in INDICATORS}
@@ -120,11 +134,13 @@ def simulate(given: World, seed: int) -> Simulated:
     return Simulated(cells=_cells(frame, sums, years, after), units=frame, truth=truth)
 
 
-def _levels(units: pd.DataFrame, given: World, rng: np.random.Generator) -> dict[str, np.ndarray]:
+def _levels(units: pd.DataFrame, given: World, cases: np.ndarray, rng: np.random.Generator) -> dict[str, np.ndarray]:
     """True values of each unit and year without projects, shape (units, years)."""
     settings = given.settings
     position = np.arange(len(settings.years))
     shocks = {name: np.stack(units[f"{name}_shock"]) for name in ("cost", "los")}
+    if given.volatility or given.volatility_by_size or given.tail_df:
+        shocks |= _restless(units, given, cases, len(position), rng)
     shocks["mortality"] = rng.normal(0, given.mortality_drift_sd, (len(units), len(position)))
     rho = given.persistence
     for one in shocks.values():
@@ -146,6 +162,22 @@ def _counts(units: pd.DataFrame, settings: Settings, rng: np.random.Generator) -
     weight = np.array([activity(year) for year in settings.years])
     share = units["volume"].to_numpy() / units["volume"].sum()
     return rng.poisson(settings.discharges * np.outer(share, weight / weight.sum()))
+
+
+def _restless(
+    units: pd.DataFrame, given: World, cases: np.ndarray, years: int, rng: np.random.Generator
+) -> dict[str, np.ndarray]:
+    """Yearly shocks to cost and LOS whose size goes with the specialty and the cases of a unit."""
+    sds = np.array(given.volatility or (given.settings.drift_sd,))[
+        units["specialty"].to_numpy() % max(len(given.volatility), 1)
+    ]
+    sds = sds * (np.maximum(cases, 1) / np.median(cases)) ** given.volatility_by_size
+    shape = (2, len(units), years)
+    if given.tail_df:
+        draws = rng.standard_t(given.tail_df, shape) * np.sqrt((given.tail_df - 2) / given.tail_df)
+    else:
+        draws = rng.standard_normal(shape)
+    return dict(zip(("cost", "los"), sds[None, :, None] * draws, strict=True))
 
 
 def _drawn(
@@ -179,14 +211,15 @@ def _selected(
     sums: Mapping[str, tuple[np.ndarray, ...]],
     counts: np.ndarray,
     before: np.ndarray,
-    settings: Settings,
+    given: World,
     rng: np.random.Generator,
 ) -> list[int]:
     """Rows of the units that get a project: the best by what was observed, spread over specialties and hospitals."""
+    settings = given.settings
     tier = registry["tier"].to_numpy()[units["hospital"].to_numpy()]
     group = pd.Series(units["specialty"].astype(str) + tier, index=units.index)
     score = pd.Series(0.0, index=units.index)
-    for name, sign in SELECTED_BY.items():
+    for name, sign in given.selected_by.items():
         x, y = sums[name][0].sum(axis=1), sums[name][2].sum(axis=1)
         value = pd.Series(np.divide(x, y, out=np.full(len(x), np.nan), where=y > 0), index=units.index)
         by = value.groupby(group)

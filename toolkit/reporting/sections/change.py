@@ -7,16 +7,18 @@ from collections.abc import Hashable, Mapping
 import pandas as pd
 
 from toolkit.evaluation.judgement import PLAIN
+from toolkit.evaluation.looks import looks
 from toolkit.evaluation.results import Results
 from toolkit.evaluation.verdict import Verdict
 from toolkit.frames import row_at, rows_of
 from toolkit.indicators import CATALOGUE
-from toolkit.models.change import methods_of
+from toolkit.models.change import METHODS, RECOMMENDED, methods_of
+from toolkit.params import Multiplicity
 from toolkit.reporting.content.blocks import Block, Blocks, Note, Paragraph, Table
-from toolkit.reporting.content.tables import MISSING, Cell, Column, count, table, text
+from toolkit.reporting.content.tables import MISSING, Cell, Column, count, missing, rounded, table, text
 from toolkit.reporting.content.values import DIRECTION_KEYS, before_after, cases, label, marked, ratio_text, sure
 from toolkit.reporting.figures.change import change_forest
-from toolkit.reporting.sections.front import chapter
+from toolkit.reporting.sections.front import chapter, nothing_here
 
 FROZEN = "定基：DRG 参照均值、权重和风险级别都固定在建设前，费用按声明的价格指数换算，只比较本单元自身的前后。"
 CAUTION = (
@@ -77,7 +79,7 @@ def marks_note(results: Results) -> str:
     """What the five verdicts mean, the boundary, and how sure."""
     share, margin = results.params.robustness.agreement, results.params.change.minimum_important
     meanings = "；".join(f"{marked(v)}：{v.meaning}" for v in Verdict)
-    boundary = f"换用其他政策选择，能判定的组合中得出同一判定的不到 {share:.0%}，或没有组合能判定，须现场核实"
+    boundary = f"换用其他政策选择，不同的答案中得出同一判定的不到 {share:.0%}，或没有组合能判定，须现场核实"
     return f"{meanings}。最小有意义变化为 {margin:.0%}。{BOUNDARY} 边界：{boundary}。"
 
 
@@ -141,6 +143,7 @@ CHANGE_COLUMNS = [
     Column(name="ratio", label="前后比值（95% 区间）", format=text, align="right"),
     Column(name="peers", label="同专科未立项单元", format=text, align="right"),
     Column(name="corrected", label="对照校正比值（95% 区间）", format=text, align="right"),
+    Column(name="steps", label="逐步：自身 → 除以对照 → 扣除基线回落", format=text, align="right"),
     Column(name="cases", label="例数前 / 后", format=text, align="right"),
 ]
 
@@ -160,8 +163,15 @@ def change_rows(changes: pd.DataFrame, peers: pd.DataFrame) -> pd.DataFrame:
         peers=[ratio_text(peers.loc[k]) if k in peers.index else "—" for k in changes[key]],
         cases=[_cases_of(row) for row in changes.to_dict("records")],
         judged=[verdict_of(row) for _, row in changes.iterrows()],
+        steps=[_steps(row) for row in changes.to_dict("records")],
         sure=[sure(row) for _, row in changes.iterrows()],
     )
+
+
+def _steps(change: Mapping[Hashable, Cell]) -> str:
+    """`0.87 → 0.84 → 0.82`: which of the three steps decides is seen at once."""
+    steps = [change["judged_step_own"], change["judged_step_comparison"], change["judged_estimate"]]
+    return MISSING if any(missing(s) for s in steps) else " → ".join(rounded(s, 2) for s in steps)
 
 
 def _cases_of(change: Mapping[Hashable, Cell]) -> str:
@@ -185,22 +195,25 @@ def unit_changes(results: Results, hospital: str, specialty: str) -> pd.DataFram
 
 
 def all_units(results: Results) -> Blocks:
-    """How many units of each group improved, by primary indicator: projects beside the others."""
+    """Verdicts on projects beside those that units without project would have got, and how many false ones to expect."""
     if not results.params.cycles:
         return Blocks()
-    changes = results.changes[results.changes["level"] == "unit"].merge(
-        results.units[["hospital", "specialty", "project"]]
-    )
+    changes = results.changes.merge(results.units[["hospital", "specialty", "project"]], how="left")
+    placebos, primary = results.placebos, results.params.change.primary
     rows = []
-    for indicator in results.params.change.primary:
-        part = changes[changes["indicator"] == indicator]
-        for group, of_group in (("立项", part[part["project"] != ""]), ("未立项", part[part["project"] == ""])):
-            counts = of_group["plain_verdict"].value_counts()
+    for indicator in primary:
+        own = changes[(changes["indicator"] == indicator) & (changes["level"] == "unit")]
+        groups = (
+            ("立项", own.loc[own["project"].fillna("") != "", "verdict"]),
+            ("未立项（当作项目）", placebos.loc[placebos["indicator"] == indicator, "verdict"]),
+        )
+        for group, found in groups:
+            counts = found.value_counts()
             rows.append(
                 {
                     "indicator": CATALOGUE[indicator].name_zh,
                     "group": group,
-                    "n": len(of_group),
+                    "n": len(found),
                     **{v.value: int(counts.get(v.value, 0)) for v in Verdict},
                 }
             )
@@ -210,14 +223,46 @@ def all_units(results: Results) -> Blocks:
         Column(name="n", label="单元数", format=count),
         *[Column(name=v.value, label=v.zh, format=count) for v in Verdict],
     ]
+    method = METHODS[RECOMMENDED].name_zh
     lead = (
-        "未立项单元没有接受项目，其中的“改善”与“变差”给出同期变化和机遇造成的背景。"
-        "此表两组都只看前后比值，故立项单元的计数与上表的判定不同。"
+        f"未立项单元没有项目：把它们逐一当作唯一的项目，用“{method}”评价，判定用的区间不含该单元自身。"
+        "其中的“改善”与“变差”就是没有项目时也会出现的判定。"
     )
+    blocks: list[Block] = chapter("与未立项单元对照", lead)
+    if placebos.empty:
+        return Blocks(*blocks, nothing_here(results, "没有可以这样评价的未立项单元。"))
+    caption = "判定的个数：项目，与当作项目评价的未立项单元"
     return Blocks(
-        *chapter("与未立项单元对照", lead),
-        table(pd.DataFrame(rows), columns, id="background", caption="按前后比值计的单元数：立项与未立项"),
+        *blocks,
+        table(pd.DataFrame(rows), columns, id="background", caption=caption),
+        Paragraph(text=false_verdicts(results)),
     )
+
+
+def false_verdicts(results: Results) -> str:
+    """How often a unit without project is called changed, and how many of the verdicts found that lets expect."""
+    params = results.params.change
+    changes = results.changes.merge(results.units[["hospital", "specialty", "project"]], how="left")
+    found = looks(
+        changes.assign(project=changes["project"].fillna("")), results.placebos, params.primary, params.confidence
+    )
+    shown = found[found["units"] > 0]
+    if shown.empty:
+        return "没有可以当作项目评价的未立项单元，无法由本次数据得出误判的比例。"
+    shares = "；".join(
+        f"{CATALOGUE[r.indicator].name_zh} {rounded(r.changed, 1, 100)}%（{r.units} 个单元）"
+        for r in shown.itertuples()
+    )
+    total, expected, level = int(shown["found"].sum()), float(shown["expected"].sum()), 1 - params.confidence
+    judged = int(shown["judged"].sum())
+    said = (
+        f"本次数据中，没有项目的单元被判为变化（改善或变差）的比例：{shares}。"
+        f"照此比例，即使所有项目都没有作用，{judged} 项判定中预计也有 {rounded(expected, 1)} 项被判为变化"
+        f"（按 {rounded(level, 0, 100)}% 的显著水平，至多约 {rounded(level * judged, 1)} 项）；实际判为变化的有 {total} 项。"
+    )
+    if params.multiplicity is not Multiplicity.NONE:
+        said += f"判定已按全部项目的主要指标作多重比较校正（{params.multiplicity.zh}），实际误判应更少。"
+    return said
 
 
 __all__ = [

@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Mapping
+
 import pandas as pd
 
 from toolkit.evaluation.results import Results
-from toolkit.evaluation.robustness import CHOICES, UNHEEDED
+from toolkit.evaluation.robustness import CHOICES, SAYING, UNHEEDED
+from toolkit.evaluation.verdict import Verdict
 from toolkit.frames import rows_of
 from toolkit.indicators import CATALOGUE
 from toolkit.models.change import methods_of
 from toolkit.params import Adjustment, Choice, Matching, Rates, Scope, ShockYears, Trimming
 from toolkit.reporting.content.blocks import Block, Blocks, Note
-from toolkit.reporting.content.tables import MISSING, Column, count, missing, p_value, percent, rounded, table, text
-from toolkit.reporting.content.values import ratio_text
+from toolkit.reporting.content.tables import (
+    MISSING,
+    Cell,
+    Column,
+    count,
+    missing,
+    p_value,
+    percent,
+    rounded,
+    table,
+    text,
+)
+from toolkit.reporting.content.values import is_rare, ratio_text
 from toolkit.reporting.figures.change import event_study, specification_curve
 from toolkit.reporting.sections.change import projects, unit_changes, verdict_of
 from toolkit.reporting.sections.front import chapter, nothing_here
@@ -26,7 +40,8 @@ SIDE_BY_SIDE = (
 AROUND = "每一点是该年与对照单元相比的比值，以建设前最后一年为 1。建设前各年应在 1 附近：若建设前就已偏离，建设后的差异不能归于项目。"
 SPREAD = (
     "每一种政策选择（参照、裁剪、分级、外部事件年份、方法）都是合理的，却未必给出同一判定。"
-    "把声明的选择逐一组合重算，看能判定的组合中有多少与本次判定一致；不足声明的比例即为“边界”，须现场核实。"
+    "把声明的选择逐一组合重算。例数不足或没有区间的组合不计；数值相同的组合只算一个答案，因为与指标无关的选择只会重复它。"
+    "不同的答案中与本次判定一致的不足声明的比例，即为“边界”，须现场核实；不同的答案不多于两个时，不称稳健。"
 )
 
 
@@ -105,7 +120,8 @@ def regression_to_mean(results: Results, project: str = "") -> Blocks:
     blocks: list[Block] = chapter(
         "向均值回归",
         "基线偏高或偏低的单元，下一周期会自行回落或回升。“无作用时预期”：由同专科未立项单元的前后变化与其基线的关系推出，"
-        "假如项目毫无作用，本单元的前后比值应是多少。",
+        "假如项目毫无作用，本单元的前后比值应是多少；括号内的范围计入抽样、单元自行变化与推算本身的误差，"
+        f"没有作用的项目约有 {results.params.change.confidence:.0%} 落在其内。建设前的偏离只按其中属于机遇的份额扣除。",
     )
     if found.empty:
         return Blocks(*blocks, nothing_here(results, "没有可比的未立项单元，不能推算。"))
@@ -114,22 +130,36 @@ def regression_to_mean(results: Results, project: str = "") -> Blocks:
         seen=[rounded(v, 2) for v in found["observed"]],
         stands=[_beside(d) for d in found["deviation"]],
         common=[rounded(v, 2) for v in found["common"]],
-        awaited=[
-            MISSING
-            if missing(r.expected)
-            else f"{rounded(r.expected, 2)}（{rounded(r.expected_low, 2)}–{rounded(r.expected_high, 2)}）"
-            for r in rows_of(found)
-        ],
+        awaited=[_awaited(results, row) for row in found.to_dict("records")],
     )
     columns = [
         Column(name="name", label="指标", format=text),
         Column(name="stands", label="建设前与同组相比", format=text, align="right"),
+        Column(name="unreliability", label="偏离中属于机遇", format=percent(0)),
         Column(name="common", label="对照单元的前后比值", format=text, align="right"),
         Column(name="awaited", label="无作用时预期的前后比值", format=text, align="right"),
         Column(name="seen", label="实际前后比值", format=text, align="right"),
         Column(name="n_regression", label="所依据的单元", format=count),
     ]
     return Blocks(*blocks, table(rows, columns, id="regression-to-mean", caption="向均值回归：预期与实际"))
+
+
+def _awaited(results: Results, row: Mapping[Hashable, Cell]) -> str:
+    """The ratio that no effect lets expect, with its limits; of rare events their number, which says more than a ratio."""
+    parts = [row[c] for c in ("expected", "expected_low", "expected_high")]
+    if any(missing(p) for p in parts):
+        return MISSING
+    middle, low, high = (float(p) for p in parts)
+    said = f"{rounded(middle, 2)}（{rounded(low, 2)}–{rounded(high, 2)}）"
+    if not is_rare(CATALOGUE[str(row["indicator"])]):
+        return said
+    keys = {c: row[c] for c in ("hospital", "specialty", "indicator")} | {"level": "unit", "basis": "frozen"}
+    cells = results.cells
+    own = cells[(cells[list(keys)] == pd.Series(keys)).all(axis=1)].set_index("period")[["x", "y"]]
+    if not {"before", "after"} <= set(own.index) or own.loc[["before", "after"]].isna().any(axis=None):
+        return said
+    per = float(own.loc["before", "x"] / own.loc["before", "y"] * own.loc["after", "y"])
+    return f"{rounded(middle * per, 1)} 例（{rounded(low * per, 1)}–{rounded(high * per, 1)}）"
 
 
 def _beside(ratio: float) -> str:
@@ -190,14 +220,35 @@ def all_curves(results: Results) -> Blocks:
 
 
 def _agreement(changes: pd.DataFrame, first: str, id: str, of: str = "") -> Block:
-    rows = changes.assign(verdict_text=[verdict_of(row) for _, row in changes.iterrows()])
+    rows = changes.assign(
+        verdict_text=[verdict_of(row) for _, row in changes.iterrows()],
+        others=[_others(row) for row in changes.to_dict("records")],
+        moved=[
+            f"{CHOICES[c]}（{rounded(s, 0, 100)}%）" if c else MISSING
+            for c, s in zip(changes["moved_by"], changes["moved_share"], strict=True)
+        ],
+        firm=[
+            "—" if v == Verdict.NOT_JUDGED.value else "稳健" if r else "边界" if b else "答案太少，不足以说明稳健"
+            for v, r, b in zip(changes["verdict"], changes["robust"], changes["boundary"], strict=True)
+        ],
+    )
     columns = [
         Column(name="name", label=first, format=text),
         Column(name="verdict_text", label="本次判定", format=text),
-        Column(name="share", label="判定一致的组合", format=percent(0)),
+        Column(name="answers", label="不同的答案", format=count),
+        Column(name="others", label="其中", format=text),
+        Column(name="share", label="与本次判定一致", format=percent(0)),
+        Column(name="firm", label="稳健性", format=text),
+        Column(name="moved", label="影响最大的选择（占差异）", format=text),
         Column(name="reason_zh", label="判定理由", format=text),
     ]
     return table(rows, columns, id=id, caption=f"{of + '：' if of else ''}判定与政策组合的一致程度")
+
+
+def _others(change: Mapping[Hashable, Cell]) -> str:
+    """`改善 18，基本持平 8`: what the different answers say."""
+    said = [f"{Verdict(v).zh} {change[f'says_{v}']:.0f}" for v in SAYING if change[f"says_{v}"]]
+    return "，".join(said) or MISSING
 
 
 def _curves(results: Results, curve: pd.DataFrame, id: str) -> list[Block]:

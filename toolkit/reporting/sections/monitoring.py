@@ -12,19 +12,8 @@ from toolkit.models.monitoring.funnel import Position
 from toolkit.models.monitoring.spc import RULES_ZH, Assurance, Signal, read_as
 from toolkit.params import Covariate
 from toolkit.reporting.content.blocks import Block, Blocks, Note, Paragraph, Table
-from toolkit.reporting.content.tables import (
-    MISSING,
-    Column,
-    count,
-    decimal,
-    missing,
-    p_value,
-    percent,
-    rounded,
-    table,
-    text,
-)
-from toolkit.reporting.content.values import events, is_rare, label, number, with_limits
+from toolkit.reporting.content.tables import MISSING, Column, count, decimal, missing, p_value, rounded, table, text
+from toolkit.reporting.content.values import label
 from toolkit.reporting.figures.funnel import funnel_chart
 from toolkit.reporting.figures.monitoring import cusum_chart, xmr_chart
 from toolkit.reporting.sections.front import chapter, nothing_here
@@ -40,10 +29,6 @@ RISK = (
     "O/E 大于 1 表示死亡多于同类病例的平均。模型看不到病情轻重，O/E 不是质量的直接度量。"
 )
 NOT_HERE = "没有可列出的结果（没有死亡，或发布版不含此项）。"
-REGRESSION = (
-    "“无作用时预期”：按建设前数值的可靠程度（各单元间真实差异占全部差异的比例）向同专科平均收缩，即真实水平不变时下一周期最可能的值，"
-    "括号内为 95% 预测区间。实际值落在区间内，前后变化可以只是机遇与向均值回归。同期各单元共同的变化不在其中，看未立项单元。"
-)
 POWER = "可检出的最小变化：以该单元的例数，前后比值法有 {power} 把握能显示的最小变化（相对于建设前）。只计抽样误差，实际把握更小。"
 
 
@@ -320,18 +305,17 @@ def _cusum(results: Results, deaths: pd.DataFrame) -> list[Block]:
 
 
 def could_show(results: Results, project: str = "") -> Blocks:
-    """Expected change without any effect beside the observed one, and the smallest change that the cases could show."""
+    """The smallest change that the cases could show."""
     unit = unit_of(results, project)
     if not results.params.cycles:
         return Blocks()
     keys = {"hospital": unit["hospital"], "specialty": unit["specialty"]}
     power = f"{rounded(results.params.monitoring.power, 0, 100)}%"
-    blocks: list[Block] = chapter("机遇、向均值回归与把握度", REGRESSION)
-    shrunk, least = (_of_unit(t, keys, results.params.change.primary) for t in (results.shrinkage, results.power))
-    if shrunk.empty and least.empty:
+    blocks: list[Block] = chapter("把握度：例数能显示多大的变化")
+    least = _of_unit(results.power, keys, results.params.change.primary)
+    if least.empty:
         why = f"本单元有周期不足 {results.params.minimum_unit_cases} 例，不作比较。"
         return Blocks(*blocks, nothing_here(results, why, "warning"))
-    blocks.append(_regression_table(results, shrunk))
     blocks.append(Paragraph(text=POWER.format(power=power)))
     blocks.append(_power_table(results, least))
     weak = [CATALOGUE[r.indicator].name_zh for r in rows_of(least) if not r.sufficient]
@@ -349,63 +333,6 @@ def _of_unit(frame: pd.DataFrame, keys: dict[str, str], primary: list[str]) -> p
         & frame["indicator"].isin(primary)
     ]
     return found.sort_values("indicator", key=lambda s: s.map({i: k for k, i in enumerate(primary)}))
-
-
-def _regression_values(results: Results, row: pd.Series) -> dict[str, str]:
-    """Before, after and expected after; of rare events their counts."""
-    one = CATALOGUE[row["indicator"]]
-    plain = {"before": number(row["before"], one), "after": number(row["after"], one)}
-    plain["expected"] = with_limits(row, value="expected_after")
-    if not is_rare(one):
-        return plain
-    cells = results.cells
-    own = cells[
-        (cells["level"] == "unit")
-        & (cells["basis"] == "frozen")
-        & (cells["indicator"] == row["indicator"])
-        & (cells["hospital"] == row["hospital"])
-        & (cells["specialty"] == row["specialty"])
-    ].set_index("period")
-    if not {"before", "after"} <= set(own.index) or own.loc[["before", "after"], ["x", "y"]].isna().any(axis=None):
-        return plain
-    per = own.loc["after", "y"] / getattr(one, "scale", 1.0)
-    least, middle, most = (row[c] * per for c in ("low", "expected_after", "high"))
-    limits = "" if missing(least) or missing(most) else f"（{rounded(least, 1)}–{rounded(most, 1)}）"
-    return {
-        **{side: events(own.loc[side, "x"], own.loc[side, "y"], one) for side in ("before", "after")},
-        "expected": MISSING if missing(middle) else f"{rounded(middle, 1)} 例{limits}",
-    }
-
-
-def _regression_table(results: Results, shrunk: pd.DataFrame) -> Table:
-    rows = [
-        {
-            "label": label(r["indicator"], results.currency),
-            **_regression_values(results, r),
-            "ratio": r["ratio"],
-            "expected_ratio": r["expected_ratio"],
-            "reliability": r["reliability"],
-            "p": r["p_value"],
-        }
-        for _, r in shrunk.iterrows()
-    ]
-    columns = [
-        Column(name="label", label="指标", format=text),
-        Column(name="before", label="建设前", format=text, align="right"),
-        Column(name="after", label="建设周期", format=text, align="right"),
-        Column(name="expected", label="无作用时预期（预测区间）", format=text, align="right"),
-        Column(name="ratio", label="实际比值", format=decimal(2)),
-        Column(name="expected_ratio", label="无作用时比值", format=decimal(2)),
-        Column(name="reliability", label="可靠程度", format=percent(0)),
-        Column(name="p", label="p 值", format=p_value),
-    ]
-    said = [f"{CATALOGUE[r.indicator].name_zh}：{r.warnings}。" for r in rows_of(shrunk) if r.warnings]
-    frame = pd.DataFrame(
-        rows, columns=["label", "before", "after", "expected", "ratio", "expected_ratio", "reliability", "p"]
-    )
-    return table(
-        frame, columns, id="regression", caption="实际变化与无作用时的预期变化", note="".join(said), wide=False
-    )
 
 
 def _power_table(results: Results, least: pd.DataFrame) -> Table:
