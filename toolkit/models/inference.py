@@ -1,11 +1,10 @@
-"""Errors that few clusters allow, placebo tests, and the spread of change between comparison units.
+"""Errors that few clusters allow, and placebo tests.
 
 References
 ----------
 Jackknife (CRV3): MacKinnon, Nielsen, Webb (2023), doi:10.1002/jae.2969. Collapse to two periods: Bertrand, Duflo, Mullainathan
 (2004), doi:10.1162/003355304772839588. One treated unit, errors from the others: Conley, Taber (2011),
-doi:10.1162/REST_a_00049; with units of unequal size: Ferman, Pinto (2019), doi:10.1162/rest_a_00759. Variance between units:
-DerSimonian, Laird (1986), doi:10.1016/0197-2456(86)90046-2.
+doi:10.1162/REST_a_00049; with units of unequal size: Ferman, Pinto (2019), doi:10.1162/rest_a_00759.
 """
 
 from __future__ import annotations
@@ -259,38 +258,3 @@ def randomisation_width(placebos: np.ndarray, confidence: float) -> float:
     # rejected where 1 + #{placebo >= |distance|} <= alpha (J + 1)
     allowed = int(np.floor((1 - confidence) * (len(sizes) + 1) + 1e-9)) - 1
     return float(sizes[len(sizes) - 1 - allowed]) if allowed >= 0 and len(sizes) > allowed else np.nan
-
-
-@dataclass(frozen=True, kw_only=True)
-class Spread:
-    """How far comparison units scatter beyond sampling: `tau2` (variance of log changes), `df`, `units`."""
-
-    tau2: float
-    df: int
-    units: int
-
-
-def spread(change: np.ndarray, variance: np.ndarray, group: np.ndarray, usable: np.ndarray, lost: int = 0) -> Spread:
-    """Variance of true log changes between comparison units of one group, by the method of moments.
-
-    Parameters
-    ----------
-    change, variance, group, usable
-        Of every unit; those not usable, and groups of one, do not count.
-    lost
-        Degrees of freedom spent elsewhere (a slope).
-    """
-    sizes = np.bincount(group[usable], minlength=group.max(initial=0) + 1)
-    rows = usable & (sizes[group] > 1)
-    if not rows.any():
-        return Spread(tau2=np.nan, df=0, units=0)
-    codes, at = np.unique(group[rows], return_inverse=True)
-    w = 1 / variance[rows]
-    sums = np.bincount(at, w)
-    mean = np.bincount(at, w * change[rows]) / sums
-    q = float((w * (change[rows] - mean[at]) ** 2).sum())
-    df = int(rows.sum()) - len(codes) - lost
-    scale = float(sums.sum() - (np.bincount(at, w**2) / sums).sum())
-    if df < 1 or scale <= 0:
-        return Spread(tau2=np.nan, df=max(df, 0), units=int(rows.sum()))
-    return Spread(tau2=max(0.0, (q - df) / scale), df=df, units=int(rows.sum()))
