@@ -21,6 +21,7 @@ from toolkit.params import Multiplicity
 
 FAMILY = {Multiplicity.FAMILY_WISE: "holm", Multiplicity.FDR: "fdr_bh"}  # names of statsmodels
 
+
 class Role(Word):
     """What an indicator is in the evaluation: the few that were declared before, or one of the others."""
 
