@@ -139,7 +139,7 @@ def _xmr_marks(rows: pd.DataFrame) -> Iterator[Mark]:
                 yield Strokes(x=[first], to_x=[last], y=level, to_y=level, width=0.9, dash=dash, layer=1.5)
     yield Line(x=rows["at"], y=rows["value"], colour=PEER)
     for signal, part in rows[rows["value"].notna()].groupby("signal"):
-        yield Points(x=part["at"], y=part["value"], sign=SIGNALS[Signal(signal)] if signal else USUAL)
+        yield Points(x=part["at"], y=part["value"], sign=SIGNALS[Signal(str(signal))] if signal else USUAL)
 
 
 def _xmr_ends(rows: pd.DataFrame, target: Sequence[float], places: int) -> Iterator[Label]:
