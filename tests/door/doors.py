@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from toolkit.data.quality.base import Fate
 from toolkit.params import RunParams
 from toolkit.runs import pipeline
 
@@ -57,8 +58,8 @@ class Door:
         """Records that a rule hit, whatever became of them."""
         return int(self.accounts.loc[self.accounts["rules"].str.contains(f"|{rule}|", regex=False), "n"].sum())
 
-    def fate(self, fate: str) -> int:
-        return int(self.accounts.loc[self.accounts["fate"] == fate, "n"].sum())
+    def fate(self, fate: Fate) -> int:
+        return int(self.accounts.loc[self.accounts["fate"] == fate.value, "n"].sum())
 
     def said(self) -> str:
         """All that is told of the files, in words."""
