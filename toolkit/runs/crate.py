@@ -107,28 +107,65 @@ def _write_archive(path: Path, files: dict[str, bytes]) -> None:
 
 def metadata(folder: Path, manifest: Document, files: dict[str, bytes]) -> Document:
     """The JSON-LD of the crate."""
-    identity = manifest["identity"]
-    parameters = json.loads(files["results/parameters.json"])
     finished = read_record(folder).get("finished", "")
+    raw = [_raw(row) for row in manifest["identity"]["read"]]
     folders = sorted({name.rpartition("/")[0] for name in files} - {""})
-    entities = [_file(name, content) for name, content in sorted(files.items())]
-    of_folder = {part: [{"@id": name} for name in sorted(files) if name.startswith(f"{part}/")] for part in folders}
-    raw = [
+    descriptor = {
+        "@id": METADATA,
+        "@type": "CreativeWork",
+        "about": {"@id": "./"},
+        "conformsTo": {"@id": SPECIFICATION},
+    }
+    profile = {"@id": PROFILE, "@type": "CreativeWork", "name": "Process Run Crate", "version": "0.1"}
+    license_ = {
+        "@id": "#license",
+        "@type": "CreativeWork",
+        "name": "由评估组织方决定 decided by the owner of the evaluation",
+    }
+    software = {
+        "@id": "#speceval",
+        "@type": "SoftwareApplication",
+        "name": "speceval",
+        "version": version("speceval"),
+        "sha256": manifest["identity"]["software"]["code"],
+    }
+    datasets = [
         {
-            "@id": f"#raw-{row['sha256'][:16]}",
-            "@type": "CreativeWork",
-            "name": row["name"],
-            "sha256": row["sha256"],
-            "description": "原始数据文件，不在本包内 raw data file, not in this crate",
+            "@id": f"{part}/",
+            "@type": "Dataset",
+            "name": part,
+            "hasPart": [{"@id": name} for name in sorted(files) if name.startswith(f"{part}/")],
         }
-        for row in identity["read"]
+        for part in folders
     ]
+    root, run = _root(manifest, files, folders, finished), _run(manifest, files, raw, finished)
+    entities = [_file(name, content) for name, content in sorted(files.items())]
+    return {
+        "@context": f"{SPECIFICATION}/context",
+        "@graph": [descriptor, root, profile, license_, software, run, *raw, *datasets, *entities],
+    }
+
+
+def _raw(row: Document) -> Document:
+    """A raw file, which is named and not given."""
+    return {
+        "@id": f"#raw-{row['sha256'][:16]}",
+        "@type": "CreativeWork",
+        "name": row["name"],
+        "sha256": row["sha256"],
+        "description": "原始数据文件，不在本包内 raw data file, not in this crate",
+    }
+
+
+def _root(manifest: Document, files: dict[str, bytes], folders: list[str], finished: str) -> Document:
+    """The crate as a whole."""
+    identity = manifest["identity"]
     edition = {"internal": "内部评估版 internal edition", "release": "发布版 release edition"}[identity["edition"]]
     synthetic = "合成数据 synthetic data；" if identity["parameters"]["data"]["synthetic"] else ""
-    root = {
+    return {
         "@id": "./",
         "@type": "Dataset",
-        "name": parameters["title"],
+        "name": json.loads(files["results/parameters.json"])["title"],
         "datePublished": finished[:10] or "1980-01-01",
         "description": f"{synthetic}{edition}；运行 run {identity['run']}",
         "identifier": manifest["key"],
@@ -140,39 +177,19 @@ def metadata(folder: Path, manifest: Document, files: dict[str, bytes]) -> Docum
         ],
         "mentions": {"@id": "#run"},
     }
-    software = {
-        "@id": "#speceval",
-        "@type": "SoftwareApplication",
-        "name": "speceval",
-        "version": version("speceval"),
-        "sha256": identity["software"]["code"],
-    }
-    run = {
+
+
+def _run(manifest: Document, files: dict[str, bytes], raw: list[Document], finished: str) -> Document:
+    """What was done: from the raw files and the parameters to tables and reports."""
+    return {
         "@id": "#run",
         "@type": "CreateAction",
-        "name": f"speceval run {identity['run']}",
+        "name": f"speceval run {manifest['identity']['run']}",
         "instrument": {"@id": "#speceval"},
         "object": [{"@id": one["@id"]} for one in raw] + [{"@id": "results/parameters.json"}],
         "result": [{"@id": name} for name in sorted(files) if name.endswith((".html", ".parquet"))],
         "actionStatus": {"@id": "http://schema.org/CompletedActionStatus"},
         **({"endTime": finished} if finished else {}),
-    }
-    license_ = {
-        "@id": "#license",
-        "@type": "CreativeWork",
-        "name": "由评估组织方决定 decided by the owner of the evaluation",
-    }
-    descriptor = {
-        "@id": METADATA,
-        "@type": "CreativeWork",
-        "about": {"@id": "./"},
-        "conformsTo": {"@id": SPECIFICATION},
-    }
-    profile = {"@id": PROFILE, "@type": "CreativeWork", "name": "Process Run Crate", "version": "0.1"}
-    datasets = [{"@id": f"{part}/", "@type": "Dataset", "name": part, "hasPart": of_folder[part]} for part in folders]
-    return {
-        "@context": f"{SPECIFICATION}/context",
-        "@graph": [descriptor, root, profile, license_, software, run, *raw, *datasets, *entities],
     }
 
 
