@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
@@ -15,15 +16,17 @@ from ibis import _
 
 from toolkit.data.discharge.schema import BY_NAME
 from toolkit.data.reading import opening, text_rows
+from toolkit.data.reading.files import SourceFile
 from toolkit.data.reading.formats import FormatMap, resolve
 from toolkit.data.reading.text_rows import Part, read_schema
 from toolkit.data.reading.typed_rows import day
 from toolkit.engine import handed_over, reader
 from toolkit.errors import InputError
-from toolkit.params import RunParams
+from toolkit.params import DrgFile, RunParams
 from toolkit.written_form import Mode, shape_of
 
-KEYS, ASKED = "drg_keys", "drg_asked"
+KEYS, ASKED, ROWS = "drg_keys", "drg_asked", "drg_rows"  # tables of the engine
+KEY = ("key_hospital", "key_record", "key_visit", "key_day")  # of a stay
 EXAMPLES = 3  # of keys, as shapes
 ANY_HOSPITAL = "*"  # in place of a hospital, where records may be joined with the rows of any
 
@@ -62,18 +65,44 @@ def read_drgs(params: RunParams, form: FormatMap, connection: Any, work: Path) -
             remedy="在格式映射中声明这些字段",
             remedy_english="declare them in the format map",
         )
+    source = _opened(spec, connection, work)
+    _read(source, spec, form, params.quality.missing_words, connection)
+    # sorted, so that a file of one hospital meets that hospital's part of the table only
+    door = reader(connection)
+    rows = door.table(ROWS).distinct().order_by(["key_hospital", "key_record"])
+    table = door.create_table(KEYS, rows, overwrite=True)
+    door.drop_table(ROWS)
+    if repeated := table.group_by(list(KEY)).aggregate(n=_.count()).filter(_.n > 1).count().execute():
+        raise InputError(
+            f"分组结果文件中有 {repeated} 次住院对应多个 DRG",
+            "stays with more than one DRG",
+            where=str(spec.file),
+            remedy="每次住院保留一个 DRG; 若病案号会重复使用, 请在 data.drg_file.discharge 写明出院时间列",
+            remedy_english="keep one DRG a stay, or name the discharge-time column",
+        )
+    return Drgs(
+        table=handed_over(connection, KEYS),
+        by_hospital=bool(spec.hospital),
+        by_day=bool(spec.discharge),
+        ignore_zeros=spec.ignore_zeros,
+        rows=int(table.count().execute()),
+    )
+
+
+def _opened(spec: DrgFile, connection: Any, work: Path) -> SourceFile:
+    """The file, with its header known."""
     source = opening.open_source(99_999, spec.file, work)
-    if source.rejected:
+    if source.rejected or (source.stored == "parquet" and not read_schema(source, connection)):
         raise InputError(
             "分组结果文件不可读", "the DRG file cannot be read", where=str(spec.file), remedy=source.rejected
         )
-    if source.stored == "parquet" and not read_schema(source, connection):
-        raise InputError(
-            "分组结果文件不可读", "the DRG file cannot be read", where=str(spec.file), remedy=source.rejected
-        )
-    wanted = {
-        n: resolve(n, source.header) for n in (spec.hospital, spec.record, spec.visit, spec.discharge, spec.drg) if n
-    }
+    return source
+
+
+def _columns(source: SourceFile, spec: DrgFile) -> dict[str, str]:
+    """Name in the parameters -> the file's column."""
+    named = [n for n in (spec.hospital, spec.record, spec.visit, spec.discharge, spec.drg) if n]
+    wanted = {n: resolve(n, source.header) for n in named}
     if spec.hospital and not wanted[spec.hospital]:
         raise InputError(
             f"分组结果文件没有机构代码列 {spec.hospital}，不同机构的同一病案号会互相配上",
@@ -90,37 +119,30 @@ def read_drgs(params: RunParams, form: FormatMap, connection: Any, work: Path) -
             remedy="在 data.drg_file 中写明列名",
             remedy_english="name the columns under data.drg_file",
         )
-    present = list(dict.fromkeys(found[0] for found in wanted.values()))
+    return {name: found[0] for name, found in wanted.items()}
+
+
+def _read(source: SourceFile, spec: DrgFile, form: FormatMap, missing: Sequence[str], connection: Any) -> None:
+    """Every row's keys and DRG into the table `ROWS`, part by part."""
+    columns = _columns(source, spec)
     door = reader(connection)
-    door.drop_table("drg_rows", force=True)
+    door.drop_table(ROWS, force=True)
     forms: list[tuple[str, Mode]] = [
         (spec.hospital, "code"),
         (spec.record, "code"),
         (spec.visit, "count"),
         (spec.drg, "code"),
+        (spec.discharge, "plain"),
     ]
-    modes = {wanted[name][0]: form_of for name, form_of in forms if name}
-    if spec.discharge:
-        modes[wanted[spec.discharge][0]] = "plain"
-    zeros = "^0+" if spec.ignore_zeros else "^$"
-    for number, part in enumerate(
-        text_rows.parts([source], present, modes=modes, missing=params.quality.missing_words)
-    ):
+    modes = {columns[name]: form_of for name, form_of in forms if name}
+    present = list(dict.fromkeys(columns.values()))
+    for number, part in enumerate(text_rows.parts([source], present, modes=modes, missing=missing)):
         text_rows.register(part, connection)
-        text = door.table(text_rows.NAME)
-        key = {
-            "key_hospital": text[wanted[spec.hospital][0]].re_replace(zeros, "") if spec.hospital else ibis.literal(""),
-            "key_record": text[wanted[spec.record][0]].re_replace(zeros, ""),
-            "key_visit": text[wanted[spec.visit][0]],
-            "key_day": day(text[wanted[spec.discharge][0]], form.fields["discharge_date"])
-            if spec.discharge
-            else ibis.null("date"),
-        }
-        drgs = text.select(**key, joined_drg=text[wanted[spec.drg][0]])
+        drgs = _keyed(door.table(text_rows.NAME), spec, columns, form)
         if number:
-            door.insert("drg_rows", drgs)
+            door.insert(ROWS, drgs)
         else:
-            door.create_table("drg_rows", drgs)
+            door.create_table(ROWS, drgs)
         text_rows.close(connection)
     source.close()
     if source.rejected or source.refused:
@@ -131,26 +153,21 @@ def read_drgs(params: RunParams, form: FormatMap, connection: Any, work: Path) -
             remedy=source.rejected or "修正后重新提供",
             remedy_english="mend and give it again",
         )
-    # sorted, so that a file of one hospital meets that hospital's part of the table only
-    rows = door.table("drg_rows").distinct().order_by(["key_hospital", "key_record"])
-    table = door.create_table(KEYS, rows, overwrite=True)
-    door.drop_table("drg_rows")
-    repeated = table.group_by(list(key)).aggregate(n=_.count()).filter(_.n > 1).count().execute()
-    if repeated:
-        raise InputError(
-            f"分组结果文件中有 {repeated} 次住院对应多个 DRG",
-            "stays with more than one DRG",
-            where=str(spec.file),
-            remedy="每次住院保留一个 DRG; 若病案号会重复使用, 请在 data.drg_file.discharge 写明出院时间列",
-            remedy_english="keep one DRG a stay, or name the discharge-time column",
-        )
-    return Drgs(
-        table=handed_over(connection, KEYS),
-        by_hospital=bool(spec.hospital),
-        by_day=bool(spec.discharge),
-        ignore_zeros=spec.ignore_zeros,
-        rows=int(table.count().execute()),
-    )
+
+
+def _keyed(text: Any, spec: DrgFile, columns: dict[str, str], form: FormatMap) -> Any:
+    """Rows of text as keys and DRG; a key that the file does not have is empty."""
+    zeros = "^0+" if spec.ignore_zeros else "^$"
+    hospital = text[columns[spec.hospital]].re_replace(zeros, "") if spec.hospital else ibis.literal("")
+    discharged = day(text[columns[spec.discharge]], form.fields["discharge_date"]) if spec.discharge else None
+    key = {
+        "key_hospital": hospital,
+        "key_record": text[columns[spec.record]].re_replace(zeros, ""),
+        "key_visit": text[columns[spec.visit]],
+        "key_day": ibis.null("date") if discharged is None else discharged,
+    }
+    assert tuple(key) == KEY  # noqa: S101  one list of keys
+    return text.select(**key, joined_drg=text[columns[spec.drg]])
 
 
 def drg_digests(drgs: Drgs) -> dict[str, str]:
