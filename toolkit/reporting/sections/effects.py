@@ -158,7 +158,8 @@ def _awaited(results: Results, row: Mapping[Hashable, Cell]) -> str:
     own = cells[(cells[list(keys)] == pd.Series(keys)).all(axis=1)].set_index("period")[["x", "y"]]
     if not {"before", "after"} <= set(own.index) or own.loc[["before", "after"]].isna().any(axis=None):
         return said
-    per = float(own.loc["before", "x"] / own.loc["before", "y"] * own.loc["after", "y"])
+    x, y = own["x"].astype(float), own["y"].astype(float)
+    per = float(x["before"] / y["before"] * y["after"])
     return f"{rounded(middle * per, 1)} 例（{rounded(low * per, 1)}–{rounded(high * per, 1)}）"
 
 
