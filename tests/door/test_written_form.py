@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 from doors import case, checked
 
-from toolkit.data.quality.base import Fate
 from toolkit.written_form import count_form, name_form, plain_form, shape_of, written_form
 
 GOOD = (case("02") / "data" / "ok.csv").read_text(encoding="utf-8").splitlines()
@@ -78,7 +77,7 @@ def test_diagnoses_in_other_forms_meet_the_same_rules():
 
 def test_identifiers_in_scientific_notation_are_damaged_and_blamed_on_nobody():
     with checked(case("07") / "data") as door:
-        assert (door.hit("F07"), door.hit("O03"), door.hit("K05"), door.fate(Fate.QUARANTINED)) == (9, 0, 0, 9)
+        assert (door.hit("F07"), door.hit("O03"), door.hit("K05"), door.fate("quarantined")) == (9, 0, 0, 9)
 
 
 def test_the_same_stay_in_two_written_forms_is_one(tmp_path):

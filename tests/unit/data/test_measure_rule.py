@@ -29,6 +29,6 @@ def test_the_share_is_named_with_its_largest_excess():
 def test_only_that_share_stops():
     after = stopped(CELLS, outside(CELLS, ["a", "b"]), Status.STOPPED.value)
     assert after.loc[after["indicator"] == "a", ["value", "se", "low", "high"]].isna().all().all()
-    assert set(after.loc[after["indicator"] == "a", "status"]) == {"停止计算"}
+    assert set(after.loc[after["indicator"] == "a", "status"]) == {"stopped"}
     pd.testing.assert_frame_equal(after[after["indicator"] != "a"], CELLS[CELLS["indicator"] != "a"], check_dtype=False)
     assert stopped(CELLS, {}, Status.STOPPED.value) is CELLS

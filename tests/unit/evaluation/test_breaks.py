@@ -29,7 +29,7 @@ def region(units: int = 40, noise: float = 0.1, seed: int = 4) -> tuple[pd.DataF
                 n = int(200 * share)
                 cube.append((name, "s1", year, drg, n, 3 * n, n))
     columns = ["hospital", "indicator", "period", "n", "value", "se"]
-    made = pd.DataFrame(cells, columns=columns).assign(level="unit", specialty="s1", basis="frozen", status="值")
+    made = pd.DataFrame(cells, columns=columns).assign(level="unit", specialty="s1", basis="frozen", status="value")
     return made, pd.DataFrame(cube, columns=["hospital", "specialty", "year", "drg", "n", "secondary", "secondary_n"])
 
 

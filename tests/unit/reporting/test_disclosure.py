@@ -12,7 +12,7 @@ from scipy.optimize import linprog
 from toolkit.evaluation.facts import RunFacts
 from toolkit.evaluation.tables import TABLES
 from toolkit.params import DisclosurePolicy
-from toolkit.release.disclosure import EVENTS, HIDDEN, PLACE, POOLED, _facts, equations, pooled, released
+from toolkit.release.disclosure import EVENTS, HIDDEN, PLACE, POOLED, equations, pooled, released, released_facts
 from toolkit.release.suppression import Equations, determined, protected
 from toolkit.runs import golden
 
@@ -116,7 +116,7 @@ def test_grades_pool_drgs_and_lose_none(exact, given):
 
 def test_facts_and_tables_that_nobody_declared_are_not_given_out(exact, given):
     counted = replace(exact.facts, ungrouped={"性别不明": 3}, insufficient={"frozen": {"2022": "参照死亡 3 例"}})
-    told = _facts(counted)
+    told = released_facts(counted)
     assert exact.facts.references
     assert not told.references
     assert not told.ungrouped

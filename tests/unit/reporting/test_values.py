@@ -9,7 +9,7 @@ import pytest
 from toolkit.reporting.content.values import before_after, with_limits
 
 
-def cell(indicator: str, x: float, y: float, value: float, low: float, high: float, status: str = "值") -> pd.Series:
+def cell(indicator: str, x: float, y: float, value: float, low: float, high: float, status: str = "value") -> pd.Series:
     return pd.Series(
         {"indicator": indicator, "x": x, "y": y, "value": value, "low": low, "high": high, "status": status}
     )
@@ -23,8 +23,8 @@ def cell(indicator: str, x: float, y: float, value: float, low: float, high: flo
         (cell("low_risk_mortality", 2, 90_000, 0.00222, 0.0003, 0.008), "2/90,000 例：<0.01（<0.01–0.01）"),
         (cell("low_risk_mortality", 130, 680_939, 0.019091, 0.016, 0.0227), "130/680,939 例：0.019（0.016–0.023）"),
         (cell("mortality_ratio", 2, 1.6, 1.25, 0.151, 4.516), "2 例，预期 1.6：1.25（0.15–4.52）"),
-        (cell("mid_low_risk_mortality", 2, 591, np.nan, np.nan, np.nan, "分级不稳"), "2/591 例（分级不稳，不给率）"),
-        (cell("mid_low_risk_mortality", 2, 8, np.nan, np.nan, np.nan, "例数不足"), "例数不足"),
+        (cell("mid_low_risk_mortality", 2, 591, np.nan, np.nan, np.nan, "unstable"), "2/591 例（分级不稳，不给率）"),
+        (cell("mid_low_risk_mortality", 2, 8, np.nan, np.nan, np.nan, "too_few"), "例数不足"),
         (cell("cmi", 110, 100, 1.1, 1.05, 1.15), "1.100（1.050–1.150）"),
     ],
 )
