@@ -26,7 +26,7 @@ COPIES = {
 
 
 def worlds() -> dict[str, Any]:
-    """What is varied: size of the units, persistence of their shocks, selection."""
+    """What is varied: size of the units, size, tails and persistence of their shocks, selection."""
     from toolkit.models.change.simulation import World
     from toolkit.synthetic import Settings
 
@@ -37,6 +37,28 @@ def worlds() -> dict[str, Any]:
             settings=Settings(discharges=600_000), persistence=0.5
         ),
         "150,000 discharges, by lot": World(settings=Settings(selection="random")),
+        "four volatilities by specialty (0.01, 0.03, 0.06, 0.12)": World(
+            settings=Settings(hospitals=60, discharges=600_000, projects=48, selection="random"),
+            volatility=(0.01, 0.03, 0.06, 0.12),
+        ),
+        "small units more restless": World(
+            settings=Settings(discharges=400_000, selection="random"), volatility_by_size=-1.0
+        ),
+        "shocks with heavy tails (t, 3)": World(
+            settings=Settings(discharges=400_000, selection="random", drift_sd=0.06), tail_df=3
+        ),
+        **{
+            f"600,000 discharges, chosen by {name}": World(
+                settings=Settings(discharges=600_000), selected_by={name: sign}
+            )
+            for name, sign in (
+                ("mortality", -1.0),
+                ("cost_index", -1.0),
+                ("los_index", -1.0),
+                ("cmi", 1.0),
+                ("level4_share", 1.0),
+            )
+        },
     }
 
 
