@@ -291,7 +291,7 @@ def test_s13_parquet_with_more_than_plain_columns_is_refused(tmp_path, kind):
     connection = connect(tmp_path / "work", [path], threads=1)
     source = open_source(0, path, tmp_path / "work")
     assert not read_schema(source, connection)
-    assert source.rejected.startswith("Parquet 列的类型不是简单类型：x")
+    assert source.rejected.startswith("Parquet 列的类型不是简单类型（plain column types only）：x")
     connection.disconnect()
 
 
