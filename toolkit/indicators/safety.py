@@ -21,17 +21,17 @@ from toolkit.indicators.capacity import HEAVY, SELECTION
 # Six DRGs whose ln mortalities spread over all grades; the reference is hospitals A and B together.
 GRADED = """
         hospital | drg | died | cases
-        A        | G0  | F    | 100
-        A        | G1  | F    | 9999
-        A        | G1  | T    | 1
-        A        | G2  | F    | 998
-        A        | G2  | T    | 2
-        A        | G3  | F    | 490
-        A        | G3  | T    | 10
-        A        | G4  | F    | 70
-        A        | G4  | T    | 30
-        A        | G2  |      | 500
-        B        | G2  | F    | 1000
+        A        | GA01 | F    | 100
+        A        | GA11 | F    | 9999
+        A        | GA11 | T    | 1
+        A        | GA21 | F    | 998
+        A        | GA21 | T    | 2
+        A        | GA31 | F    | 490
+        A        | GA31 | T    | 10
+        A        | GA41 | F    | 70
+        A        | GA41 | T    | 30
+        A        | GA21 |      | 500
+        B        | GA21 | F    | 1000
         """
 EXAMPLE_POLICY = {"risk_grades": {"minimum_cases": 30, "minimum_deaths": 0, "minimum_deaths_low": 0}}
 GRADES_SHOWN = "ln 死亡率 z 值：G1 −1.25（低）、G2 −0.38（中低）、G3 0.46（中高）、G4 1.17（高）；G0 无死亡，为 0 级"
@@ -148,14 +148,14 @@ MORTALITY_RATIO = Indicator(
     example=Example(
         discharges="""
         hospital | drg | died | cases
-        A        | G1  | T    | 2
-        A        | G1  | F    | 8
-        A        | G2  | F    | 10
-        A        | G2  |      | 5
+        A        | GA11 | T    | 2
+        A        | GA11 | F    | 8
+        A        | GA21 | F    | 10
+        A        | GA21 |      | 5
         A        |     | T    | 3
-        B        | G1  | F    | 10
-        B        | G2  | T    | 4
-        B        | G2  | F    | 6
+        B        | GA11 | F    | 10
+        B        | GA21 | T    | 4
+        B        | GA21 | F    | 6
         """,
         value=2 / (10 * 2 / 20 + 10 * 4 / 20),
         arithmetic="参照死亡率 G1 2/20、G2 4/20；预期 10×0.1+10×0.2=3；2/3；离院方式未知与未入组的不计",
