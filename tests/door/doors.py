@@ -58,8 +58,8 @@ class Door:
         """Records that a rule hit, whatever became of them."""
         return int(self.accounts.loc[self.accounts["rules"].str.contains(f"|{rule}|", regex=False), "n"].sum())
 
-    def fate(self, fate: Fate) -> int:
-        return int(self.accounts.loc[self.accounts["fate"] == fate.value, "n"].sum())
+    def fate(self, fate: Fate | str) -> int:
+        return int(self.accounts.loc[self.accounts["fate"] == str(getattr(fate, "value", fate)), "n"].sum())
 
     def said(self) -> str:
         """All that is told of the files, in words."""

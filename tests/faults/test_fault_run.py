@@ -66,7 +66,7 @@ def test_the_manifest_names_everything_and_no_time_or_host(copy):
         "0018.csv",
     ]
     assert {"rules", "indicators", "measures"} == set(identity["declarations"])
-    assert "data/formats/canonical.yaml" in identity["package"]
+    assert "data/reading/formats/canonical.yaml" in identity["package"]
     assert {"weight", "ref_cost", "risk_grade"} <= set(content["references"]["frozen"])
     assert {"data_quality", "0012-cardiology"} <= set(content["reports"])
     assert all("report.html" in report["files"] for report in content["reports"].values())

@@ -467,9 +467,7 @@ def test_a_faulty_published_table_is_refused_with_its_line(engine, tmp_path, kin
         engine.attached(rows.received("drg\nFA11"), params)
 
 
-def test_a_published_table_in_another_encoding_says_so(engine, tmp_path):
-    (tmp_path / "w.csv").write_bytes("drg,weight,说明\nFA11,1,甲\n".encode("gb18030"))
-    with pytest.raises(InputError, match="UTF-8"):
-        engine.attached(
-            rows.received("drg\nFA11"), rows.params(weights={"source": "file", "file": str(tmp_path / "w.csv")})
-        )
+def test_a_published_table_in_another_encoding_is_read(engine, tmp_path):
+    (tmp_path / "w.csv").write_bytes("drg,weight,说明\nFA11,1.5,甲\n".encode("gb18030"))
+    params = rows.params(weights={"source": "file", "file": str(tmp_path / "w.csv")})
+    assert engine.attached(rows.received("drg\nFA11"), params).frame["weight"].tolist() == [1.5]

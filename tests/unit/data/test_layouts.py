@@ -51,7 +51,7 @@ CODES = {
 }
 LAYOUTS = ("front-page", "front-page-p", "front-page-pinyin")
 SOUND = {
-    "hospital": "合成一院",
+    "hospital": "9901",
     "record": "0007",
     "visit": "1",
     "identity": "990101199003074611",
@@ -167,7 +167,7 @@ def test_a_stay_means_the_same_in_every_layout(taken, layout):
     assert len(store) == 3
     expected = pd.DataFrame(
         {
-            "hospital": "合成一院",
+            "hospital": "9901",
             "year": 2022,
             "month": [3, 3, 4],
             "los_days": 4,
@@ -179,7 +179,7 @@ def test_a_stay_means_the_same_in_every_layout(taken, layout):
             "age_years": 32,
             "department": "03.04",  # by the birth date, whatever was stated
             "principal_diagnosis": "I21.000",
-            "other_diagnoses": ["|I10.x00|J18.900|", "|I10.x00|J18.900|E11.900|", "|I10.x00|J18.900|"],
+            "other_diagnoses": ["|I10.X00|J18.900|", "|I10.X00|J18.900|E11.900|", "|I10.X00|J18.900|"],
             "acquired_diagnoses": ["|J18.900|", "|J18.900|E11.900|", "|J18.900|"],
             "principal_procedure": ["36.0700", None, "36.0700"],
             "other_procedures": ["|99.9900|", None, "|99.9900|"],

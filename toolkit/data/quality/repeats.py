@@ -35,7 +35,9 @@ def of_keys(typed: Table, connection: Engine) -> Table:
     # days, amounts and codes as they are understood: the same stay in another written form is the same content
     if understood := [c for c in STORED if c in typed.columns]:
         rows = rows.mutate(content=ibis.struct({name: rows[name] for name in understood}).hash())
-    rows = rows.mutate(contents=_.content.nunique().over(ibis.window(group_by="record_key")))
+    # not a count of distinct ones: Spark has none over a window
+    one = ibis.window(group_by="record_key")
+    rows = rows.mutate(contents=ibis.ifelse(_.content.min().over(one) == _.content.max().over(one), 1, 2))
     first = ibis.row_number().over(ibis.window(group_by=["record_key", "content"], order_by=["file", "line"]))
     rows = rows.select("file", "line", "record_key", "content", "contents").mutate(copy=first)
     connection.create_table(KEYS, rows.select("file", "line", "copy", "contents"), overwrite=True)
