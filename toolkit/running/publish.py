@@ -63,7 +63,8 @@ def room(directory: Path) -> Iterator[None]:
     except EvaluationError:
         raise
     except Exception as error:
-        wrapped = type(error).__name__.endswith("IOException") or isinstance(error, OSError)
+        wrapped = type(error).__name__.endswith("IOException")
+        wrapped |= any(isinstance(one, OSError) for one in (error, *error.args))
         said = any(os.strerror(code).lower() in str(error).lower() for code in FULL)
         if getattr(error, "errno", None) in FULL or (wrapped and said):
             raise ReportFailed(
