@@ -105,7 +105,7 @@ def _taken(size: int) -> Callable[[Any], Any]:
             os.link(file, store / file.name)
         tables = {one.name: one.empty() for one in TABLES if one.stage == "intake"}
         registry = data.hospitals_of(size, HOSPITALS, PROJECTS)
-        tables["hospitals"] = registry[[c for c in tables["hospitals"] if c in registry]]
+        tables["hospitals"] = registry.assign(aliases="")[list(tables["hospitals"])]
         facts = {"format": "", "grouping": "", "synthetic": True, "data_hash": "", "lists": {}, "brought": {}}
         return Made(tables=tables, facts=facts)
 

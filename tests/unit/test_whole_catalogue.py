@@ -12,7 +12,7 @@ import pytest
 from toolkit import synthetic
 from toolkit.indicators import CATALOGUE
 from toolkit.indicators.diseases import DISEASES
-from toolkit.params import RunParams
+from toolkit.params import Mergers, RunParams
 from toolkit.runs.pipeline import check, evaluate
 from toolkit.synthetic.lists import write_lists
 
@@ -333,12 +333,11 @@ def test_a_merged_hospital_counts_as_one_and_the_file_still_says_which_it_was(re
     data = params.data.model_copy(update={"crosswalk": crosswalk})
     counts = {}
     for reading in ("pro_forma", "as_reported"):
-        merged = params.model_copy(
-            update={"data": data, "indicators": params.indicators.model_copy(update={"mergers": reading})}
-        )
+        indicators = params.indicators.model_copy(update={"mergers": Mergers(reading)})
+        merged = params.model_copy(update={"data": data, "indicators": indicators})
         (tmp_path / reading).mkdir()
         check(merged, tmp_path / reading)
-        store = pd.read_parquet(tmp_path / reading / "discharges")
+        store = pd.read_parquet(tmp_path / reading / "data" / "discharges")
         counts[reading] = store["hospital"].value_counts().to_dict()
         assert set(store["reported_hospital"]) == set(pages["A01"])
     of = pages.groupby(["A01", pages["B15"].str[:4].astype(int) >= 2022]).size()
