@@ -18,7 +18,7 @@ from typing import Any
 from benchmarks import data
 from benchmarks.measuring import CACHE, Measured, report
 
-PROJECTS, HOSPITALS = 12, 150
+PROJECTS, HOSPITALS = 12, 24
 FILES, LINES = 300, 400
 HEADER = "hospital,record,visit,year,month,los_days,cost_fen,died,drg,department"
 
