@@ -57,8 +57,15 @@ def frame_of(given_rows: list[dict]) -> pd.DataFrame:
 
 
 def params(trim: str = "iqr"):
-    few = {"rarefied_at": 3}
-    return rows.params(cycles=rows.CYCLES, trimming={"method": trim, "frozen": "same"}, indicators=few)
+    """The reference holds every hospital's own cases, also for change: leaving them out has its tests by hand."""
+    same = {"frozen": "same"}
+    return rows.params(
+        cycles=rows.CYCLES,
+        trimming={"method": trim, **same},
+        reference={**rows.PLAIN["reference"], **same},
+        risk_grades={**rows.PLAIN["risk_grades"], **same},
+        indicators={"rarefied_at": 3},
+    )
 
 
 def cells_of(

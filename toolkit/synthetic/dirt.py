@@ -218,7 +218,7 @@ def _unchanged(row: Row, rng: np.random.Generator) -> None:
 DEFECTS: tuple[Defect, ...] = (
     Defect(kind="ragged_row", rule="F05", fate="Q", edit=_unchanged, ragged=True),
     Defect(kind="unknown_hospital", rule="K01", fate="Q", edit=_put(A01=UNKNOWN_HOSPITAL), also=("K02",)),
-    Defect(kind="no_record_number", rule="K03", fate="Q", edit=_put(A48=("", "-")), also=("G01",)),
+    Defect(kind="no_record_number", rule="K03", fate="Q", edit=_put(A48=("", "-")), also=("G09",)),
     Defect(kind="repeated_row", rule="K04", fate="X", edit=_unchanged, appended=True),
     Defect(
         kind="same_key_other_content",
@@ -235,7 +235,7 @@ DEFECTS: tuple[Defect, ...] = (
         rule="D01",
         fate="Q",
         edit=_put(B15=("2023-02-30 10:00:00", "00000000", "-")),
-        also=("G01",),
+        also=("G09",),
     ),
     Defect(
         kind="discharge_before_admission",
@@ -247,7 +247,7 @@ DEFECTS: tuple[Defect, ...] = (
     ),
     Defect(kind="outside_cycle", rule="D04", fate="X", edit=lambda row, rng: _shift(row, -2 * _FOUR_YEARS)),
     Defect(kind="future_date", rule="D05", fate="Q", edit=_future, also=("D04",)),
-    Defect(kind="ambiguous_date", rule="D06", fate="Q", edit=_ambiguous, also=("G01",)),
+    Defect(kind="ambiguous_date", rule="D06", fate="Q", edit=_ambiguous, also=("G09",)),
     Defect(
         kind="stated_los_wrong",
         rule="D07",
@@ -304,7 +304,7 @@ DEFECTS: tuple[Defect, ...] = (
     ),
     Defect(kind="unmapped_department", rule="S01", fate="Q", edit=_put(B16C=UNKNOWN_DEPARTMENT)),
     Defect(kind="overlapping_stay", rule="K06", fate="Q", edit=_overlap, appended=True, both=True, also=("D04",)),
-    Defect(kind="bad_visit_number", rule="K08", fate="W", edit=_put(A49=("0", "-1", "第2次")), also=("G01",)),
+    Defect(kind="bad_visit_number", rule="K08", fate="W", edit=_put(A49=("0", "-1", "第2次")), also=("G09",)),
     Defect(kind="birth_absent", rule="D01B", fate="Q", edit=_put(A13=("-", "1950-02-30", "00000000"))),
     Defect(kind="birth_after_admission", rule="D03", fate="Q", edit=_born_late, also=("D11",)),
     Defect(
