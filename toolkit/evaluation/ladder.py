@@ -68,7 +68,7 @@ def rungs(frozen: Referenced, units: pd.DataFrame, params: RunParams) -> pd.Data
         One row per project, `indicator` (mortality by risk grade, and `mortality_ratio` over all grouped cases) and `rung`:
         `n_before, n_after` (discharges with an expectation), `observed_…`, `expected_…`, `estimate, low, high`,
         `smallest_fall, smallest_rise` (ratios that would show with `monitoring.power`; missing where none would), `answers`,
-        `first`. On the last rung the counts are those of the projects. Missing ratio where E is 0 or nobody died.
+        `first`. On the last rung the counts are those of the projects. Missing ratio where E is 0 or nobody died before.
     """
     projects = units.loc[units["project"] != "", ["hospital", "specialty"]]
     if params.cycles is None or projects.empty:
@@ -164,7 +164,7 @@ def _with_ratios(found: pd.DataFrame, params: RunParams) -> pd.DataFrame:
         high=high,
         smallest_fall=fall,
         smallest_rise=rise,
-        answers=np.isfinite(estimate) & (changed | would_show),
+        answers=~np.isnan(low) & (changed | would_show),
         n_before=found["n_before"].round().astype("int64"),
         n_after=found["n_after"].round().astype("int64"),
         observed_before=found["observed_before"].round().astype("int64"),
@@ -177,7 +177,8 @@ def ratio_of_counts(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(O₁/E₁) ÷ (O₀/E₀) with exact limits: given all deaths, the later ones are binomial.
 
-    Missing where an E is 0 or nobody died; infinite where somebody died after and nobody before.
+    Missing where an E is 0 or nobody died. Where somebody died after and nobody before there is no ratio, and its upper limit
+    is infinite: its lower limit says what the deaths show.
     """
     tail = (1 - confidence) / 2
     usable = (e0 > 0) & (e1 > 0) & (o0 + o1 > 0)
@@ -186,7 +187,8 @@ def ratio_of_counts(
         share_low = np.where(o1 > 0, scipy.special.betaincinv(o1, o0 + 1, tail), 0.0)
         share_high = np.where(o0 > 0, scipy.special.betaincinv(o1 + 1, o0, 1 - tail), 1.0)
         estimate, low, high = (
-            exposure * v for v in (o1 / o0, share_low / (1 - share_low), share_high / (1 - share_high))
+            exposure * v
+            for v in (np.where(o0 > 0, o1 / o0, np.nan), share_low / (1 - share_low), share_high / (1 - share_high))
         )
     return tuple(np.where(usable, v, np.nan) for v in (estimate, low, high))  # type: ignore[return-value]
 

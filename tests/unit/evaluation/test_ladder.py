@@ -61,7 +61,7 @@ def test_limits_are_those_of_the_binomial_test_of_the_later_deaths():
     [
         ((0, 1, 0, 1), (np.nan, np.nan, np.nan)),
         ((3, 0, 2, 1), (np.nan, np.nan, np.nan)),
-        ((0, 1, 3, 1), (np.inf, stats.beta.ppf(0.025, 3, 1) / (1 - stats.beta.ppf(0.025, 3, 1)), np.inf)),
+        ((0, 1, 3, 1), (np.nan, stats.beta.ppf(0.025, 3, 1) / (1 - stats.beta.ppf(0.025, 3, 1)), np.inf)),
         ((3, 1, 0, 1), (0, 0, stats.beta.ppf(0.975, 1, 3) / (1 - stats.beta.ppf(0.975, 1, 3)))),
     ],
     ids=["nobody died", "nothing expected", "none before", "none after"],

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from toolkit.reporting.content.values import before_after, with_limits
+from toolkit.reporting.content.values import before_after, ratio_text, with_limits
 
 
 def cell(indicator: str, x: float, y: float, value: float, low: float, high: float, status: str = "value") -> pd.Series:
@@ -39,3 +39,16 @@ def test_a_change_of_rare_events_is_told_in_counts():
         before_after({"indicator": "cmi", "before": 1.0, "after": 1.25, "n_before": 9, "n_after": 9}) == "1.000 → 1.250"
     )
     assert before_after({**change, "before": np.nan, "n_before": 591, "n_after": 480}) == "— → 1/480 例"
+
+
+@pytest.mark.parametrize(
+    ("estimate", "low", "high", "said"),
+    [
+        (0.92, 0.88, 0.97, "0.92（0.88–0.97）"),
+        (np.nan, 0.02, np.inf, "—（0.02–无上限）"),
+        (np.nan, np.nan, np.nan, "—"),
+        (1.5, np.nan, np.nan, "1.50"),
+    ],
+)
+def test_a_ratio_without_an_upper_limit_or_without_a_value_says_so(estimate, low, high, said):
+    assert ratio_text(pd.Series({"estimate": estimate, "low": low, "high": high})) == said

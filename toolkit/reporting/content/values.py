@@ -95,10 +95,8 @@ def before_after(change: pd.Series | Mapping[Any, Any]) -> str:
 
 
 def ratio_text(row: pd.Series) -> str:
-    """A change as `0.92（0.88–0.97）`; a limit without end as ∞ in words."""
-    if missing(row["estimate"]):
-        return MISSING
-    text = rounded(row["estimate"], 2)
+    """A change as `0.92（0.88–0.97）`; a limit without end as ∞ in words, and limits alone where there is no ratio."""
+    text = MISSING if missing(row["estimate"]) else rounded(row["estimate"], 2)
     if missing(row["low"]) or missing(row["high"]):
         return text
     high = "无上限" if row["high"] == float("inf") else rounded(row["high"], 2)
