@@ -156,7 +156,9 @@ def test_a_byte_of_code_makes_again_what_imports_it(file, run, monkeypatch):
         assert redone(why)[1] == REPORT
 
 
-@pytest.mark.parametrize("harm", ["key gone", "table gone", "column gone", "byte changed", "seal cut", "records gone", "older layout"])
+@pytest.mark.parametrize(
+    "harm", ["key gone", "table gone", "column gone", "byte changed", "seal cut", "records gone", "older layout"]
+)
 def test_what_is_not_whole_is_made_again_and_nothing_half_kept(harm, run):
     folder = run / "reports" / "trial"
     cells = folder / "stages" / "judged" / "cells.parquet"

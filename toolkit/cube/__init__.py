@@ -16,11 +16,12 @@ from ibis import _
 
 from toolkit.data.discharge.covariates import units_condition
 from toolkit.data.discharge.measures import MEASURES, Measure, added, measures_for, sums
+from toolkit.data.lists.published import mean_table
 from toolkit.engine.types import Column, Engine, Table
 from toolkit.errors import InputError
 from toolkit.frames import names_of
 from toolkit.key_codes import KeyCodes
-from toolkit.params import RunParams
+from toolkit.params import RunParams, Trimming
 
 Basis = Literal["contemporaneous", "frozen"]
 BASES: tuple[Basis, ...] = ("contemporaneous", "frozen")
@@ -311,10 +312,13 @@ def within(measure: Measure, basis: Basis, params: RunParams, name: str = "") ->
 def trim_limits(table: Table, params: RunParams, basis: Basis) -> Table:
     """Lower and upper limit of cost and LOS inside each DRG of the reference.
 
-    Returns an expression: `level_group, drg` (and `year` for the contemporaneous basis), `cost_low, cost_high` in fen (at
+    Returns an expression: `level_group, drg` (and `year` for the contemporaneous basis; of a published table of means `drg`
+    alone), `cost_low, cost_high` in fen (at
     constant prices on the frozen basis), `los_low, los_high` in days. Limits are inclusive.
     """
     policy = params.trimming
+    if policy.method == Trimming.TABLE:
+        return _published_limits(params)
     keys = ["level_group", "drg"] + (["year"] if basis == "contemporaneous" else [])
     base = table.filter(_.grouped)
     if basis == "frozen":
@@ -344,6 +348,16 @@ def trim_limits(table: Table, params: RunParams, basis: Basis) -> Table:
     # An interpolated quantile can come out one bit beyond equal neighbours; a case exactly on the limit stays in.
     widened = {c: _[c] - EDGE * _[c].abs() if c.endswith("_low") else _[c] + EDGE * _[c].abs() for c in columns}
     return limits.mutate(**widened)
+
+
+def _published_limits(params: RunParams) -> Table:
+    """`drg` and the limits that come with the published means; missing where the table has none."""
+    assert params.reference.means is not None  # noqa: S101  RunParams checks it
+    means = mean_table(params.reference.means)
+    columns = ["cost_low", "cost_high", "los_low", "los_high"]
+    widened = {c: means[c] + (EDGE if c.endswith("_high") else -EDGE) * means[c].abs() for c in columns}
+    schema = ibis.schema({"drg": "string", **dict.fromkeys(columns, "float64")})
+    return ibis.memtable(means[["drg"]].assign(**widened).astype({"drg": object}), schema=schema)
 
 
 def with_group(discharges: Table, groups: pd.DataFrame, params: RunParams) -> Table:

@@ -30,7 +30,7 @@ from toolkit.cube import (
 )
 from toolkit.data.discharge.measures import MEASURES, Measure, added, sums
 from toolkit.engine.types import Column, Engine, Table
-from toolkit.params import ReferencePolicy, RunParams
+from toolkit.params import ReferencePolicy, RunParams, Trimming
 
 TRIMMED = tuple(m for m in MEASURES if m.trimmed)
 UNTRIMMED = "none"
@@ -54,6 +54,8 @@ def trim_of(basis: Basis, scope: str, method: str, groups: pd.DataFrame) -> Trim
     """The way of trimming that a choice means among these hospitals: of one level group, both scopes are the region."""
     if method == UNTRIMMED:
         return Trim("", "", UNTRIMMED)
+    if method == Trimming.TABLE:
+        return Trim(basis, "", method)  # the table is one for everybody
     return Trim(basis, "region" if groups["level_group"].nunique() <= 1 else scope, method)
 
 
@@ -145,7 +147,7 @@ def _basis(trim: Trim) -> Basis:
 def _as_asked(params: RunParams, scope: str, method: str) -> RunParams:
     return params.model_copy(
         update={
-            "reference": ReferencePolicy.model_validate({"scope": scope}),
+            "reference": ReferencePolicy.model_validate({"scope": scope, "means": params.reference.means}),
             "trimming": params.trimming.model_copy(update={"method": method}),
         }
     )
@@ -153,12 +155,12 @@ def _as_asked(params: RunParams, scope: str, method: str) -> RunParams:
 
 def _limits(rows: Table, params: RunParams, groups: pd.DataFrame, trim: Trim, connection: Engine) -> Table:
     """The limits of one way, by DRG (and year, level group)."""
-    asked = _as_asked(params, trim.scope, trim.method)
+    asked = _as_asked(params, trim.scope or "region", trim.method)
     if "level_group" not in rows.columns or trim.scope == "region":
         rows = with_group(rows.drop("level_group") if "level_group" in rows.columns else rows, groups, asked)
     limits = trim_limits(rows, asked, _basis(trim))
     # of the whole region: whatever group a hospital is of
-    limits = limits.drop("level_group") if trim.scope == "region" else limits
+    limits = limits.drop("level_group") if trim.scope == "region" and "level_group" in limits.columns else limits
     return stored(limits, f"trim_limits_{trim.name.replace('.', '_')}", connection)
 
 

@@ -93,7 +93,12 @@ def specifications(params: RunParams) -> list[Specification]:
 
 
 def trimmings(params: RunParams) -> list[str]:
-    """How the frozen basis can be trimmed: over a change of grouper version, limits fixed before it mean nothing."""
+    """How the frozen basis can be trimmed.
+
+    Over a change of grouper version, limits fixed before it mean nothing; published means are compared as they were made.
+    """
+    if params.reference.means is not None:
+        return [params.trimming.on("frozen")]
     return ["none"] if params.grouping.bridge is not None else list(params.robustness.trimming)
 
 

@@ -53,7 +53,10 @@ class ReferencePolicy(Section):
     minimum_cases: int = Field(5, title="参照组最少例数", ge=1)
     window: Window = Field(Window.YEAR, title="当期参照的时间窗")
     means: YamlPath | None = Field(
-        None, title="外部均值表", description="CSV: drg,mean_cost,mean_los; stands in for the means of the records"
+        None,
+        title="外部均值表",
+        description="CSV: drg,mean_cost,mean_los; stands in for the means of the records. With low_cost,high_cost,low_los,"
+        "high_los the records are trimmed by these limits, as those of the table were; without them nothing is trimmed",
     )
 
     @model_validator(mode="after")
@@ -70,6 +73,7 @@ class Trimming(Choice):
     PERCENTILE = "percentile", "百分位法"
     SD = "sd", "标准差法"
     NONE = "none", "不裁剪"
+    TABLE = "table", "按外部均值表所附的界限，表中没有界限的不裁剪"
 
 
 class FrozenTrimming(Choice):
@@ -79,10 +83,18 @@ class FrozenTrimming(Choice):
     SAME = "same", "同上"
 
 
+def _frozen_as_table(_value: FrozenTrimming, trimming: TrimmingPolicy) -> str | None:
+    return "同上" if trimming.method == Trimming.TABLE else None
+
+
 class TrimmingPolicy(Section):
     """极端值裁剪 of cost and LOS inside each DRG; limits from the reference, applied alike to it and to every unit."""
 
-    method: Trimming = Field(Trimming.IQR, title="裁剪方法")
+    method: Trimming = Field(
+        Trimming.IQR,
+        title="裁剪方法",
+        description="with reference.means it is table unless told otherwise: what is compared is treated alike",
+    )
     iqr_below: Annotated[float, OnlyWith("method", Trimming.IQR)] = Field(0.5, title="四分位距下倍数", ge=0)
     iqr_above: Annotated[float, OnlyWith("method", Trimming.IQR)] = Field(1.5, title="四分位距上倍数", ge=0)
     percentile_low: Annotated[float, OnlyWith("method", Trimming.PERCENTILE)] = Field(
@@ -92,7 +104,7 @@ class TrimmingPolicy(Section):
         0.95, title="上百分位", gt=0.5, le=1
     )
     deviations: Annotated[float, OnlyWith("method", Trimming.SD)] = Field(3.0, title="标准差倍数", gt=0)
-    frozen: FrozenTrimming = Field(
+    frozen: Annotated[FrozenTrimming, Says(heeds="trimming", words=_frozen_as_table)] = Field(
         FrozenTrimming.NONE,
         title="定基指数的裁剪",
         description="same: as method. Limits fixed at the period before cut a distribution "
@@ -100,7 +112,9 @@ class TrimmingPolicy(Section):
     )
 
     def on(self, basis: str) -> Trimming:
-        """The method on a basis."""
+        """The method on a basis; the limits of a published table go with its means wherever these are the reference."""
+        if self.method == Trimming.TABLE:
+            return Trimming.TABLE
         return Trimming.NONE if basis == "frozen" and self.frozen == FrozenTrimming.NONE else self.method
 
 

@@ -102,6 +102,15 @@ class RunParams(Section):
     )
 
     @model_validator(mode="after")
+    def _trimmed_as_the_means_are(self) -> RunParams:
+        """A published table of means brings its own trim limits; written out, so that a kept parameter file says it too."""
+        if self.reference.means is not None and "method" not in self.trimming.model_fields_set:
+            # codes of a later grouper version stand in no table of the earlier one: nothing can be cut there
+            method = Trimming.NONE if self.grouping.bridge is not None else Trimming.TABLE
+            self.__dict__["trimming"] = self.trimming.model_copy(update={"method": method})
+        return self
+
+    @model_validator(mode="after")
     def _consistent(self, info: ValidationInfo) -> RunParams:
         if info.context is not FIELDS_ONLY and (faults := faults_across(self)):
             raise ValueError("; ".join(f"{fault.problem} ({fault.english})" for fault in faults))
@@ -242,6 +251,22 @@ def _prices_of_all_years(run: RunParams) -> Iterator[Fault]:
         yield Fault(("price_index",), f"price_index 缺少 {missing}", "price index lacks these years")
 
 
+def _trimmed_as_the_means(run: RunParams) -> Iterator[Fault]:
+    method = run.trimming.method
+    if run.reference.means is None and method == Trimming.TABLE:
+        yield Fault(
+            ("trimming", "method"), "method: table 需要 reference.means", "limits of a table need a table of means"
+        )
+    if run.reference.means is not None and method not in (Trimming.TABLE, Trimming.NONE):
+        yield Fault(
+            ("trimming", "method"),
+            f"外部均值表的均值不是按 {method.value} 裁剪的，只裁剪病例会使指数失真",
+            "records cut in another way than those of the published means do not compare",
+            "不写 trimming.method：表中有裁剪界限时按表裁剪，没有时不裁剪",
+            "drop trimming.method: the table's own limits hold, or nothing is trimmed",
+        )
+
+
 ACROSS_SECTIONS = (
     _one_time_span,
     _some_specialty,
@@ -252,4 +277,5 @@ ACROSS_SECTIONS = (
     _specialties_of_projects,
     _one_version_or_a_bridge,
     _prices_of_all_years,
+    _trimmed_as_the_means,
 )

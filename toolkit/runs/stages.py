@@ -79,6 +79,7 @@ SUMS = Stage(
         "projects",
         "price_index",
         "monitoring.age_bands",
+        "reference.means",
         "trimming.iqr_below",
         "trimming.iqr_above",
         "trimming.percentile_low",

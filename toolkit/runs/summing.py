@@ -75,7 +75,9 @@ def _with_choice(params: RunParams, derived: Entries) -> RunParams:
     scope, method = derived["months"]
     return params.model_copy(
         update={
-            "reference": ReferencePolicy.model_validate({"scope": scope or "level_group"}),
+            "reference": ReferencePolicy.model_validate(
+                {"scope": scope or "level_group", "means": params.reference.means}
+            ),
             "trimming": params.trimming.model_copy(
                 update={"method": method, "frozen": "none" if method == "none" else "same"}
             ),

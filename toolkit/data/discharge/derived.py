@@ -15,6 +15,7 @@ from toolkit.data.lists.code_lists import CodeList, any_listed, highest_level, r
 from toolkit.data.lists.crosswalk import Crosswalk, current, read_crosswalk
 from toolkit.data.lists.diseases import DiseaseSets, diseases_of, read_diseases
 from toolkit.data.lists.divisions import LENGTHS, Gazetteer, outside, read_gazetteer, trimmed, with_residence
+from toolkit.data.lists.published import has_limits, mean_table
 from toolkit.data.lists.specialties import Assignment, attribute, read_departments
 from toolkit.data.reading.formats import FormatMap
 from toolkit.engine.types import Column, Table
@@ -81,10 +82,20 @@ def facts_of(lists: Lists, params: RunParams) -> dict[str, str]:
         "微创手术": used(lists.minimally_invasive, "没有目录；来源标明时用来源的标记，否则不适用"),
         "手术并发症": used(lists.complications, "没有目录；来源标明时用来源的标记，否则不适用"),
         "现住址": f"行政区划表 {lists.gazetteer.path.name}" if lists.gazetteer else "没有区划表，只用行政区划代码列",
+        "参照均值": _means_used(params),
         "病种": lists.diseases.title,
         "重叠的专科": f"{overlapping}：其病例同时计入各专科，全院与参照中只计一次" if overlapping else "无",
         "机构代码": f"对照表 {lists.crosswalk.path.name}" if lists.crosswalk else "按报送",
     }
+
+
+def _means_used(params: RunParams) -> str:
+    """Where reference means come from, and how far they and the records are cut alike."""
+    path = params.reference.means
+    if path is None:
+        return "由病例计算"
+    cut = "附裁剪界限，病例按同一界限裁剪" if has_limits(mean_table(path)) else "没有裁剪界限，病例不裁剪"
+    return f"外部均值表 {path.name}，{cut}"
 
 
 def current_hospital(table: Table, lists: Lists, params: RunParams) -> Table:
