@@ -74,7 +74,7 @@ def test_the_archive_holds_the_project_its_wheels_fonts_and_documents_and_no_out
         names = {name.partition("/")[2] for name in tar.getnames()}
     assert {
         "install.sh",
-        "toolkit/cli.py",
+        "toolkit/cli/__init__.py",
         "notebooks/region_report.ipynb",
         "params/demo.yaml",
         "docs/tutorial.md",

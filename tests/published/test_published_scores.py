@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from toolkit.programme.scoring import read_values, score
+from toolkit.programme.scoring import score
 from toolkit.programme.systems import read_system
+from toolkit.programme.tables import read_values
 
 SYSTEMS = Path(__file__).parents[2] / "params" / "systems"
 

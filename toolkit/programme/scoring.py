@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -362,39 +361,3 @@ def _all_there(lacking: list[str], values: pd.DataFrame, system: System) -> None
         remedy="；".join(f"{c} 是否为 {n}?" for c, n in near if n) or "补上这些列，或改体系文件中的 column",
         remedy_english="add the columns, or mend `column` in the system",
     )
-
-
-def read_values(path: Path) -> pd.DataFrame:
-    """A table of values from csv or xlsx, everything as text."""
-    try:
-        if path.suffix.lower() in (".xlsx", ".xls", ".ods"):
-            return pd.read_excel(path, dtype=str, engine="calamine", keep_default_na=False)
-        try:
-            return pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-        except UnicodeDecodeError:
-            return pd.read_csv(path, dtype=str, keep_default_na=False, encoding="gb18030")
-    except (OSError, ValueError, pd.errors.ParserError) as error:
-        raise InputError(
-            f"数值表读不出来: {type(error).__name__}",
-            "the table of values cannot be read",
-            where=str(path),
-            remedy="给出 csv（UTF-8 或 GB18030）或 xlsx，一行一个单位，一列一项",
-            remedy_english="csv or xlsx, a row a unit, a column an item",
-        ) from None
-
-
-def write_scores(card: ScoreCard, path: Path) -> None:
-    """The wide table as csv (UTF-8 with its mark, so that spreadsheets read it), whole or not at all."""
-    text = card.wide().to_csv(index=False, float_format="%.12g").encode("utf-8-sig")
-    try:
-        staged = path.with_name(f".{path.name}.writing")
-        staged.write_bytes(text)
-        staged.replace(path)
-    except OSError as error:
-        raise InputError(
-            f"写不进结果: {error.strerror or type(error).__name__}",
-            "the scores cannot be written",
-            where=str(path),
-            remedy="检查文件夹是否存在、可写、未满，文件是否被其他程序打开",
-            remedy_english="check the folder and that no other program holds the file",
-        ) from None

@@ -12,6 +12,7 @@ import pandas as pd
 
 from toolkit.data.intake import Intake
 from toolkit.data.lists.published import check_published
+from toolkit.documents import Entries
 from toolkit.evaluation.names import check_choices
 from toolkit.evaluation.results import DATA, RESULTS, Results, load
 from toolkit.params import RunParams
@@ -48,6 +49,7 @@ def run(
     progress: Progress = quiet,
     on_report: Callable[[Reported], None] = lambda _: None,
     fresh: bool = False,
+    head: Entries | None = None,
 ) -> Run:
     """Evaluate, make every report, write the index page and the run's manifest.
 
@@ -59,6 +61,9 @@ def run(
         Called after each report.
     fresh
         Make everything anew. Else stages and reports that verify for the same inputs, choices and code are kept.
+    head
+        `number` and `hash` of the last entry of the programme's ledger, sealed in the manifest: who cuts the ledger off later
+        or writes it anew is seen.
 
     Returns
     -------
@@ -88,7 +93,7 @@ def run(
         outcomes = run_reports(made, workers=workers, progress=on_report, hash_of=walk.hashes.of)
         seconds["reports"] = monotonic() - began - seconds["tables"]
         write_index(results, folder, outcomes)
-        write_run_manifest(results, folder, outcomes, record_of(params, seconds, workers))
+        write_run_manifest(results, folder, outcomes, record_of(params, seconds, workers), head)
         write_state(folder, *finished(folder))
     return Run(folder=folder, results=results, outcomes=outcomes, why=why)
 

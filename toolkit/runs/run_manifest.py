@@ -35,13 +35,37 @@ INDEX, HANDBOOK = "index.html", "handbook.html"
 NOTEBOOKS = "notebooks"
 
 
-def write_run_manifest(results: Results, folder: Path, outcomes: Sequence[Outcome], record: Entries) -> Path:
+def sealed_head(folder: Path) -> Document:
+    """`number` and `hash` of a ledger's last entry as a run's manifest holds them.
+
+    Raises
+    ------
+    RunError
+        There is no manifest, or no head in it.
+    """
+    content = read_run_manifest(folder)
+    if content is None or "ledger" not in content:
+        raise RunError(
+            "运行清单中没有台账的末条",
+            "no head of a ledger in the run's manifest",
+            where=str(folder),
+            remedy="用 speceval run … --ledger 封存",
+            remedy_english="seal one by `speceval run … --ledger`",
+        )
+    return dict(content["ledger"])
+
+
+def write_run_manifest(
+    results: Results, folder: Path, outcomes: Sequence[Outcome], record: Entries, head: Entries | None = None
+) -> Path:
     """Write `run.json`, then `manifest.json` of a run whose tables, reports and index page are in place.
 
     Parameters
     ----------
     record
         Of this run alone: seconds by step, workers, where the inputs lay.
+    head
+        `number` and `hash` of the last entry of the programme's ledger at that time.
     """
     evaluation = read_evaluation(folder)
     if evaluation is None:
@@ -79,6 +103,7 @@ def write_run_manifest(results: Results, folder: Path, outcomes: Sequence[Outcom
         "pages": {name: file_hash(folder / name) for name in (INDEX, HANDBOOK)},
         "reports": {o.id: _report(folder / o.id) for o in outcomes if o.exists},
         "unfinished": {o.id: o.reason for o in outcomes if not o.exists},
+        **({"ledger": dict(head)} if head else {}),
     }
     write_atomically(folder / RECORD, canonical({**who_and_when(), **record}))
     write_atomically(folder / MANIFEST, sealed(content))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -12,6 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from toolkit.cli import ledger as ledger_commands
+from toolkit.cli.shared import Json
+from toolkit.cli.shared import print_json as _print_json
 from toolkit.errors import EvaluationError
 
 if TYPE_CHECKING:
@@ -33,11 +35,11 @@ app = typer.Typer(
     "4 程序或插件的声明有误 a fault of the toolkit or a plug-in · "
     "5 有报告未完成 a report failed · 6 病例不平衡 records do not add up · 1 其他 other",
 )
+app.add_typer(ledger_commands.app)
 
 Params = Annotated[Path, typer.Argument(help="参数文件 parameter file (YAML)", show_default=False)]
 Reports = Annotated[Path, typer.Option("--reports", help="输出文件夹 folder for the run")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="不显示进度 no progress")]
-Json = Annotated[bool, typer.Option("--json", help="结果以 JSON 输出 print JSON")]
 Workers = Annotated[int, typer.Option("--workers", "-j", min=1, help="同时生成的报告数 reports at a time")]
 Fresh = Annotated[bool, typer.Option("--fresh", help="全部重做，不用已有的表和报告 make everything anew")]
 EditionOption = Annotated[
@@ -62,6 +64,9 @@ def run(
     fresh: Fresh = False,
     explain: Explain = False,
     dry_run: DryRun = False,
+    ledger: Annotated[
+        str, typer.Option("--ledger", help="把此台账的末条封存进运行清单 seal this ledger's head in the manifest")
+    ] = "",
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
@@ -69,7 +74,8 @@ def run(
     from toolkit.evaluation.names import NAMES
     from toolkit.params import load_params
 
-    _run(_of_edition(load_params(params, NAMES), edition), reports, workers, dry_run, quiet, as_json, fresh, explain)
+    loaded = _of_edition(load_params(params, NAMES), edition)
+    _run(loaded, reports, workers, dry_run, quiet, as_json, fresh, explain, ledger)
 
 
 def _of_edition(params: RunParams, edition: str) -> RunParams:
@@ -110,6 +116,7 @@ def _run(
     as_json: bool,
     fresh: bool = False,
     explain: bool = False,
+    ledger: str = "",
 ) -> None:
     if dry_run:
         _say_plan(params, reports, as_json, fresh)
@@ -117,10 +124,11 @@ def _run(
     from toolkit.running import exit_code
     from toolkit.runs import pipeline
 
+    head = ledger_commands.head(ledger) if ledger else None  # before the work: one that cannot be opened costs none
     # stopped from outside, a run still ends its processes and says so in its state
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     with _progress(quiet or as_json) as (step, report):
-        done = pipeline.run(params, reports, workers=workers, progress=step, on_report=report, fresh=fresh)
+        done = pipeline.run(params, reports, workers=workers, progress=step, on_report=report, fresh=fresh, head=head)
     why = _as_records(done.why)
     failed = [o for o in done.outcomes if not o.exists]
     index = done.folder / "index.html"
@@ -521,12 +529,12 @@ def score(
     as_json: Json = False,
 ) -> None:
     """用一个指标体系给一张数值表计分，不需要运行评估。Score a table of values by a system, without a run."""
-    from toolkit.programme.scoring import read_values, write_scores
     from toolkit.programme.scoring import score as scored
     from toolkit.programme.systems import read_system
+    from toolkit.programme.tables import read_values, write_table
 
     card = scored(read_system(system), read_values(values))
-    write_scores(card, out)
+    write_table(card.wide(), out)
     rated = card.units["rated"]
     if as_json:
         _print_json({"units": len(card.units), "rated": int(rated.sum()), "notes": card.notes, "out": str(out)})
@@ -548,14 +556,10 @@ def init(
         raise ParameterError(
             f"文件已存在: {path}", "file exists", remedy="换一个名字, 或加 --force", remedy_english="or --force"
         )
-    template = Path(__file__).parent / "templates" / "parameters.yaml"
+    template = Path(__file__).parents[1] / "templates" / "parameters.yaml"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(template.read_text(encoding="utf-8"), encoding="utf-8")
     typer.echo(f"已写 written: {path}\n改好后 then: speceval check {path} ; speceval run {path}")
-
-
-def _print_json(content: object) -> None:
-    sys.stdout.write(json.dumps(content, ensure_ascii=False, indent=1, default=str) + "\n")
 
 
 @contextmanager
