@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from toolkit.cli import decision as decision_commands
 from toolkit.cli import ledger as ledger_commands
 from toolkit.cli.shared import Json
 from toolkit.cli.shared import print_json as _print_json
@@ -36,6 +37,9 @@ app = typer.Typer(
     "5 有报告未完成 a report failed · 6 病例不平衡 records do not add up · 1 其他 other",
 )
 app.add_typer(ledger_commands.app)
+app.add_typer(decision_commands.protocol)
+for command in (decision_commands.decide, decision_commands.rehearse):
+    app.command()(command)
 
 Params = Annotated[Path, typer.Argument(help="参数文件 parameter file (YAML)", show_default=False)]
 Reports = Annotated[Path, typer.Option("--reports", help="输出文件夹 folder for the run")]

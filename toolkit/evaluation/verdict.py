@@ -246,7 +246,7 @@ def sureness(changes: pd.DataFrame, direction: pd.Series, policy: ChangePolicy) 
     margin = 1 + policy.minimum_important
     estimate, low, high = (changes[c].to_numpy(float) for c in ("estimate", "low", "high"))
     tail = (1 - policy.confidence) / 2
-    below = {at: _share_below(estimate, low, high, at, tail) for at in {1.0, 1 / margin, margin}}
+    below = {at: share_below(estimate, low, high, at, tail) for at in {1.0, 1 / margin, margin}}
     higher, lower = ((direction == d).to_numpy(bool) for d in (Direction.HIGHER, Direction.LOWER))
     nan = np.nan
     return {
@@ -255,7 +255,7 @@ def sureness(changes: pd.DataFrame, direction: pd.Series, policy: ChangePolicy) 
     }
 
 
-def _share_below(estimate: np.ndarray, low: np.ndarray, high: np.ndarray, at: float, tail: float) -> np.ndarray:
+def share_below(estimate: np.ndarray, low: np.ndarray, high: np.ndarray, at: float, tail: float) -> np.ndarray:
     """Share of the confidence distribution of a ratio below `at`."""
     z = scipy.special.ndtri(1 - tail)
     with np.errstate(all="ignore"):
