@@ -13,6 +13,7 @@ import typer
 
 from toolkit.cli import decision as decision_commands
 from toolkit.cli import ledger as ledger_commands
+from toolkit.cli import selection as selection_commands
 from toolkit.cli.shared import Json
 from toolkit.cli.shared import print_json as _print_json
 from toolkit.errors import EvaluationError
@@ -38,7 +39,7 @@ app = typer.Typer(
 )
 app.add_typer(ledger_commands.app)
 app.add_typer(decision_commands.protocol)
-for command in (decision_commands.decide, decision_commands.rehearse):
+for command in (selection_commands.select, decision_commands.decide, decision_commands.rehearse):
     app.command()(command)
 
 Params = Annotated[Path, typer.Argument(help="参数文件 parameter file (YAML)", show_default=False)]
