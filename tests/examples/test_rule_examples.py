@@ -137,6 +137,9 @@ EXPECTED = {
     "P16": (R, ()),
     "P17": (W, ()),
     "P18": (W, ()),
+    "P19": (W, ()),
+    "P20": (W, ()),
+    "P21": (Q, ("surgery",)),
     "O01": (Q, ("mortality",)),
     "O02": (W, ()),
     "O03": (Q, ()),
@@ -172,7 +175,7 @@ EXPECTED = {
     "X04": (R, ()),
 }
 # ids of the catalogue, by group: 77 of them
-GROUPS = {"F": 12, "K": 10, "D": 15, "P": 18, "O": 7, "C": 9, "G": 9, "S": 2, "X": 4}
+GROUPS = {"F": 12, "K": 10, "D": 15, "P": 21, "O": 7, "C": 9, "G": 9, "S": 2, "X": 4}
 # what a person is told, by the word that matters
 WORDS = {
     "SCOPE": "一次出院",
@@ -236,6 +239,9 @@ WORDS = {
     "P16": "停止计算",
     "P17": "ICD-10",
     "P18": "ICD-9-CM-3",
+    "P19": "未填手术级别",
+    "P20": "填了手术级别",
+    "P21": "是否为手术不明",
     "O01": "死亡指标",
     "O02": "再住院计划",
     "O03": "死亡后",
@@ -293,7 +299,7 @@ def hits(engine):
 def test_the_catalogue_is_complete():
     plain = [id_ for id_ in CATALOGUE if id_[0] in GROUPS and id_[1:].isdigit() and id_ != "K00"]
     assert {letter: sum(id_[0] == letter for id_ in plain) for letter in GROUPS} == GROUPS
-    assert sum(GROUPS.values()) == len(plain) == 86
+    assert sum(GROUPS.values()) == len(plain) == 89
 
 
 def test_every_rule_has_the_fate_and_scope_of_the_rule_catalogue():

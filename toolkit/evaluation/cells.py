@@ -13,7 +13,7 @@ from toolkit.cube import Basis
 from toolkit.data.discharge.covariates import one_row_a_specialty
 from toolkit.data.quality.measures import outside, stopped
 from toolkit.indicators import CATALOGUE, Declared, Status
-from toolkit.indicators.base import Distribution
+from toolkit.indicators.base import Distribution, Indicator
 from toolkit.indicators.diseases import DISEASES, attach_diseases
 from toolkit.indicators.members import by_specialty
 from toolkit.indicators.table import COLUMNS, collect
@@ -98,6 +98,7 @@ def all_cells(referenced: dict[Basis, Referenced], units: pd.DataFrame, params: 
                     cells.rename(columns={time: "period"}).assign(level=level, period=lambda f: f["period"].astype(str))
                 )
     cells = _too_few(pd.concat(parts, ignore_index=True), params)
+    cells = _incomplete(cells, params)
     cells = stopped(cells, outside(cells, SHARES), Status.STOPPED.value)
     for key in ("hospital", "specialty"):
         cells[key] = cells[key].fillna("") if key in cells else ""
@@ -142,6 +143,25 @@ def _too_few(
     few &= cells["n"] < params.minimum_value_cases
     cells.loc[few, ["value", "se", "low", "high"]] = float("nan")
     cells.loc[few, "status"] = Status.TOO_FEW.value
+    return cells
+
+
+def _incomplete(cells: pd.DataFrame, params: RunParams) -> pd.DataFrame:
+    """Values that count what a hospital filled in, without those of cells where too little was: they follow the filling in."""
+    by = {i: one.complete_by for i, one in CATALOGUE.items() if isinstance(one, Indicator) and one.complete_by}
+    keys = [c for c in ("level", "hospital", "specialty", "period", "basis") if c in cells]
+    counted = cells[cells["indicator"].isin(list(by))]
+    how = cells.loc[cells["indicator"].isin(set(by.values())), [*keys, "indicator", "x", "y"]]
+    how = how.rename(columns={"indicator": "complete_by", "x": "filled", "y": "asked"})
+    found = (
+        counted[[*keys]]
+        .assign(complete_by=counted["indicator"].map(by))
+        .merge(how, on=[*keys, "complete_by"], how="left")
+    )
+    share = (found["filled"] / found["asked"].where(found["asked"] > 0)).to_numpy()
+    poor = counted.index[(share < params.indicators.least_level_known) & (counted["status"] == Status.VALUE.value)]
+    cells.loc[poor, ["value", "se", "low", "high"]] = float("nan")
+    cells.loc[poor, "status"] = Status.INCOMPLETE.value
     return cells
 
 

@@ -62,6 +62,7 @@ class Status(Word):
     TOO_FEW = "too_few", "例数不足"
     UNSTABLE = "unstable", "分级不稳"  # the risk grades of its cases would come out otherwise, were deaths drawn again
     STOPPED = "stopped", "停止计算"  # its numerator is not inside its denominator (rule P16)
+    INCOMPLETE = "incomplete", "填报不全"  # too little of what it counts was filled in, see `Indicator.complete_by`
     WITHHELD = "withheld", "已隐去"  # by the release edition
 
 
@@ -140,6 +141,9 @@ class Indicator(Described):
         The unit's share of the reference cases, by row, where the indicator has a reference.
     scale
         The value is scale × Σnumerator / Σdenominator.
+    complete_by
+        Id of the indicator that says how completely a hospital filled in what this one counts; where that share is below the
+        declared least one, this has no value.
     """
 
     numerator: CubeExpression
@@ -153,6 +157,7 @@ class Indicator(Described):
     applies_to: CubeExpression | None = None
     own_share: CubeExpression | None = None
     scale: float = 1.0
+    complete_by: str = ""
 
     adds_up: ClassVar[bool] = True
 

@@ -17,12 +17,43 @@ from toolkit.indicators.capacity import SELECTION
 
 LEVELS_FROM = (
     "级别来自运行所给的手术分级目录（按出院年份；定基口径固定为建设前的目录），无目录时为医院填报（C17x01、C38xNN），"
-    "报告注明用的是哪一种；每次出院只计一次。"
+    "报告注明用的是哪一种；每次出院只计一次。什么是手术由手术操作类别字典决定（手术、介入治疗），没有字典时以医院填报为准；"
+    "手术级别可认定率低于下限（参数）的单元不适用。"
 )
 LISTED = (
     "微创手术由运行所给的微创手术目录认定（按出院年份；定基口径固定为建设前的目录）；没有目录且来源无此字段时不适用。"
 )
 COUNTY = "县"
+LEVEL_KNOWN = Indicator(
+    id="level_known_share",
+    name_zh="手术级别可认定率",
+    name_en="share of operations known by their level",
+    domain=Domain.TECHNIQUE,
+    formula="认定为手术且级别已知的出院人次 / 应有手术级别的出院人次；外科为主的专科",
+    source=Source(title="数据质量说明", standing=Standing.POLICY),
+    numerator=col("level_known"),
+    denominator=col("level_known_n"),
+    applies_to=col("surgical_specialty") & (col("level_known_n") > 0),
+    direction=Direction.NEUTRAL,
+    distribution=Distribution.PROPORTION,
+    unit="%",
+    scale=100,
+    decimals=1,
+    note="手术类占比的可信程度：有类别字典时，应有级别的是手术和介入治疗；没有时是编码在 00–86 章（参数）或填了级别的操作。"
+    "手术级别不填或只填高级别时，占比被抬高。",
+    example=Example(
+        discharges="""
+        hospital | surgical | surgery_level
+        A        | T        | 4
+        A        | T        | 2
+        A        | T        |
+        A        | F        |
+        B        | T        | 4
+        """,
+        value=100 * 2 / 3,
+        arithmetic="3 例手术中 2 例级别已填；无手术的出院不计",
+    ),
+)
 
 
 def _share(
@@ -40,6 +71,7 @@ def _share(
         applies_to=applies_to,
         direction=Direction.HIGHER,
         distribution=Distribution.PROPORTION,
+        complete_by=LEVEL_KNOWN.id,
         unit="%",
         scale=100,
         decimals=1,
@@ -75,7 +107,7 @@ LEVEL34 = _share(
     "level-3-and-4 surgery share",
     "level34",
     "三级或四级",
-    col("surgical_specialty") & (col("tier") == COUNTY),
+    col("surgical_specialty") & (col("tier") == COUNTY) & (col("level34_n") > 0),
     Example(
         discharges="""
         hospital | tier | surgical | surgery_level
@@ -102,6 +134,7 @@ MINIMALLY_INVASIVE = Indicator(
     applies_to=col("surgical_specialty") & (col("minimal_n") > 0),
     direction=Direction.HIGHER,
     distribution=Distribution.PROPORTION,
+    complete_by=LEVEL_KNOWN.id,
     unit="%",
     scale=100,
     decimals=1,
@@ -121,4 +154,4 @@ MINIMALLY_INVASIVE = Indicator(
     ),
 )
 
-DECLARED = (LEVEL4, LEVEL34, MINIMALLY_INVASIVE)
+DECLARED = (LEVEL_KNOWN, LEVEL4, LEVEL34, MINIMALLY_INVASIVE)

@@ -300,7 +300,26 @@ class IndicatorPolicy(Section):
     surgery_levels: YamlPath | None = Field(
         None,
         title="手术分级目录",
-        description="CSV: code,level,valid_from,valid_to (years); without it the level as entered",
+        description="CSV: code,level,valid_from,valid_to (years); without it the level as entered. Without operations of "
+        "level 3 there is no share of levels 3 and 4",
+    )
+    procedure_categories: YamlPath | None = Field(
+        None,
+        title="手术操作类别字典",
+        description="CSV: code,category,valid_from,valid_to; category 手术, 介入治疗, 治疗性操作 or 诊断性操作 decides what "
+        "an operation is. Without it an operation is what the hospital gave a level",
+    )
+    operation_codes: list[CodeRange] = Field(
+        default=["00-86"],
+        title="无类别字典时应有手术级别的手术操作编码",
+        description="to tell how completely levels were entered where no dictionary says what an operation is",
+    )
+    least_level_known: float = Field(
+        0.8,
+        title="手术级别可认定率下限，不足则手术类占比不适用",
+        ge=0,
+        le=1,
+        description="of the discharges with an operation, those that are known to be one and of which level",
     )
     minimally_invasive: YamlPath | None = Field(None, title="微创手术目录", description="CSV: code,valid_from,valid_to")
     complications: YamlPath | None = Field(

@@ -50,6 +50,8 @@ INTAKE = Stage(
         "exclusions",
         "quality",
         "indicators.surgery_levels",
+        "indicators.procedure_categories",
+        "indicators.operation_codes",
         "indicators.minimally_invasive",
         "indicators.complications",
         "indicators.elective_routes",

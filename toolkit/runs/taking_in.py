@@ -20,7 +20,7 @@ from toolkit.data.accounts.worklist import field_codes
 from toolkit.data.discharge.derived import facts_of, read_lists
 from toolkit.data.discharge.identity import PRIVATE
 from toolkit.data.lists.diseases import read_diseases
-from toolkit.data.lists.registry import from_codes, read_registry
+from toolkit.data.lists.registry import from_codes, read_registry, tiers_said
 from toolkit.data.quality import SCOPES
 from toolkit.data.reading.formats import format_map
 from toolkit.data.typed_parts import TypedParts
@@ -79,6 +79,7 @@ def take_in_records(asked: Asked) -> Made:
         parts.prune(connection)
     finally:
         connection.disconnect()
+    tiers = tiers_said(registry)
     if registry is None:
         registry = from_codes(sorted(c for c in intake.accounts["hospital"].unique() if c))
     data = asked.work / "staged" / "data"
@@ -94,7 +95,7 @@ def take_in_records(asked: Asked) -> Made:
         "scopes": list(SCOPES.items()),
         "codes": dict(field_codes(form)),
         "data_hash": content_hash(sorted(intake.files["sha256"])),
-        "lists": dict(facts_of(read_lists(params), params)),
+        "lists": {**facts_of(read_lists(params), params), "机构层级": tiers},
         "diseases": [[d.id, d.name_zh] for d in read_diseases(params.data.diseases).diseases],
         "brought": brought.model_dump(mode="json") if brought else {},
     }

@@ -10,13 +10,22 @@ from dataclasses import dataclass
 
 import ibis
 import pandas as pd
+from ibis import _
 
-from toolkit.data.lists.code_lists import CodeList, any_listed, highest_level, read_code_list, with_principal
+from toolkit.data.lists.code_lists import (
+    OPERATIONS,
+    CodeList,
+    any_listed,
+    highest_level,
+    read_code_list,
+    with_principal,
+)
 from toolkit.data.lists.crosswalk import Crosswalk, current, read_crosswalk
 from toolkit.data.lists.diseases import DiseaseSets, diseases_of, read_diseases
 from toolkit.data.lists.divisions import LENGTHS, Gazetteer, outside, read_gazetteer, trimmed, with_residence
 from toolkit.data.lists.published import has_limits, mean_table
 from toolkit.data.lists.specialties import Assignment, attribute, read_departments
+from toolkit.data.quality.ranges import pattern
 from toolkit.data.reading.formats import FormatMap
 from toolkit.engine.types import Column, Table
 from toolkit.params import RunParams
@@ -32,6 +41,7 @@ class Lists:
     """What a run brings beside its records; None where it brings none."""
 
     surgery_levels: CodeList | None
+    procedure_categories: CodeList | None
     minimally_invasive: CodeList | None
     complications: CodeList | None
     gazetteer: Gazetteer | None
@@ -52,6 +62,9 @@ def read_lists(params: RunParams) -> Lists:
     return Lists(
         surgery_levels=read_code_list(policy.surgery_levels, "手术分级目录", years, levels=True)
         if policy.surgery_levels
+        else None,
+        procedure_categories=read_code_list(policy.procedure_categories, "手术操作类别字典", years, categories=True)
+        if policy.procedure_categories
         else None,
         minimally_invasive=read_code_list(policy.minimally_invasive, "微创手术目录", years)
         if policy.minimally_invasive
@@ -76,9 +89,15 @@ def facts_of(lists: Lists, params: RunParams) -> dict[str, str]:
             else f"{one.name_zh} {one.path.name}（按出院年份；定基口径固定为 {params.baseline.last} 年的目录）"
         )
 
+    levels = used(lists.surgery_levels, "医院填报（C17x01、C38xNN），未与目录核对")
+    if lists.surgery_levels and (lacking := lists.surgery_levels.years_without("3", params.all_years)):
+        levels += f"；目录没有 {_years(lacking)}年的三级手术，该年三四级手术占比不适用"
     overlapping = "、".join(s.name_zh for s in params.specialties if s.overlap)
     return {
-        "手术级别": used(lists.surgery_levels, "医院填报（C17x01、C38xNN），未与目录核对"),
+        "手术判别": f"手术操作类别字典 {lists.procedure_categories.path.name}（按出院年份），手术和介入治疗为手术"
+        if lists.procedure_categories
+        else "没有类别字典：医院填了级别的、或手术分级目录内的操作视为手术，是否填全见“手术级别可认定率”",
+        "手术级别": levels,
         "微创手术": used(lists.minimally_invasive, "没有目录；来源标明时用来源的标记，否则不适用"),
         "手术并发症": used(lists.complications, "没有目录；来源标明时用来源的标记，否则不适用"),
         "现住址": f"行政区划表 {lists.gazetteer.path.name}" if lists.gazetteer else "没有区划表，只用行政区划代码列",
@@ -87,6 +106,10 @@ def facts_of(lists: Lists, params: RunParams) -> dict[str, str]:
         "重叠的专科": f"{overlapping}：其病例同时计入各专科，全院与参照中只计一次" if overlapping else "无",
         "机构代码": f"对照表 {lists.crosswalk.path.name}" if lists.crosswalk else "按报送",
     }
+
+
+def _years(years: Sequence[int]) -> str:
+    return f"{years[0]}–{years[-1]} " if len(years) > 1 else f"{years[0]} "
 
 
 def _means_used(params: RunParams) -> str:
@@ -124,7 +147,7 @@ def derive(
     came = table.admission_route == TRANSFERRED if _tells_transfers(form) else ibis.null("boolean")
     table = table.mutate(diseases=diseases_of(table, lists.diseases.diseases), transferred_in=came)
     table = _at_home(table, lists, hospitals, present)
-    return _operations(table, params, lists)
+    return _operations(_operated(table, params, lists, present, form), params, lists)
 
 
 def _tells_transfers(form: FormatMap) -> bool:
@@ -161,6 +184,31 @@ def _counties(lists: Lists, hospitals: pd.DataFrame | None) -> list[tuple[str, s
     return found
 
 
+def _operated(table: Table, params: RunParams, lists: Lists, present: set[str], form: FormatMap) -> Table:
+    """`surgical` by the category of the procedures where a dictionary gives it, and which stays should have a level.
+
+    A code that the dictionary does not have is of no category: whether it is an operation is for the hospital to say.
+    """
+    coded = {"principal_procedure", "other_procedures"} & present
+    procedures = with_principal(table.principal_procedure, table.other_procedures)
+    if lists.procedure_categories is not None and coded:
+        hit = any_listed(procedures, table.year, lists.procedure_categories, params.all_years, OPERATIONS)
+        return table.mutate(surgical=hit).mutate(operation_asked=_.surgical)
+    asked = table.surgical.fill_null(False)
+    if coded and _level_is_all(form):  # else the source says by itself what an operation is
+        chapters = pattern(params.indicators.operation_codes).replace(
+            r"\.", r"\.?"
+        )  # some write codes without the point
+        asked |= procedures.re_search(rf"\|{chapters}")
+    return table.mutate(operation_asked=asked)
+
+
+def _level_is_all(form: FormatMap) -> bool:
+    """Whether a source calls an operation what has a level, and has nothing else to tell it by."""
+    flag, level = (form.fields.get(name) for name in ("surgical", "surgery_level"))
+    return flag is not None and level is not None and set(flag.names()) == set(level.names())
+
+
 def _operations(table: Table, params: RunParams, lists: Lists) -> Table:
     """Level, minimally invasive, complication: by the list of the year, and by that of the last year before."""
     years, year = params.all_years, table.year
@@ -177,14 +225,23 @@ def _operations(table: Table, params: RunParams, lists: Lists) -> Table:
     table = table.mutate(all_procedures=procedures, all_acquired=acquired, asked_complication=asked.fill_null(False))
     procedures, acquired, asked = table.all_procedures, table.all_acquired, table.asked_complication
     made: dict[str, Column] = {}
+    known_kinds = lists.procedure_categories is not None
     for suffix, span in (("", years), ("_frozen", before)):
         level, minimal, complicated = lists.surgery_levels, lists.minimally_invasive, lists.complications
         # a stay on no list has level 0: it is an operation of none of the four
-        made[f"judged_level{suffix}"] = (
+        judged = (
             ibis.coalesce(highest_level(procedures, year, level, span), ibis.literal(0, "int8"))
             if level
             else table.surgery_level
         )
+        # where the category decides, a level makes no operation of what is none
+        judged = ibis.ifelse(table.surgical, judged, ibis.null("int8")) if known_kinds else judged
+        made[f"judged_level{suffix}"] = judged
+        # of a directory without level 3 nobody can say which operations are of level 3 or 4
+        known = judged >= 3
+        lacking = level.years_without("3", span) if level else ()
+        unknown = (year.isin(lacking) if len(span) > 1 else ibis.literal(True)) if lacking else None
+        made[f"level34{suffix}"] = known if unknown is None else ibis.ifelse(unknown, ibis.null("boolean"), known)
         made[f"minimally_invasive{suffix}"] = (
             any_listed(procedures, year, minimal, span) if minimal else table.minimally_invasive
         )

@@ -50,12 +50,16 @@ _itemised = _.cost_usable & _.drug_fen.between(0, _.cost_fen) & _.material_fen.b
 _rescued = _.successful_rescues.between(0, _.rescues)
 
 
-def _of_operations(basis: str, level: Column, minimal: Column, complication: Column) -> tuple[Measure, ...]:
+def _of_operations(
+    basis: str, level: Column, level34: Column, minimal: Column, complication: Column
+) -> tuple[Measure, ...]:
     """What depends on a code list: that of the discharge's year, or on the frozen basis that of the period before."""
     operated = (_surgery | (level > 0)) & level.notnull() & _.surgery_usable
+    asked = (_.operation_asked | (level > 0)).fill_null(False) & _.surgery_usable
     return (
         Measure(id=f"level4@{basis}", name_zh="四级手术病例", value=level == 4, when=operated),
-        Measure(id=f"level34@{basis}", name_zh="三四级手术病例", value=level >= 3, when=operated),
+        Measure(id=f"level34@{basis}", name_zh="三四级手术病例", value=level34, when=operated & level34.notnull()),
+        Measure(id=f"level_known@{basis}", name_zh="手术级别可认定的病例", value=operated.fill_null(False), when=asked),
         Measure(id=f"minimal@{basis}", name_zh="微创手术病例", value=minimal, when=_surgery & minimal.notnull()),
         Measure(id=f"complication@{basis}", name_zh="手术并发症病例", value=complication, when=complication.notnull()),
     )
@@ -113,8 +117,10 @@ MEASURES: tuple[Measure, ...] = (
     ),
     Measure(id="died", name_zh="死亡", value=_.died, when=_.death_known),
     Measure(id="surgical", name_zh="手术病例", value=_.surgical, when=_.surgery_usable),
-    *_of_operations("contemporaneous", _.judged_level, _.minimally_invasive, _.complication),
-    *_of_operations("frozen", _.judged_level_frozen, _.minimally_invasive_frozen, _.complication_frozen),
+    *_of_operations("contemporaneous", _.judged_level, _.level34, _.minimally_invasive, _.complication),
+    *_of_operations(
+        "frozen", _.judged_level_frozen, _.level34_frozen, _.minimally_invasive_frozen, _.complication_frozen
+    ),
     Measure(id="against_advice", name_zh="非医嘱离院", value=_.exit_mode == "4", when=_.exit_mode.notnull()),
     Measure(id="readmitted", name_zh="31 天内非计划再住院", value=_.readmitted, when=_.readmitted.notnull()),
     # codes are stored |I10.x00|E11.9|: one separator more than codes; a stay without any stands as one of a source without

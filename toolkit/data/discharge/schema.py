@@ -403,6 +403,24 @@ FIELDS: tuple[Field, ...] = (
         meaning="likewise, by the list of the last year before",
     ),
     Field(
+        name="level34",
+        type="boolean",
+        name_zh="三级或四级手术",
+        meaning="by the list of the year, NULL in a year of which the list has no level 3; without a list as entered",
+    ),
+    Field(
+        name="level34_frozen",
+        type="boolean",
+        name_zh="三级或四级手术（定基）",
+        meaning="likewise, by the list of the last year before",
+    ),
+    Field(
+        name="operation_asked",
+        type="boolean",
+        name_zh="应有手术级别",
+        meaning="an operation by the dictionary of categories; without one, by the source or by the chapter of a procedure's code",
+    ),
+    Field(
         name="minimally_invasive",
         type="boolean",
         name_zh="微创手术",

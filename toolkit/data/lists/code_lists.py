@@ -15,17 +15,24 @@ from pathlib import Path
 import ibis
 
 from toolkit.data.discharge.schema import SEPARATOR
-from toolkit.data.lists.listing import read_listing, year_of
+from toolkit.data.lists.listing import Row, read_listing, year_of
 from toolkit.engine.types import Column
 from toolkit.errors import InputError
 
 OPEN = 9999  # a code without an end
 LEVELS = ("1", "2", "3", "4")
+CATEGORIES: dict[str, tuple[str, ...]] = {
+    "手术": ("手术类", "手术操作"),
+    "介入治疗": ("介入", "介入类"),
+    "治疗性操作": ("治疗操作", "治疗性"),
+    "诊断性操作": ("诊断操作", "诊断性"),
+}  # of a procedure, with other words for each
+OPERATIONS = ("手术", "介入治疗")  # what counts as an operation; the others do not
 
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """One code with the years, ends included, that it is on the list for; `value` is its level where the list has one."""
+    """One code with the years, ends included, that it is on the list for; `value` is its level or category, where it has one."""
 
     code: str
     first: int
@@ -49,29 +56,45 @@ class CodeList:
     entries: tuple[Entry, ...]
     prefix: bool
 
+    def years_without(self, value: str, years: Iterable[int]) -> tuple[int, ...]:
+        """The years in which no code of the list has this value."""
+        return tuple(y for y in years if value not in self.in_force(y).values())
+
     def in_force(self, year: int) -> dict[str, str]:
         """Code → value of the codes on the list in a year."""
         return {e.code: e.value for e in self.entries if e.first <= year <= e.last}
 
 
 def read_code_list(
-    path: Path, name_zh: str, years: Iterable[int], *, levels: bool = False, prefix: bool = False
+    path: Path,
+    name_zh: str,
+    years: Iterable[int],
+    *,
+    levels: bool = False,
+    categories: bool = False,
+    prefix: bool = False,
 ) -> CodeList:
-    """A list `code,valid_from,valid_to` (years; valid_to may be empty), with `level` where `levels`; `name` is not used.
+    """A list `code,valid_from,valid_to` (years; valid_to may be empty); `name` and what else stands in it are not used.
 
     Parameters
     ----------
     years
         Of the run; each needs at least one code in force.
+    levels
+        It has `level` (1–4), and in every year an operation of level 4.
+    categories
+        It has `category`, one of `CATEGORIES` or a word for one of them.
 
     Raises
     ------
     InputError
         The file is no such list, a code is twice on it for one year, or it holds for none of a year's operations.
     """
-    needed = ["code", *(["level"] if levels else []), "valid_from", "valid_to?"]
+    valued = "level" if levels else "category" if categories else ""
+    needed = ["code", *([valued] if valued else []), "valid_from", "valid_to?"]
+    optional = [c for c in ("name", "source", "level", "category") if c != valued]
     entries = []
-    for row in read_listing(path, name_zh, needed, ["name", "source"], codes=["code"]):
+    for row in read_listing(path, name_zh, needed, optional, codes=["code"]):
         first, last = year_of(row, "valid_from"), year_of(row, "valid_to") or OPEN
         if first is None or last < first:
             raise InputError(
@@ -83,11 +106,37 @@ def read_code_list(
             )
         if levels and row["level"] not in LEVELS:
             raise InputError("级别不是 1–4", "level is not 1 to 4", where=f"{row.where} level", remedy="修正该行")
-        value = row["level"] if levels else ""
+        value = row["level"] if levels else _category(row) if categories else ""
         entries.append(Entry(code=row["code"], first=first, last=last, value=value, where=row.where))
     found = CodeList(name_zh=name_zh, path=Path(path), entries=tuple(entries), prefix=prefix)
     _check(found, sorted(set(years)))
+    if levels:
+        _check_top_level(found, sorted(set(years)))
     return found
+
+
+def _category(row: Row) -> str:
+    for name, words in CATEGORIES.items():
+        if row["category"] in (name, *words):
+            return name
+    raise InputError(
+        "手术操作的类别不在范围内",
+        "no category of procedures",
+        where=f"{row.where} category",
+        remedy=f"填 {'、'.join(CATEGORIES)}",
+        remedy_english="one of these",
+    )
+
+
+def _check_top_level(found: CodeList, years: Sequence[int]) -> None:
+    if lacking := found.years_without(LEVELS[-1], years):
+        raise InputError(
+            f"{found.name_zh}没有 {'、'.join(map(str, lacking))} 年有效的四级手术",
+            f"the directory has no operation of level 4 for {lacking}",
+            where=str(found.path),
+            remedy="补充四级手术，或不用目录（改用医院填报）",
+            remedy_english="add them, or give no directory",
+        )
 
 
 def _check(found: CodeList, years: Sequence[int]) -> None:
@@ -134,9 +183,12 @@ def highest_level(codes: Column, year: Column, listed: CodeList, years: Sequence
     return found
 
 
-def any_listed(codes: Column, year: Column, listed: CodeList, years: Sequence[int]) -> Column:
-    """Whether any code of a record is on the list of its year."""
-    return _by_year({y: list(listed.in_force(y)) for y in years}, codes, year, listed)
+def any_listed(
+    codes: Column, year: Column, listed: CodeList, years: Sequence[int], values: Sequence[str] | None = None
+) -> Column:
+    """Whether any code of a record is on the list of its year, with one of these values where they are asked for."""
+    chosen = {y: [c for c, v in listed.in_force(y).items() if values is None or v in values] for y in years}
+    return _by_year(chosen, codes, year, listed)
 
 
 def _by_year(by_year: Mapping[int, list[str]], codes: Column, year: Column, listed: CodeList) -> Column:

@@ -52,6 +52,8 @@ class Given:
         Dictionaries in force by year.
     levels
         Surgery directory: level by procedure code and year.
+    categories
+        Category by procedure code and year.
     weights
         DRG → weight of the published table.
     versions
@@ -66,6 +68,7 @@ class Given:
     diagnoses: CodeList | None = None
     procedures: CodeList | None = None
     levels: CodeList | None = None
+    categories: CodeList | None = None
     weights: dict[str, float] | None = None
     versions: dict[int, str] = field(default_factory=dict)
     limits: tuple[DrgLimit, ...] = ()
@@ -93,6 +96,7 @@ def read_given(params: RunParams, hospitals: pd.DataFrame | None, shapes: Mappin
         diagnoses=_list(data.diagnosis_dictionary, "诊断编码字典", params),
         procedures=_list(data.procedure_dictionary, "手术操作编码字典", params),
         levels=_list(params.indicators.surgery_levels, "手术分级目录", params, levels=True),
+        categories=_list(params.indicators.procedure_categories, "手术操作类别字典", params, categories=True),
         weights=_weights(params.weights.file) if params.weights.file else None,
         versions=dict(params.grouping.versions),
         limits=_limits(data.drg_limits) if data.drg_limits else (),
@@ -102,8 +106,12 @@ def read_given(params: RunParams, hospitals: pd.DataFrame | None, shapes: Mappin
     )
 
 
-def _list(path: Path | None, name_zh: str, params: RunParams, *, levels: bool = False) -> CodeList | None:
-    return read_code_list(path, name_zh, params.all_years, levels=levels) if path else None
+def _list(
+    path: Path | None, name_zh: str, params: RunParams, *, levels: bool = False, categories: bool = False
+) -> CodeList | None:
+    if path is None:
+        return None
+    return read_code_list(path, name_zh, params.all_years, levels=levels, categories=categories)
 
 
 def _weights(path: Path) -> dict[str, float]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import ibis
 import pandas as pd
 from ibis import _
 
 from toolkit.data.discharge.schema import SEPARATOR
-from toolkit.data.lists.code_lists import CodeList, Entry
+from toolkit.data.lists.code_lists import OPERATIONS, CodeList, Entry
 from toolkit.data.quality import hospitals
 from toolkit.data.quality.base import SURGERY, Fate, Level, Rule
 from toolkit.data.quality.codes import DIAGNOSIS_UNFIT, PROCEDURE_UNFIT
@@ -98,6 +100,32 @@ def _other_level(found: pd.DataFrame, given: Given) -> pd.Series:
             for text, year in rows
         ],
     )
+
+
+def _by_category(found: pd.DataFrame, given: Given, hit: Callable[[str, str], bool]) -> pd.Series:
+    """Whether any procedure of the stay is hit, by its category ("" where the dictionary has none) and level as entered."""
+    assert given.categories is not None  # noqa: S101  the rule needs it
+    category = _in_force(given.categories, found["year"])
+    rows = zip(found["procedure_levels"], found["year"], strict=True)
+    return _flags(
+        found,
+        [
+            any(hit(category[int(year)].get(code.upper(), ""), level) for code, level in split_pairs(text))
+            for text, year in rows
+        ],
+    )
+
+
+def _without_level(found: pd.DataFrame, given: Given) -> pd.Series:
+    return _by_category(found, given, lambda of, level: of in OPERATIONS and level not in SURGERY_LEVELS)
+
+
+def _level_of_none(found: pd.DataFrame, given: Given) -> pd.Series:
+    return _by_category(found, given, lambda of, level: bool(of) and of not in OPERATIONS and level in SURGERY_LEVELS)
+
+
+def _without_category(found: pd.DataFrame, given: Given) -> pd.Series:
+    return _by_category(found, given, lambda of, _level: not of)
 
 
 def _flags(found: pd.DataFrame, hits: list[bool]) -> pd.Series:
@@ -320,6 +348,55 @@ PATIENT_RULES = (
         given=Given(levels=_example("36.0600", "4")),
         passes={"procedure_levels": "|36.0600=4|99.99=1|"},
         fails={"procedure_levels": "|36.0600=3|"},
+    ),
+    Rule(
+        id="P19",
+        name_zh="手术未填级别",
+        fate=Fate.WARNED,
+        level=Level.CODES,
+        message_zh="按类别字典属手术或介入治疗的操作未填手术级别",
+        source="病案首页采集标准：手术、介入治疗须填手术级别",
+        needs=("procedure_levels", "year"),
+        fields=("procedure_levels",),
+        inputs=("indicators.procedure_categories",),
+        over=("procedure_levels", "year"),
+        check=_without_level,
+        given=Given(categories=_example("47.0100", "手术")),
+        passes={"procedure_levels": "|47.0100=2|"},
+        fails={"procedure_levels": "|47.0100=|"},
+    ),
+    Rule(
+        id="P20",
+        name_zh="非手术操作填了级别",
+        fate=Fate.WARNED,
+        level=Level.CODES,
+        message_zh="按类别字典不属手术或介入治疗的操作填了手术级别",
+        source="病案首页采集标准：手术、介入治疗须填手术级别",
+        needs=("procedure_levels", "year"),
+        fields=("procedure_levels",),
+        inputs=("indicators.procedure_categories",),
+        over=("procedure_levels", "year"),
+        check=_level_of_none,
+        given=Given(categories=_example("45.1300", "诊断性操作")),
+        passes={"procedure_levels": "|45.1300=|"},
+        fails={"procedure_levels": "|45.1300=1|"},
+    ),
+    Rule(
+        id="P21",
+        name_zh="手术操作无类别",
+        fate=Fate.QUARANTINED,
+        scopes=(SURGERY,),
+        level=Level.CODES,
+        message_zh="手术操作编码不在当年有效的类别字典内，是否为手术不明，不计入手术类指标",
+        source="数据质量规则目录 P13，用于有手术操作类别字典的运行",
+        needs=("procedure_levels", "year"),
+        fields=("principal_procedure", "other_procedures"),
+        inputs=("indicators.procedure_categories",),
+        over=("procedure_levels", "year"),
+        check=_without_category,
+        given=Given(categories=_example("47.0100", "手术")),
+        passes={"procedure_levels": "|47.0100=|"},
+        fails={"procedure_levels": "|47.0100=2|99.9900=|"},
     ),
     Rule(
         id="P15",
