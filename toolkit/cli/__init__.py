@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from toolkit.cli import decision as decision_commands
+from toolkit.cli import evidence as evidence_commands
 from toolkit.cli import ledger as ledger_commands
 from toolkit.cli import selection as selection_commands
 from toolkit.cli.shared import Json
@@ -38,8 +39,14 @@ app = typer.Typer(
     "5 有报告未完成 a report failed · 6 病例不平衡 records do not add up · 1 其他 other",
 )
 app.add_typer(ledger_commands.app)
-app.add_typer(decision_commands.protocol)
-for command in (selection_commands.select, decision_commands.decide, decision_commands.rehearse):
+for group in (evidence_commands.app, decision_commands.protocol):
+    app.add_typer(group)
+for command in (
+    evidence_commands.values,
+    selection_commands.select,
+    decision_commands.decide,
+    decision_commands.rehearse,
+):
     app.command()(command)
 
 Params = Annotated[Path, typer.Argument(help="参数文件 parameter file (YAML)", show_default=False)]

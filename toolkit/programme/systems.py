@@ -149,6 +149,8 @@ class Item(Section):
         Column of the table of values; the id where none is given.
     source
         Where the value comes from: computed from records, given by another system, evidence of the applicant, the panel.
+    help
+        What an applicant is to give, and by what document.
     window
         The period that the value is of, in words.
     optional
@@ -162,6 +164,7 @@ class Item(Section):
     column: str = ""
     optional: bool = False
     source: Literal["records", "given", "evidence", "panel"] = "given"
+    help: str = ""
     window: str = ""
     direction: Annotated[Direction, Field(strict=False)] = Direction.HIGHER
     weight: float | None = Field(None, ge=0)

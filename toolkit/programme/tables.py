@@ -7,6 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pandas as pd
+from python_calamine import CalamineError
 
 from toolkit.data.accounts.spreadsheet import SHEET_ROWS, Workbook, defused
 from toolkit.errors import InputError, nearest
@@ -26,7 +27,7 @@ def read_values(path: Path, sheet: str | int = 0) -> pd.DataFrame:
             return pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
         except UnicodeDecodeError:
             return pd.read_csv(path, dtype=str, keep_default_na=False, encoding="gb18030")
-    except (OSError, ValueError, pd.errors.ParserError) as error:
+    except (OSError, ValueError, pd.errors.ParserError, CalamineError) as error:
         raise InputError(
             f"数值表读不出来: {type(error).__name__}",
             "the table of values cannot be read",
