@@ -23,6 +23,7 @@ from toolkit.data.intake import discharges, take_in
 from toolkit.data.lists.registry import read_registry
 from toolkit.data.quality import RECORD_RULES
 from toolkit.data.reading.formats import available, format_map
+from toolkit.data.reading.groups import run_groups
 from toolkit.data.reading.typed_rows import standardise
 from toolkit.engine import connect, write_parquet
 from toolkit.indicators import CATALOGUE
@@ -262,7 +263,7 @@ def test_the_examples_of_the_catalogue_have_their_value_on_spark(spark, work):
     folder.mkdir()
     (folder / "合成.csv").write_bytes(rows.csv_of(frame))
     params, hospitals = rows.params(files=(str(folder / "合成.csv"),)), rows.registry_of(frame)
-    intake = take_in(params, format_map("canonical"), hospitals, spark, folder)
+    intake = take_in(params, run_groups(params.data), hospitals, spark, folder)
     groups = hospitals.rename(columns={"code": "hospital"})[["hospital", "level_group"]]
     cube = cubes.build(discharges(spark, intake.store), params, groups, connection=spark)
     assert len(shared) >= 20
@@ -353,7 +354,7 @@ def test_a_region_goes_from_files_to_indicators_alike(engines, work):
             folder, inputs, engine="spark" if shared.name != "duckdb" else "duckdb", threads=2, memory="1GB"
         )
         registry = read_registry(params.data.hospitals, folder)
-        intake = take_in(params, format_map(params.data.format), registry, connection, folder)
+        intake = take_in(params, run_groups(params.data), registry, connection, folder)
         stored = discharges(connection, intake.store)
         groups = registry.rename(columns={"code": "hospital"})[["hospital", "level_group"]]
         cube = cubes.build(stored, params, groups, connection=connection)

@@ -10,7 +10,7 @@ from toolkit import cube as cubes
 from toolkit.catalogues import Catalogue
 from toolkit.data.intake import discharges, take_in
 from toolkit.data.lists.diseases import disease_sums
-from toolkit.data.reading.formats import format_map
+from toolkit.data.reading.groups import run_groups
 from toolkit.engine import connect
 from toolkit.errors import ContractBroken
 from toolkit.indicators import CATALOGUE
@@ -56,7 +56,7 @@ def taken_in(tmp_path_factory):
         params = rows.params(files=(str(file),), **members[0].example.policy)
         hospitals = rows.registry_of(frame)
         connection = connect(work / "work", [file], threads=2)
-        intake = take_in(params, format_map("canonical"), hospitals, connection, work / "work")
+        intake = take_in(params, run_groups(params.data), hospitals, connection, work / "work")
         groups = hospitals.rename(columns={"code": "hospital"})[["hospital", "level_group"]]
         cube = cubes.build(discharges(connection, intake.store), params, groups, connection=connection)
         connection.disconnect()
@@ -90,7 +90,7 @@ def disease_cases(tmp_path_factory):
     file.write_bytes(rows.csv_of(frame))
     params, hospitals = rows.params(files=(str(file),)), rows.registry_of(frame)
     connection = connect(work / "work", [file], threads=2)
-    intake = take_in(params, format_map("canonical"), hospitals, connection, work / "work")
+    intake = take_in(params, run_groups(params.data), hospitals, connection, work / "work")
     sums = disease_sums(discharges(connection, intake.store))
     connection.disconnect()
     return sums, params, hospitals

@@ -16,7 +16,7 @@ from toolkit.data.quality.base import value_of
 from toolkit.data.quality.identities import EARLIER_VISIT
 from toolkit.data.quality.marks import ids_in, marked
 from toolkit.data.quality.ranges import pattern
-from toolkit.data.reading.formats import format_map
+from toolkit.data.reading.groups import run_groups
 from toolkit.engine import connect
 
 SOUND = {
@@ -711,7 +711,8 @@ def test_files(rule, tmp_path):
         for file, content in {"0.csv": "hospital,year,los_days,died,drg\n0001,2022,9,0,FA11\n", **example}.items():
             (folder / file).write_text(content, encoding="utf-8")
         connection = connect(folder / "work", [folder], threads=1)
-        taken = take_in(rows.params(files=(str(folder),)), format_map("canonical"), None, connection, folder / "work")
+        params = rows.params(files=(str(folder),))
+        taken = take_in(params, run_groups(params.data), None, connection, folder / "work")
         connection.disconnect()
         last = taken.files.iloc[-1]
         counted = taken.accounts.loc[taken.accounts["rule"] == rule.id, "n"].sum()

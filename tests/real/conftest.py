@@ -17,7 +17,7 @@ import pytest
 
 from toolkit import cube, engine, reference
 from toolkit.data.intake import discharges, take_in
-from toolkit.data.reading.formats import format_map
+from toolkit.data.reading.groups import run_groups
 from toolkit.params import RunParams
 
 DEFAULT_FOLDER = Path(__file__).parents[3] / "shared" / "data"
@@ -132,6 +132,6 @@ def taken_in(file: Path, work: Path, cases: pd.DataFrame, cycle_of: Callable[[in
     connection = engine.connect(work, [file.parent], threads=2)
     # With a registry, records without a hospital are quarantined (rule K01).
     hospitals = pd.DataFrame({"code": sorted(set(cases["hospital"].dropna())), "level_group": "all", "tier": "市"})
-    intake = take_in(params, format_map(base["data"]["format"]), hospitals, connection, work)
+    intake = take_in(params, run_groups(params.data), hospitals, connection, work)
     baseline = tuple(range(params.baseline.first, params.baseline.last + 1))
     return Real(base, connection, intake.store, hospitals, cases, intake.accounts, cycle_of, baseline)

@@ -14,7 +14,7 @@ from comparison import FIELDS, QUICK, SHOWN, Tally, compare, oracle_cells, prepa
 
 from toolkit.cube import BASES
 from toolkit.data.intake import take_in
-from toolkit.data.reading.formats import format_map
+from toolkit.data.reading.groups import run_groups
 from toolkit.engine import connect
 from toolkit.indicators import CATALOGUE
 from toolkit.indicators.table import collect
@@ -70,7 +70,7 @@ def test_intake_accepts_the_records_that_the_declared_rules_say(brazil, new_york
 def test_a_record_without_a_hospital_is_not_accepted_where_the_run_has_no_registry(new_york, tmp_path):
     params = new_york.params()
     connection = connect(tmp_path, [new_york.store, *map(Path, params.data.files)], threads=1)
-    accounts = take_in(params, format_map("sparcs"), None, connection, tmp_path).accounts
+    accounts = take_in(params, run_groups(params.data), None, connection, tmp_path).accounts
     assert accounts.loc[accounts["fate"] == "accepted", "n"].sum() == len(new_york.cases)
 
 

@@ -177,11 +177,11 @@ def _say_plan(params: RunParams, reports: Path, as_json: bool, fresh: bool) -> N
     from toolkit.runs import pipeline
 
     why = pipeline.planned(params, reports, fresh=fresh)
-    files = [str(p) for p in find(params.data.files)] if params.data.files else []
+    files = [str(p) for p in find(params.data.entries)] if params.data.entries else []
     plan = {
         "run": params.run,
         "folder": str(reports / params.run),
-        "format": params.data.format,
+        "format": "、".join(dict.fromkeys(group.format for group in params.data.groups)) or params.data.format,
         "files": files,
         "synthetic": params.data.synthetic.discharges if params.data.synthetic else None,
         "periods": {k: v.label for k, v in params.periods.items()},
@@ -195,7 +195,7 @@ def _say_plan(params: RunParams, reports: Path, as_json: bool, fresh: bool) -> N
         return
     typer.echo(f"将运行 would run: {params.title}\n输出 output: {plan['folder']}")
     source = f"合成数据 synthetic, {plan['synthetic']:,} 例" if params.data.synthetic else f"{len(files)} 个文件 files"
-    typer.echo(f"数据 data: {source}，格式 format {params.data.format}")
+    typer.echo(f"数据 data: {source}，格式 format {plan['format']}")
     typer.echo(
         f"周期 periods: {'、'.join(v.label for v in params.periods.values())}；专科 specialties: {len(params.specialties) or '随数据生成'}"
     )

@@ -8,7 +8,7 @@ records are added, every record gets one fate, and the accepted ones are stored.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -27,12 +27,13 @@ from toolkit.data.discharge.identity import Key, direct_identifiers, pseudonym, 
 from toolkit.data.discharge.readmission import with_readmission
 from toolkit.data.discharge.schema import BY_NAME, STORED
 from toolkit.data.grouping import Grouper, opened, with_drgs
-from toolkit.data.lists.drg_file import ANY_HOSPITAL, drg_digests, looked_up, read_drgs, refuse_unmatched
-from toolkit.data.quality import CATALOGUE, MARKS, RECORD_RULES, Fate, read_given
+from toolkit.data.lists.drg_file import ANY_HOSPITAL, drg_digests, lacking_keys, looked_up, read_drgs, refuse_unmatched
+from toolkit.data.quality import CATALOGUE, MARKS, RECORD_RULES, Fate, Rule, read_given
 from toolkit.data.quality.base import title_of, value_of
-from toolkit.data.reading import opening, text_rows
+from toolkit.data.reading import text_rows
 from toolkit.data.reading.files import SourceFile
 from toolkit.data.reading.formats import FormatMap, Source
+from toolkit.data.reading.groups import Group, assign, beside_records, files_of, read_as
 from toolkit.data.reading.text_rows import columns_of
 from toolkit.data.reading.typed_rows import standardise
 from toolkit.data.typed_parts import HELD, TypedParts, slots_of
@@ -97,7 +98,7 @@ class Intake:
 @without_values()
 def take_in(
     params: RunParams,
-    form: FormatMap,
+    groups: Sequence[Group],
     hospitals: pd.DataFrame | None,
     connection: Any,
     work: Path,
@@ -109,6 +110,8 @@ def take_in(
 
     Parameters
     ----------
+    groups
+        The run's files by format.
     hospitals
         Registry with column `code`, or None where the run has none (rule K01 is then 不适用).
     work
@@ -126,22 +129,29 @@ def take_in(
         A file's records do not add up.
     """
     parts = parts or TypedParts.opened(work / "parts")
-    given = read_given(params, hospitals, _shapes(params, form))
-    applicable, not_applicable = _applicable(params, form, hospitals)
+    forms = [group.form for group in groups]
+    given = read_given(params, hospitals, _shapes(params, forms))
+    applicable, not_applicable = _applicable(params, forms, hospitals)
     lists = read_lists(params)
-    drgs = read_drgs(params, form, connection, work)
+    drgs = read_drgs(params, forms, connection, work)
     with opened(params.data.grouper, work / "grouping") as grouper:
         batch = _Batch(
-            params, form, applicable, drgs, connection, parts, lists, hospitals, key or random_key(), grouper
+            params, forms, applicable, drgs, connection, parts, lists, hospitals, key or random_key(), grouper
         )
         sources: list[SourceFile] = []
         by_hash: dict[str, str] = {}
         repeated: set[int] = set()
         joined = drg_digests(drgs) if parts.made_with and drgs else {}
-        paths = opening.find(params.data.files)
-        for position, path in enumerate(paths):
-            progress("读取", position / len(paths))
-            for source in parts.sources(len(sources), path, work, opening.within(path, params.data.files), joined):
+        files, beside = files_of(groups), beside_records(params)
+        for position, file in enumerate(files):
+            progress("读取", position / len(files))
+            number, how = len(sources), read_as(file, groups)
+            for source in parts.sources(number, file.path, work, file.within, joined, how):
+                if not source.rejected and file.path in beside:
+                    source.refuse(f"是{beside[file.path]}，不是病例记录", skipped=True)
+                    source.close()
+                if not source.rejected and not parts.holds(source):
+                    assign(source, file.groups, groups)
                 if not source.rejected and source.content in by_hash:
                     source.refuse(f"内容与 {by_hash[source.content]} 完全相同", "F01")
                     source.close()
@@ -163,7 +173,9 @@ def take_in(
     ]:  # some were found unreadable after rows of them had been typed
         typed = typed.filter(_.file.notin(refused))
     if drgs is not None:
-        [(found, asked)] = typed.aggregate(found=_.drg_found.sum(), asked=_.count()).execute().fillna(0).to_numpy()
+        [(found, asked)] = (
+            typed.aggregate(found=_.drg_found.sum(), asked=_.drg_found.count()).execute().fillna(0).to_numpy()
+        )
         refuse_unmatched(drgs, int(found), int(asked), params)
     if refused := check_files(typed, sources, applicable, given, params):
         _refuse_if_nothing(sources)
@@ -178,7 +190,7 @@ def take_in(
     store, fates = _store(judged, params, connection, work), write_fates(judged, sources, connection, work / FATES)
     submitted = complete(typed, fates, parts.rows(connection, HELD), applicable, connection, work / SUBMITTED)
     not_applicable |= _absent_everywhere(sources, applicable, params)
-    findings = hospital_warnings(judged, accounts, applicable, given, params, _fields(params, form))
+    findings = hospital_warnings(judged, accounts, applicable, given, params, _fields(params, forms))
     return Intake(
         files=_register(sources),
         accounts=accounts,
@@ -193,9 +205,9 @@ def take_in(
     )
 
 
-def _fields(params: RunParams, form: FormatMap) -> set[str]:
-    """The canonical fields that records of the format can have: those of the map, and what follows from them."""
-    has = {*form.fields, "specialty", "year"}
+def _fields(params: RunParams, forms: Sequence[FormatMap]) -> set[str]:
+    """The canonical fields that records of the formats can have: those of the maps, and what follows from them."""
+    has = {"specialty", "year"}.union(*(form.fields for form in forms))
     if {"admission_date", "discharge_date"} <= has:
         has.add("los_days")
     if {"record", "identity", "health_card"} & has:
@@ -209,9 +221,13 @@ def _fields(params: RunParams, form: FormatMap) -> set[str]:
     return has
 
 
-def _shapes(params: RunParams, form: FormatMap) -> dict[str, str]:
-    """Field -> shape of its codes; the codes of a grouper that the run calls are its own affair."""
-    shapes = {name: form.shape(name) for name in BY_NAME if form.shape(name)}
+def _shapes(params: RunParams, forms: Sequence[FormatMap]) -> dict[str, str]:
+    """Field -> shape of its codes, in any of the formats; the codes of a grouper that the run calls are its own affair."""
+    shapes = {}
+    for name in BY_NAME:
+        told = list(dict.fromkeys(form.shape(name) for form in forms))
+        if all(told):
+            shapes[name] = told[0] if len(told) == 1 else "|".join(f"(?:{shape})" for shape in told)
     if params.data.grouper:
         shapes.pop("drg", None)
     return shapes
@@ -221,8 +237,10 @@ def _names(fields: Iterable[str]) -> str:
     return "、".join(BY_NAME[name].name_zh.removesuffix("（分）") for name in fields)
 
 
-def _applicable(params: RunParams, form: FormatMap, hospitals: pd.DataFrame | None) -> tuple[set[str], dict[str, str]]:
-    has = _fields(params, form)
+def _applicable(
+    params: RunParams, forms: Sequence[FormatMap], hospitals: pd.DataFrame | None
+) -> tuple[set[str], dict[str, str]]:
+    has = _fields(params, forms)
     reasons: dict[str, str] = {}
     for id_, rule in CATALOGUE.items():
         if missing := [f for f in rule.needs if f not in has]:
@@ -237,9 +255,9 @@ def _applicable(params: RunParams, form: FormatMap, hospitals: pd.DataFrame | No
         reasons["K00"] = "有机构名录，见规则K01"
     if hospitals is not None and "hospital_name" not in has:
         reasons["K02"] = f"来源格式没有字段：{_names(['hospital_name'])}"
-    if form.scope is None:
+    if all(form.scope is None for form in forms):
         reasons["SCOPE"] = "来源格式未声明范围"
-    if "year" not in form.fields:
+    if not any("year" in form.fields for form in forms):
         reasons["D01Y"] = "来源格式有日期，见规则D01"
     return set(CATALOGUE) - set(reasons), reasons
 
@@ -271,7 +289,7 @@ class _Batch:
     def __init__(
         self,
         params: RunParams,
-        form: FormatMap,
+        forms: Sequence[FormatMap],
         applicable: set[str],
         drgs: Any,
         connection: Any,
@@ -281,11 +299,13 @@ class _Batch:
         key: Key,
         grouper: Grouper | None,
     ) -> None:
-        self.params, self.form, self.drgs, self.connection, self.parts = params, form, drgs, connection, parts
+        self.params, self.forms, self.drgs, self.connection, self.parts = params, forms, drgs, connection, parts
         self.lists, self.hospitals, self.key, self.grouper = lists, hospitals, key, grouper
         self.ungrouped: Counter[tuple[int, str]] = Counter()
         self.met: dict[int, set[str]] = {}
-        self.rules = [rule for rule in RECORD_RULES if rule.id in applicable]
+        self.rules = [_record_rules(params, form, hospitals) for form in forms]
+        self.every_field = set().union(*(form.fields for form in forms))
+        self.group = 0
         self.columns: dict[str, list[str]] = {}
         self.applicable = applicable
         self.present: list[str] = []
@@ -293,21 +313,37 @@ class _Batch:
         self.plan: _Plan | None = None
 
     def add(self, source: SourceFile) -> None:
-        columns, present = columns_of(source, self.form, self.connection)
+        form = self.forms[source.group]
+        columns, present = columns_of(source, form, self.connection)
+        source.lacks += sorted(self.every_field - set(form.fields))
         if source.rejected:
             source.close()
             return
-        if self.waiting and (columns != self.columns or source.stored == "parquet" or len(self.waiting) == BATCH_FILES):
+        if self.waiting and (
+            (source.group, columns) != (self.group, self.columns)
+            or source.stored == "parquet"
+            or len(self.waiting) == BATCH_FILES
+        ):
             self.flush()
-        self.columns, self.present = columns, present
+        self.group, self.columns, self.present = source.group, columns, present
         self.waiting.append(source)
         if source.stored == "parquet":
             self.flush()
 
+    @property
+    def form(self) -> FormatMap:
+        """The format of the files that wait."""
+        return self.forms[self.group]
+
+    @property
+    def joins(self) -> bool:
+        """Whether the records of the files that wait can be looked up in the DRG file."""
+        return self.drgs is not None and not lacking_keys(self.params, self.form)
+
     def flush(self) -> None:
         """Type the files that wait. Only then is known how many records they hold, and whether all of each can be read."""
         for part in self._parts() if self.waiting else ():
-            if self.drgs is not None:
+            if self.joins:
                 self._note_met(part)
                 part = looked_up(part, self.drgs, self.form, self.columns, self.connection)
             text_rows.register(part, self.connection)
@@ -354,14 +390,14 @@ class _Batch:
 
     def _plan(self, text: Any) -> _Plan:
         """How the rows of a part are typed: made once for parts with the same columns."""
-        of = (tuple(text.columns), tuple((name, *found) for name, found in self.columns.items()))
+        of = (self.group, tuple(text.columns), tuple((name, *found) for name, found in self.columns.items()))
         if self.plan is not None and self.plan.of == of:
             return self.plan
         present = [c for c in text.columns if c not in ("file", "line", "joined_drg", "drg_found")]
         text = text.mutate(source_content=_content_hash(text, present))
         columns, form = self.columns, self.form
         absent = {name for name, source in form.fields.items() if source.absent(columns)}
-        if self.drgs is not None:
+        if self.joins:
             absent.discard("drg")
             columns = {**columns, "joined_drg": ["joined_drg"]}
             form = form.model_copy(update={"fields": {**form.fields, "drg": Source(column="joined_drg")}})
@@ -379,7 +415,11 @@ class _Batch:
         table = table.mutate(
             # a rule cannot be checked in a file without its columns; no record fails for that
             **MARKS.of(
-                {rule.id: rule.test(self.params) for rule in self.rules if rule.test and not absent & set(rule.needs)}
+                {
+                    rule.id: rule.test(self.params)
+                    for rule in self.rules[self.group]
+                    if rule.test and not absent & set(rule.needs)
+                }
             ),
             visit_number=_.visit.try_cast("int64"),
             record_key=ibis.ifelse(_.pseudonym.notnull(), _.pseudonym.hash(), ibis.null("int64")),
@@ -409,6 +449,12 @@ class _Plan:
     columns: dict[str, list[str]]
     form: FormatMap
     held: Any = None
+
+
+def _record_rules(params: RunParams, form: FormatMap, hospitals: pd.DataFrame | None) -> list[Rule]:
+    """The rules over one record that records of a format can be checked by."""
+    applicable, _reasons = _applicable(params, [form], hospitals)
+    return [rule for rule in RECORD_RULES if rule.id in applicable]
 
 
 def _content_hash(text: Any, present: list[str]) -> Any:

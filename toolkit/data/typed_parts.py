@@ -29,7 +29,7 @@ from toolkit.running.publish import canonical, sync_file, write_atomically
 
 CATALOGUE = "catalogue.json"
 TYPED, HELD = "typed", "held"
-OF_RUN = ("number", "path", "within", "text", "window", "heads")  # of a source file: not of its content
+OF_RUN = ("number", "path", "within", "read_as", "text", "window", "heads")  # of a source file: not of its content
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,7 +116,9 @@ class TypedParts:
     def held(self) -> Path:
         return self.folder / HELD
 
-    def sources(self, number: int, path: Path, work: Path, within: str, joined: Mapping[str, str]) -> list[SourceFile]:
+    def sources(
+        self, number: int, path: Path, work: Path, within: str, joined: Mapping[str, str], read_as: str = ""
+    ) -> list[SourceFile]:
         """The tables of a file as reading them found them, or opened; until `settle` they carry their numbers in the parts.
 
         A file is read again where what its records were joined with has changed.
@@ -127,8 +129,10 @@ class TypedParts:
             Of the first table in the run.
         joined
             As `_Known.joined`, of all hospitals.
+        read_as
+            What reading the file depends on beside its content.
         """
-        known = self.known.get(_content(path, self.contents.get(path, "")))
+        known = self.known.get(_content(path, self.contents.get(path, ""), read_as))
         if known is None or any(joined.get(h, "") != told for one in known for h, told in one.joined.items()):
             tables = opening.open_tables(self.first + number, path, work, within)
         else:
@@ -138,6 +142,7 @@ class TypedParts:
                 if one.slot in self.slots:  # the same content once more: a repeat, whose rows nobody asks for
                     table.number = self.first + number + position
         for position, table in enumerate(tables):
+            table.read_as = read_as
             self.slots[table.number] = number + position
         return tables
 
@@ -174,7 +179,7 @@ class TypedParts:
         read: dict[str, list[_Known]] = {}
         for number, source in enumerate(sources):
             if number not in self.reused:
-                read.setdefault(_content(source.path, source.sha256), []).append(
+                read.setdefault(_content(source.path, source.sha256, source.read_as), []).append(
                     _Known(
                         slot=source.number,
                         parts=tuple(sorted(name for name, slots in self.holding.items() if source.number in slots)),
@@ -183,7 +188,7 @@ class TypedParts:
                         joined=joined.get(source.number, {}),
                     )
                 )
-        again = {_content(sources[number].path, sources[number].sha256) for number in repeated}
+        again = {_content(one.path, one.sha256, one.read_as) for one in (sources[number] for number in repeated)}
         # a file with a repeated table is read again: the other file may be gone by then
         self.known |= {content: tuple(tables) for content, tables in read.items() if content not in again}
         for number in repeated:
@@ -266,9 +271,9 @@ def slots_of(part: Part) -> set[int]:
     return {int(slot) for slot in np.unique(part.rows["file"].to_numpy())}
 
 
-def _content(path: Path, sha256: str) -> str:
+def _content(path: Path, sha256: str, read_as: str) -> str:
     """Equal for files that are read alike: by their first bytes, unless the name says that they are no data."""
-    return sha256 + "~" * bool(left_behind(path.name)) if sha256 else ""
+    return sha256 + read_as + "~" * bool(left_behind(path.name)) if sha256 else ""
 
 
 def _plain(source: SourceFile) -> dict[str, Any]:

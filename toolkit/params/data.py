@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -110,11 +111,64 @@ class GrouperSpec(Section):
         return self
 
 
+class FromPath(Section):
+    """A value that stands in the path of a file: of its folder, its name, the name of a sheet."""
+
+    pattern: Text = Field(
+        title="正则表达式",
+        description='with one group; searched in "folder/file › sheet", the path below the folder that files names',
+    )
+    values: dict[str, str] = Field(default={}, title="取值对照", description="others stay as they are")
+
+    @model_validator(mode="after")
+    def _one_group(self) -> FromPath:
+        try:
+            groups = re.compile(self.pattern).groups
+        except re.error:
+            groups = 0
+        if groups != 1:
+            raise ValueError("pattern 须为有且只有一个括号组的正则表达式 (a regular expression with one group)")
+        return self
+
+
+class FileGroup(Section):
+    """Files of one format, and what they do not say themselves.
+
+    A table of a file that several groups name is read by the first of them whose columns it has.
+    """
+
+    format: Text = Field(title="格式", description="id of a shipped format map, or the path of a YAML map of your own")
+    files: list[Text] = Field(title="文件、通配符或文件夹", min_length=1)
+    fixed: dict[str, Text] = Field(
+        default={}, title="固定值", description='field -> value of all these files: {hospital: "0012"}'
+    )
+    from_path: dict[str, FromPath] = Field(
+        default={}, title="取自路径的值", description="field -> where in the path it stands"
+    )
+    columns: dict[str, Text] = Field(
+        default={}, title="另用的列名", description="field -> its column in these files, in place of the map's"
+    )
+
+    @model_validator(mode="after")
+    def _said_once(self) -> FileGroup:
+        said = [*self.fixed, *self.from_path, *self.columns]
+        if twice := sorted({name for name in said if said.count(name) > 1}):
+            raise ValueError(f"{'、'.join(twice)} 给出了两次 (a field is given twice)")
+        return self
+
+
 class Data(Section):
     """Where the records are and what format they have."""
 
-    format: Text = Field(title="格式", description="id of a shipped format map, or the path of a YAML map of your own")
+    format: str = Field(
+        "", title="格式", description="id of a shipped format map, or the path of a YAML map of your own"
+    )
     files: list[Text] = Field(default=[], title="文件、通配符或文件夹")
+    sources: list[FileGroup] = Field(
+        default=[],
+        title="多种格式的文件",
+        description="in place of format and files, where they are of several formats",
+    )
     drg_file: DrgFile | None = Field(None, title="分组结果文件")
     grouper: GrouperSpec | None = Field(
         None, title="分组器", description="in place of a DRG in the file or of drg_file"
@@ -156,13 +210,25 @@ class Data(Section):
 
     @model_validator(mode="after")
     def _files_or_synthetic(self) -> Data:
-        if bool(self.files) == bool(self.synthetic):
-            raise ValueError("files 与 synthetic 必须且只能给出一个 (give either files or synthetic)")
+        if sum(map(bool, (self.files, self.sources, self.synthetic))) != 1:
+            raise ValueError("files、sources、synthetic 必须且只能给出一个 (give one of files, sources, synthetic)")
+        if bool(self.format) == bool(self.sources):
+            raise ValueError("files 和 synthetic 需要 format; sources 中每组各有自己的 format (format, once)")
         if self.grouper and (self.drg_file or self.synthetic):
             raise ValueError("grouper 与 drg_file、synthetic 不能同时给出 (a grouper stands in place of drg_file)")
         if self.submissions and not self.arrived:
             raise ValueError("submissions 需要 arrived: 新文件收到的日期, 如 2025-03-01 (give the day of arrival)")
         return self
+
+    @property
+    def groups(self) -> list[FileGroup]:
+        """The files by format; those of `files` are one group, and a generated region has none."""
+        return self.sources or ([FileGroup(format=self.format, files=self.files)] if self.files else [])
+
+    @property
+    def entries(self) -> list[str]:
+        """Files and folders of all groups."""
+        return list(dict.fromkeys(entry for group in self.groups for entry in group.files))
 
 
 class Specialty(Section):

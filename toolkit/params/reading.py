@@ -11,12 +11,14 @@ from pydantic.fields import FieldInfo
 
 from toolkit.documents import Document, Plain
 from toolkit.errors import nearest
+from toolkit.params.data import Data, FileGroup
 from toolkit.params.fields import MayBeAbsent, Says
 from toolkit.params.run import FIELDS_ONLY, RunParams, faults_across
 from toolkit.params.words import Catalogues, marked, with_own_names
 from toolkit.strict_yaml import Fault, Loc, Section, checked, error_of, read_yaml, without
 
 Part = TypeVar("Part", bound=Section)
+FileSection = TypeVar("FileSection", Data, FileGroup)
 START = "相对路径以参数文件所在文件夹为起点"
 
 
@@ -116,19 +118,24 @@ def _resolve_paths(params: RunParams, folder: Path) -> tuple[RunParams, list[Fau
             )
         return resolved.resolve()
 
-    data = params.data
-    changes: Document = {
-        "files": [file for i, given in enumerate(data.files) for file in _files(given, i, folder, found, faults)]
-    }
-    if data.format.endswith((".yaml", ".yml")):
-        changes["format"] = str(found(Path(data.format), ("data", "format")))
-    params = params.model_copy(update={"data": data.model_copy(update=changes)})
+    def with_files(section: FileSection, loc: Loc) -> FileSection:
+        files = [
+            f for i, one in enumerate(section.files) for f in _files(one, (*loc, "files", i), folder, found, faults)
+        ]
+        format_ = section.format
+        if format_.endswith((".yaml", ".yml")):
+            format_ = str(found(Path(format_), (*loc, "format")))
+        return section.model_copy(update={"files": files, "format": format_})
+
+    data = with_files(params.data, ("data",))
+    sources = [with_files(group, ("data", "sources", i)) for i, group in enumerate(data.sources)]
+    params = params.model_copy(update={"data": data.model_copy(update={"sources": sources})})
     return _with_paths(params, (), found), faults
 
 
-def _files(given: str, number: int, folder: Path, found: Callable[..., Path], faults: list[Fault]) -> Iterator[str]:
-    """One entry of `data.files`: itself, or what its pattern matches."""
-    pattern, loc = Path(given), ("data", "files", number)
+def _files(given: str, loc: Loc, folder: Path, found: Callable[..., Path], faults: list[Fault]) -> Iterator[str]:
+    """One entry of a list of files: itself, or what its pattern matches."""
+    pattern = Path(given)
     if not any(c in given for c in "*?["):
         yield str(found(pattern, loc))
         return

@@ -17,40 +17,56 @@ from pydantic import BaseModel
 
 from toolkit.data.reading.opening import find
 from toolkit.documents import Document, Entries, Plain
-from toolkit.params import RunParams
+from toolkit.params import Data, FileGroup, RunParams
 from toolkit.running.manifest import Software, digest
 from toolkit.running.notebook import file_hash
 from toolkit.running.publish import canonical
 
-FILES, FORMAT = "data.files", "data.format"
+FILES, FORMAT = "data{}.files", "data{}.format"  # of the one group of files, or of each of several
 SECRET = "data.key_file"  # no number depends on it, and not even its name belongs in an output
 REGISTER = "data.submissions"  # kept by the runs themselves; what a run read in it follows from its files
 ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 Part = TypeVar("Part", bound=BaseModel)
+FileSection = TypeVar("FileSection", Data, FileGroup)
 
 
 def places(params: RunParams) -> Document:
     """Where the parameters say that things lie: dotted name of the parameter -> path; `data.files` -> list of paths."""
     found: Document = {name: str(path) for name, path in _paths(params, "") if name != SECRET}
-    if params.data.files:
-        found[FILES] = list(params.data.files)
-    if params.data.format.endswith((".yaml", ".yml")):
-        found[FORMAT] = params.data.format
+    for number, group in enumerate(params.data.groups):
+        of_group = f".sources.{number}" if params.data.sources else ""
+        found[FILES.format(of_group)] = list(group.files)
+        if group.format.endswith((".yaml", ".yml")):
+            found[FORMAT.format(of_group)] = group.format
     return found
+
+
+def is_files(name: str) -> bool:
+    """Whether a name that `places` gives is that of a list of raw files."""
+    return name.startswith("data.") and name.endswith(".files")
 
 
 def moved(params: RunParams, where: Entries) -> RunParams:
     """`params` with the paths of `where`, as `places` gives them; others stay."""
     changed = _with_paths(params, "", lambda name, path: Path(where.get(name, path)))
-    data = {"files": list(where.get(FILES, params.data.files)), "format": where.get(FORMAT, params.data.format)}
-    return changed.model_copy(update={"data": changed.data.model_copy(update=data)})
+
+    def there(section: FileSection, of_group: str) -> FileSection:
+        files = list(where.get(FILES.format(of_group), section.files))
+        return section.model_copy(update={"files": files, "format": where.get(FORMAT.format(of_group), section.format)})
+
+    data = there(changed.data, "")
+    sources = [there(group, f".sources.{number}") for number, group in enumerate(data.sources)]
+    return changed.model_copy(update={"data": data.model_copy(update={"sources": sources})})
 
 
 def portable(params: RunParams) -> RunParams:
     """`params` with names for paths: equal wherever the same files lie."""
     found = places(params)
-    names: Document = {name: Path(path).name for name, path in found.items() if name != FILES}
-    named = moved(params, {**names, FILES: sorted(Path(path).name for path in found.get(FILES, ()))})
+    names: Document = {
+        name: sorted(Path(one).name for one in path) if is_files(name) else Path(path).name
+        for name, path in found.items()
+    }
+    named = moved(params, names)
     return named.model_copy(update={"data": named.data.model_copy(update={"key_file": None})})
 
 
@@ -86,7 +102,7 @@ def _with_paths(section: Part, prefix: str, change: Callable[[str, Path], Path])
 
 def raw_files(where: Entries, hashes: Callable[[Path], str] = file_hash) -> list[Document]:
     """Name, content hash and size of every raw file, in the order of their hashes; a file that is gone raises."""
-    paths = find(list(where.get(FILES, ())))
+    paths = find([entry for name, entries in where.items() if is_files(name) for entry in entries])
     rows = [{"name": path.name, "sha256": hashes(path), "size": path.stat().st_size} for path in paths]
     return sorted(rows, key=lambda row: (row["sha256"], row["name"]))
 
@@ -99,7 +115,7 @@ def other_inputs(where: Entries, hashes: Callable[[Path], str] = file_hash) -> d
     return {
         name: {"name": Path(path).name, "sha256": hashes(Path(path))}
         for name, path in sorted(where.items())
-        if name not in (FILES, REGISTER) and Path(path).exists()
+        if name != REGISTER and not is_files(name) and Path(path).exists()
     }
 
 

@@ -42,7 +42,7 @@ from toolkit.running.publish import (
 )
 from toolkit.runs.asked import Asked, Made
 from toolkit.runs.heeds import chosen, covers, narrowed
-from toolkit.runs.sources import FILES, other_inputs, places, portable, raw_files
+from toolkit.runs.sources import is_files, other_inputs, places, portable, raw_files
 from toolkit.strict_yaml import Section
 
 STAGES = "stages"  # folder of a run
@@ -160,7 +160,7 @@ def identity_of(
     return {
         "parameters": values,
         "derived": dict(derived),
-        "raw": raw_files(inputs, hashes) if FILES in inputs else [],
+        "raw": raw_files(inputs, hashes) if any(map(is_files, inputs)) else [],
         "inputs": other_inputs(inputs, hashes),
         "resources": {name: hashes(resource(name)) for name in stage.resources},
         "code": closure(stage.code),

@@ -22,7 +22,7 @@ from toolkit.data.discharge.identity import PRIVATE
 from toolkit.data.lists.diseases import read_diseases
 from toolkit.data.lists.registry import from_codes, read_registry, tiers_said
 from toolkit.data.quality import SCOPES
-from toolkit.data.reading.formats import format_map
+from toolkit.data.reading.groups import run_groups
 from toolkit.data.typed_parts import TypedParts
 from toolkit.documents import Entries
 from toolkit.engine import connect
@@ -36,7 +36,7 @@ from toolkit.runs.sources import content_hash
 from toolkit.synthetic.as_data import Brought, generated
 
 KEPT = "typed"  # folder of the run's private one
-DRG_FILE = "data.drg_file.file"
+DRG_FILE, SOURCES = "data.drg_file.file", "data.sources"
 # what is held against records after each was typed by itself: another content of these leaves typed rows as they are
 ACROSS_FILES = (
     "data.files",
@@ -56,13 +56,14 @@ def take_in_records(asked: Asked) -> Made:
     if params.data.synthetic:
         asked.progress("生成合成数据", 0.0)
         params, brought = generated(params, asked.work / "synthetic")
-    form = format_map(params.data.format)
+    groups = run_groups(params.data)
+    forms = [group.form for group in groups]
     registry = read_registry(params.data.hospitals, asked.work) if params.data.hospitals else None
     parts = _typed_parts(asked)
-    inputs = [Path(f) for f in params.data.files] + ([params.data.drg_file.file] if params.data.drg_file else [])
+    inputs = [Path(f) for f in params.data.entries] + ([params.data.drg_file.file] if params.data.drg_file else [])
     connection = connect(asked.work, [*inputs, parts.folder], engine=params.engine)
     try:
-        intake = intakes.take_in(params, form, registry, connection, asked.work, asked.progress, asked.secret, parts)
+        intake = intakes.take_in(params, groups, registry, connection, asked.work, asked.progress, asked.secret, parts)
         _unchanged(asked.identity["raw"], intake.files)
         register = intake.entry.made(intake.files, intake.accounts) if intake.entry else None
         submissions, submitted_rules = tables_of(register, intake.entry.notes(intake.files) if intake.entry else None)
@@ -71,7 +72,7 @@ def take_in_records(asked: Asked) -> Made:
             "accounts": intake.accounts,
             "hospital_warnings": intake.hospital_warnings,
             "balance": balance(intake, connection),
-            "profile": profile(intake, form, connection),
+            "profile": profile(intake, forms, connection),
             "quarantine_effect": quarantine_effect(intake, connection),
             "submissions": submissions,
             "submitted_rules": submitted_rules,
@@ -87,13 +88,13 @@ def take_in_records(asked: Asked) -> Made:
     for name in ("discharges", intakes.FATES, SUBMITTED):
         (asked.work / name).rename(data / name)
     facts = {
-        "format": form.title,
-        "grouping": form.grouping,
+        "format": "；".join(dict.fromkeys(form.title for form in forms)),
+        "grouping": "；".join(dict.fromkeys(form.grouping for form in forms if form.grouping)),
         "not_applicable": dict(intake.not_applicable),
         "ungrouped": dict(intake.ungrouped),
         "synthetic": params.data.synthetic is not None,
         "scopes": list(SCOPES.items()),
-        "codes": dict(field_codes(form)),
+        "codes": dict(field_codes(forms)),
         "data_hash": content_hash(sorted(intake.files["sha256"])),
         "lists": {**facts_of(read_lists(params), params), "机构层级": tiers},
         "diseases": [[d.id, d.name_zh] for d in read_diseases(params.data.diseases).diseases],
@@ -108,8 +109,10 @@ def _typed_parts(asked: Asked) -> TypedParts:
     if asked.params.data.synthetic or asked.params.engine != "duckdb":
         return TypedParts.opened(asked.work / "parts")
     made_from = asked.identity
+    chosen = {n: v for n, v in made_from["parameters"].items() if not _across_files(n)}
+    chosen[SOURCES] = [{**group, "files": []} for group in chosen.get(SOURCES, ())]
     made_with = {
-        "parameters": {n: v for n, v in made_from["parameters"].items() if not _across_files(n)},
+        "parameters": chosen,
         "inputs": {n: v for n, v in made_from["inputs"].items() if not _across_files(n) and n != DRG_FILE},
         **{name: made_from[name] for name in ("code", "packages", "secret")},
     }

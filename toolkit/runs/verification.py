@@ -20,7 +20,7 @@ from toolkit.running.notebook import file_hash
 from toolkit.running.publish import MANIFEST, State, read_state
 from toolkit.runs.evaluated import read_evaluation, table_hashes
 from toolkit.runs.run_manifest import INDEX, read_record, read_run_manifest
-from toolkit.runs.sources import FILES, other_inputs, places, portable, raw_files
+from toolkit.runs.sources import other_inputs, places, portable, raw_files
 from toolkit.runs.stage import EVALUATION, STAGES, files_of, read_seal
 
 PARAMETERS = "results/parameters.json"
@@ -355,4 +355,4 @@ def _around(a: str, b: str, width: int = 60) -> tuple[str, str]:
     return a[start : first + width], b[start : first + width]
 
 
-__all__ = ["FILES", "INDEX", "Checked", "Difference", "compare_runs", "compare_tables", "verify_run"]
+__all__ = ["INDEX", "Checked", "Difference", "compare_runs", "compare_tables", "verify_run"]

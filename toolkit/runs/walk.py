@@ -143,8 +143,8 @@ class Walk:
         self.products[stage.id] = Product(stage, self.folder, memory={**made.tables, **made.frames})
 
     def _contents(self) -> dict[Path, str]:
-        files = find(list(self.params.data.files)) if self.params.data.files else []
-        return {path: self.hashes.of(path) for path in files}
+        entries = self.params.data.entries
+        return {path: self.hashes.of(path) for path in find(entries)} if entries else {}
 
 
 @contextmanager

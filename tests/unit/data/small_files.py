@@ -14,6 +14,7 @@ import rows
 
 from toolkit.data.intake import Intake, discharges, take_in
 from toolkit.data.reading.formats import FormatMap, format_map
+from toolkit.data.reading.groups import Group
 from toolkit.engine import connect
 
 MAP = """
@@ -116,7 +117,8 @@ def take(
     connection = connect(folder / "work", readable, threads=2)
     try:
         known = None if hospitals is None else pd.DataFrame({"code": hospitals})
-        return Taken(take_in(params, form(folder, yaml), known, connection, folder / "work"), connection)
+        group = Group(form(folder, yaml), params.data.groups[0])
+        return Taken(take_in(params, [group], known, connection, folder / "work"), connection)
     finally:
         connection.disconnect()
 

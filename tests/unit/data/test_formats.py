@@ -154,12 +154,11 @@ def test_patterns_and_case_of_column_names():
     ("yaml", "says"),
     [
         ("id: t\ntitle: t\nfields:\n  hospital: {column: H}\n  year: {column: Y}\n  drug: {column: D}\n", "是否为 drg"),
-        ("id: t\ntitle: t\nfields:\n  hospital: {column: H}\n", "discharge_date 或 year"),
         ("id: t\ntitle: t\nfields:\n  hospital: {column: H, columns: [A]}\n  year: {column: Y}\n", "三者必须且只能"),
-        (BASE % "yyyy.MM.dd", "未知的日期格式 yyyy.MM.dd"),
+        (BASE % "MM/yyyy", "未知的日期格式 MM/yyyy"),
         (BASE % "yyyyMMdd" + "  drg: {colum: X}\n", "column"),
     ],
-    ids=["unknown field", "no year", "two origins", "date format", "misspelt key"],
+    ids=["unknown field", "two origins", "date format", "misspelt key"],
 )
 def test_a_faulty_map_is_refused_with_the_remedy(tmp_path, yaml, says):
     path = tmp_path / "map.yaml"

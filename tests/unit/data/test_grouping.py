@@ -16,6 +16,7 @@ import rows
 from toolkit.data.grouping import COLUMNS, Grouper, open_grouper, with_drgs
 from toolkit.data.intake import discharges, take_in
 from toolkit.data.reading.formats import format_map
+from toolkit.data.reading.groups import Group
 from toolkit.engine import connect
 from toolkit.errors import InputError, ParameterError
 from toolkit.params import GrouperSpec
@@ -304,7 +305,7 @@ def test_a_file_without_drgs_gets_them_and_counts_the_rest(ms_drg, tmp_path):
     form = form.model_copy(update={"fields": {k: v for k, v in form.fields.items() if k != "drg"}})
     params = rows.params(files=(str(file),), data={"grouper": {"plugin": "ms-drg", "version": "42.1"}})
     connection = connect(tmp_path / "work", [file], threads=1)
-    intake = take_in(params, form, None, connection, tmp_path / "work")
+    intake = take_in(params, [Group(form, params.data.groups[0])], None, connection, tmp_path / "work")
     stored = discharges(connection, intake.store).order_by("line").execute()
     connection.disconnect()
     assert stored["drg"].tolist()[:5] == ["195"] * 3 + ["470"] * 2

@@ -12,7 +12,7 @@ from toolkit.data.intake import discharges, take_in
 from toolkit.data.lists.registry import read_registry
 from toolkit.data.quality import CATALOGUE
 from toolkit.data.quality.marks import ids_in
-from toolkit.data.reading.formats import format_map
+from toolkit.data.reading.groups import run_groups
 from toolkit.engine import connect
 from toolkit.synthetic import Settings, generate, write_front_pages
 
@@ -42,7 +42,7 @@ def region(tmp_path_factory):
     )
     connection = connect(folder / "work", [folder, folder / "front_pages"], threads=2)
     hospitals = read_registry(folder / "hospitals.csv", folder / "work")
-    intake = take_in(params, format_map("front-page"), hospitals, connection, folder / "work")
+    intake = take_in(params, run_groups(params.data), hospitals, connection, folder / "work")
     wanted = ["file", "line", "cost_usable", "los_usable", "death_known", "grouped", "surgery_usable", "specialty"]
     stored = discharges(connection, intake.store).select(wanted).execute()
     connection.disconnect()

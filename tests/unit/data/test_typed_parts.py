@@ -9,6 +9,7 @@ from small_files import form, line, text
 
 from toolkit.data.intake import take_in
 from toolkit.data.reading import opening, text_rows
+from toolkit.data.reading.groups import Group
 from toolkit.data.typed_parts import CATALOGUE, TypedParts
 from toolkit.engine import connect
 from toolkit.running.notebook import file_hash
@@ -61,7 +62,9 @@ def taken(folder, name, *, kept=None, made_with="as it is", drg_file=None, prune
     parts = TypedParts.opened(kept, made_with, known) if kept else None
     connection = connect(work, readable, threads=2)
     try:
-        intake = take_in(params, form(folder), None, connection, work, key=Key(SECRET), parts=parts)
+        intake = take_in(
+            params, [Group(form(folder), params.data.groups[0])], None, connection, work, key=Key(SECRET), parts=parts
+        )
         made = {p.name: p.read_bytes() for p in (*sorted(intake.store.iterdir()), intake.fates, intake.submitted)}
         if parts and prune:
             parts.prune(connection)

@@ -149,7 +149,7 @@ def kept(connection, form):
 def lists(connection, work, kept, form, tmp_path_factory):
     columns = ["file", "line", "hospital", "fate", "rule", "rules", "pseudonym"]
     marked = pd.DataFrame(MARKED, columns=columns).astype({"file": "int32"})
-    facts = Facts(rules=RULES, scopes={"cost": "费用类指标"}, codes=field_codes(form))
+    facts = Facts(rules=RULES, scopes={"cost": "费用类指标"}, codes=field_codes([form]))
     made = []
     for name in ("one", "two"):
         folder = tmp_path_factory.mktemp("lists") / name
@@ -257,7 +257,7 @@ def test_a_fault_on_very_many_records_is_listed_in_part_and_said(connection, wor
         (1, i, "H1", "quarantined", "P05", "|P05|", "b" * 16) for i in range(12, 22)
     ]
     marked = pd.DataFrame(rows, columns=["file", "line", "hospital", "fate", "rule", "rules", "pseudonym"])
-    facts = Facts(rules=RULES, scopes={}, codes=field_codes(form))
+    facts = Facts(rules=RULES, scopes={}, codes=field_codes([form]))
     table = connection.create_table("many", marked.astype({"file": "int32"}))
     write_worklists(table, kept, FILES, BALANCE, {}, facts, tmp_path / "lists", connection, work)
     listed = [r["规则"] for r in read_csv(tmp_path / "lists" / "H1.csv")]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import ibis
 import pandas as pd
 from ibis import _
@@ -29,7 +31,7 @@ KEY_FIELDS = (
 DIAGNOSES = "other_diagnoses"
 
 
-def profile(intake: Intake, form: FormatMap, connection: Engine) -> pd.DataFrame:
+def profile(intake: Intake, forms: Sequence[FormatMap], connection: Engine) -> pd.DataFrame:
     """Missing values of key fields, and how many other diagnoses are coded, by hospital and year.
 
     Of the records that came in, quarantined ones too; not of those that a declared rule excludes.
@@ -44,10 +46,11 @@ def profile(intake: Intake, form: FormatMap, connection: Engine) -> pd.DataFrame
     marked = connection.read_parquet(str(intake.fates))
     excluded = marked.filter(_.fate == Fate.EXCLUDED.value).select("file", "line")
     rows = typed.anti_join(excluded, ["file", "line"]).filter(_.file.isin(_read(intake)))
-    given = [f for f in KEY_FIELDS if f in rows.columns and (f in form.fields or f in _COMPUTED)]
+    known = set().union(*(form.fields for form in forms))
+    given = [f for f in KEY_FIELDS if f in rows.columns and (f in known or f in _COMPUTED)]
     columns: dict[str, Column] = {"n": _.count()}
     columns |= {f"missing_{f}": _[f].isnull().cast("int64").sum() for f in given}
-    coded = DIAGNOSES in form.fields and DIAGNOSES in rows.columns
+    coded = DIAGNOSES in known and DIAGNOSES in rows.columns
     if coded:
         # a list of codes is one text, divided before, between and after: one code fewer than signs
         signs = _[DIAGNOSES].length() - _[DIAGNOSES].replace(SEPARATOR, "").length()

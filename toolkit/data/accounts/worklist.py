@@ -25,6 +25,7 @@ from toolkit.data.discharge.schema import BY_NAME
 from toolkit.data.quality.base import Fate, RuleFacts
 from toolkit.data.quality.marks import ids_in
 from toolkit.data.reading.formats import FormatMap
+from toolkit.data.reading.groups import GIVEN
 from toolkit.engine import write_parquet
 from toolkit.engine.types import Engine, Record, Table
 from toolkit.frames import rows_of
@@ -75,11 +76,12 @@ class Facts:
     codes: Mapping[str, str]
 
 
-def field_codes(form: FormatMap) -> dict[str, str]:
-    """Canonical field -> the columns of the source format, the first few of many."""
+def field_codes(forms: Sequence[FormatMap]) -> dict[str, str]:
+    """Canonical field -> the columns of the source formats, the first few of many."""
     codes = {}
-    for name, source in form.fields.items():
-        names = list(dict.fromkeys(source.names()))
+    for name in dict.fromkeys(field for form in forms for field in form.fields):
+        used = [column for form in forms if name in form.fields for column in form.fields[name].names()]
+        names = [column for column in dict.fromkeys(used) if not column.startswith(GIVEN)]
         codes[name] = "、".join(names[:3]) + "等" * (len(names) > 3)
     return codes
 

@@ -17,7 +17,7 @@ from ibis import _
 from toolkit.data.discharge.schema import BY_NAME
 from toolkit.data.reading import opening, text_rows
 from toolkit.data.reading.files import SourceFile
-from toolkit.data.reading.formats import FormatMap, resolve
+from toolkit.data.reading.formats import FormatMap, Source, resolve
 from toolkit.data.reading.text_rows import Part, read_schema
 from toolkit.data.reading.typed_rows import day
 from toolkit.engine import handed_over, reader
@@ -51,22 +51,34 @@ class Drgs:
     unmatched: list[str] = field(default_factory=list)
 
 
-def read_drgs(params: RunParams, form: FormatMap, connection: Any, work: Path) -> Drgs | None:
-    """Keys and DRG of the second file, one row per stay; the file may not contradict itself."""
+def lacking_keys(params: RunParams, form: FormatMap) -> list[str]:
+    """The keys of the DRG file that records of a format do not have."""
+    spec = params.data.drg_file
+    needed = ["record", "visit"] + ["discharge_date"] * bool(spec and spec.discharge)
+    return [f for f in needed if f not in form.fields or not form.fields[f].column]
+
+
+def read_drgs(params: RunParams, forms: Sequence[FormatMap], connection: Any, work: Path) -> Drgs | None:
+    """Keys and DRG of the second file, one row per stay; the file may not contradict itself.
+
+    Raises
+    ------
+    InputError
+        It cannot be read, or none of the formats has the keys.
+    """
     spec = params.data.drg_file
     if spec is None:
         return None
-    needed = ["record", "visit"] + ["discharge_date"] * bool(spec.discharge)
-    if lacking := [f for f in needed if f not in form.fields or not form.fields[f].column]:
+    if all(lacking_keys(params, form) for form in forms):
         raise InputError(
-            f"来源格式没有字段 {'、'.join(lacking)}，不能与分组结果文件连接",
+            f"来源格式没有字段 {'、'.join(lacking_keys(params, forms[0]))}，不能与分组结果文件连接",
             "the format lacks the keys of the DRG file",
-            where=form.id,
+            where="、".join(form.id for form in forms),
             remedy="在格式映射中声明这些字段",
             remedy_english="declare them in the format map",
         )
     source = _opened(spec, connection, work)
-    _read(source, spec, form, params.quality.missing_words, connection)
+    _read(source, spec, _any_day(forms), params.quality.missing_words, connection)
     # sorted, so that a file of one hospital meets that hospital's part of the table only
     door = reader(connection)
     rows = door.table(ROWS).distinct().order_by(["key_hospital", "key_record"])
@@ -86,6 +98,14 @@ def read_drgs(params: RunParams, form: FormatMap, connection: Any, work: Path) -
         by_day=bool(spec.discharge),
         ignore_zeros=spec.ignore_zeros,
         rows=int(table.count().execute()),
+    )
+
+
+def _any_day(forms: Sequence[FormatMap]) -> Source:
+    """A day in the formats of any of the maps."""
+    days = [form.fields["discharge_date"].dates for form in forms if "discharge_date" in form.fields]
+    return Source(
+        column="discharge", dates=list(dict.fromkeys(one for dates in days for one in dates)) or ["yyyy-MM-dd"]
     )
 
 
@@ -122,7 +142,7 @@ def _columns(source: SourceFile, spec: DrgFile) -> dict[str, str]:
     return {name: found[0] for name, found in wanted.items()}
 
 
-def _read(source: SourceFile, spec: DrgFile, form: FormatMap, missing: Sequence[str], connection: Any) -> None:
+def _read(source: SourceFile, spec: DrgFile, dates: Source, missing: Sequence[str], connection: Any) -> None:
     """Every row's keys and DRG into the table `ROWS`, part by part."""
     columns = _columns(source, spec)
     door = reader(connection)
@@ -138,7 +158,7 @@ def _read(source: SourceFile, spec: DrgFile, form: FormatMap, missing: Sequence[
     present = list(dict.fromkeys(columns.values()))
     for number, part in enumerate(text_rows.parts([source], present, modes=modes, missing=missing)):
         text_rows.register(part, connection)
-        drgs = _keyed(door.table(text_rows.NAME), spec, columns, form)
+        drgs = _keyed(door.table(text_rows.NAME), spec, columns, dates)
         if number:
             door.insert(ROWS, drgs)
         else:
@@ -155,11 +175,11 @@ def _read(source: SourceFile, spec: DrgFile, form: FormatMap, missing: Sequence[
         )
 
 
-def _keyed(text: Any, spec: DrgFile, columns: dict[str, str], form: FormatMap) -> Any:
+def _keyed(text: Any, spec: DrgFile, columns: dict[str, str], dates: Source) -> Any:
     """Rows of text as keys and DRG; a key that the file does not have is empty."""
     zeros = "^0+" if spec.ignore_zeros else "^$"
     hospital = text[columns[spec.hospital]].re_replace(zeros, "") if spec.hospital else ibis.literal("")
-    discharged = day(text[columns[spec.discharge]], form.fields["discharge_date"]) if spec.discharge else None
+    discharged = day(text[columns[spec.discharge]], dates) if spec.discharge else None
     key = {
         "key_hospital": hospital,
         "key_record": text[columns[spec.record]].re_replace(zeros, ""),

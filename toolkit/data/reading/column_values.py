@@ -5,6 +5,7 @@ No value of the file is told, only names of columns and words of known code tabl
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -13,9 +14,9 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from toolkit.data.discharge.schema import BY_NAME
-from toolkit.data.reading.formats import DATE_FORMATS, MISSING, Source
+from toolkit.data.reading.formats import DATE_FORMATS, MISSING, SERIAL, SERIALS, Source
 from toolkit.documents import Document, Plain
+from toolkit.written_form import written_form
 
 LIKELY, POSSIBLE = 0.8, 0.5
 # Code tables by their words, and what each means in the canonical table
@@ -92,11 +93,32 @@ class Column:
         return float(self.given.str.contains(without_groups, regex=True).mean()) if len(self.given) else 0.0
 
     @cached_property
+    def counted(self) -> dict[str, int]:
+        """Value -> how often, where they are few; empty where they are not."""
+        return {str(word): int(n) for word, n in self.given.value_counts().items()} if self.words else {}
+
+    def shaped(self, shape: str) -> float:
+        """The share of the values that have this shape in their written form."""
+        if not len(self.given):
+            return 0.0
+        counts = self.given.value_counts()
+        forms = counts.index.map(written_form)
+        return float(counts[[re.match(shape, form) is not None for form in forms]].sum() / counts.sum())
+
+    @cached_property
     def dates(self) -> list[str]:
         """Date formats that together match nearly every value, the commonest first; several that match alike: none."""
         shares = {name: self.share(pattern) for name, (pattern, _) in DATE_FORMATS.items()}
         found = sorted((n for n in shares if shares[n] > 0), key=lambda n: -shares[n])
-        return found if found and sum(shares[n] for n in found) >= 0.95 and self._plausible(found[0]) else []
+        if found and sum(shares[n] for n in found) >= 0.95 and self._plausible(found[0]):
+            return found
+        # a number alone is no day: only where other values of the column are, or its name says so
+        serial = self.share(SERIAL)
+        named = re.search(r"日期|时间|生日|date|time", self.name, re.IGNORECASE)
+        days = sum(shares[n] for n in found)
+        if serial > 0 and serial + days >= 0.95 and (days >= 0.05 or named):
+            return [*found, "serial-1900"]
+        return []
 
     def _plausible(self, name: str) -> bool:
         years = self.given.str.extract(DATE_FORMATS[name][0])[DATE_FORMATS[name][1][0] - 1].dropna().astype(float)
@@ -107,6 +129,10 @@ class Column:
         """Days since 1970, NaN where none."""
         out = pd.Series(np.nan, index=self.cells.index)
         for name in self.dates:
+            if name in SERIALS:
+                number = pd.to_numeric(self.cells.fillna("").str.strip().str.extract(SERIAL)[0], errors="coerce")
+                out = out.where(out.notna(), number + (SERIALS[name] - dt.date(1970, 1, 1)).days)
+                continue
             pattern, (year, month, day) = DATE_FORMATS[name]
             parts = self.cells.fillna("").str.strip().str.extract(pattern)
             text = parts[year - 1] + "-" + parts[month - 1].str.zfill(2) + "-" + parts[day - 1].str.zfill(2)
@@ -123,6 +149,12 @@ class Column:
     @cached_property
     def numeric(self) -> bool:
         return len(self.given) > 0 and np.isfinite(self.numbers).sum() >= 0.95 * len(self.given)
+
+    @cached_property
+    def mostly_numeric(self) -> bool:
+        """Whether nine values of ten are numbers, signs of money and thousands left out."""
+        text = self.given.str.replace(r"[,，￥¥元\s]", "", regex=True)
+        return len(self.given) > 0 and bool(pd.to_numeric(text, errors="coerce").notna().mean() >= 0.9)
 
     @cached_property
     def whole(self) -> bool:
@@ -410,36 +442,6 @@ def _outcomes(free: Sequence[Column]) -> Iterator[Guess]:
     why = "取值在离院方式代码 RC019 的值域内，1 最多、5 很少；若是出院情况则不可用"
     yield from _one("exit_mode", exits, POSSIBLE, why)
     yield from _one("died", exits, POSSIBLE, f"离院方式 5 为死亡；{why}", true=["5"], false=["1", "2", "3", "4", "9"])
-
-
-def against_values(guess: Guess, columns: dict[str, Column]) -> Guess:
-    """A guess by name, less sure where the values do not look like it; date formats as they are."""
-    kind, column = BY_NAME[guess.field].type, columns[guess.columns[0]]
-    if "column" not in guess.source or not len(column.given):
-        return guess
-    if kind == "date":
-        if not column.dates:
-            return _doubted(guess, "但取值不像日期")
-        dates = guess.source.get("dates")
-        if dates is None or not set(column.dates) <= set(dates):
-            return Guess(**{**guess.__dict__, "source": {**guess.source, **_day("x", column, 0, "").source}})
-    if kind in ("int8", "int16", "int32", "int64", "float64") and not column.numeric:
-        pieces = "|".join(re.escape(p) for p in guess.source.get("remove", [","]))
-        known = pd.to_numeric(column.given.str.replace(pieces, "", regex=True).str.strip(), errors="coerce").notna()
-        if known.mean() < 0.9:
-            return _doubted(guess, "但取值不像数")
-    if guess.field == "cost_fen" and "scale" not in guess.source:
-        separators = {"remove": [","]} if column.share(",") > 0 else {}
-        said = {**guess.source, "scale": 100, **separators}
-        return Guess(**{**guess.__dict__, "source": said, "reason": guess.reason + "；按元读入，存为分"})
-    if guess.field == "died" and not {"true", "false"} & set(guess.source):
-        dead = sorted(w for w in column.words if w.upper() in DEATHS) or sorted(column.words & {"1", "是", "Y", "true"})
-        return Guess(**{**guess.__dict__, "source": {**guess.source, "true": dead or ["?"]}})
-    return guess
-
-
-def _doubted(guess: Guess, why: str) -> Guess:
-    return Guess(**{**guess.__dict__, "confidence": min(guess.confidence, 0.3), "reason": f"{guess.reason}，{why}"})
 
 
 def plain(name: str) -> str:

@@ -96,6 +96,9 @@ class SourceFile:
         Which of the tables in the file: the member of an archive, the sheet of a workbook; "" where the file is one table.
     within
         Path under the folder that the parameters name, "" where they name the file.
+    read_as, group, given
+        What reading it depends on beside its content, which group of the run's files it belongs to, and what that says of it:
+        column -> value (`toolkit.data.reading.groups`).
     sha256, content
         Hash of the file, and of the text in the table: the same records packed or not are the same content (rule F01).
     kind
@@ -130,6 +133,9 @@ class SourceFile:
     path: Path
     part: str = ""
     within: str = ""
+    read_as: str = ""
+    group: int = 0
+    given: dict[str, str] = field(default_factory=dict)
     sha256: str = ""
     content: str = ""
     size: int = 0
@@ -158,9 +164,10 @@ class SourceFile:
     text: BinaryIO | None = field(default=None, repr=False)
     window: tuple[int, int] = (0, 0)  # bytes of `text` that are this table's
 
-    def refuse(self, why: str, rule: str = "") -> None:
-        """The table counts as not handed in, for this reason and by this rule, if by one."""
+    def refuse(self, why: str, rule: str = "", *, skipped: bool = False) -> None:
+        """The table counts as not handed in, for this reason and by this rule, if by one, or as no data (`skipped`)."""
         self.rejected, self.rejected_by = f"{why}（规则{rule}）" if rule else why, rule
+        self.skipped = skipped
 
     @property
     def name(self) -> str:
@@ -183,6 +190,11 @@ class SourceFile:
     def numeric(self) -> dict[str, NumericCells]:
         """`numbers` by the names of the columns."""
         return {self.header[column]: found for column, found in self.numbers.items() if column < len(self.header)}
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns of the file, and those that its group gives."""
+        return [*self.header, *self.given]
 
     @property
     def unclosed(self) -> list[int]:

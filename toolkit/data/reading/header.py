@@ -9,10 +9,12 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 
 from toolkit.data.reading.encoding import MARK, BlockFault, decoded
 from toolkit.data.reading.files import Head, Refusal, SourceFile, blocks
-from toolkit.data.reading.formats import FormatMap, plain_name, resolve
+from toolkit.data.reading.formats import FormatMap, plain_name
 
 HEADS, LINES, SPANNED = 20, 60, 12  # records and lines that are looked at; lines of one record
 
@@ -96,13 +98,13 @@ def choose_header(source: SourceFile, form: FormatMap) -> None:
     """
     required, wanted = form.required(), form.wanted()
     best, most = None, 0
-    for head in source.heads:
-        names = known_names(head.cells, wanted)
+    for head in (*source.heads, *two_lines(source.heads)):
+        names = known_names(head.cells, form) | set(source.given)
         if required <= names:
             best = head
             break
-        if len(names) > most:
-            best, most = head, len(names)
+        if len(names) > most + len(source.given):
+            best, most = head, len(names) - len(source.given)
     if best is None:
         unclosed = source.heads and not source.heads[0].cells
         source.refuse(
@@ -116,14 +118,60 @@ def choose_header(source: SourceFile, form: FormatMap) -> None:
         return
     if best is not source.heads[0]:
         above = sum(1 for head in source.heads if head.last < best.first)
-        source.notes.append(f"表头在第 {best.first} 行，其上 {above} 行不是本格式的表头，未读")
+        lines = f"{best.first} 行" if best in source.heads else f"{best.first}–{best.last} 行，两行合为一个表头"
+        source.notes.append(f"表头在第 {lines}" + f"，其上 {above} 行不是本格式的表头，未读" * bool(above))
     take(source, best)
 
 
-def known_names(cells: tuple[str, ...] | list[str], wanted: list[str]) -> set[str]:
-    """Which of the wanted names stand among the cells."""
-    present = list(cells)
-    return {name for name in wanted if resolve(name, present)}
+def two_lines(heads: Sequence[Head]) -> list[Head]:
+    """Each two records that follow each other as one header: the lower name, with the upper one where it alone says little.
+
+    A cell that spans several columns stands in the first of them, so that its name goes on to the right where a lower one is.
+    """
+    found = []
+    for upper, lower in pairwise(heads):
+        if len(upper.cells) != len(lower.cells) or lower.first != upper.last + 1 or not any(upper.cells):
+            continue
+        if not ("" in map(str.strip, upper.cells) or "" in map(str.strip, lower.cells)):
+            continue  # every column has a name of its own in either: two headers, or a header and a record
+        above, names = "", []
+        repeated = {name for name, n in Counter(map(str.strip, lower.cells)).items() if n > 1}
+        for over, under in zip(map(str.strip, upper.cells), map(str.strip, lower.cells), strict=True):
+            above = over or (above if under else "")
+            names.append(above + under if under in repeated or not under else under)
+        found.append(Head(upper.first, lower.last, lower.end, lower.delimiter, tuple(names)))
+    return found
+
+
+def likely_header(source: SourceFile, is_known: Callable[[str], bool]) -> None:
+    """Make a header of the first record, or two, with most names that are known; where none has two, of the first wide one."""
+    candidates = [*source.heads, *two_lines(source.heads)]
+    known = [len({cell for cell in head.cells if is_known(cell)}) for head in candidates]
+    if candidates and max(known) >= 2:
+        take(source, candidates[known.index(max(known))])
+        return
+    width = max((len(head.cells) for head in source.heads), default=0)
+    wide = (h for h in source.heads if sum(bool(cell.strip()) for cell in h.cells) > width / 2)
+    if (first := next(wide, None)) is not None:
+        take(source, first)
+
+
+def how_well(source: SourceFile, form: FormatMap, given: Mapping[str, str]) -> float:
+    """The share of the columns that the map needs which stand in the best of the first records: 1 where a header has all."""
+    required = form.required() - set(given)
+    heads: list[Sequence[str]] = [source.header]
+    if source.stored != "parquet":
+        heads = [head.cells for head in (*source.heads, *two_lines(source.heads))]
+    return max((_share(known_names(cells, form), required) for cells in heads), default=0.0)
+
+
+def _share(names: set[str], required: set[str]) -> float:
+    return len(names & required) / len(required) if required else float(bool(names))
+
+
+def known_names(cells: Sequence[str], form: FormatMap) -> set[str]:
+    """Which of the names that a map wants stand among the cells."""
+    return {name for name, found in form.columns_in(cells).items() if found}
 
 
 def repeated_names(source: SourceFile, used: list[str]) -> list[str]:

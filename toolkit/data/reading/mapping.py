@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -21,10 +22,13 @@ import pyarrow.parquet as pq
 
 from toolkit.data.discharge.schema import BY_NAME
 from toolkit.data.reading import text_rows
-from toolkit.data.reading.column_values import Column, Guess, against_values, by_values, plain
+from toolkit.data.reading.column_values import Column, Guess, by_values, plain
 from toolkit.data.reading.files import SourceFile
 from toolkit.data.reading.formats import FormatMap, Source, available, format_map, resolve
+from toolkit.data.reading.header import likely_header
 from toolkit.data.reading.opening import open_source
+from toolkit.data.reading.possible import NUMBERS, OTHER, WORDS, deaths_in, impossible, shown, words_as_codes
+from toolkit.documents import Document
 from toolkit.errors import InputError
 
 ROWS = 5_000  # enough for any share below, and read in a second
@@ -74,31 +78,53 @@ NEEDED = (
 )
 
 
+LEAST = 0.5  # below this confidence a place stays open
+
+
 @dataclass(frozen=True)
 class Proposal:
     """Guesses for a file: the best one of each field, and what is left over.
 
-    `layout` is the id of a shipped map all of whose needed columns are there, or "".
+    Attributes
+    ----------
+    name
+        Of the file, or of the kind of files that the columns are of.
+    layout
+        The id of a shipped map all of whose needed columns are there, or "".
+    refused
+        What the name of a column said and its values contradict: field, column, reason.
     """
 
-    path: Path
+    name: str
     guesses: tuple[Guess, ...]
     unresolved: tuple[Column, ...]
     layout: str
+    refused: tuple[tuple[str, str, str], ...] = ()
+
+    @property
+    def sure(self) -> list[Guess]:
+        """The guesses that a map is made of."""
+        return [guess for guess in self.guesses if guess.confidence >= LEAST]
 
     @property
     def missing(self) -> list[str]:
         """Fields that most measures need and for which no column was found."""
-        found = {g.field for g in self.guesses}
+        found = {g.field for g in self.sure}
         return [n for n in NEEDED if n not in found and not (n == "discharge_date" and "year" in found)]
 
-    def yaml(self) -> str:
-        """The map, with a reason beside each field."""
-        name = re.sub(r"[^0-9A-Za-z_-]+", "-", self.path.name.split(".")[0]).strip("-") or "my-format"
+    def yaml(self, given: Sequence[str] = ()) -> str:
+        """The map, with a reason beside each field.
+
+        Parameters
+        ----------
+        given
+            Fields that the run gives beside the file: of these no column is asked.
+        """
+        name = re.sub(r"[^0-9A-Za-z_-]+", "-", self.name.split(".")[0]).strip("-") or "my-format"
         lines = [
-            f"# 由 speceval map 依 {plain(self.path.name)} 的列名和取值提出的格式映射建议，须由人逐项核对。",
+            f"# 由 speceval 依 {plain(self.name)} 的列名和取值提出的格式映射建议，须由人逐项核对。",
             "# A proposal: check every line, then set confirmed to true. 每行末尾是把握（0–1，不是概率）和理由。",
-            f"id: {name}",
+            f"id: {json.dumps(name)}",
             f"title: {json.dumps(name, ensure_ascii=False)}",
             "confirmed: false   # 核对后改为 true，否则运行会拒绝",
         ]
@@ -108,57 +134,166 @@ class Proposal:
             lines.append(f"grouping: {json.dumps(form.grouping, ensure_ascii=False)}")
             if form.scope:
                 lines.append(f"scope: {json.dumps(form.scope.model_dump(), ensure_ascii=False)}")
-        lines.append("fields:")
+        lines += ["fields:", *self._open(given)]
         found = {g.field: g for g in self.guesses}
-        order = [n for n in BY_NAME if n in found]
-        if "hospital" not in found:
-            lines.append('  hospital: {column: "?"}   # 没有找到，必填：写明机构代码所在的列')
-        if "discharge_date" not in found and "year" not in found:
-            lines.append(
-                '  discharge_date: {column: "?"}   # 没有找到，必填：写明出院日期（或 year: 出院年份）所在的列'
-            )
-        for one in (found[n] for n in order):
+        for one in (found[n] for n in BY_NAME if n in found and n not in given):
             said = json.dumps(one.source, ensure_ascii=False)
-            lines.append(f"  {one.field}: {said}   # {BY_NAME[one.field].name_zh}；{one.confidence:.2f}；{one.reason}")
+            off = "" if one.confidence >= LEAST else "# 把握不足，未采用："
+            title = BY_NAME[one.field].name_zh
+            lines.append(f"  {off}{one.field}: {said}   # {title}；{one.confidence:.2f}；{one.reason}")
+        lines += [
+            f"# 列名像 {BY_NAME[field].name_zh}（{field}）而未采用：{plain(column)} — {why}"
+            for field, column, why in self.refused
+        ]
         lines.append("# 没有用到的列（取值像什么） unresolved columns:")
         lines += [f"#   {plain(c.name)} — {c.kind}" for c in self.unresolved] or ["#   无"]
-        if self.missing:
+        if missing := [n for n in self.missing if n not in given]:
             lines.append(
-                f"# 没有找到的常用字段 fields not found: {'、'.join(f'{n}（{BY_NAME[n].name_zh}）' for n in self.missing)}"
+                f"# 没有找到的常用字段 fields not found: {'、'.join(f'{n}（{BY_NAME[n].name_zh}）' for n in missing)}"
             )
         return "\n".join(lines) + "\n"
 
+    def _open(self, given: Sequence[str]) -> list[str]:
+        """The places that a person must fill in."""
+        found = {g.field for g in self.sure} | set(given)
+        lines = []
+        if "hospital" not in found:
+            lines.append('  hospital: {column: "?"}   # 没有找到，必填：写明机构代码所在的列')
+        if not {"discharge_date", "year"} & found:
+            lines.append(
+                '  discharge_date: {column: "?"}   # 没有找到，必填：写明出院日期（或 year: 出院年份）所在的列'
+            )
+        return lines
+
 
 def propose(path: Path) -> Proposal:
-    """A format map for the file, from its header and first rows.
+    """A format map for the first table of a file, from its header and first rows.
 
     Raises
     ------
     InputError
-        The file cannot be read.
+        There is no such file, or it cannot be read.
     """
+    if not path.is_file():
+        raise InputError(
+            "没有这个文件" if not path.exists() else "这是文件夹，请写其中的一个文件",
+            "no such file",
+            where=str(path),
+            remedy="检查路径；为整个文件夹写参数文件用 speceval init --from 文件夹",
+            remedy_english="check the path; for a whole folder, speceval init --from FOLDER",
+        )
     with TemporaryDirectory() as work:
         source = open_source(0, path, Path(work))
-        rows = _rows(source)
+        rows = sample(source)
         source.close()
     if source.rejected:
         raise InputError("文件不可读", "the file cannot be read", where=str(path), remedy=source.rejected)
+    return propose_for(path.name, rows)
+
+
+def propose_for(name: str, rows: pd.DataFrame) -> Proposal:
+    """A format map for rows of text under the names of their columns."""
     columns = [Column(name, rows[name]) for name in rows.columns]
-    layout, named = _by_layout(columns)
-    guesses = {g.field: g for g in named}
-    for guess in (*_by_name(columns), *by_values(columns, guesses)):
-        kept = guesses.get(guess.field)
-        if kept is None or guess.confidence > kept.confidence:
-            guesses[guess.field] = guess
-    checked = [against_values(g, {c.name: c for c in columns}) for g in guesses.values()]
-    used = {c for g in checked for c in g.columns}
-    return Proposal(path, tuple(checked), tuple(c for c in columns if c.name not in used and c.name.strip()), layout)
+    by_name = {c.name: c for c in columns}
+    layout, known = _by_layout(columns)
+    trusted = bool(layout) and not layout.startswith("front-page") and layout != "canonical"
+    refused: list[tuple[str, str, str]] = []
+
+    def able(guesses: Iterable[Guess]) -> Iterator[Guess]:
+        for guess in guesses:
+            why = impossible(guess.field, by_name[guess.columns[0]]) if "column" in guess.source else ""
+            if why and not (trusted and guess.confidence == SURE):
+                refused.append((guess.field, guess.columns[0], why))
+            else:
+                yield guess
+
+    best = _one_each([*able((*known, *_by_name(columns)))])
+    best = _one_each([*best.values(), *able(by_values(columns, best))])
+    finished = [_finished(g, by_name) for g in (*best.values(), *_deaths(best, by_name))]
+    used = {c for g in finished for c in g.columns}
+    left = tuple(c for c in columns if c.name not in used and c.name.strip())
+    chosen = {g.field for g in finished if g.confidence >= LEAST}
+    open_ = tuple(dict.fromkeys(one for one in refused if one[0] not in chosen))
+    return Proposal(name, tuple(finished), left, layout, open_)
 
 
-def _rows(source: SourceFile) -> pd.DataFrame:
+# fields that may come from one and the same column
+TOGETHER = ({"died", "exit_mode"}, {"surgical", "surgery_level", "procedure_levels"})
+
+
+def _one_each(guesses: Sequence[Guess]) -> dict[str, Guess]:
+    """The surest guess of each field, and no column for two fields, but where one follows from the other."""
+    chosen: dict[str, Guess] = {}
+    owner: dict[str, Guess] = {}
+    for guess in sorted(guesses, key=lambda g: -g.confidence):
+        if guess.field in chosen:
+            continue
+        mine = owner.get(guess.columns[0]) if "column" in guess.source else None
+        together = mine is not None and any({mine.field, guess.field} <= group for group in TOGETHER)
+        # a shipped map says itself what its columns are used for
+        if mine is not None and not together and not mine.confidence == guess.confidence == SURE:
+            continue
+        chosen[guess.field] = guess
+        for column in guess.columns:
+            owner.setdefault(column, guess)
+    return chosen
+
+
+def _deaths(found: Mapping[str, Guess], columns: Mapping[str, Column]) -> Iterator[Guess]:
+    """The death of a patient, from how the stay ended, where no column says it itself."""
+    way = found.get("exit_mode")
+    if way is None or "died" in found or "column" not in way.source:
+        return
+    true, false = deaths_in("exit_mode", columns[way.columns[0]])
+    if true:
+        source = {"column": way.columns[0], "true": true, **({"false": false} if false else {})}
+        yield Guess(
+            field="died",
+            source=source,
+            columns=way.columns,
+            confidence=way.confidence,
+            reason=f"由{plain(way.columns[0])}中的死亡而来",
+        )
+
+
+def _finished(guess: Guess, columns: Mapping[str, Column]) -> Guess:
+    """A guess with what the values ask for: formats of days, words as codes, yuan as fen."""
+    if "column" not in guess.source:
+        return guess
+    column, said, why = columns[guess.columns[0]], dict(guess.source), ""
+    if BY_NAME[guess.field].type in ("date", "timestamp") and column.dates:
+        if not set(column.dates) <= set(said.get("dates", Source(column="x").dates)):
+            said["dates"] = column.dates
+        if "serial-1900" in column.dates:
+            why = "；有 Excel 的日期序列号，按 1900 年起算，Mac 旧版文件改为 serial-1904"
+    if guess.field in WORDS and not said.get("values"):
+        values, unmapped = words_as_codes(guess.field, column)
+        said |= {"values": values} if values else {}
+        why = f"；{shown(unmapped)}" if unmapped else ""
+    if guess.field == "cost_fen" and "scale" not in said:
+        said |= {"scale": 100, **({"remove": [","]} if column.share(",") > 0 else {})}
+        why = "；按元读入，存为分"
+    if guess.field == "died" and not {"true", "false"} & set(said):
+        true, false = deaths_in("died", column)
+        said |= {"true": true or ["?"], **({"false": false} if false else {})}
+        why = "" if true else "；请写明哪个取值表示死亡"
+    numeric = BY_NAME[guess.field].type in NUMBERS
+    doubt = numeric and len(column.given) > 0 and not column.mostly_numeric and not said.get("values")
+    if doubt and pd.to_numeric(_without(column, said), errors="coerce").notna().mean() < 0.9:
+        return replace(guess, confidence=min(guess.confidence, 0.3), reason=f"{guess.reason}，但取值不像数")
+    return replace(guess, source=said, reason=guess.reason + why)
+
+
+def _without(column: Column, source: Document) -> pd.Series:
+    pieces = "|".join(map(re.escape, source.get("remove", [","])))
+    return column.given.str.replace(pieces, "", regex=True).str.strip()
+
+
+def sample(source: SourceFile, most: int = ROWS) -> pd.DataFrame:
+    """The first rows of a table as text, under its likeliest header; refuses it where they cannot be read."""
     if source.stored == "parquet" and not source.rejected:
         try:
-            batch = next(pq.ParquetFile(source.path).iter_batches(ROWS), None)
+            batch = next(pq.ParquetFile(source.path).iter_batches(most), None)
         except (pa.ArrowInvalid, OSError):
             source.refuse("不是有效的 Parquet 文件，或已损坏")
             return pd.DataFrame()
@@ -166,10 +301,26 @@ def _rows(source: SourceFile) -> pd.DataFrame:
         return frame.apply(lambda c: c.map(_said, na_action="ignore").astype(object))
     if source.rejected:
         return pd.DataFrame()
-    found = next(text_rows.parts([source], source.header), None)
+    likely_header(source, _is_known)
+    names = list(dict.fromkeys(name for name in source.header if name.strip()))
+    if not names:
+        source.refuse("没有列名")
+        return pd.DataFrame()
+    found = next(text_rows.parts([source], names), None)
     if found is None:
-        return pd.DataFrame(columns=source.header, dtype=object)
-    return found.rows.slice(0, ROWS).drop_columns(["file", "line"]).to_pandas().astype(object)
+        return pd.DataFrame(columns=names, dtype=object)
+    return found.rows.slice(0, most).drop_columns(["file", "line"]).to_pandas().astype(object)
+
+
+@cache
+def _known_names() -> frozenset[str]:
+    shipped = {n for name in available() for n in format_map(name).wanted() if "*" not in n}
+    said = {n for names in NAMES.values() for n in names} | {field.name_zh for field in BY_NAME.values()}
+    return frozenset(map(_normal, shipped | said))
+
+
+def _is_known(name: str) -> bool:
+    return _normal(name) in _known_names()
 
 
 def _said(value: object) -> str:
@@ -237,7 +388,14 @@ def _by_name(columns: Sequence[Column]) -> Iterator[Guess]:
     for name in BY_NAME:
         known = [_normal(n) for n in (*NAMES.get(name, ()), BY_NAME[name].name_zh)]
         exact = next((names[n] for n in known if n in names), None)
-        part = [] if name not in NAMES else [r for n, r in names.items() if any(len(k) > 2 and k in n for k in known)]
+        part = [
+            real
+            for n, real in names.items()
+            if name in NAMES
+            and any(len(k) > 2 and k in n for k in known)
+            and not re.search(OTHER, real)
+            and (name in CODED_AS or not n.endswith(("名称", "name")))
+        ]
         if exact is not None:
             yield Guess(
                 field=name, source={"column": exact}, confidence=0.9, columns=(exact,), reason="列名就是这个意思"
@@ -246,6 +404,9 @@ def _by_name(columns: Sequence[Column]) -> Iterator[Guess]:
             yield Guess(
                 field=name, source={"column": part[0]}, confidence=0.6, columns=(part[0],), reason="列名含有这个意思"
             )
+
+
+CODED_AS = ("department", "hospital_name")  # of these a name will do
 
 
 def table(proposal: Proposal) -> Iterable[tuple[str, str, str, str]]:

@@ -132,8 +132,7 @@ def _opened(whole: SourceFile, work: Path, depth: int) -> list[SourceFile]:
 
 
 def _not_read(table: SourceFile, why: str, rule: str = "", *, skipped: bool = False) -> SourceFile:
-    table.refuse(why, rule)
-    table.skipped = skipped
+    table.refuse(why, rule, skipped=skipped)
     return table
 
 

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 
 from toolkit.data.reading.encoding import BlockFault, decoded
 from toolkit.data.reading.files import Refusal, RefusedLine, SourceFile, blocks, in_order
-from toolkit.data.reading.formats import MISSING, FormatMap, resolve
+from toolkit.data.reading.formats import MISSING, FormatMap
 from toolkit.data.reading.header import choose_header, repeated_names
 from toolkit.data.reading.lines import Parsed, Shape, cells_in, parse, written
 from toolkit.data.reading.written import words_of
@@ -48,7 +48,7 @@ def columns_of(source: SourceFile, form: FormatMap, connection: Engine) -> tuple
         choose_header(source, form)
         if source.rejected:
             return {}, []
-    columns = {name: resolve(name, source.header) for name in form.wanted()}
+    columns = form.columns_in(source.columns)
     source.lacks = [name for name, one in form.fields.items() if one.absent(columns)]
     required = form.required()
     missing = [n for n, found in columns.items() if not found and n in required]
@@ -145,19 +145,20 @@ def parts(
     originals: list[Original] = []
     size = 0
     for source in sources:
+        held = [n for n in present if n not in source.given]
         shape = Shape(
             source.encoding,
             source.delimiter,
             len(source.header),
-            tuple(source.header.index(n) for n in present),
-            tuple((modes or {}).get(n) for n in present),
+            tuple(source.header.index(n) for n in held),
+            tuple((modes or {}).get(n) for n in held),
             tuple(missing),
             words_of(missing),
             key,
             clean=True,
         )
         rows_of = _parquet_rows if source.stored == "parquet" else _rows_of
-        for rows, changed in rows_of(source, present, schema, shape):
+        for rows, changed in rows_of(source, held, schema, shape):
             gathered.append(rows)
             originals += changed
             size += rows.nbytes
@@ -278,7 +279,12 @@ def _begin(source: SourceFile) -> None:
 
 
 def _with_lines(rows: pa.Table, at: np.ndarray, source: SourceFile, schema: pa.Schema) -> pa.Table:
-    columns = [*rows.columns, pa.array(np.full(len(at), source.number, "int32")), pa.array(at, pa.int64())]
+    held = iter(rows.columns)
+    columns = [
+        pa.repeat(pa.scalar(source.given[name]), len(at)) if name in source.given else next(held)
+        for name in schema.names[:-2]
+    ]
+    columns += [pa.array(np.full(len(at), source.number, "int32")), pa.array(at, pa.int64())]
     return pa.table(columns, schema=schema).combine_chunks()
 
 

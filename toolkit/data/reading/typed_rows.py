@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from collections.abc import Callable
 
@@ -9,7 +10,7 @@ import ibis
 
 from toolkit.data.discharge.schema import BY_NAME, SEPARATOR
 from toolkit.data.discharge.schema import Field as CanonicalField
-from toolkit.data.reading.formats import DATE_FORMATS, DAYS, FormatMap, Source
+from toolkit.data.reading.formats import DATE_FORMATS, DAYS, SERIAL, SERIALS, FormatMap, Source
 from toolkit.engine.types import Column, Table
 
 
@@ -329,15 +330,23 @@ _STANDARD = r"^\d{4}-\d{2}-\d{2}( ([01]\d|2[0-3]):[0-5]\d(:[0-5]\d)?)?$"
 
 def _date(value: Column, formats: list[str]) -> Column:
     other = _any_shape(value, formats)
-    if "yyyy-MM-dd" not in formats:
-        return other.try_cast("date")  # NULL for 2023-02-30
-    return ibis.ifelse(value.re_search(_STANDARD), value[:10], other).try_cast("date")
+    if "yyyy-MM-dd" in formats:
+        other = ibis.ifelse(value.re_search(_STANDARD), value[:10], other)
+    found = other.try_cast("date")  # NULL for 2023-02-30
+    return ibis.coalesce(found, *(_serial(value, SERIALS[name]) for name in formats if name in SERIALS))
+
+
+def _serial(value: Column, first: dt.date) -> Column:
+    """The day that a spreadsheet's number of days means."""
+    days = ibis.ifelse(value.re_search(SERIAL), value.re_extract(SERIAL, 1), ibis.null("string")).try_cast("int32")
+    # by way of a time: an engine may make one of day and interval, and ibis leaves out the cast of a day to a day
+    return (ibis.literal(dt.datetime.combine(first, dt.time())) + days.as_interval("D")).cast("date")
 
 
 def _any_shape(value: Column, formats: list[str]) -> Column:
     """The day of a value in any of the formats, as ISO text."""
     candidates = []
-    for name in formats:
+    for name in (one for one in formats if one in DATE_FORMATS):
         pattern, (year, month, day) = DATE_FORMATS[name]
         iso = (
             value.re_extract(pattern, year)
@@ -347,22 +356,24 @@ def _any_shape(value: Column, formats: list[str]) -> Column:
             + value.re_extract(pattern, day).lpad(2, "0")
         )
         candidates.append((value.re_search(pattern), iso))
-    return ibis.cases(*candidates, else_=ibis.null("string"))
+    return ibis.cases(*candidates, else_=ibis.null("string")) if candidates else ibis.null("string")
 
 
 def _moment(value: Column, formats: list[str]) -> Column:
     """Day and clock time; NULL where there is no clock time."""
-    clock = value.re_extract(r"[ T](\d{1,2}:\d{2}(:\d{2})?)", 1)
+    clock = value.re_extract(r"[ T午晨上Mm日](\d{1,2}:\d{2}(:\d{2})?)", 1)
     shape = ibis.ifelse(value.re_search(_STANDARD), value[:10], _any_shape(value, formats))
-    return ibis.ifelse(clock != "", shape + " " + clock, ibis.null("string")).try_cast("timestamp")
+    moment = ibis.ifelse(clock != "", shape + " " + clock, ibis.null("string")).try_cast("timestamp")
+    half = value.re_search(r"下午|晚上|[Pp][Mm]") & (moment.hour() < 12)
+    return ibis.ifelse(half.fill_null(False), moment + ibis.interval(hours=12), moment)
 
 
 # a serial number is five digits and no more: 00000000 is no date at all
-AMBIGUOUS = r"^(\d{1,2}/\d{1,2}/\d{4}|\d{1,2}-\d{1,2}-\d{2}|\d{5}(\.\d+)?$)"
+AMBIGUOUS = r"^(\d{1,2}/\d{1,2}/\d{4}|\d{1,2}([-/.])\d{1,2}[-/.]\d{2}\b|\d{2}年\d{1,2}月\d{1,2}日|\d{5}(\.\d+)?$)"
 
 
 def _unclear(raw: Column, day: Column, source: Source) -> Column:
     """Given, no day, in none of the accepted formats, and of a shape that more than one day could be meant by."""
-    accepted = "|".join(DATE_FORMATS[name][0] for name in source.dates)
+    accepted = "|".join(DATE_FORMATS[name][0] if name in DATE_FORMATS else SERIAL for name in source.dates)
     unclear = raw.re_search(AMBIGUOUS) & ~raw.re_search(accepted)
     return ibis.ifelse(day.isnull() & raw.notnull(), unclear, ibis.literal(False))

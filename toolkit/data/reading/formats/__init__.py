@@ -5,6 +5,7 @@ A map is one YAML file: in this folder, of the user's own, or in another package
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
@@ -30,14 +31,22 @@ STRICTEST = ("code", "count", "name", "plain", "number")  # of a column that sev
 DAYS = ("admission_date", "discharge_date", "birth_date")  # rules name their faults
 
 # pattern and the order of year, month, day among its groups; a clock time after the day is allowed and not used
-_CLOCK = r"([ T]([01]?\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d+)?)?)?$"  # 24:00 is no time (rule D01)
+_HALF = "上午|下午|凌晨|中午|晚上|AM|PM|am|pm"
+_CLOCK = (  # 24:00 is no time (rule D01)
+    rf"((T| *({_HALF})? *)([01]?\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d+)?)?( ?({_HALF}))?)?$"
+)
 DATE_FORMATS: dict[str, tuple[str, tuple[int, int, int]]] = {
     "yyyy-MM-dd": (r"^(\d{4})-(\d{1,2})-(\d{1,2})" + _CLOCK, (1, 2, 3)),
     "yyyy/MM/dd": (r"^(\d{4})/(\d{1,2})/(\d{1,2})" + _CLOCK, (1, 2, 3)),
     "yyyyMMdd": (r"^(\d{4})(\d{2})(\d{2})$", (1, 2, 3)),
+    "yyyyMMddHHmmss": (r"^(\d{4})(\d{2})(\d{2})(([01]\d|2[0-3])[0-5]\d([0-5]\d)?)$", (1, 2, 3)),
+    "yyyy.MM.dd": (r"^(\d{4})\.(\d{1,2})\.(\d{1,2})" + _CLOCK, (1, 2, 3)),
     "yyyy年MM月dd日": (r"^(\d{4})年(\d{1,2})月(\d{1,2})日" + _CLOCK, (1, 2, 3)),
     "dd-MM-yyyy": (r"^(\d{1,2})-(\d{1,2})-(\d{4})" + _CLOCK, (3, 2, 1)),
 }
+# days since the day before the first, as a spreadsheet counts them: Excel for Windows, and for the Macintosh of old
+SERIALS = {"serial-1900": dt.date(1899, 12, 30), "serial-1904": dt.date(1904, 1, 1)}
+SERIAL = r"^([1-7]\d{4})(\.\d+)?$"  # 1927 to 2119
 
 
 class Source(Section):
@@ -49,6 +58,9 @@ class Source(Section):
     """
 
     column: str = Field("", title="列名")
+    also: list[str] = Field(
+        default=[], title="列的其他名称", description="in other years or hospitals: the first that a file has"
+    )
     columns: list[str] = Field(default=[], title="多列", description="names or patterns such as C38x*")
     combine: Literal["largest", "smallest", "sum"] = Field("largest", title="多列取值")
     present: bool = Field(False, title="有值即为真", description="a flag that is true where any column holds something")
@@ -74,11 +86,16 @@ class Source(Section):
     def _one_origin(self) -> Source:
         if sum(map(bool, (self.column, self.columns, self.concat))) != 1:
             raise ValueError("column、columns、concat 三者必须且只能给出一个 (give exactly one)")
+        if self.also and not self.column:
+            raise ValueError("also 只与 column 同用 (also goes with column)")
         if len(self.beside) not in (0, len(self.columns)):
             raise ValueError("beside 与 columns 的个数不同 (beside needs one entry for each of columns)")
         for name in self.dates:
-            if name not in DATE_FORMATS:
-                raise ValueError(f"未知的日期格式 {name}, 可用: {', '.join(DATE_FORMATS)} (unknown date format)")
+            if name not in (*DATE_FORMATS, *SERIALS):
+                known = ", ".join((*DATE_FORMATS, *SERIALS))
+                raise ValueError(f"未知的日期格式 {name}, 可用: {known} (unknown date format)")
+        if len(set(self.dates) & set(SERIALS)) > 1:
+            raise ValueError("serial-1900 与 serial-1904 只能写一个 (one of the two)")
         return self
 
     def names(self) -> list[str]:
@@ -138,15 +155,28 @@ class FormatMap(Section):
         for name in DAYS:
             if name in self.fields and self.fields[name].columns:
                 raise ValueError(f"{name} 只能来自一列, 用 column (a single column)")
-        if "hospital" not in self.fields or not {"year", "discharge_date"} & set(self.fields):
-            raise ValueError(
-                "必须有 hospital, 以及 discharge_date 或 year (hospital and discharge_date or year are needed)"
-            )
         return self
+
+    @property
+    def lacking(self) -> list[str]:
+        """What no record can do without and the map does not have: its hospital, and its day or year of discharge."""
+        dated = {"year", "discharge_date"} & set(self.fields)
+        return ["医疗机构代码（hospital）"] * ("hospital" not in self.fields) + [
+            "出院日期或出院年份（discharge_date、year）"
+        ] * (not dated)
 
     def wanted(self) -> list[str]:
         names = [n for source in self.fields.values() for n in source.wanted()]
         return list(dict.fromkeys(names + ([self.scope.column] if self.scope else [])))
+
+    def columns_in(self, present: Sequence[str]) -> dict[str, list[str]]:
+        """Name or pattern of the map -> the columns of a file that it means, under its own or another name."""
+        also = {source.column: source.also for source in self.fields.values() if source.also}
+        names = list(present)
+        return {
+            name: next((found for one in (name, *also.get(name, ())) if (found := resolve(one, names))), [])
+            for name in self.wanted()
+        }
 
     def written(self, columns: Mapping[str, Sequence[str]]) -> dict[str, Mode]:
         """Column of a file -> the form in which its cells are written (`toolkit.written_form`); others stay as they are.
