@@ -20,7 +20,7 @@ from toolkit.errors import InputError, together
 from toolkit.frames import rows_of
 from toolkit.indicators import CATALOGUE
 from toolkit.programme.systems import Item, Rating, System
-from toolkit.programme.tables import read_values, write_table
+from toolkit.programme.tables import file_name, read_values, write_table
 from toolkit.running.publish import write_atomically
 
 ABOUT, ITEMS, PLAN = "说明", "佐证材料", "建设方案"
@@ -65,25 +65,13 @@ def write_templates(system: System, applicants: pd.DataFrame, folder: Path) -> l
     written = []
     for _, row in applicants.iterrows():
         values = {str(k): str(v) for k, v in row.items()}
-        path = folder / f"{_file_name(values[system.unit])}.xlsx"
+        path = folder / f"{file_name(values[system.unit], '申报项目')}.xlsx"
         with TemporaryDirectory(prefix="speceval-") as work:
             made = Path(work) / "template.xlsx"
             _template(system, values, made)
             write_atomically(path, made.read_bytes())
         written.append(path)
     return written
-
-
-def _file_name(applicant: str) -> str:
-    if not applicant or applicant.startswith(".") or any(c in applicant for c in '/\\:*?"<>|\0'):
-        raise InputError(
-            "申报项目的编号不能作文件名",
-            "an applicant's id cannot name a file",
-            where="applicants",
-            remedy="编号不含 / \\ : * ? 等符号",
-            remedy_english="without such signs",
-        )
-    return applicant
 
 
 def _applies(item: Item, values: Mapping[str, str]) -> bool:

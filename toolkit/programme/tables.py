@@ -106,6 +106,25 @@ def number_of(frame: pd.DataFrame, column: str, what: str, where: str) -> pd.Ser
     return numbers.astype(float)
 
 
+def file_name(id_: str, what: str) -> str:
+    """An id that may name a file.
+
+    Raises
+    ------
+    InputError
+        It is empty or would lead out of its folder.
+    """
+    if not id_ or id_.startswith(".") or any(c in id_ for c in '/\\:*?"<>|\0'):
+        raise InputError(
+            f"{what}的编号不能作文件名",
+            "an id cannot name a file",
+            where=what,
+            remedy="编号不含 / \\ : * ? 等符号，不以点开头",
+            remedy_english="without such signs",
+        )
+    return id_
+
+
 def write_table(frame: pd.DataFrame, path: Path) -> None:
     """One table as csv (UTF-8 with its mark, so that spreadsheets read it) or, by the name, as xlsx."""
     write_tables({path.stem: frame}, path)
