@@ -17,6 +17,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 from benchmarks.measuring import RESULTS
@@ -65,6 +66,23 @@ def mutants(path: str) -> Iterator[tuple[str, int, int]]:
             yield mutation.operator_name, mutation.occurrence, mutation.start_pos[0]
 
 
+def drawn(path: str, most: int) -> list[tuple[str, int, int]]:
+    """Mutants of a file by lot, the same each time; what is no Python (a signature's star taken for a sign) is passed over."""
+    import cosmic_ray.plugins
+    from cosmic_ray.mutating import mutate_code
+
+    source, found = (ROOT / path).read_text(encoding="utf-8"), []
+    every = sorted(mutants(path))
+    random.Random(path).shuffle(every)
+    for operator, occurrence, line in every:
+        if len(found) == most:
+            break
+        with suppress(SyntaxError):
+            ast.parse(mutate_code(source, cosmic_ray.plugins.get_operator(operator)(), occurrence))
+            found.append((operator, occurrence, line))
+    return found
+
+
 def tried(tree: Path, path: str, mutant: tuple[str, int, int], seconds: int) -> dict[str, object]:
     """One mutant in a copy of the tree: the change, and whether a test failed."""
     import cosmic_ray.plugins
@@ -106,8 +124,7 @@ def main() -> None:
     given = parser.parse_args()
     work = []
     for path in FILES:
-        every = sorted(mutants(path))
-        work += [(path, one) for one in random.Random(path).sample(every, min(given.each, len(every)))]
+        work += [(path, one) for one in drawn(path, given.each)]
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
         trees = [Path(folder) / str(k) for k in range(given.workers)]
         for tree in trees:

@@ -40,6 +40,50 @@ class Cells(HTMLParser):
             self.cell += data
 
 
+VERDICTS = {"improved": "改善", "worse": "变差", "stable": "基本持平", "undecided": "不能判定", "not_judged": "不予评价"}
+
+
+class FirstTable(HTMLParser):
+    """Headings and rows of text of the page's first table, and the links of each row."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.heads, self.rows, self.links, self.cell, self.done = [], [], [], None, False
+
+    def handle_starttag(self, tag, attrs):
+        if tag == "tr" and not self.done:
+            self.rows.append([])
+            self.links.append("")
+        elif tag in ("td", "th") and not self.done:
+            self.cell = ""
+        elif tag == "a" and self.cell is not None:
+            self.links[-1] = dict(attrs)["href"]
+
+    def handle_endtag(self, tag):
+        if tag in ("td", "th") and self.cell is not None:
+            (self.heads if tag == "th" else self.rows[-1]).append(self.cell.strip())
+            self.cell = None
+        self.done = self.done or tag == "table"
+
+    def handle_data(self, data):
+        if self.cell is not None:
+            self.cell += data
+
+
+def verdicts_shown(index: str, names: dict[str, str]) -> dict[tuple[str, str], str]:
+    """Verdict word by folder of the report and indicator, as the index page shows it."""
+    page = FirstTable()
+    page.feed(index)
+    at = {id_: k for id_, name in names.items() for k, head in enumerate(page.heads) if head.startswith(name)}
+    assert set(at) == set(names)
+    return {
+        (link.split("/")[0], id_): row[k].strip("▲▼●○ ※").split("（")[0]
+        for link, row in zip(page.links, page.rows, strict=True)
+        if row
+        for id_, k in at.items()
+    }
+
+
 def table(page: str, id_: str) -> dict[str, list[str]]:
     parser = Cells(id_)
     parser.feed(page)
@@ -94,6 +138,22 @@ def test_every_project_has_its_report_with_the_numbers_of_the_records(frozen_ind
     ]
     index = (done.folder / "index.html").read_text(encoding="utf-8")
     assert len(params.projects) == 13
+    names = {
+        "cmi": "病例组合指数",
+        "cost_index": "费用消耗指数",
+        "los_index": "时间消耗指数",
+        "mid_low_risk_mortality": "中低风险组死亡率",
+    }
+    shown = verdicts_shown(index, names)
+    changes = pd.read_parquet(done.folder / "results" / "changes.parquet")
+    of_projects = {f"{p.hospital}-{p.specialty}" for p in params.projects}
+    stored = {
+        (f"{row.hospital}-{row.specialty}", row.indicator): VERDICTS[row.verdict]
+        for row in changes.itertuples()
+        if row.level == "unit" and row.indicator in names and f"{row.hospital}-{row.specialty}" in of_projects
+    }
+    assert shown == stored
+    assert len(set(shown.values())) > 2
     for project in params.projects:
         id_ = f"{project.hospital}-{project.specialty}"
         page = (done.folder / id_ / "report.html").read_text(encoding="utf-8")
