@@ -40,7 +40,13 @@ class Cells(HTMLParser):
             self.cell += data
 
 
-VERDICTS = {"improved": "改善", "worse": "变差", "stable": "基本持平", "undecided": "不能判定", "not_judged": "不予评价"}
+VERDICTS = {
+    "improved": "改善",
+    "worse": "变差",
+    "stable": "基本持平",
+    "undecided": "不能判定",
+    "not_judged": "不予评价",
+}
 
 
 class FirstTable(HTMLParser):
