@@ -5,7 +5,7 @@ All numbers after it are arithmetic on these few rows, so a new reference or pol
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Literal
 
 import ibis
@@ -419,6 +419,11 @@ def of_units(
 def of_known_month(discharges: Table) -> Table:
     """Those whose month of discharge is known."""
     return discharges.filter(_.month.notnull())
+
+
+def of_years(discharges: Table, years: Collection[int]) -> Table:
+    """Those of some years."""
+    return discharges.filter(_.year.isin(sorted(years)))
 
 
 def monthly(discharges: Table) -> pd.DataFrame:

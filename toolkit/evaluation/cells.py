@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 
 from toolkit import cube as cubes
@@ -52,6 +53,13 @@ def units_of(cube: pd.DataFrame, params: RunParams) -> pd.DataFrame:
     units["project"] = [projects.get(pair, "") for pair in pairs]
     units["id"] = [report_id(h, s) for h, s in zip(units["hospital"], units["specialty"], strict=True)]
     return units
+
+
+def of_other_cohorts(units: pd.DataFrame, params: RunParams) -> np.ndarray:
+    """Units whose project has other windows than these: neither judged here nor compared with."""
+    own = params.own_projects
+    pairs = zip(units["hospital"], units["specialty"], units["project"], strict=True)
+    return np.array([project != "" and (h, s) not in own for h, s, project in pairs], dtype=bool)
 
 
 def without_cases(units: pd.DataFrame, params: RunParams) -> str:
@@ -170,7 +178,9 @@ def all_changes(cells: pd.DataFrame, units: pd.DataFrame, params: RunParams) -> 
     frozen = cells[(cells["basis"] == "frozen") & cells["period"].isin(params.periods)].rename(
         columns={"period": "cycle"}
     )
-    judged = units[units["eligible"] | (units["project"] != "")][["hospital", "specialty"]]
+    judged = units[(units["eligible"] | (units["project"] != "")) & ~of_other_cohorts(units, params)][
+        ["hospital", "specialty"]
+    ]
     parts = []
     for level, rows in (("unit", frozen.merge(judged, on=["hospital", "specialty"])), ("peers", frozen)):
         rows = rows[rows["level"] == level]

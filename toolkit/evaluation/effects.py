@@ -14,6 +14,7 @@ from toolkit.models.change.multiplicity import adjusted
 from toolkit.params import RunParams
 from toolkit.reference import Referenced
 
+STAGGERED = "staggered"  # the one method that puts projects of several starting years together
 LATER = ("role", "p_adjusted", "verdict")  # columns that come once all methods stand side by side
 OF_METHODS = tuple(one for one in CHANGE if one is not SPECIFICATIONS)
 
@@ -45,17 +46,18 @@ def change_effects(
 
     """
     tables: dict[str, list[pd.DataFrame]] = {one.name: [] for one in OF_METHODS}
-    if params.cycles and params.projects:
+    if params.own_projects:
         study = study_of(units, params, hospitals)
         frozen = cells[(cells["basis"] == "frozen") & (cells["level"] == "unit")]
         frozen = pd.concat([frozen, months(monthly)], ignore_index=True) if monthly is not None else frozen
         frozen = frozen[~frozen["indicator"].isin(stopped_in(cells))]
         methods = methods_of(params.change)
         for id_ in [*params.change.methods, *(one.id for one in params.change.formulas)]:
+            asked = study_of(units, params, hospitals, later=True) if id_ == STAGGERED else study
             # where all begin together there is nothing staggered: the two-way estimator is right, and quicker
-            if id_ == "staggered" and study.units.loc[study.units["start"] > 0, "start"].nunique() < 2:
+            if id_ == STAGGERED and asked.units.loc[asked.units["start"] > 0, "start"].nunique() < 2:
                 continue
-            found = checked(methods[id_].estimate(frozen, study), methods[id_], tables)
+            found = checked(methods[id_].estimate(frozen, asked), methods[id_], tables)
             tables["effects"].append(found.changes)
             for name, table in found.tables.items():
                 tables[name].append(table)
@@ -69,11 +71,18 @@ def stopped_in(cells: pd.DataFrame) -> set[str]:
     return set(cells.loc[cells["status"] == Status.STOPPED.value, "indicator"])
 
 
-def study_of(units: pd.DataFrame, params: RunParams, hospitals: pd.DataFrame) -> Study:
-    """What the methods are asked, from the tables of a run."""
+def study_of(units: pd.DataFrame, params: RunParams, hospitals: pd.DataFrame, *, later: bool = False) -> Study:
+    """What the methods are asked, from the tables of a run.
+
+    Units with a project of another starting year are neither judged nor compared with; `later`: those that start within the
+    cycle stay, as projects of their year.
+    """
     assert params.cycles is not None  # noqa: S101  the caller looked
-    default = params.cycles.after.first
-    starts = {(p.hospital, p.specialty): p.start or default for p in params.projects}
+    own, inside = params.own_projects, params.cycles.after
+    starts = {(p.hospital, p.specialty): params.started(p) for p in params.projects}
+    starts |= dict.fromkeys(own, inside.first)
+    apart = {pair for pair, start in starts.items() if pair not in own and not (later and start in inside)}
+    units = units[[pair not in apart for pair in zip(units["hospital"], units["specialty"], strict=True)]]
     level = dict(zip(hospitals["code"], hospitals["level_group"], strict=True))
     described = pd.DataFrame(
         {

@@ -47,6 +47,8 @@ class RunFacts:
         Disease ids and names, in their order.
     references
         Basis -> column of the reference -> hash of its exact values.
+    windows
+        Cohort -> `insufficient` of its windows; empty where a run has one pair of windows.
     """
 
     __pydantic_config__ = ConfigDict(extra="forbid", strict=True)
@@ -65,6 +67,7 @@ class RunFacts:
     ungrouped: Mapping[str, int] = field(default_factory=dict)
     codes: Mapping[str, str] = field(default_factory=dict)
     references: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    windows: Mapping[str, Mapping[str, Mapping[str, str]]] = field(default_factory=dict)
 
     def released(self, **controlled: Plain) -> RunFacts:
         """What the release edition gives out: fields declared so, and those that a control has dealt with; the others are empty."""
@@ -83,7 +86,8 @@ def facts_of(content: Entries) -> RunFacts:
 
 def save_facts(facts: RunFacts, path: Path) -> None:
     """Equal facts give equal bytes."""
-    ordered = TypeAdapter(Document).dump_json(_sorted(_CHECKED.dump_python(facts, mode="json")), indent=1)
+    content = _CHECKED.dump_python(facts, mode="json", exclude=None if facts.windows else {"windows"})
+    ordered = TypeAdapter(Document).dump_json(_sorted(content), indent=1)
     path.write_bytes(ordered + b"\n")
 
 

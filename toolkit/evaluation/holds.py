@@ -13,7 +13,10 @@ from toolkit.evaluation.verdict import Verdict
 COLUMNS = ["hospital", "specialty", "indicator", "verdict", "reason", "reason_zh"]
 UNSTABLE_GRADES = "unstable_grades"
 DATA_BREAK = "data_break"
-HELD = (UNSTABLE_GRADES, DATA_BREAK)
+IN_PROGRESS = "in_progress"  # of a cycle that has not passed
+HELD = (UNSTABLE_GRADES, DATA_BREAK, IN_PROGRESS)
+# what is not judged for these reasons would not be judged after its cycle either
+WHATEVER_THE_TIME = ("poor_data", "no_project", "neutral", "untested")
 
 
 def no_holds() -> pd.DataFrame:
@@ -54,6 +57,8 @@ def by_grades(stability: pd.DataFrame, periods: Collection[str]) -> pd.DataFrame
 def held(found: pd.DataFrame, keys: pd.DataFrame, holds: pd.DataFrame) -> pd.DataFrame:
     """Verdicts with those held back replaced; what is not judged already stays as it is.
 
+    But of a cycle that has not passed few cases, or none, are no reason of their own.
+
     Parameters
     ----------
     found
@@ -72,9 +77,9 @@ def held(found: pd.DataFrame, keys: pd.DataFrame, holds: pd.DataFrame) -> pd.Dat
         for rows, on, drop in ((holds[~of_all], [*unit, "indicator"], []), (holds[of_all], unit, ["indicator"]))
     ]
     open_ = (found["verdict"] != Verdict.NOT_JUDGED.value).to_numpy()
-    made = found.copy()
+    made, awaited = found.copy(), ~found["reason"].isin(WHATEVER_THE_TIME).to_numpy()
     for part in parts:
-        rows = open_ & part["verdict"].notna().to_numpy()
+        rows = (open_ | (awaited & (part["reason"] == IN_PROGRESS).to_numpy())) & part["verdict"].notna().to_numpy()
         for column in ("verdict", "reason", "reason_zh"):
             made[column] = np.where(rows, part[column], made[column])
         open_ = open_ & ~rows

@@ -44,6 +44,7 @@ def judged(
     params: RunParams,
     insufficient: Mapping[str, str],
     holds: pd.DataFrame | None = None,
+    beside: np.ndarray | None = None,
 ) -> pd.DataFrame:
     """The table of changes with the verdict of every row.
 
@@ -61,6 +62,8 @@ def judged(
         As from `toolkit.evaluation.data_quality.insufficient`.
     holds
         As from `toolkit.evaluation.holds`: what keeps a verdict back.
+    beside
+        P of what is looked at together with these changes: of the projects of other cohorts (`primary_p`).
 
     Returns
     -------
@@ -85,7 +88,7 @@ def judged(
         chosen[f"judged_{c}"] = np.where(project & by_method[c].notna(), by_method[c], own[c])
     whole = changes.reset_index(drop=True).assign(judged_by=np.where(project, method, PLAIN), **chosen)
     numbers = {c: pd.to_numeric(whole[f"judged_{c}"]) for c in (*NUMBERS, *STEPS)}
-    family = _family(whole.assign(**numbers), funded, params)
+    family = _family(whole.assign(**numbers), funded, params, beside)
     asked = whole.assign(
         **numbers,
         obstacle=whole["judged_obstacle"],
@@ -119,12 +122,23 @@ def judged(
     )
 
 
-def _family(whole: pd.DataFrame, funded: np.ndarray, params: RunParams) -> np.ndarray:
+def _family(whole: pd.DataFrame, funded: np.ndarray, params: RunParams, beside: np.ndarray | None) -> np.ndarray:
     """P of the primary indicators of all projects, adjusted for their number by the declared rule; missing elsewhere."""
     rows = funded & whole["indicator"].isin(params.change.primary).to_numpy()
     found = np.full(len(whole), np.nan)
-    found[rows] = over_all(whole.loc[rows, "p_value"].to_numpy(float), params.change.multiplicity)
+    own = whole.loc[rows, "p_value"].to_numpy(float)
+    others = np.zeros(0) if beside is None else beside
+    found[rows] = over_all(np.concatenate([own, others]), params.change.multiplicity)[: len(own)]
     return found
+
+
+def primary_p(changes: pd.DataFrame, effects: pd.DataFrame, params: RunParams) -> np.ndarray:
+    """P of every primary indicator of the projects of a cohort, by the method that judges them."""
+    method = params.change.verdict_from
+    table = changes if method == PLAIN else effects[effects["method"] == method]
+    rows = table[(table["level"] == "unit") & table["indicator"].isin(params.change.primary)]
+    own = [pair in params.own_projects for pair in zip(rows["hospital"], rows["specialty"], strict=True)]
+    return rows.loc[own, "p_value"].to_numpy(float)
 
 
 def placebo_verdicts(placebos: pd.DataFrame, params: RunParams, insufficient: Mapping[str, str]) -> pd.DataFrame:

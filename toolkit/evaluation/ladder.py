@@ -22,6 +22,7 @@ import numpy as np
 import pandas as pd
 import scipy  # its parts load when first used: reports read tables and need none
 
+from toolkit.evaluation.cells import of_other_cohorts
 from toolkit.evaluation.grade_stability import BY_GRADE
 from toolkit.indicators.members import by_specialty
 from toolkit.models.monitoring.power import smallest_rate_changes
@@ -70,7 +71,9 @@ def rungs(frozen: Referenced, units: pd.DataFrame, params: RunParams) -> pd.Data
         `smallest_fall, smallest_rise` (ratios that would show with `monitoring.power`; missing where none would), `answers`,
         `first`. On the last rung the counts are those of the projects. Missing ratio where E is 0 or nobody died before.
     """
-    projects = units.loc[units["project"] != "", ["hospital", "specialty"]]
+    others = of_other_cohorts(units, params)
+    projects = units.loc[(units["project"] != "") & ~others, ["hospital", "specialty"]]
+    elsewhere = units.loc[others, ["hospital", "specialty"]]
     if params.cycles is None or projects.empty:
         return pd.DataFrame(columns=COLUMNS)
     tables = []
@@ -78,6 +81,9 @@ def rungs(frozen: Referenced, units: pd.DataFrame, params: RunParams) -> pd.Data
         whole = _counts(frozen, grades)
         spread = _counts(by_specialty(frozen, params.specialties), grades)
         spread = spread[spread["specialty"] != ""]
+        if len(elsewhere):  # projects of another starting year are neither these nor the rest
+            spread = spread.merge(elsewhere, how="left", indicator=True).query("_merge == 'left_only'")
+            spread = spread.drop(columns="_merge")
         funded = (
             spread.merge(projects.assign(funded=True), on=["hospital", "specialty"], how="left")["funded"]
             .notna()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -12,12 +12,14 @@ from pydantic import ValidationError
 
 from toolkit.declared import OTHER_VERSION, TableDecl
 from toolkit.errors import ContractBroken, RunError, nearest
+from toolkit.evaluation.cohorts import BY_COHORT, last_cohort
 from toolkit.evaluation.facts import RunFacts, load_facts, save_facts
 from toolkit.evaluation.tables import TABLE, TABLES
 from toolkit.params import RunParams
 
 RESULTS = "results"  # folder of a run that holds them
 DATA = "data"  # folder of a run with its stored discharges and what became of every record
+WINDOWS = "windows"  # folder in it: the tables of every cohort by itself, where a run has several
 FACTS, PARAMETERS = "facts.json", "parameters.json"
 
 
@@ -34,11 +36,14 @@ class Results:
     tables
         Every declared table (`toolkit.evaluation.tables.TABLES`, `docs/tables.md`) by name; each is an attribute too:
         `results.cells` is `results.tables["cells"]`.
+    windows
+        Cohort -> its own tables about levels and changes; empty where the run has one pair of windows.
     """
 
     params: RunParams
     facts: RunFacts
     tables: Mapping[str, pd.DataFrame]
+    windows: Mapping[str, Mapping[str, pd.DataFrame]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if set(self.tables) != set(TABLE):
@@ -52,6 +57,21 @@ class Results:
             near = nearest(name, TABLE) if not name.startswith("_") else None
             raise AttributeError(f"results have no table {name!r}{f', but {near}' if near else ''}")
         return tables[name]
+
+    def of_project(self, hospital: str, specialty: str) -> Results:
+        """The run as if it knew no other windows than those of one project: what its report is made from.
+
+        Themselves where the unit has no project, or its windows are those of all. Of projects that followed one another the
+        windows are those of the last.
+        """
+        cohort = last_cohort(self.params).get((hospital, specialty))
+        if cohort is None or cohort.id not in self.windows:
+            return self
+        return Results(
+            params=self.params.over(cohort),
+            facts=replace(self.facts, insufficient=self.facts.windows[cohort.id]),
+            tables={**self.tables, **self.windows[cohort.id]},
+        )
 
     @property
     def periods(self) -> dict[str, str]:
@@ -177,4 +197,23 @@ def load(folder: Path) -> Results:
             remedy="先运行 speceval run 参数文件",
             remedy_english="run it first",
         ) from error
-    return Results(params=params, facts=facts, tables=tables)
+    windows = {c.id: _Stored(folder / WINDOWS / c.id) for c in params.cohorts if (folder / WINDOWS / c.id).is_dir()}
+    return Results(params=params, facts=facts, tables=tables, windows=windows)
+
+
+class _Stored(Mapping[str, pd.DataFrame]):
+    """The tables of a cohort in their folder, each read when it is asked for."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def __getitem__(self, name: str) -> pd.DataFrame:
+        if name not in BY_COHORT:
+            raise KeyError(name)
+        return load_tables(self._folder, [TABLE[name]])[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(BY_COHORT)
+
+    def __len__(self) -> int:
+        return len(BY_COHORT)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from toolkit.params.data import (
     SPECIALTY_SEPARATOR,
+    Cohort,
     Cycles,
     Data,
     DrgFile,
@@ -71,6 +72,7 @@ __all__ = [
     "Choice",
     "Code",
     "CodeRange",
+    "Cohort",
     "ComparisonPolicy",
     "Covariate",
     "Cycles",

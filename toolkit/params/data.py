@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -10,6 +11,7 @@ from pydantic import Field, model_validator
 from toolkit.params.fields import Choice, Code, Department, Id, MayBeAbsent, NotPrinted, Says, Text, YamlPath
 from toolkit.strict_yaml import Section
 
+LENGTH = 3  # years of a cycle
 SPECIALTY_SEPARATOR = "+"  # between the ids of a discharge that counts in several specialties; no id holds it
 
 
@@ -33,22 +35,65 @@ class Years(Section):
         return f"{self.first}–{self.last}" if self.first != self.last else f"{self.first}"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Cohort:
+    """One pair of windows: the cycle of the projects that start in one year, against one of the cycles before it.
+
+    Attributes
+    ----------
+    start
+        First year of the cycle.
+    against
+        How many cycles before it the other one is: 1 (k − 1) or 2 (k − 2).
+    """
+
+    start: int
+    against: int
+    before: Years
+    after: Years
+
+    @property
+    def id(self) -> str:
+        """Of the cohort, `2022`; of its comparison with the cycle before the last, `2022-2`."""
+        return f"{self.start}" if self.against == 1 else f"{self.start}-{self.against}"
+
+    @property
+    def years(self) -> tuple[int, ...]:
+        return tuple(y for span in (self.before, self.after) for y in range(span.first, span.last + 1))
+
+
 class Cycles(Section):
     """建设周期: the cycle itself (`after`) and the three years before it (`before`)."""
 
     before: Years = Field(title="建设前 3 年")
     after: Years = Field(title="建设周期 3 年")
+    further: bool = Field(
+        False,
+        title="另与再前一周期比较",
+        description="also cycle k against k − 2: the three years before `before`, for every project",
+    )
 
     @model_validator(mode="after")
     def _three_years_each(self) -> Cycles:
         for name, years in (("before", self.before), ("after", self.after)):
-            if years.last - years.first != 2:
+            if years.last - years.first != LENGTH - 1:
                 raise ValueError(
                     f"{name} 为 {years.label}, 周期必须是连续 3 个自然年 (a cycle is three consecutive calendar years)"
                 )
         if self.after.first <= self.before.last:
             raise ValueError("after 必须在 before 之后 (the cycle must begin after the years before it)")
         return self
+
+    def cohort(self, start: int, against: int = 1) -> Cohort:
+        """The windows of a cycle that starts in another year: as far apart as these."""
+        moved = start - self.after.first
+        back = moved - LENGTH * (against - 1)
+        return Cohort(
+            start=start,
+            against=against,
+            before=Years(first=self.before.first + back, last=self.before.last + back),
+            after=Years(first=start, last=self.after.last + moved),
+        )
 
 
 class Selection(Choice):
@@ -261,13 +306,18 @@ class Specialty(Section):
 
 
 class Project(Section):
-    """建设项目: a hospital's specialty that was funded for the cycle."""
+    """建设项目: a hospital's specialty that was funded for a cycle."""
 
     hospital: Code = Field(title="医疗机构代码")
     specialty: Id = Field(title="专科编号")
     level: Literal["国家", "省", "市", "县"] = Field("市", title="项目级别")
     start: int | None = Field(
-        None, title="起始年", ge=1990, le=2100, description="where it is not the first year of the cycle"
+        None,
+        title="起始年",
+        ge=1990,
+        le=2100,
+        description="first year of the project's own cycle, where it is not that of `cycles`; its windows are its own 3 + 3 "
+        "years. A unit whose projects followed one another is named once for each",
     )
 
 

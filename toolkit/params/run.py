@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import Field, ValidationInfo, model_validator
 
 from toolkit.errors import nearest
-from toolkit.params.data import Cycles, Data, Project, Shock, Specialty, Years
+from toolkit.params.data import Cohort, Cycles, Data, Project, Shock, Specialty, Years
 from toolkit.params.fields import Choice, Id, NotPrinted, OnlyWith, Says, Text
 from toolkit.params.policies import (
     BreakPolicy,
@@ -124,8 +124,45 @@ class RunParams(Section):
         return {"whole": self.years} if self.years else {}  # neither: refused below
 
     @property
+    def cohorts(self) -> tuple[Cohort, ...]:
+        """Every pair of windows that the run compares: first that of `cycles`, then those of other starting years.
+
+        A run whose projects all start with its cycle has one; a run without cycles none.
+        """
+        if self.cycles is None:
+            return ()
+        own = self.cycles.after.first
+        others = sorted({self.started(p) for p in self.projects} - {own})
+        return tuple(
+            self.cycles.cohort(start, against)
+            for against in ((1, 2) if self.cycles.further else (1,))
+            for start in (own, *others)
+        )
+
+    def started(self, project: Project) -> int:
+        """First year of a project's cycle."""
+        assert self.cycles is not None  # noqa: S101  projects are judged over cycles
+        return project.start or self.cycles.after.first
+
+    @property
+    def own_projects(self) -> set[tuple[str, str]]:
+        """Hospital and specialty of the projects whose cycle is that of `cycles`."""
+        if self.cycles is None:
+            return set()
+        return {(p.hospital, p.specialty) for p in self.projects if self.started(p) == self.cycles.after.first}
+
+    def over(self, cohort: Cohort) -> RunParams:
+        """The same run asked about the windows of one cohort only; its projects keep the year that they start in."""
+        projects = [p.model_copy(update={"start": self.started(p)}) for p in self.projects]
+        cycles = Cycles(before=cohort.before, after=cohort.after)
+        return self.model_copy(update={"cycles": cycles, "projects": projects})
+
+    @property
     def all_years(self) -> tuple[int, ...]:
-        return tuple(sorted(y for years in self.periods.values() for y in range(years.first, years.last + 1)))
+        """Every year that one of the windows needs."""
+        spans = self.periods.values() if self.cycles is None else ()
+        needed = {y for years in spans for y in range(years.first, years.last + 1)}
+        return tuple(sorted(needed.union(*(cohort.years for cohort in self.cohorts))))
 
     def others_only(self, basis: str) -> bool:
         """Whether a hospital's reference means are those of the other hospitals: for change they are, unless told otherwise."""
@@ -216,6 +253,23 @@ def _specialties_of_projects(run: RunParams) -> Iterator[Fault]:
             )
 
 
+def _distinct_projects(run: RunParams) -> Iterator[Fault]:
+    if run.cycles is None:
+        return
+    seen: set[tuple[str, str, int]] = set()
+    for number, project in enumerate(run.projects):
+        one = (project.hospital, project.specialty, run.started(project))
+        if one in seen:
+            yield Fault(
+                ("projects", number),
+                f"项目 {project.hospital} {project.specialty}（{one[2]} 年起）重复",
+                "the project is named twice",
+                "同一专科先后立项的，各写不同的 start",
+                "projects of one unit that followed one another have different starts",
+            )
+        seen.add(one)
+
+
 def _did_you_mean(given: str, known: list[str]) -> tuple[str, str]:
     near = nearest(given, known)
     return (f"是否为 {near}?", f"did you mean {near}?") if near else (f"可用: {'、'.join(known)}", "one of these")
@@ -236,7 +290,8 @@ def _one_version_or_a_bridge(run: RunParams) -> Iterator[Fault]:
             "regroup, or declare a bridge",
         )
         return
-    if len({versions.get(y) for y in range(run.baseline.first, run.baseline.last + 1)}) > 1:
+    baselines = [c.before for c in run.cohorts] or [run.baseline]
+    if any(len({versions.get(y) for y in range(b.first, b.last + 1)}) > 1 for b in baselines):
         yield Fault(("grouping", "versions"), "建设前各年须为同一分组器版本", "the years before must be of one version")
     if run.trimming.on("frozen") != Trimming.NONE:
         yield Fault(
@@ -275,6 +330,7 @@ ACROSS_SECTIONS = (
     _defined_specialties,
     _one_owner_a_department,
     _specialties_of_projects,
+    _distinct_projects,
     _one_version_or_a_bridge,
     _prices_of_all_years,
     _trimmed_as_the_means,

@@ -465,6 +465,11 @@ def _grades(grades: pd.DataFrame, state: _State) -> pd.DataFrame:
     return made.sort_values(["basis", "window", "drg", "grade"], ignore_index=True)[[*grades.columns, "groups"]]
 
 
+def _whole(frame: pd.DataFrame, state: _State) -> pd.DataFrame:
+    """A table that holds no number of records."""
+    return frame
+
+
 def released_facts(facts: RunFacts) -> RunFacts:
     """Facts without counts: why a reference cannot grade risk is said, by how many deaths is not.
 
@@ -489,6 +494,7 @@ CONTROLS: dict[str, Control] = {
     "hospitals": _hospitals,
     "cube": _cube,
     "grades": _grades,
+    "cohorts": _whole,
 }
 _declared = {one.release for one in TABLES if one.release}
 assert _declared == set(CONTROLS), f"controls and declarations differ: {_declared ^ set(CONTROLS)}"  # noqa: S101

@@ -16,8 +16,9 @@ import pandas as pd
 from toolkit.data.quality import CATALOGUE as RULES
 from toolkit.data.quality.base import RuleFacts
 from toolkit.documents import Document, Entries
+from toolkit.evaluation.cohorts import BY_COHORT
 from toolkit.evaluation.facts import RunFacts, facts_of, save_facts
-from toolkit.evaluation.results import DATA, FACTS, PARAMETERS, RESULTS, Results
+from toolkit.evaluation.results import DATA, FACTS, PARAMETERS, RESULTS, WINDOWS, Results
 from toolkit.evaluation.tables import TABLE, TABLES
 from toolkit.release.disclosure import released_facts, released_params
 from toolkit.running.known_hashes import KnownHashes
@@ -48,10 +49,33 @@ class Tables(Mapping[str, pd.DataFrame]):
         return len(TABLE)
 
 
+class CohortTables(Mapping[str, pd.DataFrame]):
+    """The tables of one cohort, each read when it is asked for."""
+
+    def __init__(self, judged: Product, cohort: str) -> None:
+        self._judged, self._cohort = judged, cohort
+
+    def __getitem__(self, name: str) -> pd.DataFrame:
+        if name not in BY_COHORT:
+            raise KeyError(name)
+        return self._judged.table(f"{WINDOWS}/{self._cohort}/{name}")
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(BY_COHORT)
+
+    def __len__(self) -> int:
+        return len(BY_COHORT)
+
+
 def results_of(walk: Walk) -> Results:
     """The results of the internal edition, once the walk has been through all stages."""
     facts = stated(walk, walk.products["judged"].facts)
-    return Results(params=walk.reported, facts=facts, tables=Tables(lambda id_: walk.products[id_]))
+    windows = {
+        c.id: CohortTables(walk.products["judged"], c.id)
+        for c in walk.reported.cohorts
+        if len(walk.reported.cohorts) > 1
+    }
+    return Results(params=walk.reported, facts=facts, tables=Tables(lambda id_: walk.products[id_]), windows=windows)
 
 
 def stated(walk: Walk, further: Entries | None = None) -> RunFacts:
@@ -110,8 +134,13 @@ def _publish(
         into = work / "staged" / RESULTS
         into.mkdir(parents=True)
         files = {name: place / f"{name}.parquet" for name, place in places.items()}
+        judged = next(iter({places[one.name] for one in TABLES if one.stage == "judged"}))
+        files |= {
+            path.relative_to(judged).with_suffix("").as_posix(): path for path in (judged / WINDOWS).rglob("*.parquet")
+        }
         told = {path: hashes.of(path) for path in files.values()}
         for name, path in files.items():
+            (into / name).parent.mkdir(exist_ok=True, parents=True)
             linked(path, into / f"{name}.parquet")
         _state(results, into)
         made = publish_parts(work / "staged", folder, (RESULTS,), EVALUATION, identity, records)

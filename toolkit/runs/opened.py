@@ -8,14 +8,21 @@ from toolkit import runs
 from toolkit.evaluation.results import RESULTS, Results, load
 
 
-def open_run(folder: Path | str = "") -> Results:
+def open_run(folder: Path | str = "", project: str = "") -> Results:
     """The results of a finished run; of the small fixed synthetic demo (合成数据) where `folder` is empty.
 
     The demo is made once for each state of the code, which takes some seconds.
+
+    Parameters
+    ----------
+    project
+        Id of a unit's report: then the results over the windows of its own cycle (`Results.of_project`).
 
     Raises
     ------
     RunError
         The folder is not that of a finished run.
     """
-    return load(Path(folder) / RESULTS) if folder else runs.golden()
+    results = load(Path(folder) / RESULTS) if folder else runs.golden()
+    unit = results.units[results.units["id"] == project]
+    return results.of_project(str(unit["hospital"].iloc[0]), str(unit["specialty"].iloc[0])) if len(unit) else results

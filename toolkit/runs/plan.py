@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from toolkit.evaluation.cohorts import has_other_windows
 from toolkit.evaluation.results import Results
 from toolkit.evaluation.verdict import Verdict
 from toolkit.frames import row_at, rows_of
@@ -41,7 +42,7 @@ OVER_CYCLES = ("change", "robustness")
 
 def jobs(results: Results, folder: Path) -> list[ReportJob]:
     """One job for each report of the run, in its folder."""
-    inputs = sorted(p for p in (folder / "results").iterdir() if p.is_file())
+    inputs = sorted(p for p in (folder / "results").rglob("*") if p.is_file())
     made = []
     for id_, title in OF_RUN.items():
         if id_ in OVER_CYCLES and not results.params.cycles:
@@ -53,6 +54,8 @@ def jobs(results: Results, folder: Path) -> list[ReportJob]:
         parameters = {"run_folder": ABOVE, **of_report.get(id_, {})}
         made.append(_job(id_, title, id_, parameters, folder, inputs))
     for unit in rows_of(projects(results)):
+        if results.params.edition == "release" and has_other_windows(results.params, unit.hospital, unit.specialty):
+            continue  # numbers over other windows are not given out
         title = results.unit_name(unit.hospital, unit.specialty)
         made.append(_job(unit.id, title, "project_report", {"run_folder": ABOVE, "project": unit.id}, folder, inputs))
     return [job for job in made if results.params.edition == "internal" or job.template.stem in RELEASED]

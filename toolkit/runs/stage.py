@@ -260,6 +260,7 @@ def stage_made(stage: Stage, made: Made, work: Path) -> Path:
         )
     save_tables(made.tables, place)
     for name, frame in made.frames.items():
+        (place / name).parent.mkdir(exist_ok=True, parents=True)
         frame.to_parquet(place / f"{name}.parquet", index=False, compression="zstd")
     (place / FACTS).write_text(
         json.dumps(made.facts, ensure_ascii=False, indent=1, sort_keys=True) + "\n", encoding="utf-8"

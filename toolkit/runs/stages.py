@@ -38,6 +38,11 @@ def of_choices(params: RunParams) -> Document:
     }
 
 
+def starts(params: RunParams) -> Document:
+    """What the intake depends on of projects: the years that their cycles start in, which say what years are needed."""
+    return {"starts": sorted({p.start for p in params.projects if p.start is not None})}
+
+
 INTAKE = Stage(
     id="intake",
     zh=STAGES["intake"],
@@ -68,6 +73,7 @@ INTAKE = Stage(
         "grouping.bridge_share",
     ),
     unless=("data.key_file", "data.currency"),
+    derived=starts,
     records=True,
 )
 SUMS = Stage(
@@ -131,6 +137,6 @@ RELEASED = Stage(
     zh="披露控制",
     make=control,
     after=tuple(one.id for one in EVALUATED),
-    heeds=(*PERIODS, "change.confidence", "disclosure"),
+    heeds=(*PERIODS, "projects", "change.confidence", "disclosure"),
     every_table=True,
 )

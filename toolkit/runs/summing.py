@@ -6,6 +6,8 @@ grade, method or verdict rule is answered from them. No record is read for it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pandas as pd
 
 from toolkit import cube as cubes
@@ -18,7 +20,7 @@ from toolkit.documents import Entries
 from toolkit.engine import connect
 from toolkit.engine.types import Engine, Table
 from toolkit.errors import InputError, ParameterError, nearest
-from toolkit.params import ReferencePolicy, RunParams, WeightPolicy
+from toolkit.params import Cohort, ReferencePolicy, RunParams, WeightPolicy
 from toolkit.runs.asked import Asked, Made
 
 SUMS, DISEASES, DEATHS, MONTHS, MONTHLY_DEATHS = "sums", "disease_sums", "deaths", "months", "monthly_deaths"
@@ -36,16 +38,23 @@ def sum_records(asked: Asked) -> Made:
         asked.progress("汇总", 0.0)
         rows = discharges(connection, store)
         measures = measures_for(derived["weights"])
-        summed = sum_up(rows, params, groups, ways(derived, groups), measures, connection=connection)
         monthly = cubes.monthly(rows)
-        frames = {SUMS: summed, DISEASES: disease_sums(rows)}
+        frames = {DISEASES: disease_sums(rows)}
+        for cohort in params.cohorts or (None,):
+            asked_of = params if cohort is None else params.over(cohort)
+            own = rows if len(params.cohorts) < 2 or cohort is None else cubes.of_years(rows, cohort.years)
+            name = of_cohort(params, cohort)
+            # limits of the frozen basis are those of the cohort's own years before
+            summed = sum_up(own, asked_of, groups, ways(derived, groups), measures, connection=connection)
+            frames[name(SUMS)] = summed
+            if len(monthly) and params.projects:
+                made = _by_month(own, asked_of, groups, connection)
+                frames[name(MONTHS)], frames[name(MONTHLY_DEATHS)] = made
         asked.progress("监测", 0.0)
         frames[DEATHS] = death_cells(rows, params.monitoring.age_bands, ("hospital", "specialty", "year"))
-        if len(monthly) and params.projects:
-            frames[MONTHS], frames[MONTHLY_DEATHS] = _by_month(rows, params, groups, connection)
     finally:
         connection.disconnect()
-    if summed.empty:
+    if frames[SUMS].empty:
         accounts = asked.before["intake"].table("accounts")
         raise InputError(
             "没有任何病例被纳入",
@@ -55,6 +64,12 @@ def sum_records(asked: Asked) -> Made:
             remedy_english="check years and format",
         )
     return Made(tables={"monthly": monthly}, frames=frames)
+
+
+def of_cohort(params: RunParams, cohort: Cohort | None) -> Callable[[str], str]:
+    """How the frames of a cohort are called: those of the run's own cycle by their plain name."""
+    plain = cohort is None or cohort == params.cohorts[0]
+    return lambda name: name if plain or cohort is None else f"{name}.{cohort.id}"
 
 
 def ways(derived: Entries, groups: pd.DataFrame) -> list[Trim]:

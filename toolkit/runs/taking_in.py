@@ -27,7 +27,7 @@ from toolkit.data.typed_parts import TypedParts
 from toolkit.documents import Entries
 from toolkit.engine import connect
 from toolkit.errors import InputError
-from toolkit.params import RunParams
+from toolkit.params import Project, RunParams
 from toolkit.running.manifest import digest
 from toolkit.running.publish import canonical
 from toolkit.runs.asked import Asked, Made
@@ -52,7 +52,7 @@ ACROSS_FILES = (
 
 def take_in_records(asked: Asked) -> Made:
     """Read every file that is not known, judge every record, store the accepted ones."""
-    params, brought = asked.params, None
+    params, brought = _with_starts(asked.params, asked.derived["starts"]), None
     if params.data.synthetic:
         asked.progress("生成合成数据", 0.0)
         params, brought = generated(params, asked.work / "synthetic")
@@ -102,6 +102,13 @@ def take_in_records(asked: Asked) -> Made:
     }
     afterwards = [partial(write_register, register)] if register else []
     return Made(tables={"hospitals": registry, **tables}, facts=facts, afterwards=afterwards, also=intake)
+
+
+def _with_starts(params: RunParams, starts: Sequence[int]) -> RunParams:
+    """The parameters with a nameless project for each starting year: of projects, the intake knows only what years they need."""
+    return params.model_copy(
+        update={"projects": [Project(hospital="0", specialty="nameless", start=start) for start in starts]}
+    )
 
 
 def _typed_parts(asked: Asked) -> TypedParts:

@@ -276,7 +276,8 @@ def compare_runs(folder: Path, again: Path) -> Iterator[Difference]:
 
     Records (`data/`) are not compared: every number comes from the tables.
     """
-    names = sorted({p.name for one in (folder, again) for p in (one / "results").iterdir()})
+    places = [(one / "results", path) for one in (folder, again) for path in (one / "results").rglob("*")]
+    names = sorted({path.relative_to(place).as_posix() for place, path in places if path.is_file()})
     for name in names:
         then, now = folder / "results" / name, again / "results" / name
         if not (then.exists() and now.exists()):

@@ -10,7 +10,7 @@ CYCLES = {"before": {"first": 2019, "last": 2021}, "after": {"first": 2022, "las
 
 def test_what_is_not_declared_cannot_be_read():
     params = rows.params(cycles=CYCLES, title="一")
-    seen = narrowed(params, ("cycles", "years", "reference.scope", "change.comparison.same_level"))
+    seen = narrowed(params, ("cycles", "years", "projects", "reference.scope", "change.comparison.same_level"))
     assert seen.reference.scope == params.reference.scope
     assert seen.change.comparison.same_level
     assert seen.all_years == (2019, 2020, 2021, 2022, 2023, 2024)

@@ -69,6 +69,18 @@ STEP_COLUMNS = (
     Col("step_comparison", float, "除以对照", meaning="第二步：自身前后比除以对照单元的前后比"),
     Col("baseline_decides", bool, "基线一步决定", meaning="只因第三步（扣除基线回落）区间才不含无变化"),
 )
+_JUDGEMENT = (  # columns of a change that say how it is judged
+    "judged_by",
+    "judged_estimate",
+    "judged_low",
+    "judged_high",
+    "judged_p_value",
+    "verdict",
+    "reason",
+    "reason_zh",
+    "p_improvement",
+    "p_meaningful",
+)
 _VERDICTS = tuple((v.value, v.zh) for v in Verdict)
 VERDICT = Col("verdict", str, "判定", words=_VERDICTS)
 _BEFORE = Col("before", float, "建设前数值", "随指标")
@@ -323,8 +335,58 @@ DISEASES = TableDecl(
     stage="judged",
 )
 
+_WINDOWS = (
+    Col("cohort", str, "批次", meaning="立项年，与再前一周期比较的加 -2，如 2022、2022-2"),
+    Col("start", int, "立项年", "年"),
+    Col("against", int, "与前几个周期比较", meaning="1：周期 k 与 k−1；2：k 与 k−2"),
+)
+COHORTS = TableDecl(
+    name="cohorts",
+    zh="批次与周期",
+    one_row="a pair of windows: the cycle of the projects that start in one year, against one of the cycles before it",
+    one_row_zh="一对时间窗：某一年立项的项目的周期，与其前某一周期相比",
+    key=("cohort",),
+    columns=(
+        *_WINDOWS,
+        Col("before_first", int, "建设前起", "年"),
+        Col("before_last", int, "建设前止", "年"),
+        Col("after_first", int, "周期起", "年"),
+        Col("after_last", int, "周期止", "年"),
+        Col("records_to", str, "记录到", meaning="最后有出院病例的月份，如 2024-12"),
+        Col("passed", float, "已过份额", meaning="周期中已有记录的份额，0–1"),
+        Col("complete", bool, "已结束", meaning="否则不给最终判定"),
+        Col("years_before", int, "建设前有记录的年数", "年"),
+        Col("years_after", int, "周期内有记录的年数", "年"),
+        Col("projects", int, "项目数", "个"),
+    ),
+    stage="judged",
+    release="cohorts",
+    crate=True,
+)
+COHORT_CHANGES = TableDecl(
+    name="cohort_changes",
+    zh="各批次的变化与判定",
+    one_row="a project, starting year, cycle that it is compared with, and indicator",
+    one_row_zh="一个项目、立项年、所比较的周期与一项指标",
+    key=(*PROJECT_KEY, "cohort"),
+    columns=(
+        *_WINDOWS,
+        HOSPITAL,
+        SPECIALTY,
+        INDICATOR,
+        _BEFORE,
+        _AFTER,
+        Col("n_before", int, "建设前例数", "例"),
+        Col("n_after", int, "建设后例数", "例"),
+        *(c for c in CHANGES.columns if c.name in _JUDGEMENT),
+    ),
+    stage="judged",
+)
+
 JUDGED: tuple[TableDecl, ...] = (
     UNITS,
+    COHORTS,
+    COHORT_CHANGES,
     CELLS,
     CHANGES,
     GRADES,

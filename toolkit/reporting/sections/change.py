@@ -6,6 +6,7 @@ from collections.abc import Hashable, Mapping
 
 import pandas as pd
 
+from toolkit.evaluation.holds import IN_PROGRESS
 from toolkit.evaluation.judgement import PLAIN
 from toolkit.evaluation.looks import looks
 from toolkit.evaluation.results import Results
@@ -26,7 +27,8 @@ CAUTION = (
     "同期政策与疫情也在其中。故判定不取前后比值，而取与对照单元相比、校正基线后的比值。"
 )
 BOUNDARY = "※"  # of a verdict that other policy choices would have changed
-EXCLUDED = ("excludes_worsening", "excludes_improvement")  # reasons that stand beside 不能判定
+# reasons that stand beside the verdict
+EXCLUDED = ("excludes_worsening", "excludes_improvement", IN_PROGRESS)
 SURE = "把握：由同一估计和区间得出的概率，真实变化是改善的（前），和是有意义的改善的（后）。"
 
 
@@ -103,13 +105,16 @@ def forests(results: Results) -> Blocks:
             )
         frame = pd.concat(rows) if rows else pd.DataFrame(columns=[*results.changes.columns, "label"])
         blocks.append(
-            _forest(frame, f"change-{indicator}".replace("_", "-"), f"{CATALOGUE[indicator].name_zh}：与对照相比的变化")
+            forest_of_changes(
+                frame, f"change-{indicator}".replace("_", "-"), f"{CATALOGUE[indicator].name_zh}：与对照相比的变化"
+            )
         )
         blocks.append(_change_table(results, frame, indicator))
     return Blocks(*blocks)
 
 
-def _forest(frame: pd.DataFrame, id: str, caption: str) -> Block:
+def forest_of_changes(frame: pd.DataFrame, id: str, caption: str) -> Block:
+    """One picture of changes, a row each: `label`, `indicator`, `verdict` and what the verdict rests on."""
     estimate, low, high = (pd.to_numeric(frame[f"judged_{c}"]) for c in ("estimate", "low", "high"))
     shown = frame.assign(
         # 0 and infinity have no place on a logarithmic axis
@@ -123,7 +128,7 @@ def _forest(frame: pd.DataFrame, id: str, caption: str) -> Block:
 
 def forest_of(results: Results, changes: pd.DataFrame, id: str, caption: str) -> Block:
     """Several indicators of one unit in one picture."""
-    return _forest(changes.assign(label=[CATALOGUE[i].name_zh for i in changes["indicator"]]), id, caption)
+    return forest_of_changes(changes.assign(label=[CATALOGUE[i].name_zh for i in changes["indicator"]]), id, caption)
 
 
 def _change_table(results: Results, frame: pd.DataFrame, indicator: str) -> Table:
@@ -271,6 +276,7 @@ __all__ = [
     "all_units",
     "change_rows",
     "forest_of",
+    "forest_of_changes",
     "forests",
     "judged_by",
     "marks_note",

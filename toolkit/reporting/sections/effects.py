@@ -129,7 +129,7 @@ def regression_to_mean(results: Results, project: str = "") -> Blocks:
         name=[CATALOGUE[i].name_zh for i in found["indicator"]],
         seen=[rounded(v, 2) for v in found["observed"]],
         stands=[_beside(d) for d in found["deviation"]],
-        common=[rounded(v, 2) for v in found["common"]],
+        common=[MISSING if missing(v) else rounded(v, 2) for v in found["common"]],
         awaited=[_awaited(results, row) for row in found.to_dict("records")],
     )
     columns = [
