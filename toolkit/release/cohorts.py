@@ -43,7 +43,7 @@ def without_other_cohorts(
     made["units"] = units.assign(**{c: units[c].mask(of_units(units, elsewhere)) for c in counts})
     own = changes[of_units(changes, elsewhere)]
     blank = {c: np.nan if pd.api.types.is_numeric_dtype(own[c]) else "" for c in own if c not in SAID}
-    verdicts = own.assign(**blank, robust=False)[list(made["changes"].columns)]
+    verdicts = own.assign(**(blank | {"robust": False}))[list(made["changes"].columns)]
     kept = made["changes"][~of_units(made["changes"], elsewhere)]
     made["changes"] = pd.concat([kept, verdicts], ignore_index=True) if len(verdicts) else kept
     return made
