@@ -16,6 +16,7 @@ from toolkit.cli import evidence as evidence_commands
 from toolkit.cli import ledger as ledger_commands
 from toolkit.cli import panel as panel_commands
 from toolkit.cli import selection as selection_commands
+from toolkit.cli import spot_check as spot_check_commands
 from toolkit.cli.shared import Json
 from toolkit.cli.shared import print_json as _print_json
 from toolkit.errors import EvaluationError
@@ -40,7 +41,7 @@ app = typer.Typer(
     "5 有报告未完成 a report failed · 6 病例不平衡 records do not add up · 1 其他 other",
 )
 app.add_typer(ledger_commands.app)
-for group in (evidence_commands.app, panel_commands.app, decision_commands.protocol):
+for group in (evidence_commands.app, panel_commands.app, decision_commands.protocol, spot_check_commands.app):
     app.add_typer(group)
 for command in (
     evidence_commands.values,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+from pathlib import Path
 
 from toolkit.evaluation.results import RESULTS, Results, load
 from toolkit.params import load_params
@@ -14,6 +15,11 @@ from toolkit.runs.sources import content_hash
 
 def golden() -> Results:
     """Its results, which nbval compares notebooks with; made again where parameters or code have changed."""
+    return load(golden_folder() / RESULTS)
+
+
+def golden_folder() -> Path:
+    """Where it lies, records included."""
     folder, path = kept() / ".golden", resource("params/golden.yaml")
     folder.mkdir(parents=True, exist_ok=True)
     made_from, mark = content_hash([code_hash(), path.read_text("utf-8")]), folder / "made_from"
@@ -23,4 +29,4 @@ def golden() -> Results:
             mark.unlink(missing_ok=True)
             evaluate(load_params(path), folder)
             mark.write_text(made_from, encoding="utf-8")
-    return load(folder / RESULTS)
+    return folder
