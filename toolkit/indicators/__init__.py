@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from toolkit.catalogues import Catalogue
 from toolkit.indicators import capacity, efficiency, reach, safety, technique
-from toolkit.indicators.base import Count, Declared, Direction, Distribution, Domain, Indicator, Rarefied, Status
+from toolkit.indicators.base import (
+    Count,
+    Declared,
+    Direction,
+    Distribution,
+    Domain,
+    Indicator,
+    Rarefied,
+    Status,
+    rests_on_basis,
+)
 
 CATALOGUE: Catalogue[Declared] = Catalogue(
     (*capacity.DECLARED, *technique.DECLARED, *efficiency.DECLARED, *safety.DECLARED, *reach.DECLARED),
@@ -12,4 +22,15 @@ CATALOGUE: Catalogue[Declared] = Catalogue(
     (Indicator, Count, Rarefied),
 )
 
-__all__ = ["CATALOGUE", "Count", "Declared", "Direction", "Distribution", "Domain", "Indicator", "Rarefied", "Status"]
+__all__ = [
+    "CATALOGUE",
+    "Count",
+    "Declared",
+    "Direction",
+    "Distribution",
+    "Domain",
+    "Indicator",
+    "Rarefied",
+    "Status",
+    "rests_on_basis",
+]

@@ -225,3 +225,11 @@ class Rarefied(Distinct):
 
 
 Declared = Indicator | Count | Rarefied
+
+# columns of the referenced cube that another reference, weight, grade, trimming or price would change, as expressions print them
+REFERENCED = ("col('ref_", "col('weight", "col('risk_grade", "col('los_kept", "col('cost")
+
+
+def rests_on_basis(one: Declared) -> bool:
+    """Whether the value on the frozen basis is another number than the contemporaneous one: its name then says the basis."""
+    return isinstance(one, Indicator) and any(name in str(e) for e in one.expressions for name in REFERENCED)

@@ -11,21 +11,27 @@ from toolkit.evaluation.cohorts import has_other_windows
 from toolkit.evaluation.results import Results
 from toolkit.evaluation.verdict import Verdict
 from toolkit.frames import row_at, rows_of
-from toolkit.indicators import CATALOGUE
 from toolkit.release.disclosure import REPORTS as RELEASED
+from toolkit.reporting.content.plain_words import SUMMARIES, summary
 from toolkit.reporting.content.tables import Column, text
+from toolkit.reporting.content.values import name_on
 from toolkit.reporting.formats import handbook
+from toolkit.reporting.formats.document import FORMATS, Part, file_name
+from toolkit.reporting.formats.fonts import FONT, characters, web_font
 from toolkit.reporting.formats.site import index
 from toolkit.reporting.sections.change import projects, unit_changes, verdict_of
 from toolkit.reporting.sections.front import provenance
 from toolkit.resources import resource
 from toolkit.running.publish import write_atomically
 from toolkit.running.report import Outcome, ReportJob, report_folder
-from toolkit.runs.run_manifest import NOTEBOOKS
+from toolkit.runs.run_manifest import HANDBOOK, INDEX, NOTEBOOKS
 
-HTML = "report.html"
-HANDBOOK = "handbook.html"
-RENDERERS = {HTML: "toolkit.reporting.formats.rendering:html"}
+HTML = file_name(Part.REPORT, "html")
+ANNEX = file_name(Part.ANNEX, "html")
+RENDERING = "toolkit.reporting.formats.rendering"
+OF_REPORT = {file_name(Part.REPORT, f): f"{RENDERING}:{f}" for f in FORMATS}
+OF_ANNEX = {file_name(Part.ANNEX, f): f"{RENDERING}:annex_{f}" for f in FORMATS}
+TIERED = ("project_report",)  # notebooks that end in a technical annex
 ABOVE = ".."  # a report's notebook runs, and lies, one folder below its run
 
 # id -> notebook, title; those of the whole run, in the order of the index
@@ -76,14 +82,21 @@ def _job(
         parameters=parameters,
         folder=report_folder(folder, id_),
         inputs=inputs,
-        renderers=RENDERERS,
+        renderers=OF_REPORT | (OF_ANNEX if notebook in TIERED else {}),
     )
+
+
+def _files(id_: str) -> tuple[tuple[str, str], ...]:
+    """A project's report in other formats, and its annex."""
+    others = [(words, f"{id_}/{file_name(Part.REPORT, f)}") for f, words in FORMATS.items() if f != "html"]
+    return (*others, (Part.ANNEX.zh, f"{id_}/{ANNEX}"))
 
 
 def write_index(results: Results, folder: Path, outcomes: Sequence[Outcome]) -> Path:
     """The page that links every report of the run, and the handbook; failed ones are named with their reason."""
     exists = {o.id for o in outcomes if o.exists}
     primary = results.params.change.primary if results.params.cycles else []
+    places = dict(zip(results.hospitals["code"], results.hospitals["county"].fillna(""), strict=True))
     rows = []
     for unit in rows_of(projects(results)):
         if unit.id in exists:
@@ -98,11 +111,21 @@ def write_index(results: Results, folder: Path, outcomes: Sequence[Outcome]) -> 
                     "href": f"{unit.id}/{HTML}",
                     "specialty": results.specialty_name(unit.specialty),
                     "level": unit.project,
+                    "place": places.get(unit.hospital, ""),
+                    "summary": summary(
+                        [row_at(changes, i).to_dict() | {"indicator": i} for i in primary if i in changes.index]
+                    ),
+                    "files": _files(unit.id),
                     **verdicts,
                 }
             )
-    columns = [Column(name=i, label=CATALOGUE[i].name_zh, format=text) for i in primary]
-    frame = pd.DataFrame(rows, columns=["title", "hospital", "specialty", "level", "href", *primary])
+    columns = [Column(name="place", label="县（市、区）", format=text)]
+    columns += [Column(name="summary", label="结论", format=text)] if primary else []
+    columns += [Column(name=i, label=name_on(i, "frozen"), format=text) for i in primary]
+    frame = pd.DataFrame(
+        rows, columns=["title", "hospital", "specialty", "level", "href", "place", "summary", "files", *primary]
+    )
+    frame["summary"] = pd.Categorical(frame["summary"], SUMMARIES, ordered=True)
     failed = pd.DataFrame(
         [(o.title, f"{o.reason} {o.message}".strip()) for o in outcomes if not o.exists], columns=["title", "reason"]
     )
@@ -110,11 +133,14 @@ def write_index(results: Results, folder: Path, outcomes: Sequence[Outcome]) -> 
         frame,
         provenance=provenance(results),
         columns=columns,
-        filters=("specialty", "level"),
+        filters=("specialty", "level", "place", *(["summary", *primary] if primary else [])),
         failed=failed,
         links=[*[(title, f"{id_}/{HTML}") for id_, title in OF_RUN.items() if id_ in exists], ("指标手册", HANDBOOK)],
     )
     write_atomically(folder / HANDBOOK, handbook.page(results))
-    path = folder / "index.html"
+    path = folder / INDEX
     write_atomically(path, page.encode("utf-8"))
+    shown = [folder / o.id / name for o in outcomes if o.exists for name in (HTML, ANNEX)]
+    used = characters(p for p in [path, folder / HANDBOOK, *shown] if p.is_file())
+    write_atomically(folder / FONT, web_font(used))
     return path

@@ -19,6 +19,7 @@ from toolkit.data.quality import CATALOGUE as RULES
 from toolkit.documents import Document, Entries
 from toolkit.errors import RunError
 from toolkit.indicators import CATALOGUE as INDICATORS
+from toolkit.reporting.formats.fonts import FONT
 from toolkit.resources import resource
 from toolkit.running.manifest import code_files, digest, read_manifest, sealed, template_hash, unsealed
 from toolkit.running.notebook import file_hash
@@ -100,7 +101,7 @@ def write_run_manifest(
         # records carry hashes under the run's own random key: they are held against evaluation.json, which is sealed too
         "tables": {name: content for name, content in evaluation["tables"].items() if name.startswith("results/")},
         "references": results.facts.references,
-        "pages": {name: file_hash(folder / name) for name in (INDEX, HANDBOOK)},
+        "pages": {name: file_hash(folder / name) for name in (INDEX, HANDBOOK, FONT)},
         "reports": {o.id: _report(folder / o.id) for o in outcomes if o.exists},
         "unfinished": {o.id: o.reason for o in outcomes if not o.exists},
         **({"ledger": dict(head)} if head else {}),

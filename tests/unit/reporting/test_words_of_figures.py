@@ -117,8 +117,9 @@ def drawn(monkeypatch) -> list:
 
     def keeping(draw, **more):
         def draw_and_keep(canvas):
-            draw(canvas)
+            says = draw(canvas)
             kept.append(canvas)
+            return says
 
         return chart(draw_and_keep, **more)
 

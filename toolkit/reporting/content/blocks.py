@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 MIME = "application/vnd.speceval.block+json"
 VERSION: Literal[1] = 1
+PORTRAIT, LANDSCAPE = 104, 182  # display columns of small type across a page
+FOLDED = 24  # and those of a cell before its words are folded
 NUMBER_WORD = {"table": "表", "figure": "图"}  # numbered by the renderers, so that all formats agree
 
 
@@ -110,7 +112,7 @@ class Meta(Block):
 
 
 class Heading(Block):
-    """A heading; level 1 is a chapter. Numbers are the author's, in the text."""
+    """A heading; level 1 is a chapter. The renderers number it: 一、（一）1."""
 
     kind: Literal["heading"] = "heading"
     text: Words
@@ -182,6 +184,11 @@ class Table(Block):
         """Display width of the widest body cell of each column (see `display_width`), for renderers that share out room."""
         return tuple(max((display_width(row[i]) for row in self.rows), default=0) for i in range(len(self.columns)))
 
+    @property
+    def landscape(self) -> bool:
+        """Too wide for a page that stands: its columns, long words folded, need more than that page has."""
+        return sum(min(max(width, 6), FOLDED) + 2 for width in self.widths) > PORTRAIT
+
     def plain(self) -> str:
         lines = [tuple(c.label for c in self.columns), *self.rows]
         widths = [max(display_width(line[i]) for line in lines) for i in range(len(self.columns))]
@@ -200,7 +207,7 @@ class Table(Block):
 
 
 class Figure(Block):
-    """A chart as SVG, in the same output beside the block's JSON. Its words are outlines: any format can be drawn from it."""
+    """A chart as SVG, beside the block's JSON in one output. Its words are text in the font that every format brings."""
 
     kind: Literal["figure"] = "figure"
     id: Identifier
@@ -236,8 +243,28 @@ class PageBreak(Block):
         return "（换页）"
 
 
+class Annex(Block):
+    """From here on the technical annex (技术附件): a document of its own, made from the same executed notebook."""
+
+    kind: Literal["annex"] = "annex"
+
+    def plain(self) -> str:
+        return "（以下为技术附件）"
+
+
+class Signatures(Block):
+    """Empty places that people fill in by hand: what stands before each, and how many lines it needs."""
+
+    kind: Literal["signatures"] = "signatures"
+    places: Annotated[tuple[tuple[Words, int], ...], BeforeValidator(_rows), Field(min_length=1)]
+
+    def plain(self) -> str:
+        return "\n".join(f"{name}：{'＿' * 12}" for name, _lines in self.places)
+
+
 AnyBlock = Annotated[
-    Title | Meta | Heading | Paragraph | Table | Figure | Note | PageBreak, Field(discriminator="kind")
+    Title | Meta | Heading | Paragraph | Table | Figure | Note | PageBreak | Annex | Signatures,
+    Field(discriminator="kind"),
 ]
 _BLOCK: TypeAdapter[Block] = TypeAdapter(AnyBlock)
 _KINDS = tuple(kind.model_fields["kind"].default for kind in get_args(get_args(AnyBlock)[0]))
@@ -281,17 +308,44 @@ def require_unique_ids(blocks: Iterable[Block]) -> None:
 
 
 def numbered(blocks: Iterable[Block]) -> Iterator[tuple[Block, str]]:
-    """Each block with its printed number, 表 1, 表 2, 图 1 …, and "" for blocks without a caption.
+    """Each block with its printed number: 表 1, 图 1 … of captions, 一、（一）1. of headings, "" of all else.
 
     All renderers take their numbers from here, so that HTML, Word and PDF agree.
     """
     seen: Counter[str] = Counter()
+    headings = [0, 0, 0]
     for block in blocks:
         if isinstance(block, Table | Figure):
             seen[block.kind] += 1
             yield block, f"{NUMBER_WORD[block.kind]} {seen[block.kind]}"
+        elif isinstance(block, Heading):
+            at = block.level - 1
+            headings = [*headings[:at], headings[at] + 1, *[0] * (2 - at)]
+            yield block, _heading_number(block.level, headings[at])
         else:
             yield block, ""
+
+
+def _heading_number(level: int, number: int) -> str:
+    return (f"{numeral(number)}、", f"（{numeral(number)}）", f"{number}. ")[level - 1]
+
+
+_DIGITS = "零一二三四五六七八九"
+
+
+def numeral(number: int) -> str:
+    """A number from 1 to 99 as Chinese documents count their chapters: 一, 十, 十二, 二十一; above that in figures."""
+    if not 0 < number < 100:
+        return str(number)
+    tens, ones = divmod(number, 10)
+    return ("" if tens == 0 else "十" if tens == 1 else f"{_DIGITS[tens]}十") + (_DIGITS[ones] if ones else "")
+
+
+def tiers(blocks: Iterable[Block]) -> tuple[list[Block], list[Block]]:
+    """The report (正文) and its technical annex; the annex is empty where no block begins one."""
+    every = list(blocks)
+    at = next((k for k, block in enumerate(every) if isinstance(block, Annex)), len(every))
+    return every[:at], [b for b in every[at:] if not isinstance(b, Annex)]
 
 
 def read_blocks(notebook: NotebookNode) -> list[Block]:

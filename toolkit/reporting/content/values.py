@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from toolkit.evaluation.verdict import Verdict
-from toolkit.indicators import CATALOGUE, Declared, Distribution, Status
+from toolkit.indicators import CATALOGUE, Declared, Distribution, Status, rests_on_basis
 from toolkit.reporting.content.tables import MISSING, missing, rounded
 
 WITHHELD = Status.WITHHELD.zh  # in place of a count that the release edition does not give
@@ -25,11 +25,21 @@ MARKS = {
 }
 
 
-def label(indicator: str, currency: str = CURRENCY) -> str:
-    """Name with its unit: 平均住院日（日）. Money is in the currency of the run's records."""
+BASES = {"frozen": "定基", "contemporaneous": "当期"}
+
+
+def name_on(indicator: str, basis: str) -> str:
+    """Name of a number, with its basis where the two bases give different numbers: 费用消耗指数·定基."""
     one = CATALOGUE[indicator]
+    return f"{one.name_zh}·{BASES[basis]}" if rests_on_basis(one) else one.name_zh
+
+
+def label(indicator: str, currency: str = CURRENCY, basis: str = "") -> str:
+    """Name with its unit: 平均住院日（日）. Money is in the currency of the run's records; see `name_on` for the basis."""
+    one = CATALOGUE[indicator]
+    name = name_on(indicator, basis) if basis else one.name_zh
     unit = currency if one.unit == CURRENCY else one.unit
-    return f"{one.name_zh}（{unit}）" if unit else one.name_zh
+    return f"{name}（{unit}）" if unit else name
 
 
 def number(value: float, one: Declared) -> str:

@@ -16,6 +16,7 @@ from matplotlib.transforms import blended_transform_factory
 from toolkit.errors import ContractBroken
 from toolkit.reporting.content.blocks import Figure, Note
 from toolkit.reporting.figures.labels import apart
+from toolkit.reporting.figures.light_svg import SAYS
 from toolkit.reporting.figures.marks import (
     Axis,
     Band,
@@ -41,21 +42,23 @@ WHITE = {"facecolor": "white", "edgecolor": "none"}
 def figure(picture: Picture, *, id: str, caption: str, alt: str, note: str = "") -> Figure:
     """The block of a declared picture; equal declarations give equal bytes."""
 
-    def draw(canvas: Canvas) -> None:
+    def draw(canvas: Canvas) -> dict[int, list[str]]:
         panels = picture.panels
         below = picture.arranged == "below"
         heights = {"height_ratios": [p.share for p in panels], "hspace": 0.05} if below else {}
         grid = canvas.add_gridspec(*((len(panels), 1) if below else (1, len(panels))), **heights)
         first: Axes | None = None
+        says: dict[int, list[str]] = {}
         for place, panel in zip(grid, panels, strict=True):
             axes = canvas.add_subplot(place, sharex=first if below else None)
-            _draw(panel, axes)
+            _draw(panel, axes, says)
             first = first or axes
         if picture.legend:
             # outside, over the whole width: five verdicts are wider than the axes beside the long names of choices
             canvas.legend(
                 loc="outside upper left", fontsize=8, frameon=False, ncols=5, handletextpad=0.2, columnspacing=1.2
             )
+        return says
 
     return chart(draw, height=picture.height, id=id, caption=caption, alt=alt, note=note)
 
@@ -71,10 +74,14 @@ def require_columns(frame: pd.DataFrame, columns: Sequence[str], figure: str) ->
         raise ContractBroken(f"图 {figure} 缺少列 {'、'.join(absent)}", f"figure {figure} lacks columns {absent}")
 
 
-def _draw(panel: Panel, axes: Axes) -> None:
+def _draw(panel: Panel, axes: Axes, says: dict[int, list[str]]) -> None:
     axes.set(xscale="log" if panel.x.log else "linear", yscale="log" if panel.y.log else "linear")
     for mark in panel.marks:
         _put(mark, axes)
+        if isinstance(mark, Points) and mark.says:
+            axes.lines[-1].set_gid(f"{SAYS}{len(says)}")
+            places = zip(mark.x, mark.y, mark.says, strict=True)
+            says[len(says)] = [said for x, y, said in places if np.isfinite(x) and np.isfinite(y)]
     # the ends are set last: what is drawn would move them
     axes.set(xlim=(panel.x.low, panel.x.high), ylim=(panel.y.low, panel.y.high))
     axes.set(xlabel=panel.x.label, ylabel=panel.y.label)

@@ -140,6 +140,7 @@ def trend(
     reference: float | None = None,
     places: int = 2,
     note: str = "",
+    height: float = 2.9,
 ) -> Figure | Note:
     """Years of one unit beside its peers.
 
@@ -156,6 +157,8 @@ def trend(
         Shaded years; those outside the data are left out.
     reference
         A level drawn as a dashed line, e.g. 1 for an index.
+    height
+        Of the picture, in inches.
     """
     require_columns(frame, ["period", "series", "value", "low", "high", "n"], id)
     if frame.empty or frame["value"].isna().all():
@@ -166,7 +169,11 @@ def trend(
     level = [] if reference is None else [reference]
     of_unit = lines[unit]
     low, high = spanning(*(f["value"] for f in lines.values()), of_unit["low"], of_unit["high"], level, foot=0.075)
-    marks = [m for order, (name, line) in enumerate(lines.items()) for m in _series(line, _style(name == unit, order))]
+    marks = [
+        m
+        for order, (name, line) in enumerate(lines.items())
+        for m in _series(line, _style(name == unit, order), _told(str(name), line, places))
+    ]
     timeline = Timeline(
         years=years,
         marks=[*(Rule(along="y", at=at, colour=SOFT, width=0.7, dash=SHORT) for at in level), *marks],
@@ -182,7 +189,7 @@ def trend(
         + "，".join(f"{y} 年 {'—' if missing(v) else rounded(v, places)}" for y, v in line["value"].items())
         for name, line in lines.items()
     )
-    return figure(Picture(panels=[timeline.panel()], height=2.9), id=id, caption=caption, alt=alt, note=note)
+    return figure(Picture(panels=[timeline.panel()], height=height), id=id, caption=caption, alt=alt, note=note)
 
 
 SHAPES = (("s", "■", DASHED), ("^", "▲", DOTTED), ("D", "◆", MIXED))  # of the peers, in turn
@@ -205,12 +212,22 @@ def _style(chosen: bool, order: int) -> _Style:
     return _Style(sign=Sign(marker=marker, size=3.2), width=1.2, dash=dash, limits=False)
 
 
-def _series(line: pd.DataFrame, style: _Style) -> Iterator[Mark]:
+def _series(line: pd.DataFrame, style: _Style, says: Sequence[str]) -> Iterator[Mark]:
     at, sign = np.arange(len(line)), style.sign
     yield Line(x=at, y=line["value"], colour=sign.colour, width=style.width, dash=style.dash)
     if style.limits:
         yield Strokes(x=at, to_x=at, y=line["low"], to_y=line["high"], colour=sign.colour)
-    yield Points(x=at, y=line["value"], sign=sign)
+    yield Points(x=at, y=line["value"], sign=sign, says=says)
+
+
+def _told(name: str, line: pd.DataFrame, places: int) -> list[str]:
+    """What each year of a series says: value, interval, cases."""
+    told = []
+    for year, value, low, high, n in zip(line.index, line["value"], line["low"], line["high"], line["n"], strict=True):
+        limits = "" if missing(low) or missing(high) else f"（{rounded(low, places)}–{rounded(high, places)}）"
+        shown = "—" if missing(value) else rounded(value, places)
+        told.append(f"{printable(name)} {year} 年：{shown}{limits}" + ("" if missing(n) else f"，{int(n):,} 例"))
+    return told
 
 
 def _ends(lines: dict[str, pd.DataFrame], unit: str, places: int) -> Iterator[Label]:

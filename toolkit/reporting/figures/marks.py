@@ -40,7 +40,11 @@ class Sign:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Points:
-    """Signs at places; `name` stands in the legend, where the picture has one. `clipped`: cut at the axes' ends."""
+    """Signs at places; `name` stands in the legend, where the picture has one. `clipped`: cut at the axes' ends.
+
+    `says`: of each point, what a pointer or the keyboard reads there; empty where points say nothing of their own. A place that
+    is missing says nothing.
+    """
 
     x: Numbers
     y: Numbers
@@ -48,6 +52,7 @@ class Points:
     name: str = ""
     clipped: bool = True
     layer: float = 3
+    says: Sequence[str] = ()
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

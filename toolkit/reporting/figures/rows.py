@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -101,7 +102,9 @@ class Rows:
                 yield from self._arrows(given.index.to_numpy(), low, high, colour)
             valued = part[part[self.value].notna()]
             values = valued[self.value].to_numpy(dtype=float).clip(*ends)
-            yield self._points(valued.index.to_numpy(), values, sign, name=(self.legend or {}).get(sign, ""))
+            said = [self._says(row) for row in valued.to_dict("records")] if self.side else []
+            name = (self.legend or {}).get(sign, "")
+            yield self._points(valued.index.to_numpy(), values, sign, name=name, says=said)
 
     def _strokes(self, at: np.ndarray, low: np.ndarray, high: np.ndarray, colour: str, width: float) -> Strokes:
         if self.upright:
@@ -120,10 +123,23 @@ class Rows:
                 )
 
     def _points(
-        self, at: np.ndarray, values: np.ndarray, sign: Sign, *, name: str = "", clipped: bool = True
+        self,
+        at: np.ndarray,
+        values: np.ndarray,
+        sign: Sign,
+        *,
+        name: str = "",
+        clipped: bool = True,
+        says: Sequence[str] = (),
     ) -> Points:
         x, y = (at, values) if self.upright else (values, at)
-        return Points(x=x, y=y, sign=sign, name=name, clipped=clipped)
+        return Points(x=x, y=y, sign=sign, name=name, clipped=clipped, says=says)
+
+    def _says(self, row: Mapping[Hashable, Any]) -> str:
+        """The row's name and what stands beside it: value, interval, cases."""
+        named = str(row.get(self.label, "")).replace("\n", "")
+        parts = [f"{column.head} {row[column.text]}".strip() for column in self.side if row[column.text]]
+        return f"{named}：{'，'.join(parts)}" if parts else ""
 
     def _column(self, column: Beside) -> Column:
         inks = self.frame[column.colour] if column.colour else [INK] * len(self.frame)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 
 import matplotlib as mpl
@@ -17,6 +17,7 @@ from matplotlib.figure import Figure as Canvas
 
 from toolkit.errors import InputError
 from toolkit.reporting.content import blocks
+from toolkit.reporting.figures.light_svg import light
 from toolkit.reporting.figures.palette import INK, SOFT
 
 WIDTH = 15.4 / 2.54  # inches: the text width of an A4 page with 2.8 cm margins
@@ -49,7 +50,7 @@ _STYLE: dict[str, object] = {
     "text.usetex": False,
     "path.simplify": False,
     "savefig.facecolor": "white",
-    "svg.fonttype": "path",  # the reader's machine may have no Chinese font
+    "svg.fonttype": "none",  # words stay text: pages, Word and PDF bring the font
     "svg.hashsalt": "speceval",
 }
 
@@ -58,6 +59,11 @@ _STYLE: dict[str, object] = {
 def font_paths() -> tuple[str, str]:
     """Paths of the two font files, sans (黑体) and serif (宋体), for all formats."""
     return str(pylopdf_fonts_zh_cn.sans_path()), str(pylopdf_fonts_zh_cn.serif_path())
+
+
+def lacking(text: str) -> list[str]:
+    """The characters that the font cannot draw, in order."""
+    return sorted(c for c in set(text) if ord(c) not in _glyphs() and c != "\n")
 
 
 @cache
@@ -76,9 +82,9 @@ def require_glyphs(texts: Iterable[str]) -> None:
     InputError
         Names the characters.
     """
-    if lacking := sorted({c for text in texts for c in text if ord(c) not in _glyphs() and c != "\n"}):
+    if absent := lacking("".join(texts)):
         raise InputError(
-            f"字体中没有字符 {' '.join(f'{c}（U+{ord(c):04X}）' for c in lacking)}",
+            f"字体中没有字符 {' '.join(f'{c}（U+{ord(c):04X}）' for c in absent)}",
             "the font has no such character",
             remedy="请在名称对照表中改用常用字",
             remedy_english="write the name with another character",
@@ -86,9 +92,17 @@ def require_glyphs(texts: Iterable[str]) -> None:
 
 
 def chart(
-    draw: Callable[[Canvas], None], *, height: float, id: str, caption: str, alt: str, note: str = ""
+    draw: Callable[[Canvas], Mapping[int, Sequence[str]]],
+    *,
+    height: float,
+    id: str,
+    caption: str,
+    alt: str,
+    note: str = "",
 ) -> blocks.Figure:
     """A figure block from what `draw` puts on an empty canvas of report width and `height` inches.
+
+    `draw` gives back what the points of each group say (`toolkit.reporting.figures.light_svg`).
 
     No title inside: the caption says it. Equal input gives equal bytes. A warning while drawing, a missing character
     among them, is an error.
@@ -100,7 +114,7 @@ def chart(
         warnings.simplefilter("error")
         canvas = Canvas(figsize=(WIDTH, height), layout="constrained")
         FigureCanvasAgg(canvas)
-        draw(canvas)
+        says = draw(canvas)
         require_glyphs(text.get_text() for text in canvas.findobj(mpl.text.Text))
         # laid out once and printed: savefig would lay out again, and first draw everything without showing it
         canvas.set_dpi(DPI)
@@ -108,4 +122,4 @@ def chart(
         canvas.set_layout_engine("none")
         svg = io.StringIO()
         FigureCanvasSVG(canvas).print_svg(svg, metadata={"Date": None, "Creator": None})
-    return blocks.Figure(id=id, caption=caption, alt=alt, note=note, svg=svg.getvalue())
+    return blocks.Figure(id=id, caption=caption, alt=alt, note=note, svg=light(svg.getvalue(), id, says))

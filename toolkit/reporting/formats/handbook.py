@@ -122,7 +122,7 @@ def page(results: Results) -> bytes:
             Heading(text="本次运行所用的目录"),
             _pairs(tuple(lists.items()), "lists", "目录与对照表", "项目", "所用"),
         ]
-    return render(blocks, title="指标手册", provenance=provenance(results)).encode("utf-8")
+    return render(blocks, title="指标手册", provenance=provenance(results), above=".").encode("utf-8")
 
 
 def _explained(one: Declared, id: str) -> list[Block]:

@@ -1,20 +1,21 @@
-"""Blocks to one self-contained HTML file: no script, no link outside the file, the same bytes on every rerun."""
+"""A document as one HTML file: no script, no link outside the run's folder, the same bytes on every rerun."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from toolkit.reporting.content.blocks import Block, Heading, Meta, Title, numbered, require_unique_ids
+from toolkit.reporting.content.blocks import Block, Heading, Table
 from toolkit.reporting.content.templates import environment
+from toolkit.reporting.formats.document import FORMATS, Document, Part, document, file_name
+from toolkit.reporting.formats.fonts import FONT
 from toolkit.reporting.formats.provenance import SYNTHETIC_BANNER, Provenance
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-__all__ = ["Provenance", "render"]
+__all__ = ["Provenance", "page", "render"]
 
 CONTENTS_FROM = 4  # chapters: a shorter report is seen at a glance
+NARROW_FROM = 3  # columns: on a telephone each row of such a table becomes a card
+ABOVE = ".."  # a report lies one folder below its run, where the font is
 
 
 @dataclass
@@ -26,40 +27,44 @@ class _Group:
     anchor: str = ""
 
 
-def render(blocks: Iterable[Block], *, title: str, provenance: Provenance) -> str:
-    """The report as one HTML document in Chinese.
+def render(blocks: Iterable[Block], *, title: str, provenance: Provenance, above: str = ABOVE) -> str:
+    """The page of a notebook's report; `title` is the browser's, and that of a report that has no `Title` block."""
+    return page(document(blocks, provenance, title=title), above=above)
 
-    Captions are numbered 表 1, 图 1 … in the order of the blocks. The provenance box is always the last section; with
-    `provenance.synthetic` a banner stands on top of the page and in the head of every printed page.
 
-    Parameters
-    ----------
-    blocks
-        As from `read_blocks`. May come without a `Title` block: `title` is then printed.
-    title
-        Of the browser's window, and of a report that has no `Title` block.
+def page(shown: Document, *, above: str = ABOVE) -> str:
+    """The document as one HTML page in Chinese.
+
+    The provenance box is always the last section; with `provenance.synthetic` a banner stands on top of the page and in the
+    head of every printed page. `above` is where the run's font lies, seen from the page.
     """
-    blocks = list(blocks)
-    require_unique_ids(blocks)
-    if not any(isinstance(block, Title) for block in blocks):
-        blocks.insert(0, Title(text=title))
     front = _Group([])
     groups = [front]
-    for block, number in numbered(blocks):
+    for block, number in shown.blocks:
         if isinstance(block, Heading) and block.level == 1:
-            groups.append(_Group([], block.text, f"section-{sum(bool(g.anchor) for g in groups) + 1}"))
-        elif len(groups) == 1 and not isinstance(block, Title | Meta):
-            groups.append(_Group([], heading="（开篇）"))  # opening text follows the contents
+            groups.append(_Group([], number + block.text, f"section-{len(groups)}"))
         groups[-1].blocks.append((block, number))
     chapters = [(g.anchor, g.heading) for g in groups if g.anchor]
+    brief = shown.part is Part.REPORT and not shown.whole
     return (
         environment()
         .get_template("report.html.jinja")
         .render(
-            title=title,
-            provenance=provenance,
+            title=shown.title,
+            provenance=shown.provenance,
+            policies=shown.policies,
             banner=SYNTHETIC_BANNER,
             groups=groups,
-            contents=chapters if len(chapters) >= CONTENTS_FROM else [],
+            contents=chapters if len(chapters) >= CONTENTS_FROM and not brief else [],
+            links=[] if shown.whole else list(_links(shown.part)),
+            cards=[b for b, _ in shown.blocks if isinstance(b, Table) and len(b.columns) >= NARROW_FROM],
+            font=f"{above}/{FONT}",
         )
     )
+
+
+def _links(part: Part) -> Iterable[tuple[str, str]]:
+    """The same document in other formats, and the other document."""
+    other = Part.ANNEX if part is Part.REPORT else Part.REPORT
+    yield other.zh, file_name(other, "html")
+    yield from ((words, file_name(part, format)) for format, words in FORMATS.items() if format != "html")

@@ -80,6 +80,12 @@ class Provenance:
         )
 
     @property
+    def last_year(self) -> int:
+        """The last year that the data cover: archives ask for a date, and that of the clock would change with every rerun."""
+        years = re.findall(r"\d{4}", self.data_date)
+        return int(years[-1]) if years else 2000
+
+    @property
     def edition_name(self) -> str:
         """The edition in words."""
         return EDITIONS[self.edition]

@@ -22,6 +22,7 @@ from toolkit.errors import ContractBroken
 from toolkit.reporting.content.blocks import printable
 from toolkit.reporting.content.tables import MISSING, Column, missing, text, written
 from toolkit.reporting.content.templates import environment
+from toolkit.reporting.formats.fonts import FONT
 from toolkit.reporting.formats.provenance import SYNTHETIC_BANNER, Provenance
 
 LEVELS = ("国家", "省", "市", "县")  # project levels from the top; the order in which they sort
@@ -39,6 +40,7 @@ class _Cell:
     text: str
     order: str  # what the column sorts by; "" comes last in both directions
     href: str = ""
+    files: tuple[tuple[str, str], ...] = ()  # the same in other formats: words and path
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,8 @@ def index(
     ----------
     reports
         One row per finished report: `title`, `hospital`, `specialty`, `level`, `href` (path below the page's folder) and
-        what `columns` names. Any row order. An ordered categorical column sorts by its categories.
+        what `columns` names; optionally `files`, pairs of words and path for the same report
+        in other formats. Any row order. An ordered categorical column sorts by its categories.
     columns
         Further columns after the fixed four, e.g. verdict and indicators, declared as for a table.
     filters
@@ -82,7 +85,8 @@ def index(
     shown = [*FIXED, *columns]
     if absent := [c for c in ("title", "hospital", "specialty", "level", "href", *filters) if c not in reports.columns]:
         raise ContractBroken(f"报告清单缺少列 {'、'.join(absent)}", f"the list of reports lacks columns {absent}")
-    for path in [*reports["href"], *(path for _, path in links)]:
+    files = list(reports["files"]) if "files" in reports.columns else [()] * len(reports)
+    for path in [*reports["href"], *(path for _, path in links), *(path for row in files for _, path in row)]:
         _require_local(str(path))
     heads, cells = [], []
     for column in shown:
@@ -90,7 +94,8 @@ def index(
         source = reports[column.name]
         orders, kind = _orders(source, texts, column)
         paths = list(reports["href"]) if column.name == "title" else [""] * len(reports)
-        cells.append([_Cell(*cell) for cell in zip(texts, orders, paths, strict=True)])
+        others = files if column.name == "title" else [()] * len(reports)
+        cells.append([_Cell(*cell) for cell in zip(texts, orders, paths, map(tuple, others), strict=True)])
         choices = _choices(texts, orders, kind) if column.name in filters else ()
         heads.append(_Head(column.label, column.align or column.format.align, kind, choices))
     rows = sorted(zip(*cells, strict=True), key=lambda row: (row[1].text, row[2].text, row[0].text))
@@ -113,6 +118,7 @@ def index(
                 ("未完成", len(failures)),
             ),
             script=script,
+            font=FONT,
             script_hash=b64encode(sha256(script.encode("utf-8")).digest()).decode("ascii"),
             bundle=b64encode(_bundle().read_bytes()).decode("ascii"),
             bundle_css=_bundle().with_suffix(".css").read_text(encoding="utf-8"),

@@ -13,7 +13,7 @@ from toolkit.reporting.content.values import label
 from toolkit.reporting.figures.indicators import trend
 from toolkit.reporting.figures.timeline import Shock
 from toolkit.reporting.sections.front import chapter
-from toolkit.reporting.sections.project import unit_of
+from toolkit.reporting.sections.project import unit_of, years_of
 
 LEAD = (
     "相邻两年之间，本单元的数值猛升或猛降，而其余单元同期没有：可能是结算、编码、上报范围或机构变动，也可能是真实的变化。"
@@ -78,21 +78,12 @@ def _rows(found: pd.DataFrame) -> pd.DataFrame:
 def _picture(results: Results, unit: pd.Series, aspect: str, year: int) -> Block:
     """The unit's years beside those of the other units of its specialty, the years after the break shaded."""
     indicator = INDICES[aspect]
-    cells = results.cells
-    cells = cells[
-        (cells["basis"] == "frozen")
-        & (cells["indicator"] == indicator)
-        & (cells["specialty"] == unit["specialty"])
-        & cells["period"].isin([str(y) for y in results.params.all_years])
-    ]
-    own = cells[(cells["level"] == "unit") & (cells["hospital"] == unit["hospital"])].assign(series="本单元")
-    peers = cells[cells["level"] == "peers"].assign(series="同专科未立项单元")
     return trend(
-        pd.concat([own, peers]).assign(period=lambda f: f["period"].astype(int)),
+        years_of(results, unit, indicator),
         id=f"break-{indicator}-{year}".replace("_", "-"),
         caption=f"{CATALOGUE[indicator].name_zh}：{year} 年起的断点",
         unit="本单元",
-        y_label=label(indicator, results.currency),
+        y_label=label(indicator, results.currency, "frozen"),
         after=None,
         shocks=[Shock(label="断点之后", start=year, end=max(results.params.all_years))],
         places=2,

@@ -16,8 +16,18 @@ from toolkit.indicators import CATALOGUE
 from toolkit.models.change import METHODS, RECOMMENDED, methods_of
 from toolkit.params import Multiplicity
 from toolkit.reporting.content.blocks import Block, Blocks, Note, Paragraph, Table
+from toolkit.reporting.content.plain_words import BOUNDARY
 from toolkit.reporting.content.tables import MISSING, Cell, Column, count, missing, rounded, table, text
-from toolkit.reporting.content.values import DIRECTION_KEYS, before_after, cases, label, marked, ratio_text, sure
+from toolkit.reporting.content.values import (
+    DIRECTION_KEYS,
+    before_after,
+    cases,
+    label,
+    marked,
+    name_on,
+    ratio_text,
+    sure,
+)
 from toolkit.reporting.figures.change import change_forest
 from toolkit.reporting.sections.front import chapter, nothing_here
 
@@ -26,7 +36,6 @@ CAUTION = (
     "前后比值不等于项目的作用。立项专科多为成绩较好者，即使什么都没有改变，下一周期也会向平均水平回落（向均值回归）；"
     "同期政策与疫情也在其中。故判定不取前后比值，而取与对照单元相比、校正基线后的比值。"
 )
-BOUNDARY = "※"  # of a verdict that other policy choices would have changed
 # reasons that stand beside the verdict
 EXCLUDED = ("excludes_worsening", "excludes_improvement", IN_PROGRESS)
 SURE = "把握：由同一估计和区间得出的概率，真实变化是改善的（前），和是有意义的改善的（后）。"
@@ -62,7 +71,7 @@ def verdict_matrix(results: Results) -> Blocks:
         Column(name="hospital", label="医疗机构", format=text),
         Column(name="level", label="级别", format=text),
     ]
-    columns += [Column(name=i, label=CATALOGUE[i].name_zh, format=text) for i in primary]
+    columns += [Column(name=i, label=name_on(i, "frozen"), format=text) for i in primary]
     return Blocks(
         *chapter("各项目判定", FROZEN),
         table(pd.DataFrame(rows), columns, id="verdicts", caption="各建设项目主要指标的判定", note=marks_note(results)),
@@ -106,7 +115,7 @@ def forests(results: Results) -> Blocks:
         frame = pd.concat(rows) if rows else pd.DataFrame(columns=[*results.changes.columns, "label"])
         blocks.append(
             forest_of_changes(
-                frame, f"change-{indicator}".replace("_", "-"), f"{CATALOGUE[indicator].name_zh}：与对照相比的变化"
+                frame, f"change-{indicator}".replace("_", "-"), f"{name_on(indicator, 'frozen')}：与对照相比的变化"
             )
         )
         blocks.append(_change_table(results, frame, indicator))
@@ -128,7 +137,7 @@ def forest_of_changes(frame: pd.DataFrame, id: str, caption: str) -> Block:
 
 def forest_of(results: Results, changes: pd.DataFrame, id: str, caption: str) -> Block:
     """Several indicators of one unit in one picture."""
-    return forest_of_changes(changes.assign(label=[CATALOGUE[i].name_zh for i in changes["indicator"]]), id, caption)
+    return forest_of_changes(changes.assign(label=[name_on(i, "frozen") for i in changes["indicator"]]), id, caption)
 
 
 def _change_table(results: Results, frame: pd.DataFrame, indicator: str) -> Table:
@@ -137,7 +146,7 @@ def _change_table(results: Results, frame: pd.DataFrame, indicator: str) -> Tabl
     ].set_index("specialty")
     shown = change_rows(frame, peers)
     columns = [Column(name="label", label="建设项目", format=text), *CHANGE_COLUMNS]
-    caption = f"{label(indicator, results.currency)}：建设前与建设周期"
+    caption = f"{label(indicator, results.currency, 'frozen')}：建设前与建设周期"
     return table(shown, columns, id=f"changes-{indicator}".replace("_", "-"), caption=caption, note=SURE, wide=True)
 
 
@@ -216,7 +225,7 @@ def all_units(results: Results) -> Blocks:
             counts = found.value_counts()
             rows.append(
                 {
-                    "indicator": CATALOGUE[indicator].name_zh,
+                    "indicator": name_on(indicator, "frozen"),
                     "group": group,
                     "n": len(found),
                     **{v.value: int(counts.get(v.value, 0)) for v in Verdict},

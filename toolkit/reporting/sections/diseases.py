@@ -43,6 +43,21 @@ def of_unit(results: Results, project: str = "") -> Blocks:
     return Blocks(*chapter("重点病种", LEAD), _table(results, mine, "diseases-unit", "本单元各病种"))
 
 
+def leading(results: Results, project: str, most: int) -> Blocks:
+    """The diseases with the most cases of one unit, without intervals: the table of all of them stands in the annex."""
+    unit = unit_of(results, project)
+    cells = _cells(results, "unit")
+    mine = cells[(cells["hospital"] == unit["hospital"]) & (cells["specialty"] == unit["specialty"])]
+    said = mine[mine["value"].notna() & (mine["indicator"] != "disease_volume")]
+    mine = mine[mine["disease"].isin(said["disease"])]
+    if mine.empty or results.params.edition == "release":
+        return Blocks()
+    first = mine.groupby("disease")["n"].max().sort_values(ascending=False, kind="stable").index[:most]
+    shown = mine[mine["disease"].isin(first)].assign(low=float("nan"), high=float("nan"))
+    made = _table(results, shown, "diseases-leading", "例数最多的病种")
+    return Blocks(*chapter("单病种", LEAD), made)
+
+
 def _cells(results: Results, level: str) -> pd.DataFrame:
     found = results.diseases
     mine = (found["level"] == level) & (found["basis"] == "contemporaneous") & (found["period"] == results.last_period)

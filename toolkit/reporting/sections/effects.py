@@ -26,7 +26,7 @@ from toolkit.reporting.content.tables import (
     table,
     text,
 )
-from toolkit.reporting.content.values import is_rare, ratio_text
+from toolkit.reporting.content.values import is_rare, name_on, ratio_text
 from toolkit.reporting.figures.change import event_study, specification_curve
 from toolkit.reporting.sections.change import projects, unit_changes, verdict_of
 from toolkit.reporting.sections.front import chapter, nothing_here
@@ -73,7 +73,7 @@ def methods(results: Results, project: str = "") -> Blocks:
             Column(name="remarks", label="误差来源与说明", format=text),
         ]
         id = f"methods-{indicator}".replace("_", "-")
-        blocks.append(table(shown, columns, id=id, caption=f"{CATALOGUE[indicator].name_zh}：各方法的估计", wide=False))
+        blocks.append(table(shown, columns, id=id, caption=f"{name_on(indicator, 'frozen')}：各方法的估计", wide=False))
     return Blocks(*blocks)
 
 
@@ -105,7 +105,7 @@ def event_studies(results: Results, project: str = "") -> Blocks:
             event_study(
                 paths[paths["indicator"] == indicator],
                 id=f"years-{indicator}".replace("_", "-"),
-                caption=f"{CATALOGUE[indicator].name_zh}：逐年与对照单元相比",
+                caption=f"{name_on(indicator, 'frozen')}：逐年与对照单元相比",
                 note=note,
             )
         )
@@ -126,7 +126,7 @@ def regression_to_mean(results: Results, project: str = "") -> Blocks:
     if found.empty:
         return Blocks(*blocks, nothing_here(results, "没有可比的未立项单元，不能推算。"))
     rows = found.assign(
-        name=[CATALOGUE[i].name_zh for i in found["indicator"]],
+        name=[name_on(i, "frozen") for i in found["indicator"]],
         seen=[rounded(v, 2) for v in found["observed"]],
         stands=[_beside(d) for d in found["deviation"]],
         common=[MISSING if missing(v) else rounded(v, 2) for v in found["common"]],
@@ -181,7 +181,7 @@ def robustness(results: Results, project: str = "") -> Blocks:
     changes = unit_changes(results, unit["hospital"], unit["specialty"])
     changes = changes[changes["indicator"].isin(curve["indicator"])]
     blocks.append(
-        _agreement(changes.assign(name=[CATALOGUE[i].name_zh for i in changes["indicator"]]), "指标", "agreement")
+        _agreement(changes.assign(name=[name_on(i, "frozen") for i in changes["indicator"]]), "指标", "agreement")
     )
     return Blocks(*blocks, *_curves(results, curve, "spec"))
 
@@ -201,7 +201,7 @@ def all_robustness(results: Results) -> Blocks:
             rows.append(
                 changes[changes["indicator"] == indicator].assign(name=results.unit_name(unit.hospital, unit.specialty))
             )
-        caption = f"{CATALOGUE[indicator].name_zh}"
+        caption = name_on(indicator, "frozen")
         blocks.append(_agreement(pd.concat(rows), "建设项目", f"agreement-{indicator}".replace("_", "-"), caption))
     return Blocks(*blocks)
 
@@ -265,7 +265,7 @@ def _curves(results: Results, curve: pd.DataFrame, id: str) -> list[Block]:
             curve[curve["indicator"] == indicator],
             choices,
             id=f"{id}-{indicator}".replace("_", "-"),
-            caption=f"{CATALOGUE[indicator].name_zh}：各种政策组合下的比值",
+            caption=f"{name_on(indicator, 'frozen')}：各种政策组合下的比值",
         )
         for indicator in results.params.change.primary
         if (curve["indicator"] == indicator).any()

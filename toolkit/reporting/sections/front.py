@@ -53,15 +53,18 @@ def read_provenance(bundle: Document) -> Provenance:
 
 def cover(results: Results, title: str, subtitle: str = "", pairs: tuple[tuple[str, str], ...] = ()) -> Blocks:
     """Title, facts of the run and, before any number, what must be said about the data."""
-    facts = (
+    return Blocks(Title(text=title, subtitle=subtitle), facts(results, pairs), *limits(results))
+
+
+def facts(results: Results, pairs: tuple[tuple[str, str], ...] = ()) -> Meta:
+    """What the numbers were made of: years, format, grouping."""
+    every = (
         *pairs,
         ("评价年份", "、".join(results.periods.values())),
         ("数据格式", results.facts.format),
         ("分组", results.facts.grouping),
     )
-    return Blocks(
-        Title(text=title, subtitle=subtitle), Meta(pairs=tuple((k, v) for k, v in facts if v)), *limits(results)
-    )
+    return Meta(pairs=tuple((k, v) for k, v in every if v))
 
 
 def withheld() -> Note:

@@ -10,7 +10,7 @@ from toolkit.indicators import CATALOGUE, Domain, Indicator, Status
 from toolkit.reference.grades import GRADES
 from toolkit.reporting.content.blocks import Block, Blocks, Figure, Heading, Note, Table
 from toolkit.reporting.content.tables import Column, count, decimal, missing, table, text
-from toolkit.reporting.content.values import POOLED, events, is_rare, label, number, of_events, with_limits
+from toolkit.reporting.content.values import POOLED, events, is_rare, label, name_on, number, of_events, with_limits
 from toolkit.reporting.figures.indicators import grade_scatter, ranking
 from toolkit.reporting.sections.front import chapter
 
@@ -23,7 +23,7 @@ def region_by_year(results: Results) -> Blocks:
     cells = _cells(results, "region")
     years = [str(y) for y in results.params.all_years]
     rows = [
-        {"label": label(i, results.currency), **{y: _value(cells, i, y) for y in years}}
+        {"label": label(i, results.currency, "contemporaneous"), **{y: _value(cells, i, y) for y in years}}
         for i in CATALOGUE
         if _any(cells[cells["indicator"] == i])
     ]
@@ -51,7 +51,10 @@ def by_specialty(results: Results) -> Blocks:
                 for s in results.params.specialties
             ]
             columns = [Column(name="name", label="专科", format=text)]
-            columns += [Column(name=i, label=label(i, results.currency), format=text, align="right") for i in shown]
+            columns += [
+                Column(name=i, label=label(i, results.currency, "contemporaneous"), format=text, align="right")
+                for i in shown
+            ]
             id_ = f"specialty-{domain.name.lower()}"
             more = f"（{part // ACROSS + 1}）" if len(of_domain) > ACROSS else ""
             blocks.append(
@@ -67,7 +70,7 @@ def by_specialty(results: Results) -> Blocks:
 
 def unit_rankings(results: Results, indicator: str = "cost_index") -> Blocks:
     """Units of every specialty by one index in the last period."""
-    blocks: list[Block] = chapter(f"各评估单元：{CATALOGUE[indicator].name_zh}", LEVELS)
+    blocks: list[Block] = chapter(f"各评估单元：{name_on(indicator, 'contemporaneous')}", LEVELS)
     blocks += [rank(results, s.id, indicator) for s in results.params.specialties]
     return Blocks(*blocks)
 
@@ -90,11 +93,11 @@ def rank(results: Results, specialty: str, indicator: str, hospital: str = "") -
     return ranking(
         frame,
         id=f"rank-{specialty}-{indicator}".replace("_", "-"),
-        x_label=label(indicator, results.currency),
+        x_label=label(indicator, results.currency, "contemporaneous"),
         reference=1.0 if scaled else None,
         reference_label="参照",
         places=min(one.decimals, 2) if scaled else one.decimals,
-        caption=f"{results.specialty_name(specialty)}：各机构{one.name_zh}，{results.periods[period]}",
+        caption=f"{results.specialty_name(specialty)}：各机构{name_on(indicator, 'contemporaneous')}，{results.periods[period]}",
         note=f"仅列每周期不少于 {results.params.minimum_unit_cases} 例的单元。",
     )
 

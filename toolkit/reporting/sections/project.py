@@ -6,15 +6,13 @@ import pandas as pd
 
 from toolkit.errors import ParameterError, did_you_mean
 from toolkit.evaluation.results import Results
-from toolkit.evaluation.verdict import POOR_DATA, Verdict
 from toolkit.indicators import CATALOGUE
-from toolkit.reporting.content.blocks import Block, Blocks, Note, Paragraph, Run
+from toolkit.reporting.content.blocks import Block, Blocks, Note, Paragraph
 from toolkit.reporting.content.tables import Column, count, percent, table, text
-from toolkit.reporting.content.values import cases, label, with_limits
+from toolkit.reporting.content.values import label, name_on, with_limits
 from toolkit.reporting.figures.indicators import trend
 from toolkit.reporting.sections import front
 from toolkit.reporting.sections.change import (
-    BOUNDARY,
     CAUTION,
     CHANGE_COLUMNS,
     FROZEN,
@@ -57,60 +55,6 @@ def unit_of(results: Results, project: str) -> pd.Series:
     return found.iloc[0]
 
 
-def cover(results: Results, project: str = "") -> Blocks:
-    """Title, facts and the answer in one paragraph."""
-    unit = unit_of(results, project)
-    hospital, specialty = unit["hospital"], unit["specialty"]
-    level = results.hospitals.set_index("code")["level"].get(hospital, "")
-    counts = "；".join(f"{name} {cases(unit[f'n_{label_}'])} 例" for label_, name in results.periods.items())
-    pairs = (
-        ("医疗机构", results.hospital_name(hospital)),
-        ("级别等次", level),
-        ("专科", results.specialty_name(specialty)),
-        ("项目级别", f"{unit['project']}级" if unit["project"] else "未立项"),
-        ("出院病例", counts),
-    )
-    title = (
-        f"{results.specialty_name(specialty)} 建设项目评估报告"
-        if unit["project"]
-        else f"{results.specialty_name(specialty)} 评估报告"
-    )
-    return Blocks(
-        *front.cover(results, title, results.hospital_name(hospital), tuple((k, v) for k, v in pairs if v)),
-        *front.chapter("结论"),
-        *conclusion(results, unit),
-    )
-
-
-def conclusion(results: Results, unit: pd.Series) -> list[Block]:
-    """The verdicts on the primary indicators, counted and named."""
-    primary = results.params.change.primary
-    changes = unit_changes(results, unit["hospital"], unit["specialty"])
-    changes = changes[changes["indicator"].isin(primary)]
-    if changes.empty:
-        return [Note(text=f"本单元有周期不足 {results.params.minimum_unit_cases} 例，不予评价。", tone="warning")]
-    if not unit["project"]:
-        return [Paragraph(text="本单元没有立项：前后变化只作描述，不下判定；水平与逐年变化见以下各表。")]
-    runs = [Run(text=f"{results.periods['after']}与{results.periods['before']}相比，{len(primary)} 项主要指标中：")]
-    parts = []
-    for verdict, rows in changes.groupby("verdict", sort=False):
-        names = "、".join(
-            CATALOGUE[i].name_zh + (BOUNDARY if b else "")
-            for i, b in zip(rows["indicator"], rows["boundary"], strict=True)
-        )
-        parts.append(f"{Verdict(str(verdict)).zh} {len(rows)} 项（{names}）")
-    runs.append(Run(text="；".join(parts) + "。", strong=True))
-    blocks: list[Block] = [Paragraph(runs=tuple(runs))]
-    if not unit["eligible"]:
-        blocks.append(
-            Note(text=f"本单元有周期不足 {results.params.minimum_unit_cases} 例，结果只作参考。", tone="warning")
-        )
-    poor = changes.loc[changes["reason"] == POOR_DATA, "reason_zh"]
-    if len(poor):
-        blocks.append(Note(text=f"{poor.iloc[0]}，本单元各项指标均不予评价。", tone="warning"))
-    return blocks
-
-
 def primary_changes(results: Results, project: str = "") -> Blocks:
     """Primary indicators before and after, with the peers' change and the verdict."""
     unit = unit_of(results, project)
@@ -119,7 +63,7 @@ def primary_changes(results: Results, project: str = "") -> Blocks:
     changes = changes[changes["indicator"].isin(primary)]
     peers = results.changes[(results.changes["level"] == "peers") & (results.changes["specialty"] == unit["specialty"])]
     rows = change_rows(changes, peers.set_index("indicator")).assign(
-        label=[label(i, results.currency) for i in changes["indicator"]]
+        label=[label(i, results.currency, "frozen") for i in changes["indicator"]]
     )
     columns = [Column(name="label", label="指标", format=text), *CHANGE_COLUMNS]
     return Blocks(
@@ -143,27 +87,36 @@ def trends(results: Results, project: str = "") -> Blocks:
     blocks: list[Block] = front.chapter(
         "主要指标的逐年变化", "与前后比较用同一口径（定基），可看出变化是否从建设周期开始。"
     )
-    cells = results.cells[(results.cells["basis"] == "frozen") & (results.cells["specialty"] == unit["specialty"])]
-    cells = cells[cells["period"].isin([str(y) for y in results.params.all_years])]
-    own = cells[(cells["level"] == "unit") & (cells["hospital"] == unit["hospital"])].assign(series="本单元")
-    peers = cells[cells["level"] == "peers"].assign(series="同专科未立项单元")
-    both = pd.concat([own, peers]).assign(period=lambda f: f["period"].astype(int))
     after = results.params.cycles.after.first if results.params.cycles else None
     for indicator in results.params.change.primary:
-        one, frame = CATALOGUE[indicator], both[both["indicator"] == indicator]
+        one = CATALOGUE[indicator]
         blocks.append(
             trend(
-                frame,
+                years_of(results, unit, indicator),
                 id=f"trend-{indicator}".replace("_", "-"),
-                caption=f"{one.name_zh}：逐年",
+                caption=f"{name_on(indicator, 'frozen')}：逐年",
                 unit="本单元",
-                y_label=label(indicator, results.currency),
+                y_label=label(indicator, results.currency, "frozen"),
                 after=after,
                 shocks=shocks(results),
                 places=min(one.decimals, 2) if one.unit == "" else one.decimals,
             )
         )
     return Blocks(*blocks)
+
+
+def years_of(results: Results, unit: pd.Series, indicator: str) -> pd.DataFrame:
+    """The years of one indicator of a unit and of the other units of its specialty, on the frozen basis, for `trend`."""
+    cells = results.cells
+    cells = cells[
+        (cells["basis"] == "frozen")
+        & (cells["specialty"] == unit["specialty"])
+        & (cells["indicator"] == indicator)
+        & cells["period"].isin([str(y) for y in results.params.all_years])
+    ]
+    own = cells[(cells["level"] == "unit") & (cells["hospital"] == unit["hospital"])].assign(series="本单元")
+    peers = cells[cells["level"] == "peers"].assign(series="同专科未立项单元")
+    return pd.concat([own, peers]).assign(period=lambda f: f["period"].astype(int))
 
 
 def standing(results: Results, project: str = "", indicators: tuple[str, ...] = ("cost_index", "los_index")) -> Blocks:
@@ -187,7 +140,7 @@ def all_indicators(results: Results, project: str = "") -> Blocks:
     rows = []
     for indicator in CATALOGUE:
         of_indicator = cells[cells["indicator"] == indicator].set_index("period")
-        row: dict[str, object] = {"label": label(indicator, results.currency)}
+        row: dict[str, object] = {"label": label(indicator, results.currency, "contemporaneous")}
         for period in results.periods:
             row[period] = with_limits(of_indicator.loc[period]) if period in of_indicator.index else "—"
         last = of_indicator.loc[results.last_period] if results.last_period in of_indicator.index else None

@@ -10,6 +10,7 @@ from toolkit.indicators import CATALOGUE
 from toolkit.models.decomposition import PARTS, totals
 from toolkit.reporting.content.blocks import Block, Blocks, Paragraph
 from toolkit.reporting.content.tables import MISSING, Column, count, missing, rounded, table, text
+from toolkit.reporting.content.values import name_on
 from toolkit.reporting.sections.front import chapter, nothing_here
 from toolkit.reporting.sections.project import unit_of
 
@@ -60,7 +61,7 @@ def _with_error(row: pd.Series, effect: str, orders: tuple[str, str]) -> str:
 def _totals(whole: pd.DataFrame) -> Block:
     rows = [
         {
-            "name": CATALOGUE[row["indicator"]].name_zh + ("（按 ADRG）" if row["indicator"] == CMI else ""),
+            "name": name_on(row["indicator"], "frozen") + ("（按 ADRG）" if row["indicator"] == CMI else ""),
             "values": f"{rounded(row['before'], 3)} → {rounded(row['after'], 3)}",
             "change": _signed(row["change"]),
             "mix": _with_error(row, "mix", ("mix_first", "mix_second")),
@@ -82,7 +83,7 @@ def _totals(whole: pd.DataFrame) -> Block:
 
 def _sentence(row: pd.Series) -> str:
     """Which of the two parts is the larger, where it stands clear of its sampling error."""
-    name = CATALOGUE[row["indicator"]].name_zh
+    name = name_on(row["indicator"], "frozen")
     words = {"mix": "病种结构", "practice": "ADRG 之内的轻重" if row["indicator"] == CMI else "同一 DRG 内的做法"}
     clear = [e for e in words if not missing(row[f"{e}_se"]) and abs(row[e]) > Z * row[f"{e}_se"]]
     if any(missing(row[f"{e}_se"]) for e in words):
@@ -124,7 +125,7 @@ def _drgs(parts: pd.DataFrame, indicator: str) -> Block:
         Column(name="practice", label="组内", format=text, align="right"),
         Column(name="all", label="合计", format=text, align="right"),
     ]
-    name = CATALOGUE[indicator].name_zh
+    name = name_on(indicator, "frozen")
     id = f"why-{indicator}".replace("_", "-")
     return table(pd.DataFrame(rows), columns, id=id, caption=f"{name}：各 {group} 对变化的贡献", note=DRGS, wide=False)
 

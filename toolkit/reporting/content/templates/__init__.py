@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from base64 import b64encode
 from functools import cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
 
 
 @cache
@@ -18,14 +20,31 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters["data_uri"] = _data_uri
+    made.filters["picture"] = _picture
+    made.filters["css_words"] = _css_words
     made.filters["room"] = _room
     return made
 
 
-def _data_uri(svg: str) -> str:
-    # an <img>, not inline SVG: a picture can then neither run script nor share ids with another picture
-    return "data:image/svg+xml;base64," + b64encode(svg.encode("utf-8")).decode("ascii")
+_DRAWN = {"svg", "g", "path", "use", "text", "tspan", "defs", "clipPath", "rect", "title", "pattern"}
+_ACTIVE = re.compile(r"""\son\w+\s*=|href\s*=\s*["'](?!#)|url\((?!#)|<!|<\?""", re.IGNORECASE)
+
+
+def _picture(svg: str, alt: str) -> Markup:
+    """The picture as part of the page, so that its words are in the page's font and its points say what they are.
+
+    A picture that holds more than the toolkit draws, which a received notebook may, is shown as an image: that runs nothing.
+    """
+    if set(re.findall(r"</?([^\s/>]+)", svg)) <= _DRAWN and not _ACTIVE.search(svg):
+        role = "group" if "<title>" in svg else "img"
+        return Markup(svg.replace("<svg ", f'<svg role="{role}" aria-label="{escape(alt)}" ', 1))  # noqa: S704 checked above
+    data = b64encode(svg.encode("utf-8")).decode("ascii")
+    return Markup('<img src="data:image/svg+xml;base64,{}" alt="{}">').format(data, alt)
+
+
+def _css_words(text: str) -> Markup:
+    """Words as the content of a style rule, every character but letters and digits as its number."""
+    return Markup("".join(c if c.isalnum() else f"\\{ord(c):x} " for c in text))  # noqa: S704 nothing is left to escape
 
 
 def _room(width: int) -> str:
