@@ -17,6 +17,7 @@ from toolkit.cli import ledger as ledger_commands
 from toolkit.cli import panel as panel_commands
 from toolkit.cli import selection as selection_commands
 from toolkit.cli import spot_check as spot_check_commands
+from toolkit.cli import word as word_commands
 from toolkit.cli.shared import Json
 from toolkit.cli.shared import print_json as _print_json
 from toolkit.errors import EvaluationError
@@ -48,6 +49,7 @@ for command in (
     selection_commands.select,
     decision_commands.decide,
     decision_commands.rehearse,
+    word_commands.word,
 ):
     app.command()(command)
 

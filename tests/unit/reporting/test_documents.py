@@ -7,14 +7,16 @@ import re
 import zipfile
 from xml.etree import ElementTree as ET
 
+import docx
 import pandas as pd
 import pytest
 from fontTools.ttLib import TTFont
 
-from toolkit.errors import RunError
+from toolkit.errors import ParameterError, RunError
 from toolkit.reporting.content import tables
 from toolkit.reporting.content.blocks import Annex, Heading, Paragraph, Signatures, Title, numbered, numeral
 from toolkit.reporting.formats import html, pdf, word
+from toolkit.reporting.formats.client_template import fill
 from toolkit.reporting.formats.document import Part, document, oriented
 from toolkit.reporting.formats.fonts import web_font
 from toolkit.reporting.sections import finding
@@ -161,3 +163,45 @@ def test_no_project_has_more_than_four_pages_and_one_that_cannot_be_judged_has_o
         made = document([b for s in sections for b in s(results, project)], samples.provenance())
         most = 1 if finding.judged(results, project).one_page else 4
         assert pages(pdf.render(made)) <= most, project
+
+
+class TestClientTemplate:
+    """A template of a client's own, made here with python-docx as anyone makes one in Word."""
+
+    @staticmethod
+    def template(tmp_path, *lines):
+        made = docx.Document()
+        for line in lines:
+            made.add_paragraph(line)
+        made.save(tmp_path / "template.docx")
+        return tmp_path / "template.docx"
+
+    def test_declared_places_are_filled_and_the_rest_stays(self, tmp_path, shown):
+        given = self.template(
+            tmp_path, "某市卫生健康委员会（合成数据）", "关于“{{ title }}”的意见", "{{ body }}", "此致"
+        )
+        made = fill(given, shown[Part.REPORT])
+        said = [p.text for p in docx.Document(io.BytesIO(made)).paragraphs]
+        assert said[:2] == ["某市卫生健康委员会（合成数据）", "关于“合成报告”的意见"]
+        assert said[-1] == "此致"
+        assert any("专家签字" in line for line in said)
+        assert made == fill(given, shown[Part.REPORT])
+
+    def test_hostile_words_stay_words(self, tmp_path, shown):
+        made = fill(self.template(tmp_path, "{{ subtitle }}"), shown[Part.REPORT])
+        assert texts(made) == samples.HOSTILE[2]
+
+    def test_an_unknown_place_is_named_with_the_nearest(self, tmp_path, shown):
+        with pytest.raises(ParameterError, match="bodi") as refused:
+            fill(self.template(tmp_path, "{{ bodi }}"), shown[Part.REPORT])
+        assert "是否为 body" in str(refused.value)
+
+    @pytest.mark.parametrize("line", ["{{ title", "{{ ''.__class__.__mro__ }}"])
+    def test_an_expression_that_is_broken_or_reaches_beyond_the_places_is_refused(self, tmp_path, shown, line):
+        with pytest.raises(ParameterError, match="表达式"):
+            fill(self.template(tmp_path, line), shown[Part.REPORT])
+
+    def test_a_file_that_is_no_word_document_is_refused(self, tmp_path, shown):
+        (tmp_path / "template.docx").write_text("text")
+        with pytest.raises(ParameterError, match="不是 Word 文档"):
+            fill(tmp_path / "template.docx", shown[Part.REPORT])

@@ -42,19 +42,19 @@ SANS, SERIF = "黑体", "宋体"  # what every office machine has; LibreOffice a
 SOFT, ALARM = RGBColor(0x59, 0x63, 0x6E), RGBColor(0xA3, 0x3B, 0x00)
 WIDTH, LONG = Cm(15.4), Cm(25.7)  # of the text, on a page that stands and on one that lies
 ALIGN = {"left": WD_ALIGN_PARAGRAPH.LEFT, "right": WD_ALIGN_PARAGRAPH.RIGHT, "center": WD_ALIGN_PARAGRAPH.CENTER}
-# name, based on, font, size, space before and after, first line indented
+# name, font, size, space before and after
 STYLES = (
-    ("Meta", "Normal", SANS, 9, 0, 1, False),
-    ("Remark", "Normal", SANS, 8, 2, 6, False),
-    ("Alert", "Normal", SANS, 9, 4, 6, False),
-    ("Cell", "Normal", SANS, 8.5, 1, 1, False),
-    ("Place", "Normal", SANS, 10.5, 12, 0, False),
+    ("Meta", SANS, 9, 0, 1),
+    ("Remark", SANS, 8, 2, 6),
+    ("Alert", SANS, 9, 4, 6),
+    ("Cell", SANS, 8.5, 1, 1),
+    ("Place", SANS, 10.5, 12, 0),
 )
 TABLE_STYLE = "ThreeLines"
+HEADINGS = {1: (14, 14), 2: (12, 10), 3: (10.5, 8)}  # size and space before
 THIN = 'w:val="single" w:sz="4" w:space="0" w:color="1B1F24"'
 LEADING = 1.5  # line heights are fixed, as in official documents: with one in lines, pages would depend on the machine's fonts
 MARGIN = 60  # twentieths of a point beside a cell
-HEADINGS = {1: (14, 14), 2: (12, 10), 3: (10.5, 8)}  # size and space before
 
 
 def render(shown: Document) -> bytes:
@@ -62,7 +62,7 @@ def render(shown: Document) -> bytes:
     made = docx.Document()
     _styles(made)
     _properties(made, shown)
-    writer = _Writer(made, Pictures([b for b, _ in shown.blocks if isinstance(b, Figure)]))
+    writer = Writer(made, Pictures([b for b, _ in shown.blocks if isinstance(b, Figure)]))
     for k, (wide, blocks) in enumerate(oriented(shown.blocks)):
         section = made.sections[0] if k == 0 else made.add_section(WD_SECTION.NEW_PAGE)
         _page(section, wide)
@@ -88,11 +88,11 @@ def repeatable(made: WordDocument) -> bytes:
     return out.getvalue()
 
 
-class _Writer:
-    """Blocks into a document, one after another."""
+class Writer:
+    """Blocks to the end of a document, one after another; `room` is the width that they have."""
 
-    def __init__(self, made: WordDocument, pictures: Pictures) -> None:
-        self.made, self.pictures, self.width = made, pictures, WIDTH
+    def __init__(self, made: WordDocument, pictures: Pictures, room: int = WIDTH) -> None:
+        self.made, self.pictures, self.width = made, pictures, Length(room)
 
     @singledispatchmethod
     def write(self, block: Block, number: str) -> None:
@@ -132,7 +132,7 @@ class _Writer:
     @write.register
     def _(self, block: Figure, number: str) -> None:
         line = self.made.add_paragraph(style="Picture")
-        shape = line.add_run().add_picture(io.BytesIO(self.pictures.png(block)), width=WIDTH)
+        shape = line.add_run().add_picture(io.BytesIO(self.pictures.png(block)), width=min(WIDTH, self.width))
         shape._inline.docPr.set("descr", block.alt)  # python-docx has no way to say what a picture shows
         shape._inline.docPr.set("title", block.caption)
         _caption(self.made.add_paragraph(style="Caption"), number, block.caption, before=False)
@@ -259,51 +259,58 @@ def _widths(block: Table, width: Length, half_points: int) -> list[int]:
 # --- styles and fields ----------------------------------------------------------------------------------------------------
 
 
+def own_styles(made: WordDocument) -> None:
+    """The styles that Word has not, where the document does not declare them itself."""
+    styles = made.styles
+    known = {style.name for style in styles}
+    for name, font, size, before, after in STYLES:
+        if name not in known:
+            style = styles.add_style(name, WD_STYLE_TYPE.PARAGRAPH)
+            style.base_style = styles["Normal"]
+            _paragraphs(style, font, size, before, after)
+    if "Picture" not in known:
+        picture = styles.add_style("Picture", WD_STYLE_TYPE.PARAGRAPH)
+        picture.base_style = styles["Normal"]
+        picture.paragraph_format.keep_with_next = True
+        picture.paragraph_format.line_spacing = 1.0  # a fixed height would cut the picture
+    for name in ("Caption", "Body Text", *(f"Heading {level}" for level in HEADINGS)):
+        if name not in known:
+            styles.add_style(name, WD_STYLE_TYPE.PARAGRAPH).base_style = styles["Normal"]
+    if TABLE_STYLE not in {style.style_id for style in styles}:
+        lines = styles.add_style("Three Lines", WD_STYLE_TYPE.TABLE)
+        lines.element.append(_three_lines())
+        lines.element.set(qn("w:styleId"), TABLE_STYLE)
+
+
 def _styles(made: WordDocument) -> None:
-    """The document's own styles, in place of the template's."""
+    """The look of a document that has no template."""
     styles = made.styles
     normal = styles["Normal"]
     _font(normal, SERIF, 10.5)
     normal.paragraph_format.space_after = Pt(0)
     normal.paragraph_format.line_spacing = Pt(LEADING * 10.5)
-    for name, based, font, size, before, after, indented in STYLES:
-        style = styles.add_style(name, WD_STYLE_TYPE.PARAGRAPH)
-        style.base_style = styles[based]
-        _paragraphs(style, font, size, before, after, indented)
-    picture = styles.add_style("Picture", WD_STYLE_TYPE.PARAGRAPH)
-    picture.base_style = normal
-    picture.paragraph_format.keep_with_next = True
-    picture.paragraph_format.line_spacing = 1.0  # a fixed height would cut the picture
-    _paragraphs(styles["Body Text"], SERIF, 10.5, 0, 3, True)
+    own_styles(made)
+    _paragraphs(styles["Body Text"], SERIF, 10.5, 0, 3)
+    styles["Body Text"].paragraph_format.first_line_indent = Pt(21)
     styles["Body Text"].paragraph_format.widow_control = True
     for level, (size, before) in HEADINGS.items():
-        _paragraphs(styles[f"Heading {level}"], SANS, size, before, 6, False)
+        _paragraphs(styles[f"Heading {level}"], SANS, size, before, 6)
         styles[f"Heading {level}"].paragraph_format.keep_with_next = True
-    for name, size, after in (
-        ("Title", 18, 6),
-        ("Subtitle", 10.5, 8),
-        ("Caption", 9.5, 3),
-        ("Header", 8, 0),
-        ("Footer", 8, 0),
-    ):
-        _paragraphs(styles[name], SANS, size, 0, after, False)
+    sizes = (("Title", 18, 6), ("Subtitle", 10.5, 8), ("Caption", 9.5, 3), ("Header", 8, 0), ("Footer", 8, 0))
+    for name, size, after in sizes:
+        _paragraphs(styles[name], SANS, size, 0, after)
         if name in ("Title", "Subtitle", "Caption"):
             styles[name].paragraph_format.alignment = WD_ALIGN_PARAGRAPH.CENTER
     _unruled(styles["Title"])
-    _paragraphs(styles["TOC Heading"], SANS, 12, 8, 4, False)
-    lines = styles.add_style("Three Lines", WD_STYLE_TYPE.TABLE)
-    lines.element.append(_three_lines())
-    lines.element.set(qn("w:styleId"), TABLE_STYLE)
+    _paragraphs(styles["TOC Heading"], SANS, 12, 8, 4)
 
 
-def _paragraphs(style: ParagraphStyle, font: str, size: float, before: float, after: float, indented: bool) -> None:
+def _paragraphs(style: ParagraphStyle, font: str, size: float, before: float, after: float) -> None:
     _font(style, font, size)
     style.font.bold = style.font.italic = False
     style.font.color.rgb = RGBColor(0x1B, 0x1F, 0x24)
     style.paragraph_format.line_spacing = Pt(round(LEADING * size * 2) / 2)
     style.paragraph_format.space_before, style.paragraph_format.space_after = Pt(before), Pt(after)
-    if indented:
-        style.paragraph_format.first_line_indent = Pt(2 * size)
 
 
 def _font(styled: Any, name: str, size: float | None = None) -> None:
