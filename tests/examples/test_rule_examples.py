@@ -118,6 +118,7 @@ EXPECTED = {
     "D13": (W, ()),
     "D14": (W, ()),
     "D15": (W, ()),
+    "D16": (W, ()),
     "P01": (W, ()),
     "P02": (Q, ()),
     "P03": (Q, ()),
@@ -166,6 +167,7 @@ EXPECTED = {
     "G07": (X, ("case_mix",)),
     "G08": (X, ("case_mix",)),
     "G09": (X, ("case_mix",)),
+    "G10": (W, ()),
     "S01": (X, ("specialty",)),
     "S02": (W, ()),
     "Z53": (X, ("cost", "los")),
@@ -173,9 +175,14 @@ EXPECTED = {
     "X02": (W, ()),
     "X03": (W, ()),
     "X04": (R, ()),
+    "X05": (W, ()),
+    "X06": (R, ("cost",)),
+    "X07": (R, ("los",)),
+    "X08": (R, ("mortality",)),
+    "X09": (R, ()),
 }
 # ids of the catalogue, by group: 77 of them
-GROUPS = {"F": 12, "K": 10, "D": 15, "P": 21, "O": 7, "C": 9, "G": 9, "S": 2, "X": 4}
+GROUPS = {"F": 12, "K": 10, "D": 16, "P": 21, "O": 7, "C": 9, "G": 10, "S": 2, "X": 9}
 # what a person is told, by the word that matters
 WORDS = {
     "SCOPE": "一次出院",
@@ -220,6 +227,7 @@ WORDS = {
     "D13": "体重",
     "D14": "体重",
     "D15": "漏报",
+    "D16": "漏报",
     "P01": "值域",
     "P02": "性别",
     "P03": "性别",
@@ -268,6 +276,7 @@ WORDS = {
     "G07": "参照病例",
     "G08": "分组器",
     "G09": "分组结果文件",
+    "G10": "分组器版本",
     "S01": "参照",
     "S02": "变更",
     "Z53": "取消",
@@ -275,6 +284,11 @@ WORDS = {
     "X02": "缺失率",
     "X03": "复制",
     "X04": "隔离",
+    "X05": "没有任何纳入",
+    "X06": "缺失",
+    "X07": "缺失",
+    "X08": "缺失",
+    "X09": "缺失",
 }
 
 
@@ -299,7 +313,7 @@ def hits(engine):
 def test_the_catalogue_is_complete():
     plain = [id_ for id_ in CATALOGUE if id_[0] in GROUPS and id_[1:].isdigit() and id_ != "K00"]
     assert {letter: sum(id_[0] == letter for id_ in plain) for letter in GROUPS} == GROUPS
-    assert sum(GROUPS.values()) == len(plain) == 89
+    assert sum(GROUPS.values()) == len(plain) == 96
 
 
 def test_every_rule_has_the_fate_and_scope_of_the_rule_catalogue():
@@ -651,7 +665,10 @@ PLAIN = {
         "copied": 0.0,
         "constant": "",
     },
-    "missing": {"hospital": "0001", "year": 2022, "field": "性别", "n": 100, "share": 0.0},
+    "missing": {"hospital": "0001", "year": 2022, "field": "department", "n": 100, "share": 0.0},
+    "sent": {"hospital": "0001", "year": 2022, "n": 10},
+    "ends": {"hospital": "0001", "year": 2022, "month": 1, "n": 93, "first": 1, "last": 31, "days": 31},
+    "codes": {"hospital": "0001", "year": 2022, "half": 1, "n": 100, "fresh": 0, "before": 100},
 }
 
 

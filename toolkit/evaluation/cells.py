@@ -13,6 +13,7 @@ from toolkit import cube as cubes
 from toolkit.cube import Basis
 from toolkit.data.discharge.covariates import one_row_a_specialty
 from toolkit.data.quality.measures import outside, stopped
+from toolkit.evaluation.coverage import with_coverage
 from toolkit.indicators import CATALOGUE, Declared, Status
 from toolkit.indicators.base import Distribution, Indicator
 from toolkit.indicators.diseases import DISEASES, attach_diseases
@@ -186,7 +187,7 @@ def all_changes(cells: pd.DataFrame, units: pd.DataFrame, params: RunParams) -> 
         rows = rows[rows["level"] == level]
         by = ["hospital", "specialty"]
         parts.append(two_period(rows, CATALOGUE, by, confidence=params.change.confidence).assign(level=level))
-    changes = pd.concat(parts, ignore_index=True)
+    changes = with_coverage(pd.concat(parts, ignore_index=True), cells, list(params.periods))
     first = ["level", "hospital", "specialty", "indicator"]
     return changes[[*first, *[c for c in changes if c not in first]]].sort_values(first, ignore_index=True)
 
@@ -195,4 +196,5 @@ def no_changes() -> pd.DataFrame:
     """The table of a run without cycles."""
     from toolkit.models.change.base import COLUMNS
 
-    return pd.DataFrame(columns=["level", "hospital", "specialty", "indicator", *COLUMNS, "before", "after"])
+    first = ["level", "hospital", "specialty", "indicator"]
+    return pd.DataFrame(columns=[*first, *COLUMNS, "before", "after", "covered_before", "covered_after"])

@@ -14,9 +14,15 @@ COLUMNS = ["hospital", "specialty", "indicator", "verdict", "reason", "reason_zh
 UNSTABLE_GRADES = "unstable_grades"
 DATA_BREAK = "data_break"
 IN_PROGRESS = "in_progress"  # of a cycle that has not passed
-HELD = (UNSTABLE_GRADES, DATA_BREAK, IN_PROGRESS)
+FROZEN_COVERAGE = "frozen_coverage"
+NOT_SENT = "not_sent"
+MISSING_FIELD = "missing_field"
+HELD = (UNSTABLE_GRADES, DATA_BREAK, IN_PROGRESS, FROZEN_COVERAGE, NOT_SENT, MISSING_FIELD)
 # what is not judged for these reasons would not be judged after its cycle either
 WHATEVER_THE_TIME = ("poor_data", "no_project", "neutral", "untested")
+# what of a period is not there, or not known to the reference, is the cause of what the table of rules then says of the rest
+CAUSES = (FROZEN_COVERAGE, NOT_SENT)
+EFFECTS = ("few_cases", "no_value", "no_interval", "no_events")
 
 
 def no_holds() -> pd.DataFrame:
@@ -55,7 +61,7 @@ def by_grades(stability: pd.DataFrame, periods: Collection[str]) -> pd.DataFrame
 
 
 def held(found: pd.DataFrame, keys: pd.DataFrame, holds: pd.DataFrame) -> pd.DataFrame:
-    """Verdicts with those held back replaced; what is not judged already stays as it is.
+    """Verdicts with those held back replaced; what is not judged already stays as it is, but for the effect of a cause.
 
     But of a cycle that has not passed few cases, or none, are no reason of their own.
 
@@ -71,16 +77,26 @@ def held(found: pd.DataFrame, keys: pd.DataFrame, holds: pd.DataFrame) -> pd.Dat
     if holds.empty:
         return found
     of_all = holds["indicator"] == ""
+    first = holds["reason"].isin([IN_PROGRESS, NOT_SENT])  # what did not come can have no other fault
     unit = ["hospital", "specialty"]
+    of_unit = (unit, ["indicator"])
     parts = [
         keys.reset_index(drop=True).merge(rows.drop_duplicates(on).drop(columns=drop), on=on, how="left")
-        for rows, on, drop in ((holds[~of_all], [*unit, "indicator"], []), (holds[of_all], unit, ["indicator"]))
+        for rows, on, drop in (
+            (holds[of_all & first], *of_unit),
+            (holds[~of_all], [*unit, "indicator"], []),
+            (holds[of_all & ~first], *of_unit),
+        )
     ]
     open_ = (found["verdict"] != Verdict.NOT_JUDGED.value).to_numpy()
     made, awaited = found.copy(), ~found["reason"].isin(WHATEVER_THE_TIME).to_numpy()
+    effect = found["reason"].isin(EFFECTS).to_numpy()
+    untouched = np.ones(len(found), dtype=bool)
     for part in parts:
-        rows = (open_ | (awaited & (part["reason"] == IN_PROGRESS).to_numpy())) & part["verdict"].notna().to_numpy()
+        late = awaited & (part["reason"] == IN_PROGRESS).to_numpy()
+        explained = untouched & effect & part["reason"].isin(CAUSES).to_numpy()
+        rows = (open_ | late | explained) & part["verdict"].notna().to_numpy()
         for column in ("verdict", "reason", "reason_zh"):
             made[column] = np.where(rows, part[column], made[column])
-        open_ = open_ & ~rows
+        open_, untouched = open_ & ~rows, untouched & ~rows
     return made

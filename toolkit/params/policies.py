@@ -187,6 +187,9 @@ class QualityPolicy(Section):
     )
     lost_zero_share: float = Field(0.1, title="手术操作编码末尾缺 0 的占比，超过则拒收文件（规则F08）", gt=0, le=1)
     month_low: float = Field(0.5, title="月出院例数与本院月中位数之比下限（规则D15）", ge=0)
+    month_end_cases: float = Field(10, title="月初月末连续无出院各日应有的例数，不少于则提示（规则D16）", gt=0)
+    fresh_codes: float = Field(0.3, title="半年内属于本院此前没有的 DRG 的病例占比上限（规则G10）", gt=0, le=1)
+    code_cases: int = Field(100, title="查 DRG 编码变更的最少例数（规则G10）", ge=1)
     month_high: float = Field(2.0, title="月出院例数与本院月中位数之比上限（规则D15）", gt=0)
     diagnoses_low: float = Field(0.5, title="例均其他诊断与同级之比下限（规则P12）", ge=0)
     diagnoses_high: float = Field(2.0, title="例均其他诊断与同级之比上限（规则P12）", gt=0)
@@ -425,6 +428,21 @@ class ChangePolicy(Section):
     )
     confidence: float = Field(0.95, title="置信水平", gt=0.5, lt=1)
     minimum_cases: int = Field(100, title="每周期最少例数", ge=1)
+    least_coverage: float = Field(
+        0.8,
+        title="定基参照覆盖病例的最低占比（每周期），不足则不予评价",
+        ge=0,
+        le=1,
+        description="of the cases with a DRG, those whose DRG the period before knows",
+    )
+    least_sent: float = Field(
+        0.8,
+        title="报送月份的最低占比（每周期），不足则不予评价",
+        ge=0,
+        le=1,
+        description="of the months of a cycle up to the last that anybody sent; a month below quality.month_low of the "
+        "hospital's median month did not come",
+    )
     minimum_important: float = Field(0.05, title="最小有意义变化", ge=0, lt=1)
     verdict_rules: Annotated[YamlPath | None, Says(empty="随程序提供的规则表")] = Field(
         None, title="判定规则表", description="as params/rules/verdict.yaml, which holds where none is given"

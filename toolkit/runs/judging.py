@@ -16,6 +16,7 @@ from toolkit.documents import Document
 from toolkit.evaluation.breaks import breaks, holds_of
 from toolkit.evaluation.cells import all_cells, all_changes, disease_cells, no_changes, units_of, without_cases
 from toolkit.evaluation.cohorts import cohort_changes, cohorts, in_progress, put_together
+from toolkit.evaluation.coverage import by_coverage, by_fields, by_sent, sent
 from toolkit.evaluation.data_quality import insufficient
 from toolkit.evaluation.effects import change_effects, stopped_in, study_of
 from toolkit.evaluation.grade_stability import grade_stability, without_unstable
@@ -47,6 +48,8 @@ class _Read:
     months: pd.DataFrame | None
     monthly_deaths: pd.DataFrame | None
     hospitals: pd.DataFrame
+    monthly: pd.DataFrame
+    warnings: pd.DataFrame
     poor: Mapping[str, str]
 
 
@@ -115,6 +118,7 @@ def _read(asked: Asked, params: RunParams, cohort: Cohort | None) -> _Read:
     """The sums of a cohort; of a run with one pair of windows, all of them."""
     sums, name = asked.before["sums"], of_cohort(asked.params, cohort)
     hospitals = asked.before["intake"].table("hospitals")
+    warnings = asked.before["intake"].table("hospital_warnings")
 
     def frame(plain: str) -> pd.DataFrame | None:
         return sums.table(name(plain)) if sums.has(name(plain)) else None
@@ -137,7 +141,9 @@ def _read(asked: Asked, params: RunParams, cohort: Cohort | None) -> _Read:
         months=frame(MONTHS),
         monthly_deaths=frame(MONTHLY_DEATHS),
         hospitals=hospitals,
-        poor=insufficient(asked.before["intake"].table("hospital_warnings")),
+        monthly=sums.table("monthly"),
+        warnings=warnings,
+        poor=insufficient(warnings),
     )
 
 
@@ -151,7 +157,11 @@ def _measured(read: _Read, params: RunParams) -> _Measured:
     effects = change_effects(cells, units, params, read.hospitals, by_month)
     monitoring = monitor(cells, units, read.deaths, params, monthly=by_month, monthly_deaths=read.monthly_deaths)
     broken = breaks(cells, read.cube, monitoring["charts"], params)
-    holds = together(by_grades(stability, list(params.periods)), holds_of(broken)) if params.cycles else no_holds()
+    came = by_sent(sent(cells, read.monthly, params), params) if params.cycles else no_holds()
+    known = by_coverage(cells, params) if params.cycles else no_holds()
+    graded = by_grades(stability, list(params.periods)) if params.cycles else no_holds()
+    filled = by_fields(read.warnings, units) if params.cycles else no_holds()
+    holds = together(came, known, filled, graded, holds_of(broken)) if params.cycles else no_holds()
     frozen = referenced["frozen"]
     tables = {
         "units": units,

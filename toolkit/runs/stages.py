@@ -122,6 +122,7 @@ JUDGED = Stage(
         "indicators",
         "price_index",
         "change",
+        "quality.month_low",
         "breaks",
         "robustness",
         "monitoring",

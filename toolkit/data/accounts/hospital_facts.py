@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from calendar import monthrange
+from collections.abc import Collection, Mapping
 from functools import reduce
 
 import ibis
@@ -29,21 +31,39 @@ KEY_FIELDS = (
 # fields that differ from patient to patient in any hospital: one value throughout was filled in by the system
 VARYING = ("age_years", "principal_diagnosis", "los_days", "cost_fen", "admission_date", "residence")
 TWIN = ("admission_date", "discharge_date", "sex", "age_years", "principal_diagnosis", "cost_fen", "los_days")
+MONTHS_OF_HALF = 6
 WHOLE_FEN = 10_000  # hundred yuan
 KEY = ["hospital", "year"]
 
 
 def hospital_warnings(
-    judged: Table, accounts: pd.DataFrame, applicable: set[str], given: Given, params: RunParams, fields: set[str]
+    judged: Table,
+    accounts: pd.DataFrame,
+    applicable: set[str],
+    given: Given,
+    params: RunParams,
+    fields: set[str],
+    lacking: Mapping[int, Collection[str]] | None = None,
 ) -> pd.DataFrame:
-    """`hospital, year, rule, value, limit, message`: every finding of a rule over a hospital's year, in a fixed order."""
+    """`hospital, year, rule, value, limit, message`: every finding of a rule over a hospital's year, in a fixed order.
+
+    Parameters
+    ----------
+    fields
+        Canonical fields that records of the format can have.
+    lacking
+        File -> canonical fields of which it has no column: there they are 不适用, not missing.
+    """
     accepted = judged.filter((_.fate == Fate.ACCEPTED.value) & _.hospital.notnull() & _.year.notnull())
     present = [f for f in dict.fromkeys((*KEY_FIELDS, *VARYING)) if f in fields]
     counted = _counted(accepted, present, fields)
     tables = {
         "months": _months(accepted),
         "years": _years(counted, accepted, accounts, present, fields, given, params),
-        "missing": _missing(counted, [f for f in KEY_FIELDS if f in present]),
+        "missing": _missing(accepted, [f for f in KEY_FIELDS if f in present], lacking or {}),
+        "sent": _sent(counted, given, params),
+        "ends": _ends(accepted) if "discharge_date" in fields else pd.DataFrame(columns=ENDS),
+        "codes": _codes(accepted),
     }
     found = []
     for rule in CATALOGUE.values():
@@ -84,12 +104,55 @@ def _months(accepted: Table) -> pd.DataFrame:
     return accepted.filter(_.month.notnull()).group_by([*KEY, "month"]).aggregate(n=_.count()).execute()
 
 
-def _missing(counted: pd.DataFrame, names: list[str]) -> pd.DataFrame:
-    parts = [
-        counted[[*KEY, "n"]].assign(field=BY_NAME[name].name_zh, share=1 - counted[f"known_{name}"] / counted["n"])
-        for name in names
-    ]
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=[*KEY, "n", "field", "share"])
+def _missing(accepted: Table, names: list[str], lacking: Mapping[int, Collection[str]]) -> pd.DataFrame:
+    """`hospital, year, n, field, share`: of the records whose file has the field."""
+    if not names:
+        return pd.DataFrame(columns=[*KEY, "n", "field", "share"])
+    known = {f"known_{name}": _[name].count() for name in names}
+    by_file = accepted.group_by([*KEY, "file"]).aggregate(n=_.count(), **known).execute()
+    parts = []
+    for name in names:
+        has = by_file[[name not in lacking.get(int(file), ()) for file in by_file["file"]]]
+        sums = has.groupby(KEY, as_index=False)[["n", f"known_{name}"]].sum()
+        parts.append(sums[[*KEY, "n"]].assign(field=name, share=1 - sums[f"known_{name}"] / sums["n"]))
+    return pd.concat(parts, ignore_index=True).sort_values(["field", *KEY], ignore_index=True)
+
+
+def _sent(counted: pd.DataFrame, given: Given, params: RunParams) -> pd.DataFrame:
+    """Every hospital that the run knows of, by its records or the registry, in every evaluated year."""
+    codes = set(counted["hospital"])
+    if given.hospitals is not None:
+        codes |= set(given.hospitals["code"])
+    grid = pd.MultiIndex.from_product([sorted(codes), params.all_years], names=KEY).to_frame(index=False)
+    found = grid.merge(counted[[*KEY, "n"]], on=KEY, how="left")
+    return found.assign(n=found["n"].fillna(0).astype("int64"))
+
+
+ENDS = [*KEY, "month", "n", "first", "last", "days"]
+
+
+def _ends(accepted: Table) -> pd.DataFrame:
+    day = _.discharge_date.day()
+    found = (
+        accepted.filter(_.month.notnull() & _.discharge_date.notnull())
+        .group_by([*KEY, "month"])
+        .aggregate(n=_.count(), first=day.min(), last=day.max())
+        .execute()
+    )
+    days = [monthrange(int(y), int(m))[1] for y, m in zip(found["year"], found["month"], strict=True)]
+    return found.assign(days=days)[ENDS].sort_values([*KEY, "month"], ignore_index=True)
+
+
+def _codes(accepted: Table) -> pd.DataFrame:
+    """Cases of every half-year, those in DRGs that the hospital had in none before, and all cases before."""
+    half = ibis.ifelse(_.month.isnull(), 0, ibis.ifelse(_.month <= MONTHS_OF_HALF, 1, 2))
+    grouped = accepted.filter(_.grouped & _.drg.notnull()).mutate(half=half)
+    rows = grouped.group_by([*KEY, "half", "drg"]).aggregate(n=_.count()).execute()
+    rows = rows.sort_values([*KEY, "half", "drg"], ignore_index=True)
+    first = ~rows.duplicated(["hospital", "drg"])
+    halves = rows.assign(fresh=rows["n"].where(first, 0)).groupby([*KEY, "half"], as_index=False)[["n", "fresh"]].sum()
+    before = halves.groupby("hospital")["n"].cumsum() - halves["n"]
+    return halves.assign(before=before)
 
 
 def _years(

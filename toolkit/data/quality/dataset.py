@@ -6,7 +6,7 @@ import ibis
 from ibis import _
 
 from toolkit.data.quality import hospitals
-from toolkit.data.quality.base import COST, LOS, Fate, Level, Rule
+from toolkit.data.quality.base import COST, LOS, MORTALITY, Fate, Level, Rule
 from toolkit.engine.types import Column
 
 
@@ -24,6 +24,32 @@ SCOPE = Rule(
     passes={"in_scope": True},
     fails={"in_scope": False},
 )
+
+# id, what is missing, which indicators are then not judged, a field of the example
+MISSING_FIELDS = (
+    ("X06", "总费用", "费用类指标", COST, "cost_fen"),
+    ("X07", "住院天数", "时间类指标", LOS, "los_days"),
+    ("X08", "离院方式（是否死亡）", "死亡类指标", MORTALITY, "died"),
+    ("X09", "性别、年龄或入院途径", "以其为条件的指标", "", "admission_route"),
+)
+
+
+def _missing_field(id: str, what: str, of: str, scope: str, field: str) -> Rule:
+    return Rule(
+        id=id,
+        name_zh=f"{what}缺失过多",
+        fate=Fate.REJECTED,
+        level=Level.HOSPITAL,
+        judge=hospitals.fields_missing(id),
+        tables=("missing",),
+        message_zh=f"{what}缺失率超过界限，{of}不予评价",
+        source="数据质量规则目录 X04，只及用到该字段的指标",
+        scopes=(scope,) if scope else (),
+        thresholds=("quality.missing_share", "quality.minimum_cases"),
+        passes={"missing": [{"field": field, "share": 0.05}]},
+        fails={"missing": [{"field": field, "share": 0.051}]},
+    )
+
 
 DATASET_RULES = (
     Rule(
@@ -81,9 +107,22 @@ DATASET_RULES = (
         level=Level.HOSPITAL,
         judge=hospitals.too_poor,
         tables=("years", "missing"),
-        message_zh="隔离占比或关键字段缺失率超过界限，数据不足，不予评价",
+        message_zh="隔离占比或用于专科归属的字段（科别、主要诊断）缺失率超过界限，数据不足，不予评价",
         thresholds=("quality.quarantined_share", "quality.missing_share", "quality.minimum_cases"),
-        passes={"years": [{"quarantined": 2}], "missing": [{"share": 0.05}]},
+        passes={"years": [{"quarantined": 2}], "missing": [{"field": "sex", "share": 1.0}]},
         fails={"years": [{"quarantined": 3}], "missing": [{"share": 0.05}]},
     ),
+    Rule(
+        id="X05",
+        name_zh="评价年份无病例",
+        fate=Fate.WARNED,
+        level=Level.HOSPITAL,
+        judge=hospitals.years_not_sent,
+        tables=("sent",),
+        message_zh="评价年份内有一年没有任何纳入的病例，请核实是否漏报",
+        source="数据质量规则目录 D15，用于整年",
+        passes={"sent": [{"hospital": "0002"}, {"n": 1}]},
+        fails={"sent": [{"hospital": "0002"}, {"n": 0}]},
+    ),
+    *(_missing_field(*of_rule) for of_rule in MISSING_FIELDS),
 )

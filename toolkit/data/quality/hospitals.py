@@ -9,7 +9,14 @@ years
     discharge), `against_advice`, `ungrouped`, `round_cost`, `copied` (shares of the accepted), `constant` (names of fields
     with one value throughout). A share that the source cannot have is missing.
 missing
-    `hospital, year, field, n, share`: share of the records with a missing value.
+    `hospital, year, field, n, share`: share of the records with a missing value, of those whose file has the field.
+sent
+    `hospital, year, n`: accepted discharges of every hospital in every evaluated year, 0 among them.
+ends
+    `hospital, year, month, n, first, last, days`: accepted discharges, first and last day of discharge, days of the month.
+codes
+    `hospital, year, half, n, fresh, before`: grouped discharges of a half-year (1, 2; 0 where a source has no months), those
+    whose DRG the hospital had in no earlier half-year, and its grouped discharges of all earlier ones.
 
 Every function returns `hospital, year, value, limit, message`: one row for each hit, and none for a hospital with fewer cases
 than the declared minimum. A hospital of which there is only one has no peers, and no such finding.
@@ -17,9 +24,12 @@ than the declared minimum. A hospital of which there is only one has no peers, a
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 
+from toolkit.data.discharge.schema import BY_NAME
 from toolkit.params import RunParams
 
 COLUMNS = ["hospital", "year", "value", "limit", "message"]
@@ -30,6 +40,10 @@ def _findings(
 ) -> pd.DataFrame:
     found = table[["hospital", "year"]].assign(value=value, limit=limit, message=said)
     return found[hit.fillna(False).astype(bool)][COLUMNS].reset_index(drop=True)
+
+
+def _field(name: str) -> str:
+    return BY_NAME[name].name_zh
 
 
 def _percent(share: float) -> str:
@@ -101,6 +115,49 @@ def much_ungrouped(years: pd.DataFrame, params: RunParams) -> pd.DataFrame:
     return _findings(years, hit, years["ungrouped"], limit, said)
 
 
+def years_not_sent(sent: pd.DataFrame, params: RunParams) -> pd.DataFrame:
+    """规则X05: an evaluated year without any record of a hospital, while another hospital has some."""
+    of_year = sent.groupby("year")["n"].transform("sum")
+    own = sent.groupby("hospital")["n"].transform("sum")
+    hit = (sent["n"] == 0) & (of_year > 0)
+    said = [
+        f"{y}年没有任何纳入的病例，请核实是否漏报"
+        if total
+        else f"{y}年没有任何纳入的病例（各年都没有），请核实机构代码或是否未报送"
+        for y, total in zip(sent["year"], own, strict=True)
+    ]
+    return _findings(sent, hit, sent["n"].astype(float), 1.0, said)
+
+
+def month_ends_missing(ends: pd.DataFrame, params: RunParams) -> pd.DataFrame:
+    """规则D16: no discharge on the last or first days of a month, where many were to be expected on them."""
+    if ends.empty:
+        return pd.DataFrame(columns=COLUMNS)
+    span = ends["last"] - ends["first"] + 1
+    parts = []
+    for silent, where in ((ends["days"] - ends["last"], "最后"), (ends["first"] - 1, "最初")):
+        expected = ends["n"] / span * silent
+        said = [
+            f"{y}年{m}月{where} {k:.0f} 天没有出院病例，按其余各日约应有 {e:.0f} 例，请核实是否漏报"
+            for y, m, k, e in zip(ends["year"], ends["month"], silent, expected, strict=True)
+        ]
+        limit = params.quality.month_end_cases
+        parts.append(_findings(ends, expected >= limit, expected, limit, said))
+    return pd.concat([p for p in parts if len(p)] or parts[:1], ignore_index=True)
+
+
+def fresh_codes(codes: pd.DataFrame, params: RunParams) -> pd.DataFrame:
+    """规则G10: a half-year in which many cases have DRGs that the hospital never had before."""
+    quality = params.quality
+    share = codes["fresh"] / codes["n"].where(codes["n"] > 0)
+    enough = codes[["n", "before"]].min(axis=1) >= quality.code_cases
+    said = [
+        f"{y}年{['', '上半年', '下半年'][int(h)]} {_percent(p)} 的入组病例属于本院此前没有的 DRG，疑为分组器版本变更或编码写法不同"
+        for y, h, p in zip(codes["year"], codes["half"], share.fillna(0), strict=True)
+    ]
+    return _findings(codes, (share > quality.fresh_codes) & enough, share, quality.fresh_codes, said)
+
+
 def moved_missing(missing: pd.DataFrame, params: RunParams) -> pd.DataFrame:
     """规则X02: the missing share of a key field against the year before."""
     before = missing.assign(year=missing["year"] + 1).rename(columns={"share": "before", "n": "n_before"})
@@ -108,7 +165,7 @@ def moved_missing(missing: pd.DataFrame, params: RunParams) -> pd.DataFrame:
     enough = table[["n", "n_before"]].min(axis=1) >= params.quality.minimum_cases
     move = (table["share"] - table["before"]).abs()
     said = [
-        f"{f} 的缺失率由 {_percent(a)} 变为 {_percent(b)}，请核实"
+        f"{_field(f)} 的缺失率由 {_percent(a)} 变为 {_percent(b)}，请核实"
         for f, a, b in zip(table["field"], table["before"], table["share"], strict=True)
     ]
     return _findings(table, (move > params.quality.missing_move) & enough, move, params.quality.missing_move, said)
@@ -144,20 +201,36 @@ def copied_or_filled(years: pd.DataFrame, params: RunParams) -> pd.DataFrame:
     return pd.concat([p for p in parts if len(p)] or parts[:1], ignore_index=True)
 
 
+# fields by the rule that asks for them: what every number of a unit rests on, and what only some rest on
+OF_RULE = {
+    "X04": ("department", "principal_diagnosis"),
+    "X06": ("cost_fen",),
+    "X07": ("los_days",),
+    "X08": ("died",),
+    "X09": ("sex", "age_years", "admission_route"),
+}
+
+
 def too_poor(years: pd.DataFrame, missing: pd.DataFrame, params: RunParams) -> pd.DataFrame:
-    """规则X04: too many records in quarantine, or a key field too often missing, to evaluate the hospital's year."""
+    """规则X04: too many records in quarantine, or what tells a specialty too often missing, to evaluate the hospital's year."""
     quality = params.quality
     share = years["quarantined"] / years["judged"].where(years["judged"] > 0)
     said = [f"隔离 {_percent(p)}" for p in share.fillna(0)]
     # of a handful of records, one is more than the limit
     hit = (share > quality.quarantined_share) & (years["judged"] >= quality.minimum_cases)
     many = _findings(years, hit, share, quality.quarantined_share, said)
-    said = [f"{f} 缺失 {_percent(p)}" for f, p in zip(missing["field"], missing["share"], strict=True)]
-    lacking = _findings(
-        missing,
-        (missing["share"] > quality.missing_share) & (missing["n"] >= quality.minimum_cases),
-        missing["share"],
-        quality.missing_share,
-        said,
-    )
+    lacking = fields_missing("X04")(missing, params)
     return pd.concat([t for t in (many, lacking) if len(t)] or [many], ignore_index=True)
+
+
+def fields_missing(rule: str) -> Callable[[pd.DataFrame, RunParams], pd.DataFrame]:
+    """规则X06–X09 (and a part of X04): a field of the rule that is too often missing in a hospital's year."""
+
+    def judged(missing: pd.DataFrame, params: RunParams) -> pd.DataFrame:
+        quality = params.quality
+        mine = missing[missing["field"].isin(OF_RULE[rule])].reset_index(drop=True)
+        said = [f"{_field(f)} 缺失 {_percent(p)}" for f, p in zip(mine["field"], mine["share"], strict=True)]
+        hit = (mine["share"] > quality.missing_share) & (mine["n"] >= quality.minimum_cases)
+        return _findings(mine, hit, mine["share"], quality.missing_share, said)
+
+    return judged

@@ -263,4 +263,18 @@ TIME_RULES = (
         passes={"months": [*_months(11), {"month": 12, "n": 5}]},
         fails={"months": [*_months(11), {"month": 12, "n": 4}]},
     ),
+    Rule(
+        id="D16",
+        name_zh="月初或月末无出院",
+        fate=Fate.WARNED,
+        level=Level.HOSPITAL,
+        judge=hospitals.month_ends_missing,
+        tables=("ends",),
+        message_zh="某月最后或最初几天没有出院病例，而按其余各日应有不少，请核实是否漏报",
+        source="数据质量规则目录 D15，用于月内",
+        needs=("month", "discharge_date"),
+        thresholds=("quality.month_end_cases",),
+        passes={"ends": [{"last": 28, "n": 93}]},
+        fails={"ends": [{"last": 28, "n": 94}]},
+    ),
 )

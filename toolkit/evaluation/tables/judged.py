@@ -129,6 +129,13 @@ CHANGES = TableDecl(
         *CHANGE_COLUMNS,
         _BEFORE,
         _AFTER,
+        Col("covered_before", float, "建设前定基覆盖", meaning="建设前病例中定基参照所知的份额，0–1；不依参照的指标缺"),
+        Col(
+            "covered_after",
+            float,
+            "建设周期定基覆盖",
+            meaning="建设周期病例中定基参照所知的份额，0–1；不依参照的指标缺",
+        ),
         Col("judged_by", str, "判定方法", meaning="判定所依据的变化方法"),
         Col("judged_estimate", float, "判定所据估计"),
         Col("judged_low", float, "判定所据下限"),

@@ -159,6 +159,7 @@ CHANGE_COLUMNS = [
     Column(name="corrected", label="对照校正比值（95% 区间）", format=text, align="right"),
     Column(name="steps", label="逐步：自身 → 除以对照 → 扣除基线回落", format=text, align="right"),
     Column(name="cases", label="例数前 / 后", format=text, align="right"),
+    Column(name="covered", label="定基参照覆盖前 / 后", format=text, align="right"),
 ]
 
 
@@ -176,6 +177,7 @@ def change_rows(changes: pd.DataFrame, peers: pd.DataFrame) -> pd.DataFrame:
         ],
         peers=[ratio_text(peers.loc[k]) if k in peers.index else "—" for k in changes[key]],
         cases=[_cases_of(row) for row in changes.to_dict("records")],
+        covered=[_covered(row) for row in changes.to_dict("records")],
         judged=[verdict_of(row) for _, row in changes.iterrows()],
         steps=[_steps(row) for row in changes.to_dict("records")],
         sure=[sure(row) for _, row in changes.iterrows()],
@@ -186,6 +188,14 @@ def _steps(change: Mapping[Hashable, Cell]) -> str:
     """`0.87 → 0.84 → 0.82`: which of the three steps decides is seen at once."""
     steps = [change["judged_step_own"], change["judged_step_comparison"], change["judged_estimate"]]
     return MISSING if any(missing(s) for s in steps) else " → ".join(rounded(s, 2) for s in steps)
+
+
+def _covered(change: Mapping[Hashable, Cell]) -> str:
+    """Shares of the cases of both periods that the frozen reference knows, rounded down."""
+    shares = [change["covered_before"], change["covered_after"]]
+    if all(missing(share) for share in shares):
+        return MISSING
+    return " / ".join(MISSING if missing(s) else f"{int(100 * s + 1e-9)}%" for s in shares)
 
 
 def _cases_of(change: Mapping[Hashable, Cell]) -> str:
