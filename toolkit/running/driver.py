@@ -26,6 +26,7 @@ from papermill.translators import PythonTranslator, papermill_translators
 from traitlets.config import Config
 
 from toolkit.documents import Document
+from toolkit.running.forked import PROVISIONER, can_fork
 from toolkit.running.limits import Limits, Reason
 from toolkit.running.processes import MARK, kill, kill_marked, take_over
 
@@ -73,7 +74,8 @@ class OwnKernelManager(AsyncKernelManager):
     def kernel_spec(self) -> KernelSpec:
         # no history file: it would keep what was typed, in the user's home
         arguments = ["-m", "ipykernel_launcher", "-f", "{connection_file}", "--HistoryManager.enabled=False"]
-        return KernelSpec(argv=[sys.executable, *arguments], display_name="Python 3", language="python")
+        by = {"kernel_provisioner": {"provisioner_name": PROVISIONER}} if can_fork() else {}
+        return KernelSpec(argv=[sys.executable, *arguments], display_name="Python 3", language="python", metadata=by)
 
 
 class Watch:
@@ -186,7 +188,7 @@ def drive(request: Request, reply: Connection) -> None:
     answer: Document = {}
     for attempt in range(1 + request.limits.start_retries):
         watch = Watch(request.limits)
-        answer = attempt_once(request, watch, attempt)
+        answer = attempt_once(request, watch, attempt, reply)
         if watch.started or answer["reason"] is None:
             break
         kill_marked(request.mark)
@@ -194,13 +196,14 @@ def drive(request: Request, reply: Connection) -> None:
     reply.close()
 
 
-def attempt_once(request: Request, watch: Watch, attempt: int) -> Document:
+def attempt_once(request: Request, watch: Watch, attempt: int, reply: Connection) -> Document:
     """One kernel from start to end: the notebook as far as it came, and the reason why it stopped early."""
     limits = request.limits
     (request.sockets / str(attempt)).mkdir(mode=0o700)
     notebook = nbformat.from_dict(request.template)
 
     def confine() -> None:
+        reply.close()  # whoever waits for the answer must see when the driver has died
         if limits.memory_bytes is not None:
             resource.setrlimit(resource.RLIMIT_AS, (limits.memory_bytes, limits.memory_bytes))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file holds records

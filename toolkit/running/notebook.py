@@ -18,7 +18,7 @@ from toolkit.running import guard
 from toolkit.running.cleaning import RUNNER, clean
 from toolkit.running.limits import Limits, Reason, ReportFailed
 from toolkit.running.parameters import Value, check, declared, read_template, tags
-from toolkit.running.processes import SINGLE_THREAD, kill, kill_marked, warm_context
+from toolkit.running.processes import SAME_EVERYWHERE, SINGLE_THREAD, kill, kill_marked, warm_context
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -26,17 +26,6 @@ if TYPE_CHECKING:
     from nbformat import NotebookNode
 
 LONGEST_SOCKET_FOLDER = 60  # the name of a socket may have 107 bytes; the kernel adds to it
-# The same clock face, language and seeds everywhere: none of these may show in a report.
-SAME_EVERYWHERE = {
-    "TZ": "Asia/Shanghai",
-    "LANG": "C.UTF-8",
-    "LC_ALL": "C.UTF-8",
-    "PYTHONUTF8": "1",
-    "PYTHONHASHSEED": "0",
-    "SOURCE_DATE_EPOCH": "946684800",
-    "MPLBACKEND": "module://matplotlib_inline.backend_inline",
-    "PYDEVD_DISABLE_FILE_VALIDATION": "1",
-}
 
 
 def execute(

@@ -7,6 +7,7 @@ template does not declare by name and type (security S1–S3).
 from __future__ import annotations
 
 import ast
+import contextlib
 import json
 import math
 import re
@@ -60,6 +61,21 @@ def read_template(path: Path) -> Document:
     # nbclient skips empty cells and gives them no count: they would look as if they had not run
     cells = [cell for cell in cells if cell["cell_type"] != "code" or cell["source"].strip()]
     return {**template, "cells": cells}
+
+
+def imported(path: Path) -> set[str]:
+    """Modules that a template's cells import by name; none of a template that cannot be read, which others refuse."""
+    found: set[str] = set()
+    with contextlib.suppress(ContractBroken):
+        for cell in read_template(path)["cells"]:
+            with contextlib.suppress(SyntaxError, ValueError):  # magics and commands are no Python
+                for node in ast.walk(ast.parse(cell["source"] if cell["cell_type"] == "code" else "")):
+                    if isinstance(node, ast.Import):
+                        found |= {one.name for one in node.names}
+                    elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                        # a name may be a module of the package or a thing in it: the former fails quietly where it is none
+                        found |= {node.module, *(f"{node.module}.{one.name}" for one in node.names)}
+    return found
 
 
 def tags(cell: Document) -> list[str]:

@@ -19,6 +19,7 @@ from toolkit.errors import EvaluationError, ParameterError
 from toolkit.running.limits import Reason, ReportFailed
 from toolkit.running.manifest import Software, software
 from toolkit.running.notebook import file_hash
+from toolkit.running.parameters import imported
 from toolkit.running.processes import kill, take_over, warm_context
 from toolkit.running.publish import State, report_lock, write_state
 from toolkit.running.report import Outcome, OutcomeState, ReportJob, run_report
@@ -144,11 +145,13 @@ def _input_hashes(jobs: Sequence[ReportJob], hash_of: Callable[[Path], str]) -> 
 
 
 def _modules(jobs: Sequence[ReportJob]) -> set[str]:
-    return {
+    """What the reports' processes will need: the modules of renderers, and those that the notebooks import."""
+    renderers = {
         renderer.partition(":")[0] if isinstance(renderer, str) else renderer.__module__
         for job in jobs
         for renderer in job.renderers.values()
-    } - {"__main__"}
+    }
+    return renderers.union(*(imported(path) for path in {job.template for job in jobs})) - {"__main__"}
 
 
 def _made(

@@ -27,6 +27,17 @@ SINGLE_THREAD = {
         "VECLIB_MAXIMUM_THREADS",
     )
 }
+# The same clock face, language and seeds everywhere: none of these may show in a report.
+SAME_EVERYWHERE = {
+    "TZ": "Asia/Shanghai",
+    "LANG": "C.UTF-8",
+    "LC_ALL": "C.UTF-8",
+    "PYTHONUTF8": "1",
+    "PYTHONHASHSEED": "0",
+    "SOURCE_DATE_EPOCH": "946684800",
+    "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+    "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+}
 MARK = "REPORT_RUN"  # environment variable by which every process below a kernel is found, whatever its group
 WARM = "REPORT_WARM_MODULES"
 
@@ -42,8 +53,10 @@ def warm_context(modules: Iterable[str] = ()) -> ForkServerContext | ForkContext
         return multiprocessing.get_context("fork")
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["toolkit.running.warm"])
-    before = {name: os.environ.get(name) for name in (*SINGLE_THREAD, WARM)}
-    os.environ.update(SINGLE_THREAD | {WARM: ",".join(sorted(set(modules)))})
+    # forked kernels are copies of what the server imports: by then it must have what a kernel is started with
+    beforehand = {**SINGLE_THREAD, **SAME_EVERYWHERE, WARM: ",".join(sorted(set(modules)))}
+    before = {name: os.environ.get(name) for name in beforehand}
+    os.environ.update(beforehand)
     try:
         from multiprocessing import forkserver
 
@@ -76,14 +89,22 @@ def take_over(environment: Mapping[str, str], at_orphaning: Callable[[], None] =
     threading.Thread(target=wait, daemon=True, name="die-with-asker").start()
 
 
+def name_of_mark(mark: str) -> str:
+    """The name that a forked kernel bears, and every copy of it that does not become another program (at most 15 bytes)."""
+    return f"kernel-{mark[:8]}"
+
+
 def marked(mark: str) -> list[int]:
-    """Processes that carry this run's mark in their environment."""
-    wanted = f"{MARK}={mark}".encode()
+    """Processes that carry this run's mark: in their environment, or in the name that copies of a kernel inherit."""
+    wanted, name = f"{MARK}={mark}".encode(), name_of_mark(mark).encode()
     found = []
     for entry in os.scandir("/proc"):
         if entry.name.isdigit():
             with contextlib.suppress(OSError):
-                if wanted in Path(entry.path, "environ").read_bytes().split(b"\0"):
+                process = Path(entry.path)
+                if (process / "comm").read_bytes().strip() == name or wanted in (
+                    process / "environ"
+                ).read_bytes().split(b"\0"):
                     found.append(int(entry.name))
     return found
 

@@ -7,7 +7,8 @@ from importlib import import_module
 
 from toolkit.running.processes import WARM
 
-for _name in ("toolkit.running.driver", "toolkit.running.report", *filter(None, os.environ.get(WARM, "").split(","))):
+_ALWAYS = ("toolkit.running.driver", "toolkit.running.report", "ipykernel.kernelapp", "ipykernel.ipkernel")
+for _name in (*_ALWAYS, *filter(None, os.environ.get(WARM, "").split(","))):
     # any exception: a plug-in that fails here fails again, by name, in the process that uses it
     with contextlib.suppress(Exception):
         import_module(_name)
