@@ -11,6 +11,9 @@ from typing import Any
 # what tests share is imported by its name from every folder of tests
 sys.path.insert(0, str(Path(__file__).parent))
 
+import os
+import tempfile
+
 import pandas as pd
 import pytest
 import rows
@@ -38,6 +41,8 @@ settings.load_profile("fixed")
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # keys of runs lie in the user's state folder: not in that of who runs the tests
+    os.environ.setdefault("XDG_STATE_HOME", tempfile.mkdtemp(prefix="speceval-tests-"))
     # ibis 12 asks pandas 3 for an option that is on its way out, on every query; not ours to mend
     config.addinivalue_line("filterwarnings", "ignore:The 'future.infer_string' option:pandas.errors.Pandas4Warning")
 

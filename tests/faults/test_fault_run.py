@@ -122,7 +122,7 @@ def test_raw_files_that_are_gone_are_said_to_be_unchecked(copy):
     (copy / "run.json").write_text(json.dumps(record), encoding="utf-8")
     checked = verify_run(copy)
     assert checked.differences == ()
-    assert "未核对" in checked.unchecked[0]
+    assert "原始数据" in checked.unchecked[0]
 
 
 def test_a_changed_parameter_is_named_with_both_values(first, copy, tmp_path):

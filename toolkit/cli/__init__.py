@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from toolkit.params import RunParams
     from toolkit.running.pool import Progress as State
     from toolkit.runs.explain import Why
+    from toolkit.runs.verification import Checked
 
 app = typer.Typer(
     name="speceval",
@@ -39,7 +41,8 @@ app = typer.Typer(
     help="临床重点专科建设项目评估：从病案首页到评估报告。Evaluation of clinical specialty projects.",
     epilog="退出码 exit codes: 0 完成 done · 2 参数有误 bad parameters · 3 数据不可用 unusable input · "
     "4 程序或插件的声明有误 a fault of the toolkit or a plug-in · "
-    "5 有报告未完成 a report failed · 6 病例不平衡 records do not add up · 1 其他 other",
+    "5 有报告未完成，或有不同 a report failed, or something differs · 6 病例不平衡 records do not add up · "
+    "7 未能全部核对 not everything could be checked · 1 其他 other",
 )
 app.add_typer(ledger_commands.app)
 for group in (evidence_commands.app, panel_commands.app, decision_commands.protocol, spot_check_commands.app):
@@ -68,6 +71,13 @@ Explain = Annotated[
     bool,
     typer.Option("--explain", help="说明每个阶段和报告为何保留或重做 say why each stage and report is kept or redone"),
 ]
+Closed = Annotated[
+    bool,
+    typer.Option(
+        "--closed",
+        help="关闭网络，只能写 --reports 和临时文件夹 no network, writes to --reports and temporary files only",
+    ),
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="只列出将要做什么 only say what would be done")]
 
 
@@ -83,15 +93,30 @@ def run(
     ledger: Annotated[
         str, typer.Option("--ledger", help="把此台账的末条封存进运行清单 seal this ledger's head in the manifest")
     ] = "",
+    closed: Closed = False,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
     """运行一次评估，生成全部报告；已完成且核对无误的不重做。Run an evaluation to finished reports; what verifies is kept."""
+    left_open = _closed_off(reports) if closed else []
     from toolkit.evaluation.names import NAMES
     from toolkit.params import load_params
 
-    loaded = _of_edition(load_params(params, NAMES), edition)
-    _run(loaded, reports, workers, dry_run, quiet, as_json, fresh, explain, ledger)
+    asked = _of_edition(load_params(params, NAMES), edition)
+    _run(asked, reports, workers, dry_run, quiet, as_json, fresh, explain, ledger, left_open)
+
+
+def _closed_off(reports: Path) -> list[str]:
+    """Close this process, which as yet has no threads; say what the system could not close."""
+    import tempfile
+
+    from toolkit.running.closed import close_off
+
+    reports.mkdir(parents=True, exist_ok=True)
+    left_open = close_off([reports, Path(tempfile.gettempdir())])
+    for one in left_open:
+        typer.echo(f"注意 note: {one}", err=True)
+    return left_open
 
 
 def _of_edition(params: RunParams, edition: str) -> RunParams:
@@ -133,6 +158,7 @@ def _run(
     fresh: bool = False,
     explain: bool = False,
     ledger: str = "",
+    left_open: Sequence[str] = (),
 ) -> None:
     if dry_run:
         _say_plan(params, reports, as_json, fresh)
@@ -157,6 +183,7 @@ def _run(
                     {"id": o.id, "title": o.title, "state": o.state.value, "reason": o.reason} for o in done.outcomes
                 ],
                 **({"explained": why} if explain else {}),
+                **({"open": list(left_open)} if left_open else {}),
             }
         )
     else:
@@ -212,59 +239,110 @@ def _say_plan(params: RunParams, reports: Path, as_json: bool, fresh: bool) -> N
 
 @app.command()
 def verify(
-    run: Annotated[Path, typer.Argument(help="运行或报告的文件夹 folder of a run or a report", show_default=False)],
-    rerun: Annotated[bool, typer.Option("--rerun", help="从原始数据重算并逐格比对 make it anew and compare")] = False,
+    run: Annotated[
+        Path,
+        typer.Argument(
+            help="运行或报告的文件夹，或一份签过名的文件 folder of a run or a report, or a signed file",
+            show_default=False,
+        ),
+    ],
+    rerun: Annotated[
+        bool, typer.Option("--rerun", help="按 --params 从原始数据重算并逐格比对 make it anew by --params and compare")
+    ] = False,
     params: Annotated[
         Path | None,
         typer.Option("--params", help="核对是否由此参数文件所得 was it made with this file", show_default=False),
+    ] = None,
+    key: Annotated[
+        Path | None, typer.Option("--key", help="签名人的公钥 the signer's public key", show_default=False)
     ] = None,
     workers: Workers = 2,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """核对一次运行：文件、参数、数据、程序与清单是否一致。Verify a run against its manifest.
+    """核对一次运行：每个文件、参数、数据、程序与清单是否一致。Verify a run against its manifest.
 
-    退出码 exit code：0 一致 the same，5 有不同 something differs.
+    退出码 exit code：0 一致 the same，5 有不同 something differs，7 没有不同，但未能全部核对 not everything could be checked.
     """
-    import tempfile
-
-    from toolkit.errors import RunError
     from toolkit.params import load_params
-    from toolkit.runs.verification import compare_runs, verify_run
+    from toolkit.running.signatures import read_verifier
+    from toolkit.runs.reproduction import asked_for, made_again
+    from toolkit.runs.verification import Checked, compare_runs, verify_file, verify_run
 
-    loaded = load_params(params) if params else None
-    checked = verify_run(run, loaded)
-    differences = list(checked.differences)
-    if rerun:
-        from toolkit.runs import pipeline
+    signer = read_verifier(key) if key else None
+    if run.is_file():
+        _say_checked(run.name, verify_file(run, signer), as_json)
+    own = asked_for(params) if rerun else params
+    checked = verify_run(run, load_params(own) if own else None, key=signer, packages=True)
+    if rerun and own and not checked.differences:
+        with made_again(run, own, workers=workers, quiet=quiet or as_json) as again:
+            unchecked = (*checked.unchecked, *(f"重算时 while rerunning: {one}" for one in again.open))
+            found = tuple(compare_runs(run, again.folder))
+            checked = Checked(differences=found, unchecked=unchecked, files=checked.files)
+    elif rerun:
+        typer.echo("有不同，不重算 something differs: not made anew", err=True)
+    _say_checked(run.name, checked, as_json, rerun)
 
-        with tempfile.TemporaryDirectory(prefix="speceval-") as work, _progress(quiet or as_json) as (step, report):
-            again = pipeline.again(run, Path(work), params=loaded, workers=workers, progress=step, on_report=report)
-            differences += compare_runs(run, again.folder)
+
+def _say_checked(name: str, checked: Checked, as_json: bool, rerun: bool = False) -> NoReturn:
+    """Print what a verification found, and end with its exit code."""
+    from toolkit.runs.verification import Verdict
+
     if as_json:
         _print_json(
             {
-                "run": run.name,
-                "verified": not differences,
+                "run": name,
+                "verdict": checked.verdict.name.lower(),
+                "verified": checked.verdict is Verdict.VERIFIED,
                 "rerun": rerun,
                 "files": checked.files,
                 "unchecked": checked.unchecked,
-                "differences": [d.as_dict() for d in differences],
+                "differences": [d.as_dict() for d in checked.differences],
             }
         )
+        raise typer.Exit(checked.verdict.value)
+    for what in checked.unchecked:
+        typer.echo(f"未核对 unchecked: {what}")
+    for one in checked.differences[:20]:
+        typer.echo(f"不同 differs: {one}")
+    if len(checked.differences) > 20:
+        typer.echo(f"… 共 {len(checked.differences)} 处 in all")
+    if not checked.differences:
+        said = "未能全部核对 not everything was checked" if checked.unchecked else "一致 verified"
+        typer.echo(f"{said}: {name}，{checked.files} 个文件 files" + ("，重算相同 reproduced" if rerun else ""))
+    raise typer.Exit(checked.verdict.value)
+
+
+@app.command()
+def keygen(
+    path: Annotated[Path, typer.Argument(help="私钥文件，公钥在旁边 .pub private key; the public one beside it")],
+) -> None:
+    """生成一对签名密钥（Ed25519）。Make a pair of keys for signing."""
+    from toolkit.running.signatures import new_keys
+
+    verifier = new_keys(path)
+    typer.echo(f"私钥 private key: {path}（只有您能读，不要外传 yours alone）")
+    typer.echo(f"公钥 public key: {path}.pub，指纹 fingerprint {verifier.fingerprint}")
+
+
+@app.command()
+def sign(
+    run: Annotated[
+        Path, typer.Argument(help="已完成的运行，或任一文件 a finished run, or any file", show_default=False)
+    ],
+    key: Annotated[Path, typer.Option("--key", help="您的私钥 your private key", show_default=False)],
+    as_json: Json = False,
+) -> None:
+    """签名：对运行的清单（其中有每个文件的哈希），或对一份文件，如台账的首部。Sign a run, or a file such as a ledger's head."""
+    from toolkit.running.signatures import read_signer
+    from toolkit.runs.verification import sign_run
+
+    signer = read_signer(key)
+    place = sign_run(run, signer)
+    if as_json:
+        _print_json({"signature": str(place), "key": signer.verifier.fingerprint})
     else:
-        for what in checked.unchecked:
-            typer.echo(f"未核对 unchecked: {what}")
-        for difference in differences[:20]:
-            typer.echo(f"不同 differs: {difference}")
-        if len(differences) > 20:
-            typer.echo(f"… 共 {len(differences)} 处 in all")
-        if not differences:
-            typer.echo(
-                f"一致 verified: {run.name}，{checked.files} 个文件 files" + ("，重算相同 reproduced" if rerun else "")
-            )
-    if differences:
-        raise typer.Exit(RunError.exit_code)
+        typer.echo(f"已签名 signed: {place}，公钥指纹 key {signer.verifier.fingerprint}")
 
 
 @app.command()
@@ -393,6 +471,9 @@ def trace(
     visit: Annotated[str, typer.Option("--visit", help="住院次数 number of the stay; 默认全部")] = "",
     file: Annotated[str, typer.Option("--file", help="文件名 name of a source file")] = "",
     line: Annotated[int, typer.Option("--line", help="行号，表头为第 1 行 line, the header is line 1")] = 0,
+    key_file: Annotated[
+        Path | None, typer.Option("--key-file", help="运行的密钥，默认用本机保存的 the run's key", show_default=False)
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """查一例的去向：哪条规则，进入了哪些数值。What became of a record, and which numbers it entered."""
@@ -407,7 +488,7 @@ def trace(
             remedy="speceval trace 运行 --hospital 0001 --record 123；或 --file a.csv --line 7",
             remedy_english="see the examples",
         )
-    found = finished.trace(run, hospital=hospital, record=record, visit=visit, file=file, line=line)
+    found = finished.trace(run, hospital=hospital, record=record, visit=visit, file=file, line=line, key_file=key_file)
     from toolkit.evaluation.results import RESULTS, load
     from toolkit.runs.trace import as_records, as_text
 
@@ -618,6 +699,7 @@ def _progress(quiet: bool) -> Iterator[tuple[Callable[[str, float], None], Calla
 
 def main() -> None:
     """Entry point; errors a user can act on are printed without a traceback."""
+    os.umask(os.umask(0o077) | 0o022)  # whatever the user's, others do not write to a run
     try:
         app()
     except EvaluationError as error:

@@ -59,11 +59,12 @@ from toolkit.params.policies import (
     ZeroDeaths,
 )
 from toolkit.params.reading import check_names, json_schema, load_params, unknown_names
-from toolkit.params.run import Edition, EngineName, RunParams, faults_across
+from toolkit.params.run import RELEASE_SUFFIX, Edition, EngineName, RunParams, faults_across
 from toolkit.params.words import Catalogues, marked, policies, policy_table, printed_fields
 
 __all__ = [
     "ALWAYS_RUN",
+    "RELEASE_SUFFIX",
     "SPECIALTY_SEPARATOR",
     "Adjustment",
     "BreakPolicy",

@@ -228,7 +228,7 @@ class Data(Section):
         None,
         title="密钥文件",
         description="64 hex characters, readable by you only; gives pseudonyms that stay the same from run "
-        "to run. Without it each run draws its own. No number depends on it.",
+        "to run. Without it a run draws its own, kept by its name in your state folder. No number depends on it.",
     )
     submissions: Annotated[YamlPath | None, MayBeAbsent()] = Field(
         None,

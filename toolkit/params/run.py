@@ -183,6 +183,20 @@ def faults_across(run: RunParams) -> list[Fault]:
     return [fault for rule in ACROSS_SECTIONS for fault in rule(run)]
 
 
+RELEASE_SUFFIX = "-release"  # of the folder of a run's release edition
+
+
+def _not_named_like_a_release(run: RunParams) -> Iterator[Fault]:
+    if run.run.lower().endswith(RELEASE_SUFFIX):
+        yield Fault(
+            ("run",),
+            f"运行编号不能以 {RELEASE_SUFFIX} 结尾：那是发布版文件夹的名字",
+            f"a run is not named like a release: {RELEASE_SUFFIX} ends the folder of its release edition",
+            "换一个编号",
+            "choose another name",
+        )
+
+
 def _one_time_span(run: RunParams) -> Iterator[Fault]:
     if bool(run.cycles) == bool(run.years):
         yield Fault((), "cycles 与 years 必须且只能给出一个", "give either cycles or years")
@@ -323,6 +337,7 @@ def _trimmed_as_the_means(run: RunParams) -> Iterator[Fault]:
 
 
 ACROSS_SECTIONS = (
+    _not_named_like_a_release,
     _one_time_span,
     _some_specialty,
     _distinct_specialties,

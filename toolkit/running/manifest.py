@@ -6,15 +6,19 @@ import hashlib
 import json
 import platform
 import re
+import stat
 from dataclasses import asdict, dataclass, field
 from functools import cache
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, TypeAdapter, ValidationError
 
 from toolkit.catalogues import packages
 from toolkit.documents import Document
 from toolkit.resources import LOCK, PACKAGE, SHIPPED, home
+from toolkit.running.inventory import Entry, Inventory, inside, inventory
 from toolkit.running.notebook import file_hash
 from toolkit.running.parameters import read_template, tags
 from toolkit.running.publish import MANIFEST, RECORD, STATE, canonical
@@ -24,6 +28,7 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 OURS = {MANIFEST, RECORD, STATE}
+LARGEST = 64 * 2**20  # bytes of a manifest; that of a region's run has a tenth of one
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,21 +163,77 @@ def sealed(content: Document) -> bytes:
 
 
 def unsealed(path: Path) -> Document | None:
-    """The content of a sealed file, or None if it is absent, cut, of another format or changed by as much as one byte."""
+    """The content of a sealed file, or None if it is absent, cut, of another format or changed by as much as one byte.
+
+    A seal shows damage, not who made it: whoever changes a run can seal it anew. What a sealed file says has no known shape.
+    """
     try:
+        at = path.lstat()
+        if not stat.S_ISREG(at.st_mode) or at.st_size > LARGEST:
+            return None
         raw = path.read_bytes()
         content = json.loads(raw)
         seal = content.pop("seal")
         whole = raw == canonical({**content, "seal": seal}) and seal == digest(canonical(content))
         known = content["format"] == FORMAT and content["key"] == digest(canonical(content["identity"]))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
     return content if whole and known else None
 
 
+def _contained(name: str) -> str:
+    if not inside(name):
+        raise ValueError("the name leads out of the folder")
+    return name
+
+
+Hash = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Name = Annotated[str, AfterValidator(_contained)]
+Hashes = dict[Name, Hash]
+
+
+class Shape(BaseModel):
+    """What a manifest has to look like before a word of it is used."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+
+class SoftwareShape(Shape):
+    """As `Software`."""
+
+    code: str
+    lock: str
+    packages: dict[str, str]
+
+
+class _IdentityShape(Shape):
+    template: str
+    parameters: dict[str, Any]
+    inputs: dict[str, str]
+    software: SoftwareShape
+    renderers: dict[str, str]
+    extra: dict[str, str]
+
+
+class _ReportShape(Shape):
+    format: int
+    key: Hash
+    identity: _IdentityShape
+    files: Hashes
+
+
+def shaped(content: Document | None, shape: type[Shape]) -> Document | None:
+    """The content where it has the shape, else None: a crafted manifest is no manifest."""
+    try:
+        TypeAdapter(shape).validate_python(content)
+    except (ValidationError, RecursionError):
+        return None
+    return content
+
+
 def read_manifest(folder: Path) -> Document | None:
-    """The report's manifest, or None if it is absent, cut, or changed by as much as one byte."""
-    return unsealed(folder / MANIFEST)
+    """The report's manifest, or None if it is absent, cut, crafted, or changed by as much as one byte."""
+    return shaped(unsealed(folder / MANIFEST), _ReportShape)
 
 
 def verify(folder: Path, identity: Identity | None = None) -> list[str]:
@@ -188,21 +249,22 @@ def verify(folder: Path, identity: Identity | None = None) -> list[str]:
     manifest = read_manifest(folder)
     if manifest is None:
         return [f"{MANIFEST}: 缺失或被改动 missing or changed"]
-    differences = _changed_files(folder, manifest)
-    names = {path.name for path in folder.iterdir()}
+    there = inventory(folder)
+    differences = _changed_files(there, manifest)
     # what a killed run was about to write lies beside the report until the next start, and is no part of it
-    foreign = sorted(name for name in names - OURS - set(manifest["files"]) if not name.startswith(".tmp-"))
-    differences += [f"{name}: 不属于报告 not part of the report" for name in foreign]
+    foreign = sorted(
+        name for name in there.entries.keys() - OURS - set(manifest["files"]) if not name.startswith(".tmp-")
+    )
+    differences += [f"{name}: 不属于报告 not part of the report" for name in (*foreign, *there.empty)]
     return differences + (compare(manifest["identity"], identity.as_dict()) if identity else [])
 
 
-def _changed_files(folder: Path, manifest: Document) -> list[str]:
+def _changed_files(there: Inventory, manifest: Document) -> list[str]:
     differences = []
     for name, recorded in sorted(manifest["files"].items()):
-        path = folder / name
-        if not path.is_file():
+        if there.entries.get(name) is not Entry.FILE:
             differences.append(f"{name}: 缺失 missing")
-        elif file_hash(path) != recorded:
+        elif there.hash_of(name) != recorded:
             differences.append(f"{name}: 内容被改动 changed")
     return differences
 
@@ -238,4 +300,4 @@ def compare(recorded: Document, present: Document) -> list[str]:
 def is_current(folder: Path, key: str) -> bool:
     """Whether the report there was made for `key` and every byte of it is as its manifest says."""
     manifest = read_manifest(folder)
-    return manifest is not None and manifest["key"] == key and not _changed_files(folder, manifest)
+    return manifest is not None and manifest["key"] == key and not _changed_files(inventory(folder), manifest)

@@ -29,7 +29,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
 STATE, MANIFEST, RECORD = "state.json", "manifest.json", "run.json"
+SIGNATURE = f"{MANIFEST}.sig"  # of the manifest's bytes, as `toolkit.running.signatures` makes it
+LOCKS = ".locks"
 CHUNK = 1 << 20
+LARGEST = 1 << 24  # bytes of a file of JSON that is no manifest
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 CLOSED = {errno.EROFS, errno.EACCES, errno.EPERM}
 
@@ -153,11 +156,17 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 def read_state(folder: Path) -> Document:
     """The report's last state, or an empty dictionary where none can be read. A state proves nothing: manifests do."""
+    return read_document(folder / STATE)
+
+
+def read_document(path: Path) -> Document:
+    """A small file of JSON that proves nothing, or an empty dictionary where it is none."""
     try:
-        state = json.loads((folder / STATE).read_text("utf-8"))
-    except (OSError, ValueError):
+        with path.open("rb") as stream:
+            content = json.loads(stream.read(LARGEST))
+    except (OSError, ValueError, RecursionError):
         return {}
-    return state if isinstance(state, dict) else {}
+    return content if isinstance(content, dict) else {}
 
 
 def state_bytes(state: State, reason: str = "", message: str = "") -> bytes:
@@ -191,8 +200,8 @@ def report_lock(folder: Path) -> Iterator[None]:
         Another process holds it (正在运行), or the run directory cannot be written.
     """
     with explained(folder.parent):
-        (folder.parent / ".locks").mkdir(parents=True, exist_ok=True)
-        handle = os.open(folder.parent / ".locks" / folder.name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        (folder.parent / LOCKS).mkdir(parents=True, exist_ok=True)
+        handle = os.open(folder.parent / LOCKS / folder.name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

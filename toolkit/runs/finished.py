@@ -64,7 +64,14 @@ def lists_of(tables: Mapping[str, pd.DataFrame], facts: RunFacts, data: Path, to
 
 
 def trace(
-    folder: Path, *, hospital: str = "", record: str = "", visit: str = "", file: str = "", line: int = 0
+    folder: Path,
+    *,
+    hospital: str = "",
+    record: str = "",
+    visit: str = "",
+    file: str = "",
+    line: int = 0,
+    key_file: Path | None = None,
 ) -> list[Trace]:
     """What became of a record of a finished run: of one line of a file, or of every stay under a record number.
 
@@ -79,7 +86,7 @@ def trace(
     number = tracing.file_number(results, file) if file else None
     if number is not None and (refused := tracing.refused_file(results, number, line)):
         return [refused]
-    pseudonyms = [] if file else tracing.pseudonyms(results, folder, hospital, record, visit)
+    pseudonyms = [] if file else tracing.pseudonyms(results, folder, hospital, record, visit, key_file)
     with TemporaryDirectory(prefix="speceval-") as work:
         connection = connect(Path(work), [data, data / lookup.STORE])
         try:

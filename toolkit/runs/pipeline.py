@@ -13,20 +13,23 @@ import pandas as pd
 from toolkit.data.intake import Intake
 from toolkit.data.lists.published import check_published
 from toolkit.documents import Entries
+from toolkit.errors import RunError
 from toolkit.evaluation.names import check_choices
-from toolkit.evaluation.results import DATA, RESULTS, Results, load
-from toolkit.params import RunParams
+from toolkit.evaluation.results import DATA, RESULTS, Results
+from toolkit.params import RELEASE_SUFFIX, RunParams
+from toolkit.reporting.formats.fonts import FONT
+from toolkit.reporting.sections.change import projects
 from toolkit.running.pool import Progress as Reported
 from toolkit.running.pool import run_reports
-from toolkit.running.publish import room, run_task, write_state
+from toolkit.running.publish import LOCKS, room, run_task, write_state
 from toolkit.running.report import Outcome
 from toolkit.runs.asked import Progress, quiet
 from toolkit.runs.evaluated import put_together, put_together_release, release_of, results_of, stated, stated_files
 from toolkit.runs.explain import TABLES_ANEW, Why, why_reports
 from toolkit.runs.finished import WORKLISTS, lists_of, worklists
-from toolkit.runs.plan import jobs, write_index
-from toolkit.runs.run_manifest import code_of, finished, read_record, record_of, write_run_manifest
-from toolkit.runs.sources import moved
+from toolkit.runs.plan import OF_RUN, jobs, write_index
+from toolkit.runs.run_manifest import ASIDE, HANDBOOK, INDEX, code_of, finished, leftover, record_of, write_run_manifest
+from toolkit.runs.stage import EVALUATION
 from toolkit.runs.stages import EVALUATED, INTAKE, RELEASED
 from toolkit.runs.walk import Walk
 
@@ -84,6 +87,7 @@ def run(
         if params.edition == "release":
             write_state(folder, *finished(folder))
             folder = release_folder(folder)
+            only_a_release(folder, results)
             code = code_of(folder)
             held.enter_context(run_task(folder))
             results = released(walk, results, folder)
@@ -134,7 +138,29 @@ def released(walk: Walk, results: Results, folder: Path) -> Results:
 
 def release_folder(folder: Path) -> Path:
     """Where the release edition of the run in `folder` lies: apart, for it is given to others as a whole."""
-    return folder.with_name(f"{folder.name}-release")
+    return folder.with_name(f"{folder.name}{RELEASE_SUFFIX}")
+
+
+def only_a_release(folder: Path, results: Results) -> None:
+    """Refuse a folder for a release that holds anything that this release would not have.
+
+    Raises
+    ------
+    RunError
+        What lies there is named: an edition that is given away as a whole keeps nothing of what was there before.
+    """
+    own = {one.name for one in folder.iterdir()} if folder.is_dir() else set()
+    reports = {*OF_RUN, *(str(unit) for unit in projects(results)["id"])}
+    pages = {INDEX, HANDBOOK, FONT, EVALUATION, RESULTS, LOCKS, *ASIDE}
+    foreign = sorted(name for name in own - reports - pages if not leftover(name))
+    if foreign:
+        raise RunError(
+            f"发布版文件夹里有不属于发布版的内容：{'、'.join(foreign[:5])}",
+            f"the folder of the release holds what is no part of one: {len(foreign)}",
+            where=str(folder),
+            remedy="移走或改名这个文件夹，再发布",
+            remedy_english="move the folder away, then release",
+        )
 
 
 def planned(params: RunParams, reports: Path, *, fresh: bool = False) -> Sequence[Why]:
@@ -149,30 +175,6 @@ def planned(params: RunParams, reports: Path, *, fresh: bool = False) -> Sequenc
     if not (folder / RESULTS).is_dir():
         return (*why, TABLES_ANEW)
     return (*why, *why_reports(jobs(results, folder), code_of(folder), walk.hashes.of, stated_files(results, folder)))
-
-
-def again(
-    folder: Path,
-    work: Path,
-    *,
-    params: RunParams | None = None,
-    workers: int = 2,
-    progress: Progress = quiet,
-    on_report: Callable[[Reported], None] = lambda _: None,
-) -> Run:
-    """The run in `folder` made a second time from its sources, in a folder below `work`.
-
-    Parameters
-    ----------
-    params
-        The parameter file, where the sources do not lie where the run found them.
-    """
-    stored = load(folder / RESULTS).params
-    if params is None:
-        params = moved(stored, read_record(folder).get("places", {}))
-    if params.edition != stored.edition:
-        params = params.model_copy(update={"edition": stored.edition})
-    return run(params, work, workers=workers, progress=progress, on_report=on_report)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,13 +7,15 @@ they are run. Times, host, user and the places of files stand apart in `run.json
 from __future__ import annotations
 
 import getpass
-import json
 import socket
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from pydantic import Field
+
+from toolkit.data.discharge.identity import PRIVATE
 from toolkit.data.discharge.measures import MEASURES
 from toolkit.data.quality import CATALOGUE as RULES
 from toolkit.documents import Document, Entries
@@ -21,11 +23,36 @@ from toolkit.errors import RunError
 from toolkit.indicators import CATALOGUE as INDICATORS
 from toolkit.reporting.formats.fonts import FONT
 from toolkit.resources import resource
-from toolkit.running.manifest import code_files, digest, read_manifest, sealed, template_hash, unsealed
+from toolkit.running.inventory import Entry, inventory
+from toolkit.running.manifest import (
+    Hash,
+    Hashes,
+    Name,
+    Shape,
+    SoftwareShape,
+    code_files,
+    digest,
+    read_manifest,
+    sealed,
+    shaped,
+    template_hash,
+    unsealed,
+)
 from toolkit.running.notebook import file_hash
-from toolkit.running.publish import MANIFEST, RECORD, State, canonical, write_atomically
+from toolkit.running.publish import (
+    LOCKS,
+    MANIFEST,
+    RECORD,
+    SIGNATURE,
+    STATE,
+    State,
+    canonical,
+    read_document,
+    write_atomically,
+)
 from toolkit.runs.evaluated import read_evaluation
 from toolkit.runs.sources import declaration_hashes, places
+from toolkit.runs.stage import record_key
 
 if TYPE_CHECKING:
     from toolkit.evaluation.results import Results
@@ -34,6 +61,46 @@ if TYPE_CHECKING:
 
 INDEX, HANDBOOK = "index.html", "handbook.html"
 NOTEBOOKS = "notebooks"
+ASIDE = frozenset({MANIFEST, SIGNATURE, RECORD, STATE})  # what a manifest cannot hold, and what proves nothing
+
+
+class _Raw(Shape):
+    name: str
+    sha256: Hash
+
+
+class _Report(Shape):
+    manifest: Hash
+    files: Hashes
+
+
+class _Identity(Shape):
+    parameters: dict[str, Any]
+    raw: list[_Raw]
+    inputs: dict[str, _Raw]
+    software: SoftwareShape
+    run: str
+    edition: str
+    disclosure: dict[str, Any] | None
+    read: list[_Raw]
+    declarations: dict[str, dict[str, str]]
+    notebooks: dict[str, str]
+    package: Hashes
+
+
+class _RunShape(Shape):
+    format: int
+    key: Hash
+    identity: _Identity
+    evaluation: Hash
+    tables: Hashes
+    references: dict[str, dict[str, str]]
+    pages: Hashes
+    files: Hashes
+    reports: dict[Name, _Report]
+    unfinished: dict[Name, str]
+    ledger: dict[str, Any] = Field(default_factory=dict)
+    record_key: str  # fingerprint of the key of record pseudonyms
 
 
 def sealed_head(folder: Path) -> Document:
@@ -98,17 +165,38 @@ def write_run_manifest(
         "key": digest(canonical(identity)),
         "identity": identity,
         "evaluation": evaluation["key"],
-        # records carry hashes under the run's own random key: they are held against evaluation.json, which is sealed too
         "tables": {name: content for name, content in evaluation["tables"].items() if name.startswith("results/")},
         "references": results.facts.references,
         "pages": {name: file_hash(folder / name) for name in (INDEX, HANDBOOK, FONT)},
         "reports": {o.id: _report(folder / o.id) for o in outcomes if o.exists},
         "unfinished": {o.id: o.reason for o in outcomes if not o.exists},
         **({"ledger": dict(head)} if head else {}),
+        "record_key": record_key(folder),
     }
+    content["files"] = _other_files(folder, content)
     write_atomically(folder / RECORD, canonical({**who_and_when(), **record}))
-    write_atomically(folder / MANIFEST, sealed(content))
+    written = sealed(content)
+    if not (folder / MANIFEST).is_file() or (folder / MANIFEST).read_bytes() != written:
+        (folder / SIGNATURE).unlink(missing_ok=True)  # somebody signed another run than this
+        write_atomically(folder / MANIFEST, written)
     return folder / MANIFEST
+
+
+def _other_files(folder: Path, content: Entries) -> dict[str, str]:
+    """Everything else that the run has written: records, worklists, stages and the seals between."""
+    there = inventory(folder)
+    told = {*content["tables"], *content["pages"], *ASIDE}
+    apart = (PRIVATE, LOCKS, *content["reports"], *content["unfinished"])
+    return {
+        name: there.hash_of(name) or ""
+        for name, entry in sorted(there.entries.items())
+        if entry is Entry.FILE and name not in told and name.partition("/")[0] not in apart and not leftover(name)
+    }
+
+
+def leftover(name: str) -> bool:
+    """Whether a file is what a killed process was about to write, which the next start removes."""
+    return any(part.startswith((".tmp-", ".making-", ".old-", ".work-")) for part in name.split("/"))
 
 
 def _read_files(results: Results) -> list[Document]:
@@ -132,9 +220,8 @@ def who_and_when() -> Document:
 
 
 def read_run_manifest(folder: Path) -> Document | None:
-    """The manifest of a run, or None if absent, cut, changed, or that of a single report."""
-    content = unsealed(folder / MANIFEST)
-    return content if content is not None and "reports" in content else None
+    """The manifest of a run, or None if absent, cut, crafted, changed, or that of a single report."""
+    return shaped(unsealed(folder / MANIFEST), _RunShape)
 
 
 def code_of(folder: Path) -> dict[str, str]:
@@ -145,11 +232,7 @@ def code_of(folder: Path) -> dict[str, str]:
 
 def read_record(folder: Path) -> Document:
     """`run.json` of a run, or nothing."""
-    try:
-        record = json.loads((folder / RECORD).read_text("utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return record if isinstance(record, dict) else {}
+    return read_document(folder / RECORD)
 
 
 def record_of(params: RunParams, seconds: Mapping[str, float], workers: int) -> Document:

@@ -101,9 +101,9 @@ def _with_paths(section: Part, prefix: str, change: Callable[[str, Path], Path])
 
 
 def raw_files(where: Entries, hashes: Callable[[Path], str] = file_hash) -> list[Document]:
-    """Name, content hash and size of every raw file, in the order of their hashes; a file that is gone raises."""
+    """Name and content hash of every raw file, in the order of their hashes; a file that is gone raises."""
     paths = find([entry for name, entries in where.items() if is_files(name) for entry in entries])
-    rows = [{"name": path.name, "sha256": hashes(path), "size": path.stat().st_size} for path in paths]
+    rows = [{"name": path.name, "sha256": hashes(path)} for path in paths]
     return sorted(rows, key=lambda row: (row["sha256"], row["name"]))
 
 

@@ -32,6 +32,7 @@ from toolkit.running.manifest import digest, sealed, software, unsealed
 from toolkit.running.notebook import file_hash
 from toolkit.running.publish import (
     MANIFEST,
+    SIGNATURE,
     canonical,
     exchange,
     explained,
@@ -46,6 +47,10 @@ from toolkit.runs.sources import is_files, other_inputs, places, portable, raw_f
 from toolkit.strict_yaml import Section
 
 STAGES = "stages"  # folder of a run
+OWN_EYES = (
+    "data",
+    STAGES,
+)  # folders with records, or with what was summed from them: whatever the umask, the owner's alone
 FACTS = "facts.json"
 EVALUATION = "evaluation.json"  # seal of the tables of all stages together
 
@@ -238,6 +243,15 @@ def read_seal(folder: Path, seal: str) -> Document | None:
     return unsealed(folder / seal)
 
 
+def record_key(folder: Path) -> str:
+    """Fingerprint of the key under which the records of a run were named, empty where it holds no records."""
+    for seal in sorted((folder / STAGES).glob("*.json")):
+        content = read_seal(folder, f"{STAGES}/{seal.name}")
+        if content and content["identity"].get("secret"):
+            return str(content["identity"]["secret"])
+    return ""
+
+
 def changed_files(
     folder: Path, parts: Sequence[str], told: Mapping[str, str], hashes: Callable[[Path], str]
 ) -> list[str]:
@@ -303,8 +317,12 @@ def publish_parts(
         for path in files.values():
             sync_file(path)
         (folder / seal).parent.mkdir(parents=True, exist_ok=True)
+        for part in {*parts, Path(seal).parent.as_posix()}:
+            for one in (staged / part, folder / part):
+                if part.partition("/")[0] in OWN_EYES and one.is_dir():
+                    one.chmod(0o700)
         # from here until the new seal is whole, the run is unfinished: its manifest speaks of what was there before
-        for name in (MANIFEST, EVALUATION, seal):
+        for name in (MANIFEST, SIGNATURE, EVALUATION, seal):
             (folder / name).unlink(missing_ok=True)
         sync_directory(folder)
         fault_here("before tables")

@@ -23,6 +23,7 @@ from toolkit.evaluation.results import Results
 from toolkit.frames import groups_of, row_at, rows_of
 from toolkit.indicators import CATALOGUE, Status
 from toolkit.reference import Referenced
+from toolkit.runs.stage import record_key
 
 BASIS_NAMES = {"contemporaneous": "当期", "frozen": "定基"}
 
@@ -115,7 +116,9 @@ def known_hospital(results: Results, hospital: str) -> None:
 VISITS = 999  # visits tried where none is given, plain and with leading zeros
 
 
-def pseudonyms(results: Results, folder: Path, hospital: str, record: str, visit: str) -> list[str]:
+def pseudonyms(
+    results: Results, folder: Path, hospital: str, record: str, visit: str, key_file: Path | None = None
+) -> list[str]:
     """What the stays of a record number are called in the run: hashed with the run's key, as at the door.
 
     Raises
@@ -123,18 +126,17 @@ def pseudonyms(results: Results, folder: Path, hospital: str, record: str, visit
     ParameterError
         The run has no such hospital.
     RunError
-        The key of the run is gone.
+        The key of the run is not at hand.
     """
-    kept = folder / identity.PRIVATE / identity.KEY
-    if not kept.is_file():
+    key = identity.key_of_fingerprint(record_key(folder), key_file)
+    if key is None:
         raise RunError(
-            "运行的密钥不在了，无法按病案号查找",
-            "the run's key is gone",
-            where=str(kept),
-            remedy="改用 --file 和 --line，整改清单里有行号",
-            remedy_english="trace by file and line",
+            "手边没有这次运行的密钥，无法按病案号查找",
+            "the run's key is not at hand",
+            where=str(key_file or identity.state_folder() / "keys"),
+            remedy="用 --key-file 给出密钥文件；或改用 --file 和 --line，整改清单里有行号",
+            remedy_english="name the key by --key-file, or trace by file and line",
         )
-    key = identity.read_key(kept)
     known_hospital(results, hospital)
     tried = (
         [visit]

@@ -121,6 +121,8 @@ class Walk:
 
     def _make(self, stage: Stage, identity: Entries) -> None:
         with staging(self.folder) as work:
+            (self.folder / PRIVATE).mkdir(mode=0o700, exist_ok=True)
+            (self.folder / PRIVATE).chmod(0o700)
             asked = Asked(
                 params=stage.seen(self.params),
                 derived=stage.derived(self.params),

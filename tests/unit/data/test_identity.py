@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import stat
 from hashlib import sha256
@@ -119,9 +120,21 @@ def test_a_patient_of_whom_nothing_is_known_is_none(table):
     assert with_patient(given, KEY).execute()["patient"].isna().all()
 
 
-def test_the_key_is_kept_for_its_owner_alone_and_does_not_show(tmp_path):
-    key = run_key(None, tmp_path / "run")
-    kept = tmp_path / "run" / identity.PRIVATE / identity.KEY
+@pytest.fixture
+def state(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    return tmp_path / "state" / "speceval" / "keys"
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
+def test_the_key_is_kept_for_its_owner_alone_apart_from_the_run_and_does_not_show(tmp_path, state, umask):
+    before = os.umask(umask)
+    try:
+        key = run_key(None, tmp_path / "run")
+    finally:
+        os.umask(before)
+    kept = state / "run.key"
+    assert not (tmp_path / "run").exists()
     assert stat.S_IMODE(kept.stat().st_mode) == 0o600
     assert stat.S_IMODE(kept.parent.stat().st_mode) == 0o700
     assert kept.read_text() == key.text
@@ -131,11 +144,29 @@ def test_the_key_is_kept_for_its_owner_alone_and_does_not_show(tmp_path):
         pickle.dumps(key)
 
 
-def test_a_given_key_wins_over_one_that_was_drawn(tmp_path):
+def test_a_key_of_old_beside_the_records_moves_to_its_owners_state(tmp_path, state):
+    old = tmp_path / "run" / ".private" / "key"
+    old.parent.mkdir(parents=True)
+    old.write_text("cd" * 32)
+    assert run_key(None, tmp_path / "run").text == "cd" * 32
+    assert not old.exists()
+    assert (state / "run.key").read_text() == "cd" * 32
+
+
+def test_a_run_is_asked_for_its_key_by_fingerprint(tmp_path, state):
+    key = run_key(None, tmp_path / "run")
+    run_key(None, tmp_path / "another")
+    assert identity.key_of_fingerprint(key.fingerprint, None) == key
+    assert identity.key_of_fingerprint("0" * 64, None) is None
+    (tmp_path / "secret").write_text("AB" * 32)
+    assert identity.key_of_fingerprint(key.fingerprint, tmp_path / "secret") is None
+
+
+def test_a_given_key_wins_over_one_that_was_drawn(tmp_path, state):
     run_key(None, tmp_path / "run")
     (tmp_path / "secret").write_text("AB" * 32 + "\n")
     assert run_key(tmp_path / "secret", tmp_path / "run").text == "ab" * 32
-    assert run_key(None, tmp_path / "run").text == "ab" * 32
+    assert run_key(None, tmp_path / "run").text != "ab" * 32  # a given key stays where it was given
 
 
 @pytest.mark.parametrize("content", ["", "ab" * 31, "ab" * 33, "gg" * 32, "密" * 64])

@@ -121,7 +121,8 @@ def write_worklists(
     """
     temporary = folder.with_name(f".tmp-{folder.name}")
     shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
+    temporary.mkdir(parents=True, mode=0o700)
+    temporary.chmod(0o700)
     try:
         rows = [
             _one(hospital, records, files, balance, hospitals, facts, temporary)

@@ -2,9 +2,9 @@
 
 A keyed hash is SHA-256 of the run's secret key, a purpose and the text, cut to 64 of its 256 bits: without the key nobody
 can try out record or identity numbers, and what is cut off keeps a longer text from being computed from a shorter one's
-hash. The key is 64 hex characters, from `data.key_file` (then the same patient and stay have the same hash in the next
-run) or drawn at random for the run. It lies in the run's folder `.private`, readable by its owner only, and stands in no
-manifest, log or output; no number of a report depends on it.
+hash. The key is 64 hex characters, from `data.key_file` or, without one, from a file of the run's name in the user's own state
+folder, drawn at random when that run was first made: apart from the records, so that a folder that is handed on or stolen
+does not bring its own key. It stands in no output, its fingerprint in the manifest; no number of a report depends on it.
 
 A pseudonym is still personal data: who holds the key can link it to a record number.
 """
@@ -25,9 +25,11 @@ import ibis
 
 from toolkit.engine.types import Column, Table
 from toolkit.errors import ParameterError
+from toolkit.running.publish import explained
 from toolkit.written_form import count_form, written_form
 
-PRIVATE, KEY = ".private", "key"
+PRIVATE = ".private"  # folder of a run for what is kept between runs: typed records, hashes of files
+LEFT_KEY = "key"  # where runs of earlier versions kept their key, within that folder
 PARTS = "␟"  # between the parts of a key: printable, because SQL text may not hold control characters
 DIGITS = 16  # hex digits of a pseudonym
 FILLED = [6 * digit for digit in "0123456789"]
@@ -86,26 +88,75 @@ def read_key(path: Path) -> Key:
     return Key(text.lower())
 
 
+def state_folder() -> Path:
+    """Where a user's keys lie: `$XDG_STATE_HOME/speceval`, else `~/.local/state/speceval`.
+
+    Raises
+    ------
+    ParameterError
+        The user has no home folder.
+    """
+    try:
+        home = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    except RuntimeError:
+        raise ParameterError(
+            "找不到当前用户的文件夹，密钥无处保存",
+            "the user has no home folder to keep the key in",
+            where="data.key_file",
+            remedy="设置 data.key_file，或环境变量 XDG_STATE_HOME",
+            remedy_english="set data.key_file, or the environment variable XDG_STATE_HOME",
+        ) from None
+    return Path(home) / "speceval"
+
+
+def key_place(run: str) -> Path:
+    """The file of the key of runs of this name, where `data.key_file` names none."""
+    return state_folder() / "keys" / f"{run}.key"
+
+
 def kept_key(given: Path | None, folder: Path) -> Key | None:
     """The key that a run in `folder` would have, None where a new one would be drawn."""
-    kept = folder / PRIVATE / KEY
-    return read_key(given) if given is not None else read_key(kept) if kept.is_file() else None
+    if given is not None:
+        return read_key(given)
+    for kept in (key_place(folder.name), folder / PRIVATE / LEFT_KEY):
+        if kept.is_file():
+            return read_key(kept)
+    return None
 
 
 def run_key(given: Path | None, folder: Path) -> Key:
-    """The key of the run in `folder`: the given file's, else the one that an earlier run left there, else a new one.
+    """The key of the run in `folder`: the given file's, else that of its name, which is drawn where there is none.
 
-    It is kept in `folder/.private/key` (0600, in a folder 0700), so that a record number can be looked up afterwards.
+    A drawn one is kept in `key_place` (0600, in folders 0700), so that a record number can be looked up afterwards. One that a
+    run of an earlier version kept beside its records goes there.
+
+    Raises
+    ------
+    ReportFailed
+        The state folder cannot be written.
     """
-    kept = folder / PRIVATE / KEY
     key = kept_key(given, folder) or random_key()
-    if not kept.is_file() or kept.read_text(encoding="ascii") != key.text:
-        kept.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        kept.parent.chmod(0o700)
-        kept.unlink(missing_ok=True)
-        with os.fdopen(os.open(kept, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as out:
-            out.write(key.text)
+    kept = key_place(folder.name)
+    if given is None and not kept.is_file():
+        with explained(kept.parent):
+            kept.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            for one in (kept.parent.parent, kept.parent):
+                one.chmod(0o700)
+            with os.fdopen(os.open(kept, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as out:
+                os.fchmod(out.fileno(), 0o600)
+                out.write(key.text)
+    (folder / PRIVATE / LEFT_KEY).unlink(missing_ok=True)
     return key
+
+
+def key_of_fingerprint(fingerprint: str, given: Path | None) -> Key | None:
+    """The key that a finished run was made with: the given file's or one of the user's own; None where none is it."""
+    places = [given] if given else sorted((state_folder() / "keys").glob("*.key"))
+    for place in places:
+        key = read_key(place)
+        if key.fingerprint == fingerprint:
+            return key
+    return None
 
 
 # --- stays --------------------------------------------------------------------------------------------------------------
