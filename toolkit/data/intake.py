@@ -40,6 +40,7 @@ from toolkit.data.typed_parts import HELD, TypedParts, slots_of
 from toolkit.engine import compiled, handed_over, reader, without_values, write_parquet
 from toolkit.errors import InputError
 from toolkit.params import RunParams
+from toolkit.written_form import name_form
 
 BATCH_FILES = 500  # workbooks among them keep a file open each
 FATES = "fates.parquet"  # every record that is not plainly accepted, by file and line
@@ -304,6 +305,8 @@ class _Batch:
     ) -> None:
         self.params, self.forms, self.drgs, self.connection, self.parts = params, forms, drgs, connection, parts
         self.lists, self.hospitals, self.key, self.grouper = lists, hospitals, key, grouper
+        declared = (d for s in params.specialties for d in s.departments)
+        self.departments = {*map(name_form, declared), *(one.department for one in lists.departments)}
         self.ungrouped: Counter[tuple[int, str]] = Counter()
         self.met: dict[int, set[str]] = {}
         self.rules = [_record_rules(params, form, hospitals) for form in forms]
@@ -408,7 +411,9 @@ class _Batch:
             absent.discard("drg")
         given = set(form.fields) - absent
         # views: else every rule would hold the whole expression of every field it looks at, and planning outlast the work
-        table = self.connection.create_view("standard_rows", standardise(text, columns, form), overwrite=True)
+        table = self.connection.create_view(
+            "standard_rows", standardise(text, columns, form, self.departments), overwrite=True
+        )
         if self.grouper is not None:
             table = with_drgs(table, self.grouper, self.connection, self.ungrouped)
         table = with_patient(table, self.key)

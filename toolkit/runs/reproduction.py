@@ -13,6 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from toolkit.errors import ParameterError, RunError
+from toolkit.runs.differences import plain
 from toolkit.runs.run_manifest import read_run_manifest
 
 
@@ -64,7 +65,7 @@ def made_again(run: Path, params: Path, *, workers: int, quiet: bool) -> Iterato
             *("--reports", str(Path(work, "reports")), "--closed", "--fresh", "--json", "-j", str(workers)),
             *(("--edition", edition) if edition in {"internal", "release"} else ()),
         ]
-        environment = {**os.environ, "TMPDIR": str(scratch), "XDG_STATE_HOME": str(Path(work, "state"))}
+        environment = {**os.environ, "TMPDIR": str(scratch), "XDG_STATE_HOME": str(scratch)}
         done = subprocess.run(
             command,
             stdout=subprocess.PIPE,
@@ -81,7 +82,7 @@ def made_again(run: Path, params: Path, *, workers: int, quiet: bool) -> Iterato
                 "重算没有完成",
                 f"the rerun did not come to its end, exit code {done.returncode}",
                 where=str(params),
-                remedy="用同一参数文件 speceval run，看它说什么" if quiet else "见上面的信息",
-                remedy_english="speceval run with the same file tells why" if quiet else "see the message above",
+                remedy=f"它说：{plain(done.stderr.strip())}" if quiet else "见上面的信息",
+                remedy_english="what it said" if quiet else "see the message above",
             ) from None
         yield Again(folder=folder, open=tuple(told.get("open", ())))

@@ -27,6 +27,44 @@ ICD10_SHAPE = rf"^{_ICD10}([+*]({_ICD10}[+*]?)?)?$"
 ICD9CM3_SHAPE = r"^[0-9]{2}(\.?[0-9X]{1,4})?([XK][0-9]{1,3})?$"
 DRG_SHAPE = r"^[A-Z]{2}[0-9][0-9A-Z]{1,3}$"
 
+# Who somebody is, in the place of a code: identity numbers of 18 and 15 digits by their date of birth, and mobile numbers
+IDENTITY_NUMBER = (
+    r"^[1-9]\d{5}(19|20)\d{2}(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])\d{3}[\dX]$|"
+    r"^[1-9]\d{7}(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])\d{3}$"
+)
+PERSONAL = IDENTITY_NUMBER + r"|^1[3-9]\d{9}$"
+SLIPPED = "#SLIPPED"  # stands in the place of such a cell, from the door on: what it held goes no further
+WORD = "#WORD"  # likewise of a word in the place of a coded value, which may be a name as well
+# signs of which names of departments have at least one, and names of people hardly any
+DEPARTMENT_SIGNS = (
+    "科室区部房组院所诊病楼门内外妇儿产骨眼耳鼻喉口腔皮肤神经瘤癌急重症感染麻醉复精肾肝胆胰脾胃肠肺脑血泌尿胸乳甲疝烧伤"
+    "整形透析介入疼痛药针灸推拿消化呼吸循环分泌风湿免疫核影检验营养护理监手术需保健生殖移植心"
+)
+# words for coded values that formats do not translate: no names
+CODED_WORDS = tuple(
+    [
+        "男",
+        "女",
+        "未知",
+        "未说明",
+        "不详",
+        "其他",
+        "急诊",
+        "门诊",
+        "转入",
+        "死亡",
+        "治愈",
+        "好转",
+        "未愈",
+        "出院",
+        "转院",
+        "其他医疗机构转入",
+        "医嘱离院",
+        "医嘱转院",
+        "非医嘱离院",
+    ]
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Field:

@@ -10,13 +10,11 @@ import pandas as pd
 from ibis import _
 from ibis.common.deferred import Deferred
 
+from toolkit.data.discharge.schema import PERSONAL, SLIPPED
 from toolkit.data.quality.base import CASE_MIX, Fate, Level, Rule
 from toolkit.data.quality.given import Given
 from toolkit.written_form import SCIENTIFIC
 
-# identity numbers of 18 and 15 digits by their date of birth, mobile numbers, and Chinese where a code should be
-IDENTITY = r"^[1-9]\d{5}(19|20)\d{2}(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])\d{3}[\dX]$|^[1-9]\d{7}(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])\d{3}$"
-PERSONAL = IDENTITY + r"|^1[3-9]\d{9}$"
 CHINESE = r"[\u4e00-\u9fff]"
 NO_NAMES = ("principal_diagnosis", "principal_procedure")  # a department may be called by its name, a DRG by a word
 SHAPE = "编码形式"
@@ -28,6 +26,7 @@ def _slipped(found: pd.DataFrame, given: Given) -> pd.Series:
     for name in found:
         text = found[name].fillna("").astype(str)
         pattern = f"{PERSONAL}|{CHINESE}" if name in NO_NAMES else PERSONAL
+        hit |= text == SLIPPED
         hit |= text.str.contains(pattern.replace("(", "(?:"), regex=True)
     return hit
 
@@ -46,7 +45,7 @@ def _unfit_drg(found: pd.DataFrame, given: Given) -> pd.Series:
     return _unfit(found, given) & ~ungrouped & ~found["drg"].isin(set(given.weights or ()))
 
 
-SLIPPED = Rule(
+SLIPPED_CELL = Rule(
     id="F10",
     name_zh="单元格错位",
     fate=Fate.QUARANTINED,
@@ -55,7 +54,7 @@ SLIPPED = Rule(
     source=SHAPE,
     needs=("hospital",),
     fields=(),
-    over=("reported_hospital", "department", "drg", *NO_NAMES),
+    over=("reported_hospital", "department", "drg", "sex", "exit_mode", "admission_route", *NO_NAMES),
     each=True,
     check=_slipped,
     given=Given(),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from toolkit.data.quality.base import Fate, Level, Rule
-from toolkit.data.quality.codes import SCIENTIFIC_IDENTIFIER, SLIPPED
+from toolkit.data.quality.codes import SCIENTIFIC_IDENTIFIER, SLIPPED_CELL
 
 READER = "toolkit.data.reading.files, toolkit.data.reading.text_rows"
 # a small file of the toolkit's own format
@@ -89,7 +89,7 @@ FILE_RULES = (
         passes={"a.csv": SOUND},
         fails={"a.csv": "hospital,year,los_days,died,drg,A11\n0001,2022,5,0,FA11,x\n"},
     ),
-    SLIPPED,
+    SLIPPED_CELL,
     Rule(
         id="F11",
         name_zh="整行重复的文件",

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import ibis
 
-from toolkit.data.discharge.schema import BY_NAME, SEPARATOR
+from toolkit.data.discharge.schema import BY_NAME, CODED_WORDS, DEPARTMENT_SIGNS, PERSONAL, SEPARATOR, SLIPPED, WORD
 from toolkit.data.discharge.schema import Field as CanonicalField
 from toolkit.data.reading.formats import DATE_FORMATS, DAYS, SERIAL, SERIALS, FormatMap, Source
 from toolkit.engine.types import Column, Table
 
 
-def standardise(text: Table, columns: dict[str, list[str]], form: FormatMap) -> Table:
+def standardise(
+    text: Table, columns: dict[str, list[str]], form: FormatMap, departments: Collection[str] = ()
+) -> Table:
     """Text columns -> canonical columns, typed; a value that is not of the type becomes NULL and rules name it.
 
     `text` is as `toolkit.data.reading.text_rows` hands it out: no blanks around, NULL where a cell is empty or "-".
@@ -23,6 +25,11 @@ def standardise(text: Table, columns: dict[str, list[str]], form: FormatMap) -> 
     one day could be meant) for the three days, `stated_los_days`, `stated_age_years`, `unchecked_age_years` (before the
     range of the field is applied), `in_scope`, and what `text` carries under `file`, `line` and `source_content` (hash of
     the row as received). Fields that the map does not have are NULL.
+
+    Parameters
+    ----------
+    departments
+        Names of departments that the run declares; another that looks like a person's is not let in.
     """
     text = _with_shared(text, columns, form)
     typed: dict[str, Column] = {"file": text.file, "line": text.line, "content": text.source_content}
@@ -42,6 +49,11 @@ def standardise(text: Table, columns: dict[str, list[str]], form: FormatMap) -> 
     table = text.select(**typed)
     # what is no code of a hospital may be a name: it may not become one in any table (rule K09)
     fit = table.hospital.re_search(form.shape("hospital")) if form.shape("hospital") else ibis.literal(True)
+    fit = fit & ~_personal(table.hospital)
+    table = table.mutate(
+        **{name: _in_shape(table[name], name, departments) for name in SHOWN},
+        **{name: _codes_in_shape(table[name]) for name, field in BY_NAME.items() if field.type == "codes"},
+    )
     table = table.mutate(
         hospital=ibis.ifelse(fit, table.hospital, ibis.null("string")), hospital_unfit=(~fit).fill_null(False)
     )
@@ -97,6 +109,47 @@ def _with_shared(text: Table, columns: dict[str, list[str]], form: FormatMap) ->
     return text.mutate(
         **{name: ibis.ifelse(text[name].abs() < 10**13, text[name], ibis.null("float64")) for name in amounts}
     )
+
+
+# text that is stored, or that messages speak of: what slipped into it is put out of the way before anything keeps it
+CODE_FIELDS = ("principal_diagnosis", "principal_procedure", "drg", "residence")
+VALUE_FIELDS = ("exit_mode", "admission_route", "sex")
+SHOWN = (*CODE_FIELDS, *VALUE_FIELDS, "department")
+
+
+def _personal(value: Column) -> Column:
+    """Whether a cell is an identity or a mobile number; only cells of eleven characters and more are looked at closely."""
+    return ibis.ifelse(value.length() >= 11, value.re_search(PERSONAL.replace("(", "(?:")), ibis.literal(False))
+
+
+def _in_shape(value: Column, name: str, departments: Collection[str]) -> Column:
+    """The cell, or `SLIPPED` where it cannot be what its column holds and may be who somebody is."""
+    words, mark = value > "~", SLIPPED  # begins beyond ASCII: few cells do
+    if name == "department":
+        known = value.re_search(f"[{DEPARTMENT_SIGNS}A-Z0-9]")
+        known |= value.isin(sorted(departments)) if departments else ibis.literal(False)
+        strange = ibis.ifelse(words, ~known, ibis.literal(False))
+    elif name in VALUE_FIELDS:
+        strange, mark = ibis.ifelse(words | (value.length() > 4), ~value.isin(CODED_WORDS), ibis.literal(False)), WORD
+    elif name == "drg":  # words for what could not be grouped are declared, and known by rule G01
+        strange, mark = ibis.ifelse(words, ~value.re_search("[组病]"), ibis.literal(False)), WORD
+    else:
+        strange = words
+    return ibis.cases(
+        (_personal(value).fill_null(False), ibis.literal(SLIPPED)),
+        (strange.fill_null(False), ibis.literal(mark)),
+        else_=value,
+    )
+
+
+_MEMBER = r"\|[^|]*[\x{4e00}-\x{9fff}][^|]*|\|(?:[1-9]\d{14}|[1-9]\d{16}[\dX]|1[3-9]\d{9})"
+
+
+def _codes_in_shape(value: Column) -> Column:
+    """A list of codes with `SLIPPED` in the place of every member that is text or a number of a person."""
+    suspect = value.re_search(r"[\x{4e00}-\x{9fff}]|[0-9]{11}")
+    cleaned = (SEPARATOR + value).re_replace(_MEMBER, SEPARATOR + SLIPPED).substr(1)
+    return ibis.ifelse(suspect.fill_null(False), cleaned, value)
 
 
 def _born_before(table: Table) -> Column:
