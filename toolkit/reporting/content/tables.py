@@ -20,7 +20,6 @@ from toolkit.reporting.content.blocks import Align, Table, TableColumn
 
 Cell = Any  # what a frame holds in one place: each format refuses what is not of its kind
 MISSING = "—"
-ENDLESS = "∞"  # a limit that data do not set
 WIDE_FROM = 9  # columns; up to 8 fit on a portrait page
 
 
@@ -108,7 +107,7 @@ def rounded(value: Cell, places: int, scale: int = 1) -> str:
     """`value × scale` with `places` decimals, half away from zero, thousands separated, with a true minus sign.
 
     Works on the decimal digits that the number shows, not on its binary neighbour: 2.675 gives 2.68, 0.285 as a whole
-    per cent 29. What is missing, or too large to be a number, reads as it does in tables: a report never fails for that.
+    per cent 29. What is missing reads as it does in tables.
     """
     if missing(value):
         return MISSING
@@ -120,7 +119,7 @@ def rounded(value: Cell, places: int, scale: int = 1) -> str:
         else Decimal(int(value) if isinstance(value, Integral) else repr(float(value)))
     )
     if not exact.is_finite():
-        return ENDLESS if exact > 0 else f"\N{MINUS SIGN}{ENDLESS}"
+        raise ContractBroken("数值为无穷大", "the number is not finite")
     shown = (exact * scale).quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP)
     return f"{abs(shown):,}" if shown >= 0 else f"\N{MINUS SIGN}{-shown:,}"
 
