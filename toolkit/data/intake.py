@@ -429,7 +429,7 @@ class _Batch:
                     if rule.test and not absent & set(rule.needs)
                 }
             ),
-            visit_number=_.visit.try_cast("int64"),
+            visit_number=ibis.ifelse(_.visit.length() <= 6, _.visit.try_cast("int64"), ibis.null("int64")),
             record_key=ibis.ifelse(_.pseudonym.notnull(), _.pseudonym.hash(), ibis.null("int64")),
         )
         keep = [*STORED, *FOR_JUDGING, *MARKS.columns, "file", "line", "pseudonym", "record_key", "content"]

@@ -53,6 +53,7 @@ def standardise(
     table = table.mutate(
         **{name: _in_shape(table[name], name, departments) for name in SHOWN},
         **{name: _codes_in_shape(table[name]) for name, field in BY_NAME.items() if field.type == "codes"},
+        **{n: _money_in_shape(table[n], source.scale) for n, source in form.fields.items() if n.endswith("_fen")},
     )
     table = table.mutate(
         hospital=ibis.ifelse(fit, table.hospital, ibis.null("string")), hospital_unfit=(~fit).fill_null(False)
@@ -140,6 +141,13 @@ def _in_shape(value: Column, name: str, departments: Collection[str]) -> Column:
         (strange.fill_null(False), ibis.literal(mark)),
         else_=value,
     )
+
+
+def _money_in_shape(amount: Column, scale: int) -> Column:
+    """An amount, missing where its cell was a mobile number (11 digits from 13 on) or of 14 digits and more."""
+    unit = amount / scale
+    strange = unit.between(13_000_000_000, 19_999_999_999) | (unit.abs() >= 10**13)
+    return ibis.ifelse(strange, ibis.null(amount.type()), amount)
 
 
 _MEMBER = r"\|[^|]*[\x{4e00}-\x{9fff}][^|]*|\|(?:[1-9]\d{14}|[1-9]\d{16}[\dX]|1[3-9]\d{9})"
