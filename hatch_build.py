@@ -10,7 +10,7 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-SHIPPED = ("notebooks/*.ipynb", "params/**/*.yaml", "params/**/*.json", "requirements.lock")
+SHIPPED = ("notebooks/*.ipynb", "params/**/*.yaml", "params/**/*.json", "params/given/*.csv", "requirements.lock")
 
 
 class Shipped(BuildHookInterface):

@@ -116,6 +116,17 @@ def sum_up(
     return in_order([owned(sums_of(rows)) for rows in parts], KEY)
 
 
+def untrimmed(cube: pd.DataFrame) -> pd.DataFrame:
+    """A cube that nothing was cut of, as from `toolkit.cube.from_sums`, in the form of `sum_up`."""
+    frozen = [c for m in TRIMMED for c in sums(m, f"{m.id}@frozen")]
+    plain = {
+        before: after
+        for m in TRIMMED
+        for before, after in zip(sums(m, f"{m.id}@contemporaneous"), sums(m, f"{m.id}@{UNTRIMMED}"), strict=True)
+    }
+    return cube.drop(columns=frozen).rename(columns=plain)
+
+
 def cube_of(summed: pd.DataFrame, chosen: dict[Basis, Trim], columns: Sequence[str] = ()) -> pd.DataFrame:
     """The cube of one choice, as from `toolkit.cube.build`; columns are shared, not copied.
 

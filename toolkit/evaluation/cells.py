@@ -106,7 +106,7 @@ def all_cells(referenced: dict[Basis, Referenced], units: pd.DataFrame, params: 
                 parts.append(
                     cells.rename(columns={time: "period"}).assign(level=level, period=lambda f: f["period"].astype(str))
                 )
-    cells = _too_few(pd.concat(parts, ignore_index=True), params)
+    cells = too_few(pd.concat(parts, ignore_index=True), params)
     cells = _incomplete(cells, params)
     cells = stopped(cells, outside(cells, SHARES), Status.STOPPED.value)
     for key in ("hospital", "specialty"):
@@ -134,13 +134,13 @@ def disease_cells(sums: pd.DataFrame, hospitals: pd.DataFrame, params: RunParams
     first = ["level", "hospital", "specialty", "disease", "period"]
     if not parts:
         return pd.DataFrame(columns=[*first, "indicator", "basis", *COLUMNS])
-    cells = _too_few(pd.concat(parts, ignore_index=True), params, DISEASES, ("unit", "hospital"))
+    cells = too_few(pd.concat(parts, ignore_index=True), params, DISEASES, ("unit", "hospital"))
     for key in ("hospital", "specialty"):
         cells[key] = cells[key].fillna("") if key in cells else ""
     return cells[[*first, *[c for c in cells if c not in (*first, "region")]]]
 
 
-def _too_few(
+def too_few(
     cells: pd.DataFrame,
     params: RunParams,
     declared: Mapping[str, Declared] = CATALOGUE,

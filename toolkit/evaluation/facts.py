@@ -14,6 +14,7 @@ from toolkit.declared import OTHER_VERSION
 from toolkit.documents import Document, Entries, Plain
 from toolkit.errors import RunError
 
+CANNOT = "不能计算"  # of `lists`: what a source without records leaves open
 RELEASED = {"released": True}  # of a field that the release edition gives out as it is; the others lose their content
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -214,6 +215,16 @@ class Data(Section):
         title="多种格式的文件",
         description="in place of format and files, where they are of several formats",
     )
+    sums: YamlPath | None = Field(
+        None,
+        title="汇总表",
+        description="CSV in place of records: hospital,specialty,year,drg,n and sums (docs/sums-and-values.md)",
+    )
+    values: YamlPath | None = Field(
+        None,
+        title="数值表",
+        description="CSV in place of records: hospital,specialty,year,indicator and n,value or x,y or observed,expected",
+    )
     drg_file: DrgFile | None = Field(None, title="分组结果文件")
     grouper: GrouperSpec | None = Field(
         None, title="分组器", description="in place of a DRG in the file or of drg_file"
@@ -255,15 +266,39 @@ class Data(Section):
 
     @model_validator(mode="after")
     def _files_or_synthetic(self) -> Data:
-        if sum(map(bool, (self.files, self.sources, self.synthetic))) != 1:
-            raise ValueError("files、sources、synthetic 必须且只能给出一个 (give one of files, sources, synthetic)")
-        if bool(self.format) == bool(self.sources):
-            raise ValueError("files 和 synthetic 需要 format; sources 中每组各有自己的 format (format, once)")
+        if sum(map(bool, (self.files, self.sources, self.synthetic, self.sums, self.values))) != 1:
+            raise ValueError(
+                "files、sources、synthetic、sums、values 必须且只能给出一个 "
+                "(give one of files, sources, synthetic, sums, values)"
+            )
+        if bool(self.format) == bool(self.sources or self.summed):
+            raise ValueError(
+                "files 和 synthetic 需要 format; sources 中每组各有自己的 format, sums 和 values 没有 (format, once)"
+            )
+        if self.summed and (self.grouper or self.drg_file or self.submissions):
+            raise ValueError(
+                "sums、values 不是病案, 不能与 grouper、drg_file、submissions 同时给出 (these are of records)"
+            )
         if self.grouper and (self.drg_file or self.synthetic):
             raise ValueError("grouper 与 drg_file、synthetic 不能同时给出 (a grouper stands in place of drg_file)")
         if self.submissions and not self.arrived:
             raise ValueError("submissions 需要 arrived: 新文件收到的日期, 如 2025-03-01 (give the day of arrival)")
         return self
+
+    @property
+    def summed(self) -> bool:
+        """Whether the source has no records: sums or values that others made."""
+        return self.sums is not None or self.values is not None
+
+    @property
+    def valued(self) -> bool:
+        """Whether the source is values of indicators."""
+        return self.values is not None
+
+    @property
+    def table(self) -> Path | None:
+        """The table in place of records."""
+        return self.sums or self.values
 
     @property
     def groups(self) -> list[FileGroup]:

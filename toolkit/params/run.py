@@ -26,6 +26,7 @@ from toolkit.params.policies import (
     Trimming,
     TrimmingPolicy,
     WeightPolicy,
+    WeightSource,
 )
 from toolkit.strict_yaml import Fault, Section
 
@@ -232,6 +233,14 @@ def _members_exist(run: RunParams) -> Iterator[Fault]:
 
 def _defined_specialties(run: RunParams) -> Iterator[Fault]:
     for number, one in enumerate(run.specialties):
+        if run.data.summed:
+            if one.members:
+                yield Fault(
+                    ("specialties", number, "members"),
+                    "sums、values 中的专科不能由其他专科组成",
+                    "a group of specialties is made of records",
+                )
+            continue
         if not (one.departments or one.diagnoses or one.drgs or one.members or run.data.departments):
             yield Fault(
                 ("specialties", number),
@@ -336,6 +345,27 @@ def _trimmed_as_the_means(run: RunParams) -> Iterator[Fault]:
         )
 
 
+def _nothing_of_single_cases(run: RunParams) -> Iterator[Fault]:
+    """Of sums nothing can be cut, and no case has an age; said rather than done."""
+    if not run.data.summed:
+        return
+    asked = (
+        (("trimming", "method"), run.trimming.method != Trimming.NONE, "none"),
+        (("robustness", "trimming"), run.robustness.trimming != [Trimming.NONE], "[none]"),
+        (("monitoring", "covariates"), bool(run.monitoring.covariates), "[]"),
+        (("weights", "source"), run.weights.source in (WeightSource.RECORDS, WeightSource.FIVE_CLASS), "reference"),
+        (("engine",), run.engine != EngineName.DUCKDB, "duckdb"),
+    )
+    for loc, wrong, right in asked:
+        if wrong:
+            name = ".".join(loc)
+            yield Fault(
+                loc,
+                f"{name} 需要病案；来源为 sums 或 values 时须为 {right}",
+                f"{name} needs records; of sums or values it must be {right}",
+            )
+
+
 ACROSS_SECTIONS = (
     _not_named_like_a_release,
     _one_time_span,
@@ -346,6 +376,7 @@ ACROSS_SECTIONS = (
     _one_owner_a_department,
     _specialties_of_projects,
     _distinct_projects,
+    _nothing_of_single_cases,
     _one_version_or_a_bridge,
     _prices_of_all_years,
     _trimmed_as_the_means,

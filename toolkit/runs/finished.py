@@ -14,7 +14,7 @@ from toolkit.data.accounts import lookup
 from toolkit.data.accounts.worklist import Facts, write_worklists
 from toolkit.engine import connect
 from toolkit.engine.types import Engine
-from toolkit.errors import ParameterError
+from toolkit.errors import ParameterError, RunError
 from toolkit.evaluation.cells import all_cells
 from toolkit.evaluation.facts import RunFacts, load_facts
 from toolkit.evaluation.results import DATA, FACTS, RESULTS, Results, load, load_tables
@@ -63,6 +63,25 @@ def lists_of(tables: Mapping[str, pd.DataFrame], facts: RunFacts, data: Path, to
             connection.disconnect()
 
 
+def with_records(results: Results) -> Results:
+    """The results, where the run's source was records.
+
+    Raises
+    ------
+    RunError
+        It was sums or values: no single case is known.
+    """
+    if results.params.data.summed:
+        raise RunError(
+            "这次运行的来源是汇总表或数值表，没有病案可查",
+            "the source of this run was sums or values: there are no records",
+            where=results.params.run,
+            remedy="向报送方索取病案后以 data.files 运行",
+            remedy_english="run it from records, with data.files",
+        )
+    return results
+
+
 def trace(
     folder: Path,
     *,
@@ -82,7 +101,7 @@ def trace(
     ParameterError
         The run knows no such hospital, file or record.
     """
-    results, data = load(folder / RESULTS), folder / DATA
+    results, data = with_records(load(folder / RESULTS)), folder / DATA
     number = tracing.file_number(results, file) if file else None
     if number is not None and (refused := tracing.refused_file(results, number, line)):
         return [refused]
@@ -144,7 +163,7 @@ def bootstrap(
     ParameterError
         The run has no such unit.
     """
-    results = load(folder / RESULTS)
+    results = with_records(load(folder / RESULTS))
     units = results.units[(results.units["hospital"] == hospital) & (results.units["specialty"] == specialty)]
     if units.empty:
         raise ParameterError(

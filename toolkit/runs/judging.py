@@ -19,6 +19,7 @@ from toolkit.evaluation.cohorts import cohort_changes, cohorts, in_progress, put
 from toolkit.evaluation.coverage import by_coverage, by_fields, by_sent, sent
 from toolkit.evaluation.data_quality import insufficient
 from toolkit.evaluation.effects import change_effects, stopped_in, study_of
+from toolkit.evaluation.given import expected_of_given, with_given
 from toolkit.evaluation.grade_stability import grade_stability, without_unstable
 from toolkit.evaluation.holds import by_grades, no_holds, together
 from toolkit.evaluation.judgement import judged, placebo_verdicts, primary_p, with_agreement
@@ -35,6 +36,7 @@ from toolkit.reference import Referenced, attach, described
 from toolkit.runs.asked import Asked, Made
 from toolkit.runs.sources import reference_hashes
 from toolkit.runs.summing import DEATHS, DISEASES, MONTHLY_DEATHS, MONTHS, SUMS, of_cohort
+from toolkit.runs.taking_in_summed import GIVEN
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -51,6 +53,7 @@ class _Read:
     monthly: pd.DataFrame
     warnings: pd.DataFrame
     poor: Mapping[str, str]
+    given: pd.DataFrame | None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -144,6 +147,7 @@ def _read(asked: Asked, params: RunParams, cohort: Cohort | None) -> _Read:
         monthly=sums.table("monthly"),
         warnings=warnings,
         poor=insufficient(warnings),
+        given=asked.before["intake"].table(GIVEN) if asked.before["intake"].has(GIVEN) else None,
     )
 
 
@@ -153,9 +157,13 @@ def _measured(read: _Read, params: RunParams) -> _Measured:
     grades = _grades(referenced, params)
     stability = grade_stability(referenced, grades, params)
     cells = without_unstable(all_cells(referenced, units, params), stability)
+    if read.given is not None:
+        cells = with_given(cells, read.given, units, params)
     by_month = None if read.months is None else at_months(read.months, referenced["frozen"], params, read.hospitals)
     effects = change_effects(cells, units, params, read.hospitals, by_month)
     monitoring = monitor(cells, units, read.deaths, params, monthly=by_month, monthly_deaths=read.monthly_deaths)
+    if read.given is not None:
+        monitoring |= expected_of_given(cells, params)
     broken = breaks(cells, read.cube, monitoring["charts"], params)
     came = by_sent(sent(cells, read.monthly, params), params) if params.cycles else no_holds()
     known = by_coverage(cells, params) if params.cycles else no_holds()
@@ -219,7 +227,8 @@ def _verdicts(
     """The changes with their verdicts, and the specifications that these were held against."""
     units, hospitals = measured.units, read.hospitals
     changes = judged(measured.changes, measured.effects, units, params, read.poor, measured.holds, beside)
-    tried = choice_cubes(read.summed, params, hospitals)
+    # of values that were given nothing can be calculated another way
+    tried = choice_cubes(read.summed, params, hospitals) if read.given is None else {}
     curve = specifications(tried, changes, units, params, hospitals, read.poor, stopped_in(measured.cells))
     return {"changes": with_agreement(changes, agreement(curve, changes, params.robustness)), "specifications": curve}
 

@@ -121,7 +121,7 @@ def evaluated(walk: Walk) -> Results:
         for stage in EVALUATED:
             walk.through(stage)
         results = put_together(walk, results_of(walk))
-        if "intake" in walk.made or not (walk.folder / WORKLISTS).is_dir():
+        if not walk.params.data.summed and ("intake" in walk.made or not (walk.folder / WORKLISTS).is_dir()):
             worklists(walk.folder)
         walk.hashes.write()
     return results

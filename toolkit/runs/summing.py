@@ -11,23 +11,26 @@ from collections.abc import Callable
 import pandas as pd
 
 from toolkit import cube as cubes
-from toolkit.cube.trims import UNTRIMMED, Trim, cube_of, own_trims, sum_up, trim_of
-from toolkit.data.discharge.covariates import death_cells, one_row_a_specialty
+from toolkit.cube.trims import UNTRIMMED, Trim, cube_of, own_trims, sum_up, trim_of, untrimmed
+from toolkit.data.discharge.covariates import COVARIATES, death_cells, one_row_a_specialty
 from toolkit.data.discharge.measures import measures_for
 from toolkit.data.intake import discharges
-from toolkit.data.lists.diseases import disease_sums
+from toolkit.data.lists.diseases import disease_sums, no_disease_sums
 from toolkit.documents import Entries
 from toolkit.engine import connect
 from toolkit.engine.types import Engine, Table
 from toolkit.errors import InputError, ParameterError, nearest
 from toolkit.params import Cohort, ReferencePolicy, RunParams, WeightPolicy
 from toolkit.runs.asked import Asked, Made
+from toolkit.runs.taking_in_summed import CELLS
 
 SUMS, DISEASES, DEATHS, MONTHS, MONTHLY_DEATHS = "sums", "disease_sums", "deaths", "months", "monthly_deaths"
 
 
 def sum_records(asked: Asked) -> Made:
     """Everything that later stages need of single records."""
+    if asked.before["intake"].has(CELLS):
+        return _of_summed(asked)
     derived, store = asked.derived, asked.folder / "data" / "discharges"
     registry = asked.before["intake"].table("hospitals")
     groups = registry.rename(columns={"code": "hospital"})[["hospital", "level_group"]]
@@ -64,6 +67,30 @@ def sum_records(asked: Asked) -> Made:
             remedy_english="check years and format",
         )
     return Made(tables={"monthly": monthly}, frames=frames)
+
+
+def _of_summed(asked: Asked) -> Made:
+    """The same from sums that others made: nothing by month, disease or patient is in them."""
+    intake, params = asked.before["intake"], asked.params
+    _check_projects(params, intake.table("hospitals"))
+    cells = intake.table(CELLS)
+    frames = {DISEASES: no_disease_sums(), DEATHS: _deaths(cells)}
+    for cohort in params.cohorts or (None,):
+        own = cells if cohort is None else cells[cells["year"].isin(cohort.years)]
+        cube = cubes.from_sums(own, _with_choice(params, asked.derived))
+        frames[of_cohort(params, cohort)(SUMS)] = untrimmed(cube)
+    monthly = pd.DataFrame(
+        {"hospital": pd.Series(dtype="str"), **dict.fromkeys(("year", "month", "n"), pd.Series(dtype="int64"))}
+    )
+    return Made(tables={"monthly": monthly}, frames=frames)
+
+
+def _deaths(cells: pd.DataFrame) -> pd.DataFrame:
+    """Deaths by DRG, of patterns that say nothing more."""
+    keys = ["hospital", "specialty", "year", "drg", *COVARIATES]
+    known = cells.assign(n=cells["died_n"]) if "died" in cells else cells.iloc[:0].assign(died=0)
+    rows = known[known["drg"] != ""].assign(**dict.fromkeys(COVARIATES, ""))
+    return rows.groupby(keys, as_index=False)[["n", "died"]].sum().astype({"n": "int64", "died": "int64"})
 
 
 def of_cohort(params: RunParams, cohort: Cohort | None) -> Callable[[str], str]:

@@ -33,6 +33,7 @@ from toolkit.running.publish import canonical
 from toolkit.runs.asked import Asked, Made
 from toolkit.runs.heeds import covers
 from toolkit.runs.sources import content_hash
+from toolkit.runs.taking_in_summed import take_in_summed
 from toolkit.synthetic.as_data import Brought, generated
 
 KEPT = "typed"  # folder of the run's private one
@@ -53,6 +54,8 @@ ACROSS_FILES = (
 def take_in_records(asked: Asked) -> Made:
     """Read every file that is not known, judge every record, store the accepted ones."""
     params, brought = _with_starts(asked.params, asked.derived["starts"]), None
+    if params.data.summed:
+        return take_in_summed(asked, params)
     if params.data.synthetic:
         asked.progress("生成合成数据", 0.0)
         params, brought = generated(params, asked.work / "synthetic")

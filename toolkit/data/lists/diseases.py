@@ -108,6 +108,13 @@ def diseases_of(table: Table, diseases: Sequence[Disease]) -> Column:
 MEASURED = ("cost", "los", "died")
 
 
+def no_disease_sums() -> pd.DataFrame:
+    """As `disease_sums`, of a source without diagnoses."""
+    columns = [c for m in MEASURES if m.id in MEASURED for c in sums(m, m.id)]
+    text = {c: pd.Series(dtype="str") for c in ("hospital", "specialty", "disease")}
+    return pd.DataFrame({**text, **dict.fromkeys(("year", "n", *columns), pd.Series(dtype="int64"))})
+
+
 def disease_sums(discharges: Table) -> pd.DataFrame:
     """Cases, costs, days and deaths of every disease, in one aggregate over the discharges that have one.
 

@@ -29,7 +29,7 @@ from toolkit.reporting.content.values import (
     sure,
 )
 from toolkit.reporting.figures.change import change_forest
-from toolkit.reporting.sections.front import chapter, nothing_here
+from toolkit.reporting.sections.front import basis_words, chapter, nothing_here
 
 FROZEN = "定基：DRG 参照均值、权重和风险级别都固定在建设前，费用按声明的价格指数换算，只比较本单元自身的前后。"
 CAUTION = (
@@ -73,7 +73,7 @@ def verdict_matrix(results: Results) -> Blocks:
     ]
     columns += [Column(name=i, label=name_on(i, "frozen"), format=text) for i in primary]
     return Blocks(
-        *chapter("各项目判定", FROZEN),
+        *chapter("各项目判定", basis_words(results, FROZEN)),
         table(pd.DataFrame(rows), columns, id="verdicts", caption="各建设项目主要指标的判定", note=marks_note(results)),
         Paragraph(text=judged_by(results)),
         Note(text=CAUTION, tone="warning"),

@@ -8,6 +8,7 @@ from importlib.metadata import version
 from typing import Literal
 
 from toolkit.documents import Document
+from toolkit.evaluation.facts import CANNOT
 from toolkit.evaluation.names import NAMES
 from toolkit.evaluation.results import Results
 from toolkit.params import policies
@@ -16,6 +17,8 @@ from toolkit.reporting.formats.provenance import Provenance
 from toolkit.resources import LOCK, home
 
 PROVENANCE_MIME = "application/vnd.speceval.provenance+json"
+
+GIVEN = "数值由报送方给出：用的是什么参照、前后是否同一参照，由报送方的算法决定，本工具不能核对。"
 
 
 class Stamp(Provenance):
@@ -78,8 +81,15 @@ def nothing_here(results: Results, why: str, tone: Literal["info", "warning"] = 
 
 
 def limits(results: Results) -> list[Block]:
-    """The run's own notes, each a warning on the first page."""
-    return [Note(text=text, tone="warning") for text in results.params.notes]
+    """The run's own notes, each a warning on the first page, and what its source cannot answer."""
+    cannot = results.facts.lists.get(CANNOT)
+    said = [f"来源是已汇总的数据，不是病案。不能计算：{cannot}。"] if cannot else []
+    return [Note(text=text, tone="warning") for text in (*results.params.notes, *said)]
+
+
+def basis_words(results: Results, words: str) -> str:
+    """The sentence on the reference that stands over numbers; of values that were given, nobody knows it."""
+    return GIVEN if results.params.data.valued else words
 
 
 def chapter(text: str, lead: str = "") -> list[Block]:

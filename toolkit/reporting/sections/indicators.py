@@ -12,7 +12,7 @@ from toolkit.reporting.content.blocks import Block, Blocks, Figure, Heading, Not
 from toolkit.reporting.content.tables import Column, count, decimal, missing, table, text
 from toolkit.reporting.content.values import POOLED, events, is_rare, label, name_on, number, of_events, with_limits
 from toolkit.reporting.figures.indicators import grade_scatter, ranking
-from toolkit.reporting.sections.front import chapter
+from toolkit.reporting.sections.front import basis_words, chapter
 
 ACROSS = 6  # indicators beside each other
 LEVELS = "当期参照：每一年以本年的参照计算，用于看水平和排名，不用于前后比较。"
@@ -34,14 +34,17 @@ def region_by_year(results: Results) -> Blocks:
     own = "消耗指数与 CMI" if results.params.weights.source == "reference" else "消耗指数"
     note = f"参照就是区域自身，{own}恒为 1，列出以便核对。"
     return Blocks(
-        *chapter("区域概况", LEVELS), table(pd.DataFrame(rows), columns, id="region", caption="区域各年指标", note=note)
+        *chapter("区域概况", basis_words(results, LEVELS)),
+        table(pd.DataFrame(rows), columns, id="region", caption="区域各年指标", note=note),
     )
 
 
 def by_specialty(results: Results) -> Blocks:
     """Indicators of every specialty in the last period, one table for each domain."""
     period, cells = results.last_period, _cells(results, "specialty")
-    blocks: list[Block] = chapter("各专科", f"{results.periods[period]}，全区域各机构合并。{LEVELS}")
+    blocks: list[Block] = chapter(
+        "各专科", f"{results.periods[period]}，全区域各机构合并。{basis_words(results, LEVELS)}"
+    )
     for domain in Domain:
         of_domain = [i for i, one in CATALOGUE.items() if one.domain is domain and _any(cells[cells["indicator"] == i])]
         for part in range(0, len(of_domain), ACROSS):
@@ -70,7 +73,7 @@ def by_specialty(results: Results) -> Blocks:
 
 def unit_rankings(results: Results, indicator: str = "cost_index") -> Blocks:
     """Units of every specialty by one index in the last period."""
-    blocks: list[Block] = chapter(f"各评估单元：{name_on(indicator, 'contemporaneous')}", LEVELS)
+    blocks: list[Block] = chapter(f"各评估单元：{name_on(indicator, 'contemporaneous')}", basis_words(results, LEVELS))
     blocks += [rank(results, s.id, indicator) for s in results.params.specialties]
     return Blocks(*blocks)
 

@@ -24,8 +24,9 @@ CHANCE = (
     "漏斗图回答：一个单元离中心的距离，是否超出它的病例数本来就会有的波动。"
     "界限之外是需要核实的信号，不是结论；界限之内不等于没有问题。"
 )
+GIVEN_RISK = "期望死亡由报送方给出，风险模型不是本工具的，也不能核对。"
 RISK = (
-    "期望死亡由风险模型得出：每例按 DRG、{covariates}取模型给出的死亡概率，相加。"
+    "期望死亡由风险模型得出：每例按 {covariates}取模型给出的死亡概率，相加。"
     "O/E 大于 1 表示死亡多于同类病例的平均。模型看不到病情轻重，O/E 不是质量的直接度量。"
 )
 NOT_HERE = "没有可列出的结果（没有死亡，或发布版不含此项）。"
@@ -35,11 +36,18 @@ POWER = "可检出的最小变化：以该单元的例数，前后比值法有 {
 # --- region --------------------------------------------------------------------------------------------------------------
 
 
+def _risk_words(results: Results) -> str:
+    """Where expected deaths come from."""
+    if results.params.data.valued:
+        return GIVEN_RISK
+    chosen = results.params.monitoring.covariates
+    return RISK.format(covariates="、".join(["DRG", *(c.zh for c in Covariate if c in chosen)]))
+
+
 def risk_model(results: Results) -> Blocks:
     """The risk model of each period: how well it tells apart, and whether expected deaths agree with observed ones."""
     models = results.risk_models[results.risk_models["basis"] == "contemporaneous"]
-    names = "、".join(c.zh for c in Covariate if c in results.params.monitoring.covariates)
-    blocks: list[Block] = chapter("死亡风险校正", RISK.format(covariates=names))
+    blocks: list[Block] = chapter("死亡风险校正", _risk_words(results))
     if models["deaths"].sum() == 0:
         return Blocks(*blocks, Note(text=NOT_HERE))
     rows = models.assign(period=[results.periods[p] for p in models["period"]])
@@ -164,8 +172,7 @@ def expected_deaths(results: Results, project: str = "") -> Blocks:
     found = results.expected[
         (results.expected["hospital"] == unit["hospital"]) & (results.expected["specialty"] == unit["specialty"])
     ]
-    names = "、".join(c.zh for c in Covariate if c in results.params.monitoring.covariates)
-    blocks: list[Block] = chapter("风险校正死亡", RISK.format(covariates=names))
+    blocks: list[Block] = chapter("风险校正死亡", _risk_words(results))
     if found.empty:
         return Blocks(*blocks, Note(text=NOT_HERE))
     blocks.append(_oe_table(results, found))

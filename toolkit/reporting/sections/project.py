@@ -67,7 +67,7 @@ def primary_changes(results: Results, project: str = "") -> Blocks:
     )
     columns = [Column(name="label", label="指标", format=text), *CHANGE_COLUMNS]
     return Blocks(
-        *front.chapter("主要指标：建设前与建设周期", FROZEN),
+        *front.chapter("主要指标：建设前与建设周期", front.basis_words(results, FROZEN)),
         table(
             rows, columns, id="primary", caption="主要指标的前后变化与判定", note=marks_note(results) + SURE, wide=True
         ),
@@ -123,7 +123,7 @@ def standing(results: Results, project: str = "", indicators: tuple[str, ...] = 
     """Where the unit stands among the units of its specialty in the cycle."""
     unit = unit_of(results, project)
     return Blocks(
-        *front.chapter("在同专科中的位置", LEVELS),
+        *front.chapter("在同专科中的位置", front.basis_words(results, LEVELS)),
         *[rank(results, unit["specialty"], i, unit["hospital"]) for i in indicators],
     )
 
@@ -155,7 +155,7 @@ def all_indicators(results: Results, project: str = "") -> Blocks:
     ]
     frame = pd.DataFrame(rows).reindex(columns=["label", *results.periods, "n", "covered", "own"])
     return Blocks(
-        *front.chapter("全部指标", LEVELS),
+        *front.chapter("全部指标", front.basis_words(results, LEVELS)),
         table(
             frame,
             columns,
