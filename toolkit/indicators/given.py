@@ -59,7 +59,7 @@ def _sums(row: dict) -> dict[str, object]:
     xx = np.nan
     if kind is Distribution.MEAN and not np.isnan(row["sd"]) and y > 0:
         xx = x * x / y + max(y - 1, 0) * (row["sd"] / one.scale) ** 2
-    base = {"x": x, "y": y, "xx": xx, "xy": np.nan, "yy": np.nan, "all_y": y, "own_y": np.nan, "rows": 1.0}
+    base = {"x": x, "y": y, "xx": xx, "xy": np.nan, "yy": np.nan, "all_y": n, "own_y": np.nan, "rows": 1.0}
     return {**{k: row[k] for k in (*KEY, "indicator")}, "cases": n, **base}
 
 
