@@ -10,6 +10,7 @@ sh bootstrap.sh dev
 export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}" OPENBLAS_NUM_THREADS="${OPENBLAS_NUM_THREADS:-1}"
 # The user's own IPython start-up files and Jupyter settings must not decide what a notebook prints.
 export IPYTHONDIR="$PWD/.jupyter/ipython" JUPYTER_CONFIG_DIR="$PWD/.jupyter"
+mkdir -p "$IPYTHONDIR"  # without it every kernel makes a temporary one, and leaves it behind
 
 if [ "$#" -gt 0 ]; then
     exec .venv/bin/python -m pytest "$@"
