@@ -104,11 +104,13 @@ def cells(page, number):
 
 
 def info(page):
-    return page.run("document.querySelector('.dt-info').innerText")
+    return page.run("document.getElementById('info').innerText")
 
 
 def head(page, label):
-    page.run(f"[...document.querySelectorAll('#reports thead th')].find(h => h.innerText.includes('{label}')).click()")
+    page.run(
+        f"[...document.querySelectorAll('#reports thead th')].find(h => h.innerText.includes('{label}')).querySelector('button').click()"
+    )
 
 
 def test_search_finds_a_chinese_hospital(page, index):
@@ -134,9 +136,7 @@ def test_numbers_sort_as_numbers_with_missing_ones_last(page, index):
     head(page, "例数")
     shown = [int(c.replace(",", "")) for c in cells(page, 4)]
     assert shown == sorted(shown)
-    page.run(
-        "{const s = document.querySelector('.dt-length select'); s.value = '-1'; s.dispatchEvent(new Event('change'))}"
-    )
+    page.run("{const s = document.getElementById('length'); s.value = '0'; s.dispatchEvent(new Event('change'))}")
     for _ in range(2):
         head(page, "费用")
         assert cells(page, 5)[-1] == "例数不足"
@@ -146,9 +146,7 @@ def test_numbers_sort_as_numbers_with_missing_ones_last(page, index):
 def test_chinese_ordinals_sort_as_numbers_and_levels_by_rank(page, index):
     page.open(index, READY)
     page.type("#search", "合成第")
-    page.run(
-        "{const s = document.querySelector('.dt-length select'); s.value = '-1'; s.dispatchEvent(new Event('change'))}"
-    )
+    page.run("{const s = document.getElementById('length'); s.value = '0'; s.dispatchEvent(new Event('change'))}")
     head(page, "医疗机构")
     assert list(dict.fromkeys(cells(page, 1))) == ["合成第二医院", "合成第十医院"]
     head(page, "级别")

@@ -1,52 +1,76 @@
 // Enhances the finished table: search, filters, sorting, pages. No data in this file: its hash stands in the page's policy.
-const bundle = document.getElementById("bundle").textContent.trim();
-const bytes = Uint8Array.from(atob(bundle), c => c.charCodeAt(0));
-const address = URL.createObjectURL(new Blob([bytes], { type: "application/javascript" }));
-const { default: DataTable } = await import(address);
-URL.revokeObjectURL(address);
-
-// empty comes last in both directions: a missing value is neither the smallest nor the largest
-const collator = new Intl.Collator("zh-CN", { numeric: true });
-const lastWhenEmpty = (compare, sign) => (a, b) => a === "" || b === "" ? (a === "") - (b === "") : sign * compare(a, b);
-const register = (type, compare) => {
-  DataTable.ext.type.order[`${type}-asc`] = lastWhenEmpty(compare, 1);
-  DataTable.ext.type.order[`${type}-desc`] = lastWhenEmpty(compare, -1);
-};
-register("words", (a, b) => collator.compare(a, b));
-register("numbers", (a, b) => a - b);
-
-const heads = [...document.querySelectorAll("#reports thead th")];
-const table = new DataTable("#reports", {
-  autoWidth: false,
-  columns: heads.map(head => ({ type: head.dataset.type, className: head.dataset.align === "right" ? "right" : "" })),
-  order: [],
-  pageLength: 25,
-  lengthMenu: [25, 50, 100, { label: "全部", value: -1 }],
-  layout: { topStart: null, topEnd: null, bottomStart: "info", bottomEnd: "paging", bottom2Start: "pageLength" },
-  language: {
-    info: "第 _START_–_END_ 份，共 _TOTAL_ 份", infoEmpty: "共 0 份", infoFiltered: "（从 _MAX_ 份中筛选）",
-    lengthMenu: "每页 _MENU_ 份", zeroRecords: "没有符合条件的报告，请放宽检索词或筛选条件", emptyTable: "本次运行没有完成的报告",
-    paginate: { first: "首页", previous: "上一页", next: "下一页", last: "末页" },
-    aria: { orderable: "：点击排序", orderableReverse: "：点击反向排序", orderableRemove: "：点击取消排序",
-      paginate: { first: "首页", previous: "上一页", next: "下一页", last: "末页", number: "第 " } },
-  },
-});
-
+const table = document.getElementById("reports");
+const body = table.tBodies[0];
+const heads = [...table.tHead.rows[0].cells];
+const rows = [...body.rows].map(row => ({
+  row,
+  text: row.textContent.toLowerCase(),
+  cells: [...row.cells].map(cell => cell.textContent.trim()),
+  order: [...row.cells].map(cell => cell.dataset.order),
+}));
 const search = document.getElementById("search");
 const lists = [...document.querySelectorAll("select[data-column]")];
-const apply = () => {
-  table.search(search.value.trim().replace(/\s+/g, " "));  // also the wide space of Chinese keyboards
-  for (const list of lists) table.column(Number(list.dataset.column)).search(list.value, { exact: list.value !== "" });
-  table.draw();
+const length = document.getElementById("length");
+const info = document.getElementById("info");
+const collator = new Intl.Collator("zh-CN", { numeric: true });
+let sorted = null, page = 0;
+
+// empty comes last in both directions: a missing value is neither the smallest nor the largest
+const compare = (kind, sign) => (a, b) => a === "" || b === "" ? (a === "") - (b === "")
+  : sign * (kind === "numbers" ? a - b : collator.compare(a, b));
+
+const found = () => {
+  const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);  // \s holds the wide space of Chinese keyboards
+  const wanted = lists.filter(list => list.value !== "").map(list => [Number(list.dataset.column), list.value]);
+  const kept = rows.filter(one => words.every(word => one.text.includes(word))
+    && wanted.every(([column, value]) => one.cells[column] === value));
+  if (!sorted) return kept;
+  const { column, sign } = sorted;
+  const by = compare(heads[column].dataset.type, sign);
+  return [...kept].sort((a, b) => by(a.order[column], b.order[column]));
 };
-search.addEventListener("input", apply);
-for (const list of lists) list.addEventListener("change", apply);
+
+const draw = () => {
+  const kept = found();
+  const size = Number(length.value) || kept.length || 1;
+  page = Math.max(0, Math.min(page, Math.ceil(kept.length / size) - 1));
+  const shown = kept.slice(page * size, (page + 1) * size);
+  body.replaceChildren(...shown.map(one => one.row));
+  const of = kept.length < rows.length ? `（从 ${rows.length} 份中筛选）` : "";
+  info.textContent = kept.length
+    ? `第 ${page * size + 1}–${page * size + shown.length} 份，共 ${kept.length} 份${of}`
+    : `没有符合条件的报告，请放宽检索词或筛选条件${of}`;
+  document.getElementById("previous").disabled = page === 0;
+  document.getElementById("next").disabled = (page + 1) * size >= kept.length;
+};
+
+heads.forEach((head, column) => {
+  const button = document.createElement("button");
+  button.type = "button";
+  button.textContent = head.textContent;
+  head.replaceChildren(button);
+  button.addEventListener("click", () => {
+    const sign = sorted?.column === column ? -sorted.sign : 1;
+    sorted = { column, sign };
+    for (const other of heads) other.removeAttribute("aria-sort");
+    head.setAttribute("aria-sort", sign > 0 ? "ascending" : "descending");
+    page = 0;
+    draw();
+  });
+});
+const anew = () => { page = 0; draw(); };
+search.addEventListener("input", anew);
+for (const list of [...lists, length]) list.addEventListener("change", anew);
+document.getElementById("previous").addEventListener("click", () => { page -= 1; draw(); });
+document.getElementById("next").addEventListener("click", () => { page += 1; draw(); });
 document.getElementById("reset").addEventListener("click", () => {
   search.value = "";
   for (const list of lists) list.value = "";
-  table.order([]);
-  apply();
+  sorted = null;
+  for (const head of heads) head.removeAttribute("aria-sort");
+  anew();
   search.focus();
 });
-document.getElementById("controls").hidden = false;
+for (const id of ["controls", "pages"]) document.getElementById(id).hidden = false;
+draw();
 document.documentElement.dataset.ready = "yes";
