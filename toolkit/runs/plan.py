@@ -31,7 +31,7 @@ ANNEX = file_name(Part.ANNEX, "html")
 RENDERING = "toolkit.reporting.formats.rendering"
 OF_REPORT = {file_name(Part.REPORT, f): f"{RENDERING}:{f}" for f in FORMATS}
 OF_ANNEX = {file_name(Part.ANNEX, f): f"{RENDERING}:annex_{f}" for f in FORMATS}
-TIERED = ("project_report",)  # notebooks that end in a technical annex
+TIERED = ("project_report", "region_report")  # notebooks that end in a technical annex
 ABOVE = ".."  # a report's notebook runs, and lies, one folder below its run
 
 # id -> notebook, title; those of the whole run, in the order of the index

@@ -274,7 +274,7 @@ def false_verdicts(results: Results) -> str:
     if shown.empty:
         return "没有可以当作项目评价的未立项单元，无法由本次数据得出误判的比例。"
     shares = "；".join(
-        f"{CATALOGUE[r.indicator].name_zh} {rounded(r.changed, 1, 100)}%（{r.units} 个单元）" for r in rows_of(shown)
+        f"{name_on(r.indicator, 'frozen')} {rounded(r.changed, 1, 100)}%（{r.units} 个单元）" for r in rows_of(shown)
     )
     total, expected, level = int(shown["found"].sum()), float(shown["expected"].sum()), 1 - params.confidence
     judged = int(shown["judged"].sum())
