@@ -12,14 +12,14 @@ from toolkit.evaluation.results import Results
 from toolkit.evaluation.verdict import Verdict
 from toolkit.frames import row_at, rows_of
 from toolkit.release.disclosure import REPORTS as RELEASED
-from toolkit.reporting.content.plain_words import SUMMARIES, summary
+from toolkit.reporting.content.plain_words import BOUNDARY, SUMMARIES, summary
 from toolkit.reporting.content.tables import Column, text
-from toolkit.reporting.content.values import name_on
+from toolkit.reporting.content.values import marked, name_on
 from toolkit.reporting.formats import handbook
 from toolkit.reporting.formats.document import FORMATS, Part, file_name
 from toolkit.reporting.formats.fonts import FONT, characters, web_font
 from toolkit.reporting.formats.site import index
-from toolkit.reporting.sections.change import projects, unit_changes, verdict_of
+from toolkit.reporting.sections.change import projects, unit_changes
 from toolkit.reporting.sections.front import provenance
 from toolkit.resources import resource
 from toolkit.running.publish import write_atomically
@@ -86,6 +86,11 @@ def _job(
     )
 
 
+def _verdict(change: pd.Series) -> str:
+    """The word with its mark; what an undecided one excludes stands in the report."""
+    return marked(change["verdict"]) + (BOUNDARY if change["boundary"] else "")
+
+
 def _files(id_: str) -> tuple[tuple[str, str], ...]:
     """A project's report in other formats, and its annex."""
     others = [(words, f"{id_}/{file_name(Part.REPORT, f)}") for f, words in FORMATS.items() if f != "html"]
@@ -102,7 +107,7 @@ def write_index(results: Results, folder: Path, outcomes: Sequence[Outcome]) -> 
         if unit.id in exists:
             changes = unit_changes(results, unit.hospital, unit.specialty).set_index("indicator")
             verdicts = {
-                i: verdict_of(row_at(changes, i)) if i in changes.index else Verdict.NOT_JUDGED.zh for i in primary
+                i: _verdict(row_at(changes, i)) if i in changes.index else Verdict.NOT_JUDGED.zh for i in primary
             }
             rows.append(
                 {
