@@ -75,7 +75,7 @@ def test_the_hospital_stands_in_the_folder_or_is_the_same_for_a_group(own):
     with checked(data=sources(*groups)) as door:
         assert door.files["received"].to_dict() == {"乙院_0013/2022.csv": 20, "甲院_0012/2022.csv": 20, "one.csv": 20}
         assert door.store["hospital"].value_counts().to_dict() == {"0012": 20, "0013": 20, "0099": 20}
-    groups[0]["from_path"] = {"hospital": {"pattern": "^(..)_", "values": {"甲院": "0012", "乙院": "0013"}}}
+    groups[0]["from_path"] = {"hospital": {"pattern": "^(..)_", "stands_for": {"甲院": "0012", "乙院": "0013"}}}
     with checked(data=sources(*groups)) as door:
         assert set(door.store["hospital"]) == {"0012", "0013", "0099"}
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -16,19 +15,17 @@ from toolkit.cli import decision as decision_commands
 from toolkit.cli import evidence as evidence_commands
 from toolkit.cli import ledger as ledger_commands
 from toolkit.cli import panel as panel_commands
+from toolkit.cli import records as record_commands
 from toolkit.cli import selection as selection_commands
 from toolkit.cli import spot_check as spot_check_commands
 from toolkit.cli import word as word_commands
-from toolkit.cli.shared import Json
+from toolkit.cli.shared import Json, Params, Quiet, progress
 from toolkit.cli.shared import print_json as _print_json
 from toolkit.errors import EvaluationError
 
 if TYPE_CHECKING:
-    from rich.progress import TaskID
-
     from toolkit.documents import Document
     from toolkit.params import RunParams
-    from toolkit.running.pool import Progress as State
     from toolkit.runs.explain import Why
     from toolkit.runs.verification import Checked
 
@@ -40,6 +37,7 @@ app = typer.Typer(
     rich_markup_mode=None,  # drawing help with rich costs a third of the start
     help="临床重点专科建设项目评估：从病案首页到评估报告。Evaluation of clinical specialty projects.",
     epilog="退出码 exit codes: 0 完成 done · 2 参数有误 bad parameters · 3 数据不可用 unusable input · "
+    "(check: 没有一例被纳入，或项目、专科、名单没有配上 nothing accepted or matched) · "
     "4 程序或插件的声明有误 a fault of the toolkit or a plug-in · "
     "5 有报告未完成，或有不同 a report failed, or something differs · 6 病例不平衡 records do not add up · "
     "7 未能全部核对 not everything could be checked · 1 其他 other",
@@ -53,12 +51,13 @@ for command in (
     decision_commands.decide,
     decision_commands.rehearse,
     word_commands.word,
+    record_commands.check,
+    record_commands.init,
 ):
     app.command()(command)
+app.command("map")(record_commands.propose_map)
 
-Params = Annotated[Path, typer.Argument(help="参数文件 parameter file (YAML)", show_default=False)]
 Reports = Annotated[Path, typer.Option("--reports", help="输出文件夹 folder for the run")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="不显示进度 no progress")]
 Workers = Annotated[int, typer.Option("--workers", "-j", min=1, help="同时生成的报告数 reports at a time")]
 Fresh = Annotated[bool, typer.Option("--fresh", help="全部重做，不用已有的表和报告 make everything anew")]
 EditionOption = Annotated[
@@ -169,7 +168,7 @@ def _run(
     head = ledger_commands.head(ledger) if ledger else None  # before the work: one that cannot be opened costs none
     # stopped from outside, a run still ends its processes and says so in its state
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
-    with _progress(quiet or as_json) as (step, report):
+    with progress(quiet or as_json) as (step, report):
         done = pipeline.run(params, reports, workers=workers, progress=step, on_report=report, fresh=fresh, head=head)
     why = _as_records(done.why)
     failed = [o for o in done.outcomes if not o.exists]
@@ -389,58 +388,6 @@ def tables(
 
 
 @app.command()
-def check(
-    params: Params,
-    worklists: Annotated[
-        Path | None,
-        typer.Option("--worklists", help="把整改清单写到此文件夹 write the worklists here", show_default=False),
-    ] = None,
-    quiet: Quiet = False,
-    as_json: Json = False,
-) -> None:
-    """只检查数据：每例去了哪里，为什么。Check the data only."""
-    import tempfile
-
-    from toolkit.data.accounts.balance import COUNTED
-    from toolkit.data.quality import CATALOGUE
-    from toolkit.evaluation.names import NAMES
-    from toolkit.params import load_params
-    from toolkit.runs import pipeline
-
-    loaded = load_params(params, NAMES)
-    with tempfile.TemporaryDirectory(prefix="speceval-") as work, _progress(quiet or as_json) as (step, _):
-        checked = pipeline.check(loaded, Path(work), step, lists=worklists)
-    intake = checked.intake
-    counts = intake.accounts.groupby(["fate", "rule"], sort=True)["n"].sum().reset_index()
-    refused = intake.files[intake.files["rejected"] != ""]
-    if as_json:
-        _print_json(
-            {
-                "files": intake.files.to_dict("records"),
-                "fates": counts.to_dict("records"),
-                "not_applicable": intake.not_applicable,
-                "balance": checked.balance.to_dict("records"),
-                "hospital_warnings": intake.hospital_warnings.to_dict("records"),
-            }
-        )
-        return
-    total = int(counts["n"].sum())
-    typer.echo(f"收到 received {total:,} 例，{len(intake.files)} 个文件，拒收 rejected {len(refused)} 个")
-    for row in refused.itertuples():
-        typer.echo(f"  拒收 {row.name}: {row.rejected}")
-    for row in counts.itertuples():
-        why = f"规则{row.rule} {CATALOGUE[row.rule].message_zh}" if row.rule else "—"
-        typer.echo(f"  {row.fate} {row.n:>12,}  {why}")
-    typer.echo("收到 = 纳入 + 排除 + 隔离，逐文件、逐机构、逐类指标核对无误 balanced:")
-    by_measure = checked.balance.groupby(["measure", "fate"])["n"].sum()
-    for measure, name in (("all", "全部病例"), *COUNTED.items()):
-        went = [int(by_measure.get((measure, fate), 0)) for fate in ("accepted", "excluded", "quarantined")]
-        typer.echo(f"  {name}: {sum(went):,} = {went[0]:,} + {went[1]:,} + {went[2]:,}")
-    if worklists:
-        typer.echo(f"整改清单 worklists: {worklists}")
-
-
-@app.command()
 def worklist(
     run: Annotated[Path, typer.Argument(help="运行的文件夹 folder of a run", show_default=False)],
     to: Annotated[
@@ -582,42 +529,6 @@ def indicators(
             typer.echo(f"{one.id:32} {one.domain.value}  {one.name_zh}（{one.unit or '无量纲'}）")
 
 
-@app.command("map")
-def propose_map(
-    file: Annotated[Path, typer.Argument(help="数据文件 data file", show_default=False)],
-    out: Annotated[Path | None, typer.Option("--out", help="写到此文件 write the map here")] = None,
-    force: Annotated[bool, typer.Option("--force", help="覆盖已有文件 overwrite")] = False,
-    as_json: Json = False,
-) -> None:
-    """为未知格式的文件提出格式映射，由人核对。Propose a format map for a file; a person confirms it."""
-    from toolkit.data.reading.mapping import propose, table
-    from toolkit.errors import ParameterError
-
-    if out and out.exists() and not force:
-        raise ParameterError(
-            f"文件已存在: {out}", "file exists", remedy="换一个名字, 或加 --force", remedy_english="or --force"
-        )
-    proposal = propose(file)
-    if as_json:
-        _print_json(
-            {
-                "layout": proposal.layout,
-                "unresolved": [c.name for c in proposal.unresolved],
-                "missing": proposal.missing,
-                "fields": [{"field": f, "columns": c, "confidence": s, "reason": r} for f, c, s, r in table(proposal)],
-            }
-        )
-    if not out:
-        if not as_json:
-            typer.echo(proposal.yaml(), nl=False)
-        return
-    out.write_text(proposal.yaml(), encoding="utf-8")
-    if not as_json:
-        for field, columns, sure, reason in table(proposal):
-            typer.echo(f"  {field:24} {sure}  {columns} — {reason}")
-        typer.echo(f"已写 written: {out}\n逐项核对后改为 check every line, then set: confirmed: true")
-
-
 @app.command()
 def score(
     system: Annotated[Path, typer.Argument(help="指标体系文件 indicator system (YAML)", show_default=False)],
@@ -639,62 +550,6 @@ def score(
     for note in card.notes:
         typer.echo(f"注意: {note}")
     typer.echo(f"{len(card.units)} 个单位，{int(rated.sum())} 个可评级；结果: {out}")
-
-
-@app.command()
-def init(
-    path: Annotated[Path, typer.Argument(help="新参数文件 new parameter file")] = Path("params/my-evaluation.yaml"),
-    force: Annotated[bool, typer.Option("--force", help="覆盖已有文件 overwrite")] = False,
-) -> None:
-    """写一份带注释的参数文件，用于自己的数据。Write a commented parameter file for your own data."""
-    from toolkit.errors import ParameterError
-
-    if path.exists() and not force:
-        raise ParameterError(
-            f"文件已存在: {path}", "file exists", remedy="换一个名字, 或加 --force", remedy_english="or --force"
-        )
-    template = Path(__file__).parents[1] / "templates" / "parameters.yaml"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(template.read_text(encoding="utf-8"), encoding="utf-8")
-    typer.echo(f"已写 written: {path}\n改好后 then: speceval check {path} ; speceval run {path}")
-
-
-@contextmanager
-def _progress(quiet: bool) -> Iterator[tuple[Callable[[str, float], None], Callable[[State], None]]]:
-    """A step line and a bar with time left, or nothing."""
-    if quiet:
-        yield (lambda step, share: None), (lambda state: None)
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    from toolkit.running.progress import clock
-
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("{task.fields[note]}"),
-    )
-    with Progress(*columns, console=console) as bar:
-        steps = bar.add_task("准备", total=100, note="")
-        reports: dict[str, TaskID] = {}
-
-        def step(name: str, share: float) -> None:
-            bar.update(steps, description=name, completed=round(100 * share))
-
-        def report(state: State) -> None:
-            if "task" not in reports:
-                bar.update(steps, description="计算完成", completed=100)
-                reports["task"] = bar.add_task("报告", total=state.total, note="")
-            note = f"未完成 {state.failed}" if state.failed else ""
-            if state.seconds_left is not None:
-                note += f" 约剩 {clock(state.seconds_left)}"
-            bar.update(reports["task"], completed=state.done, total=state.total, note=note)
-
-        yield step, report
 
 
 def main() -> None:

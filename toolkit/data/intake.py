@@ -43,6 +43,7 @@ from toolkit.params import RunParams
 from toolkit.written_form import name_form
 
 BATCH_FILES = 500  # workbooks among them keep a file open each
+DISCHARGES = "discharges"  # folder of the accepted ones, a file a year
 FATES = "fates.parquet"  # every record that is not plainly accepted, by file and line
 # what rules over codes, several records and files look at, beside what is stored
 FOR_JUDGING = ("drg_found", "hospital_name", "visit_number", "procedure_levels", "grouper_version")
@@ -80,6 +81,10 @@ class Intake:
         Parquet file of what the hit records held in the fields that rules name (`toolkit.data.accounts.submitted`).
     typed
         Table of all records that were read, of refused files too: `file, line` and the canonical columns.
+    joins
+        `name, unit, rows, asked, found, unused` of each list that records were held against.
+    has
+        Canonical fields that some file has.
     entry
         What the register of submissions will hold after the run, None where the run keeps none.
     """
@@ -93,6 +98,8 @@ class Intake:
     fates: Path
     submitted: Path
     typed: Any
+    joins: pd.DataFrame
+    has: frozenset[str]
     entry: Entry | None = None
 
 
@@ -173,11 +180,16 @@ def take_in(
         s.number for s in sources if s.rejected
     ]:  # some were found unreadable after rows of them had been typed
         typed = typed.filter(_.file.notin(refused))
+    joins = _Joins()
     if drgs is not None:
         [(found, asked)] = (
             typed.aggregate(found=_.drg_found.sum(), asked=_.drg_found.count()).execute().fillna(0).to_numpy()
         )
         refuse_unmatched(drgs, int(found), int(asked), params)
+        joins.add("分组结果文件", "例", drgs.rows, int(asked), int(found))
+    if hospitals is not None:
+        codes = set(typed.select("hospital").distinct().execute()["hospital"].dropna())
+        joins.add("机构名录", "家机构", len(hospitals), len(codes), len(codes & set(hospitals["code"])))
     if refused := check_files(typed, sources, applicable, given, params):
         _refuse_if_nothing(sources)
         typed = typed.filter(_.file.notin(refused))
@@ -205,6 +217,8 @@ def take_in(
         fates=fates,
         submitted=submitted,
         typed=read,
+        joins=joins.table(),
+        has=frozenset(_fields(params, forms) - _lacking_everywhere(sources, params)),
         entry=entry,
     )
 
@@ -268,9 +282,7 @@ def _applicable(
 
 def _absent_everywhere(sources: list[SourceFile], applicable: set[str], params: RunParams) -> dict[str, str]:
     """Rules that no file could be checked by, though the format has their fields: no file has the columns."""
-    grouped = {"drg"} if params.data.drg_file or params.data.grouper else set()
-    read = [set(s.lacks) - grouped for s in sources if not s.rejected]
-    lacking = set.intersection(*read) if read else set()
+    lacking = _lacking_everywhere(sources, params)
     found = {
         id_: f"各文件都没有字段：{_names(missing)}"
         for id_, rule in CATALOGUE.items()
@@ -279,6 +291,26 @@ def _absent_everywhere(sources: list[SourceFile], applicable: set[str], params: 
     if "G01" in found:
         found["G01"] += "；也没有分组结果文件或分组器，CMI、消耗指数、风险分级等病例组合类指标都不能计算"
     return found
+
+
+def _lacking_everywhere(sources: list[SourceFile], params: RunParams) -> set[str]:
+    """Fields of the formats that no file has a column for."""
+    grouped = {"drg"} if params.data.drg_file or params.data.grouper else set()
+    read = [set(s.lacks) - grouped for s in sources if not s.rejected]
+    return set.intersection(*read) if read else set()
+
+
+class _Joins:
+    """Lists that records were held against, and how many of either side met."""
+
+    def __init__(self) -> None:
+        self.rows: list[tuple[str, str, int, int, int, int]] = []
+
+    def add(self, name: str, unit: str, rows: int, asked: int, found: int) -> None:
+        self.rows.append((name, unit, rows, asked, found, max(0, rows - found)))
+
+    def table(self) -> pd.DataFrame:
+        return pd.DataFrame(self.rows, columns=["name", "unit", "rows", "asked", "found", "unused"])
 
 
 # --- from text to typed rows -------------------------------------------------------------------------------------------
@@ -343,8 +375,10 @@ class _Batch:
 
     @property
     def joins(self) -> bool:
-        """Whether the records of the files that wait can be looked up in the DRG file."""
-        return self.drgs is not None and not lacking_keys(self.params, self.form)
+        """Whether the records of the files that wait are looked up in the DRG file: of several formats those without a DRG."""
+        own = self.form.fields.get("drg")
+        grouped = len(self.forms) > 1 and own is not None and not own.absent(self.columns)
+        return self.drgs is not None and not grouped and not lacking_keys(self.params, self.form)
 
     def flush(self) -> None:
         """Type the files that wait. Only then is known how many records they hold, and whether all of each can be read."""
@@ -507,7 +541,7 @@ def _register(sources: list[SourceFile]) -> pd.DataFrame:
 
 def _store(judged: Any, params: RunParams, connection: Any, work: Path) -> Path:
     """Accepted discharges with what each may be used for, one sorted file a year."""
-    folder = work / "discharges"
+    folder = work / DISCHARGES
     folder.mkdir(exist_ok=True)
     accepted = judged.filter(_.fate == Fate.ACCEPTED.value)
     # a rule that could not be checked found nothing, and still a missing value is none

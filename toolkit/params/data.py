@@ -164,7 +164,9 @@ class FromPath(Section):
         title="正则表达式",
         description='with one group; searched in "folder/file › sheet", the path below the folder that files names',
     )
-    values: dict[str, str] = Field(default={}, title="取值对照", description="others stay as they are")
+    stands_for: dict[str, str] = Field(
+        default={}, title="取值对照", description="what a name in the path stands for; others stay as they are"
+    )
 
     @model_validator(mode="after")
     def _one_group(self) -> FromPath:

@@ -10,10 +10,11 @@ from time import monotonic
 
 import pandas as pd
 
-from toolkit.data.intake import Intake
+from toolkit.data.intake import DISCHARGES, Intake
 from toolkit.data.lists.published import check_published
 from toolkit.documents import Entries
 from toolkit.errors import RunError
+from toolkit.evaluation.intake_check import IntakeCheck, intake_check, refuse_unmatched_projects, stored_counts
 from toolkit.evaluation.names import check_choices
 from toolkit.evaluation.results import DATA, RESULTS, Results
 from toolkit.params import RELEASE_SUFFIX, RunParams
@@ -119,7 +120,10 @@ def evaluated(walk: Walk) -> Results:
     check_published(walk.params)
     with room(walk.folder):
         for stage in EVALUATED:
-            walk.through(stage)
+            made = walk.through(stage)
+            if stage is INTAKE and walk.params.projects and not walk.params.data.synthetic:
+                counts = stored_counts(walk.folder / DATA / DISCHARGES)
+                refuse_unmatched_projects(walk.params, counts, made.table("hospitals"))
         results = put_together(walk, results_of(walk))
         if not walk.params.data.summed and ("intake" in walk.made or not (walk.folder / WORKLISTS).is_dir()):
             worklists(walk.folder)
@@ -179,10 +183,11 @@ def planned(params: RunParams, reports: Path, *, fresh: bool = False) -> Sequenc
 
 @dataclass(frozen=True, kw_only=True)
 class Checked:
-    """What `check` found: the intake and its balance."""
+    """What `check` found: the intake, its balance, and what follows from them for projects, specialties and indicators."""
 
     intake: Intake
     balance: pd.DataFrame
+    found: IntakeCheck
 
 
 def check(params: RunParams, work: Path, progress: Progress = quiet, *, lists: Path | None = None) -> Checked:
@@ -207,4 +212,7 @@ def check(params: RunParams, work: Path, progress: Progress = quiet, *, lists: P
     if lists:
         tables = {name: taken.table(name) for name in ("files", "balance", "hospitals")}
         lists_of(tables, stated(walk), work / DATA, lists)
-    return Checked(intake=walk.made["intake"].also, balance=taken.table("balance"))
+    intake: Intake = walk.made["intake"].also
+    named = {name: taken.table(name) for name in ("files", "accounts", "hospital_warnings", "hospitals")}
+    found = intake_check(walk.params, stored_counts(work / DATA / DISCHARGES), named, intake.has, intake.joins)
+    return Checked(intake=intake, balance=taken.table("balance"), found=found)

@@ -88,7 +88,7 @@ def take_in_records(asked: Asked) -> Made:
         registry = from_codes(sorted(c for c in intake.accounts["hospital"].unique() if c))
     data = asked.work / "staged" / "data"
     data.mkdir(parents=True)
-    for name in ("discharges", intakes.FATES, SUBMITTED):
+    for name in (intakes.DISCHARGES, intakes.FATES, SUBMITTED):
         (asked.work / name).rename(data / name)
     facts = {
         "format": "；".join(dict.fromkeys(form.title for form in forms)),

@@ -5,11 +5,15 @@ A value that a group gives is a column of its own beside those of the file, so t
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from toolkit.data.discharge.schema import BY_NAME
 from toolkit.data.reading import opening
@@ -46,7 +50,7 @@ class Group:
             found = re.search(where.pattern, name)
             if found is None or not found.group(1):
                 return None
-            said[field] = where.values.get(found.group(1), found.group(1))
+            said[field] = where.stands_for.get(found.group(1), found.group(1))
         return {GIVEN + field: _written(field, value) for field, value in said.items()}
 
 
@@ -85,6 +89,14 @@ def _group(spec: FileGroup, where: str) -> Group:
         known = fields.get(name, Source(column=column))
         fields[name] = known.model_copy(update={"column": column, "columns": [], "concat": [], "beside": []})
     form = form.model_copy(update={"fields": fields})
+    if unknown := [name for path in spec.from_path.values() for name, value in path.stands_for.items() if value == "?"]:
+        raise ParameterError(
+            f"还有 {len(unknown)} 个文件夹或文件没有写明取值：{'、'.join(unknown[:5])}{' 等' * (len(unknown) > 5)}",
+            "the path says a name, and nobody has said what it stands for",
+            where=f"{where}.from_path",
+            remedy="把 ? 改为机构代码",
+            remedy_english="put the code of the hospital in place of ?",
+        )
     if lacking := form.lacking:
         raise ParameterError(
             f"格式 {form.id} 没有{'、'.join(lacking)}，这组文件也没有另外给出",
@@ -127,6 +139,9 @@ def assign(source: SourceFile, candidates: Iterable[int], groups: Sequence[Group
     The first group whose columns the table has all takes it; where none has them, the one with most of them, to say what is
     missing.
     """
+    if source.stored == "parquet" and not source.header:
+        with contextlib.suppress(pa.ArrowException, OSError):  # what cannot be read is refused where it is read
+            source.header = list(pq.read_schema(source.path).names)
     best: tuple[float, int, dict[str, str]] | None = None
     for number in candidates:
         given = groups[number].given(name_in_path(source))

@@ -209,7 +209,8 @@ def propose_for(name: str, rows: pd.DataFrame) -> Proposal:
 
     best = _one_each([*able((*known, *_by_name(columns)))])
     best = _one_each([*best.values(), *able(by_values(columns, best))])
-    finished = [_finished(g, by_name) for g in (*best.values(), *_deaths(best, by_name))]
+    followed = (*_deaths(best, by_name), *_operated(best))
+    finished = [_finished(g, by_name) for g in (*best.values(), *followed)]
     used = {c for g in finished for c in g.columns}
     left = tuple(c for c in columns if c.name not in used and c.name.strip())
     chosen = {g.field for g in finished if g.confidence >= LEAST}
@@ -254,6 +255,15 @@ def _deaths(found: Mapping[str, Guess], columns: Mapping[str, Column]) -> Iterat
             confidence=way.confidence,
             reason=f"由{plain(way.columns[0])}中的死亡而来",
         )
+
+
+def _operated(found: Mapping[str, Guess]) -> Iterator[Guess]:
+    """Whether a stay holds an operation, from its level, where no column says it itself: one without a level holds none."""
+    level = found.get("surgery_level")
+    if level is not None and "surgical" not in found and "column" in level.source:
+        source = {"columns": [level.source["column"]], "true": ["1", "2", "3", "4"]}
+        why = f"{plain(level.columns[0])}有级别的为手术病例"
+        yield replace(level, field="surgical", source=source, reason=why)
 
 
 def _finished(guess: Guess, columns: Mapping[str, Column]) -> Guess:

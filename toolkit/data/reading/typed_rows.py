@@ -430,7 +430,9 @@ def _moment(value: Column, formats: list[str]) -> Column:
 
 
 # a serial number is five digits and no more: 00000000 is no date at all
-AMBIGUOUS = r"^(\d{1,2}/\d{1,2}/\d{4}|\d{1,2}([-/.])\d{1,2}[-/.]\d{2}\b|\d{2}年\d{1,2}月\d{1,2}日|\d{5}(\.\d+)?$)"
+AMBIGUOUS = (
+    r"^(\d{1,2}/\d{1,2}/\d{4}|\d{1,2}[-/.]\d{1,2}[-/.]\d{1,2}\b|\d{2}年\d{1,2}月\d{1,2}日|\d{6}$|\d{5}(\.\d+)?$)"
+)
 
 
 def _unclear(raw: Column, day: Column, source: Source) -> Column:
