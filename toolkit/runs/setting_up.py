@@ -11,32 +11,22 @@ import json
 import os
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from string import ascii_uppercase
 from tempfile import TemporaryDirectory
 
-import pandas as pd
-from ibis import _
-
+from toolkit.data.accounts.sent import Sent, counted
 from toolkit.data.lists.clinical_departments import ClinicalDepartment, clinical_department
-from toolkit.data.reading import opening, text_rows
-from toolkit.data.reading.files import SourceFile
-from toolkit.data.reading.formats import FormatMap, Source
-from toolkit.data.reading.groups import GIVEN, Group, assign, name_in_path
+from toolkit.data.reading.groups import name_in_path
 from toolkit.data.reading.survey import Kind, Role, Survey, hospital_in_path, survey
-from toolkit.data.reading.typed_rows import standardise
 from toolkit.documents import Document
-from toolkit.engine import connect
-from toolkit.engine.types import Engine
 from toolkit.errors import InputError, ParameterError
 from toolkit.indicators import CATALOGUE as INDICATORS
 from toolkit.indicators.needs import lacking
 from toolkit.params import FileGroup
 from toolkit.runs.asked import Progress
 
-COUNTED = ("hospital", "hospital_name", "year", "department")
-LOOKED_AT = ("hospital", "hospital_name", "year", "discharge_date", "department", "drg")
 LEAST_YEAR = 0.01  # of all records: a year of fewer is a stray one
 SPECIALTIES, DEPARTMENTS, FEW = 40, 200, 5
 REGISTRY = "hospitals.csv"
@@ -49,28 +39,6 @@ class SetUp:
     files: tuple[Path, ...]
     said: tuple[str, ...]
     asked: tuple[str, ...]
-
-
-@dataclass(eq=False)
-class _Counts:
-    """Records by `hospital, hospital_name, year, department`, and of all how many have a DRG."""
-
-    table: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=[*COUNTED, "n", "drgs"]))
-
-    def by(self, column: str) -> dict[str, int]:
-        """Records by the values of a column, most of them first."""
-        known = self.table[self.table[column].notna()]
-        counted = known.groupby(column)["n"].sum().sort_values(ascending=False)
-        years = column == "year"  # floats, where some records have none
-        return {str(value).partition(".")[0] if years else str(value): int(n) for value, n in counted.items()}
-
-    @property
-    def records(self) -> int:
-        return int(self.table["n"].sum())
-
-    @property
-    def grouped(self) -> int:
-        return int(self.table["drgs"].sum())
 
 
 def set_up(folder: Path, target: Path, progress: Progress, *, force: bool = False) -> SetUp:
@@ -113,7 +81,7 @@ def set_up(folder: Path, target: Path, progress: Progress, *, force: bool = Fals
                 remedy_english="run speceval map on one of the files",
             )
         groups = _groups(kinds, folder, target, beside)
-        counts = _counted(kinds, groups, folder, Path(work), progress)
+        counts = counted(kinds, groups, folder, Path(work), progress)
         for table in found.tables:
             table.close()
     draft = _Draft(folder, target, beside, found, kinds, groups, counts)
@@ -137,71 +105,6 @@ def _relative(path: Path, target: Path) -> str:
     return os.path.relpath(path.resolve(), target.resolve().parent)
 
 
-# --- counts -------------------------------------------------------------------------------------------------------------
-
-
-def _counted(
-    kinds: Sequence[Kind], specs: Sequence[FileGroup], folder: Path, work: Path, progress: Progress
-) -> _Counts:
-    """Who sent how much: only the columns that tell it are read."""
-    connection = connect(work / "engine", [folder])
-    found = []
-    try:
-        for place, (kind, spec) in enumerate(zip(kinds, specs, strict=True)):
-            progress("清点病例", place / len(kinds))
-            fields = {name: source for name, source in kind.form.fields.items() if name in LOOKED_AT}
-            form = kind.form.model_copy(update={"fields": fields, "scope": None})
-            group = Group(_with_given(form, spec), spec)
-            for same, columns, present in _batches(kind.tables, group, connection, work):
-                modes = group.form.written(columns)
-                for part in text_rows.parts(same, present, modes=modes):
-                    text_rows.register(part, connection)
-                    text = connection.table(text_rows.NAME)
-                    typed = standardise(text.mutate(source_content=0), columns, group.form)
-                    grouped = typed.group_by(list(COUNTED)).aggregate(n=_.count(), drgs=_.drg.count())
-                    found.append(grouped.execute())
-                    text_rows.close(connection)
-    finally:
-        connection.disconnect()
-    if not found:
-        return _Counts()
-    table = pd.concat(found, ignore_index=True)
-    return _Counts(table.groupby(list(COUNTED), dropna=False, as_index=False)[["n", "drgs"]].sum())
-
-
-def _with_given(form: FormatMap, spec: FileGroup) -> FormatMap:
-    given = {name: Source(column=GIVEN + name) for name in (*spec.fixed, *spec.from_path)}
-    return form.model_copy(update={"fields": {**form.fields, **given}})
-
-
-def _batches(
-    tables: Sequence[SourceFile], group: Group, connection: Engine, work: Path
-) -> Iterator[tuple[list[SourceFile], dict[str, list[str]], list[str]]]:
-    """Tables with the same columns together: planning for each alone costs more than counting."""
-    waiting: dict[str, tuple[list[SourceFile], dict[str, list[str]], list[str]]] = {}
-    for table in tables:
-        source = _open_again(table, work)
-        assign(source, [0], [group])
-        columns, present = ({}, []) if source.rejected else text_rows.columns_of(source, group.form, connection)
-        if not columns:
-            continue
-        key = json.dumps([columns, sorted(source.given)])
-        waiting.setdefault(key, ([], columns, present))[0].append(source)
-    yield from waiting.values()
-
-
-def _open_again(table: SourceFile, work: Path) -> SourceFile:
-    """The table, whose text may have been closed."""
-    if table.heads or table.stored == "parquet":
-        return table
-    tables = opening.open_tables(table.number, table.path, work, table.within)
-    again = next(one for one in tables if one.part == table.part)
-    for one in tables:
-        if one is not again:
-            one.close()
-    return again
-
-
 # --- what is written ----------------------------------------------------------------------------------------------------
 
 
@@ -215,7 +118,7 @@ class _Draft:
     found: Survey
     kinds: Sequence[Kind]
     groups: Sequence[FileGroup]
-    counts: _Counts
+    counts: Sent
 
     def write(self) -> list[Path]:
         """Write all files; the parameter file last."""
