@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import traceback
 from difflib import get_close_matches
+from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict, TypeVar
 
 if TYPE_CHECKING:
@@ -103,6 +106,50 @@ class UnbalancedError(EvaluationError):
     """收到 ≠ 纳入 + 排除 + 隔离: the run stops and writes no report (rule X01)."""
 
     exit_code = 6
+
+
+OF_SYSTEM = {
+    errno.EMFILE: ("同时打开的文件数到了上限", "too many open files", "调高 ulimit -n 后重新运行", "raise ulimit -n"),
+    errno.ENFILE: ("系统打开的文件数到了上限", "the system has too many open files", "稍后重新运行", "run again later"),
+    errno.ENOMEM: (
+        "内存不足",
+        "out of memory",
+        "减少 --workers，或换内存更大的机器",
+        "fewer --workers, or more memory",
+    ),
+    errno.ENOSPC: ("磁盘空间不足", "no space left on the disk", "清理磁盘后重新运行", "free space, then run again"),
+    errno.ENOENT: (
+        "需要的文件或文件夹在运行中不见了",
+        "a file or folder has gone",
+        "放回原处后重新运行",
+        "put it back, then run again",
+    ),
+    errno.EACCES: ("没有权限", "permission denied", "检查文件和文件夹的权限", "check permissions"),
+}
+
+
+def unforeseen(error: Exception) -> EvaluationError:
+    """What nobody has foreseen, told without a value that it may carry: what the system lacks, or where in the code it arose."""
+    chain: list[BaseException] = [error]
+    while (further := chain[-1].__cause__ or chain[-1].__context__) is not None and further not in chain:
+        chain.append(further)
+    codes = [errno.ENOMEM if isinstance(one, MemoryError) else getattr(one, "errno", None) for one in chain]
+    for code in codes:
+        if code in OF_SYSTEM:
+            problem, english, remedy, remedy_english = OF_SYSTEM[code]
+            return EvaluationError(problem, english, remedy=remedy, remedy_english=remedy_english)
+    places = [
+        f"{Path(frame.filename).name}:{frame.lineno}"
+        for frame in traceback.extract_tb(error.__traceback__)
+        if "toolkit" in frame.filename
+    ]
+    return ContractBroken(
+        f"程序没有料到的错误 {type(error).__name__}",
+        "a fault that the toolkit did not foresee",
+        where=" → ".join(places[-4:]),
+        remedy="连同这几行告诉维护者；设 SPECEVAL_TRACEBACK=1 可见全部（其中可能有数据）",
+        remedy_english="tell the maintainers; SPECEVAL_TRACEBACK=1 shows all of it, data perhaps among it",
+    )
 
 
 def nearest(given: str, known: Iterable[str]) -> str:

@@ -21,7 +21,7 @@ from toolkit.cli import spot_check as spot_check_commands
 from toolkit.cli import word as word_commands
 from toolkit.cli.shared import Json, Params, Quiet, progress
 from toolkit.cli.shared import print_json as _print_json
-from toolkit.errors import EvaluationError
+from toolkit.errors import EvaluationError, unforeseen
 
 if TYPE_CHECKING:
     from toolkit.documents import Document
@@ -560,6 +560,12 @@ def main() -> None:
     except EvaluationError as error:
         typer.echo(f"错误 error: {error}", err=True)
         raise SystemExit(error.exit_code) from None
+    except Exception as error:
+        if os.environ.get("SPECEVAL_TRACEBACK"):
+            raise
+        told = unforeseen(error)
+        typer.echo(f"错误 error: {told}", err=True)
+        raise SystemExit(told.exit_code) from None
 
 
 if __name__ == "__main__":

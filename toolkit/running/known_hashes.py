@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from toolkit.documents import readable
 from toolkit.running.notebook import file_hash
 from toolkit.running.publish import canonical, write_atomically
 
@@ -47,7 +48,7 @@ class KnownHashes:
         """SHA-256 of a file; of a folder as `file_hash` has it."""
         if path.is_dir():
             return file_hash(path)
-        place, now = str(path.resolve()), time.time_ns()
+        place, now = readable(str(path.resolve())), time.time_ns()
         marks = _marks(path)
         before = self._known.get(place)
         value = before[1] if before is not None and before[0] == marks else file_hash(path)
@@ -58,7 +59,7 @@ class KnownHashes:
     def among(self, paths: Mapping[Path, str]) -> None:
         """Take hashes for known that the caller has worked out from what it alone has written."""
         for path, value in paths.items():
-            place = str(path.resolve())
+            place = readable(str(path.resolve()))
             self._known[place] = self._asked[place] = _marks(path), value
 
     def write(self) -> None:

@@ -16,7 +16,7 @@ import pandas as pd
 from pydantic import BaseModel
 
 from toolkit.data.reading.opening import find
-from toolkit.documents import Document, Entries, Plain
+from toolkit.documents import Document, Entries, Plain, readable
 from toolkit.params import Data, FileGroup, RunParams
 from toolkit.running.manifest import Software, digest
 from toolkit.running.notebook import file_hash
@@ -63,7 +63,7 @@ def portable(params: RunParams) -> RunParams:
     """`params` with names for paths: equal wherever the same files lie."""
     found = places(params)
     names: Document = {
-        name: sorted(Path(one).name for one in path) if is_files(name) else Path(path).name
+        name: sorted(readable(Path(one).name) for one in path) if is_files(name) else Path(path).name
         for name, path in found.items()
     }
     named = moved(params, names)
@@ -103,7 +103,7 @@ def _with_paths(section: Part, prefix: str, change: Callable[[str, Path], Path])
 def raw_files(where: Entries, hashes: Callable[[Path], str] = file_hash) -> list[Document]:
     """Name and content hash of every raw file, in the order of their hashes; a file that is gone raises."""
     paths = find([entry for name, entries in where.items() if is_files(name) for entry in entries])
-    rows = [{"name": path.name, "sha256": hashes(path)} for path in paths]
+    rows = [{"name": readable(path.name), "sha256": hashes(path)} for path in paths]
     return sorted(rows, key=lambda row: (row["sha256"], row["name"]))
 
 

@@ -18,6 +18,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, TypeVar, cast
 
+from toolkit.documents import readable
+
 BLOCK = 4 << 20
 LINE_BYTES, RATIO = 64 << 20, 200  # beyond these a file is no table: a line without end, a compression bomb (rule F02)
 WITHIN = " › "  # between a file and what is in it
@@ -177,7 +179,7 @@ class SourceFile:
     @property
     def file_name(self) -> str:
         """The file, by its path under the folder where the parameters name one."""
-        return self.within or self.path.name
+        return readable(self.within or self.path.name)
 
     @property
     def rows(self) -> int | None:

@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from toolkit.data.reading.encoding import BlockFault, decoded
-from toolkit.data.reading.files import Refusal, RefusedLine, SourceFile, blocks, in_order
+from toolkit.data.reading.files import RATIO, Refusal, RefusedLine, SourceFile, blocks, in_order
 from toolkit.data.reading.formats import MISSING, FormatMap
 from toolkit.data.reading.header import choose_header, repeated_names
 from toolkit.data.reading.lines import Parsed, Shape, cells_in, parse, written
@@ -78,7 +78,10 @@ def _of_fields(form: FormatMap, columns: dict[str, list[str]], fields: Sequence[
 
 
 def read_schema(source: SourceFile, connection: Engine) -> bool:
-    """Column names of a Parquet file; False where it is none, or holds more than plain columns."""
+    """Column names of a Parquet file; False where it is none, holds more than plain columns, or more rows than it has bytes for."""
+    if why := _out_of_proportion(source):
+        source.refuse(why, "F02")
+        return False
     try:
         rows = connection.con.execute(
             f"DESCRIBE SELECT * FROM read_parquet({_literal(escape(str(source.path)))})"
@@ -91,6 +94,25 @@ def read_schema(source: SourceFile, connection: Engine) -> bool:
         return False
     source.header = [name for name, *_rest in rows]
     return True
+
+
+FEW_ROWS, MOST_COLUMNS = 1_000_000, 5_000
+
+
+def _out_of_proportion(source: SourceFile) -> str:
+    """Why a Parquet file is not opened, by what its footer says; "" where it may be. Repeated rows take hardly any bytes."""
+    try:
+        told = pq.read_metadata(source.path)
+        unpacked = sum(told.row_group(i).total_byte_size for i in range(told.num_row_groups))
+    except (pa.ArrowException, OSError, ValueError) as error:
+        return f"不是有效的 Parquet 文件，或已损坏（not a Parquet file: {type(error).__name__}）"
+    size = max(source.size, 1 << 20)
+    if told.num_columns > MOST_COLUMNS or unpacked > RATIO * size or told.num_rows > max(FEW_ROWS, source.size):
+        return (
+            f"文件过大或压缩异常（{told.num_rows:,} 行、{told.num_columns:,} 列、解压后 {unpacked:,} 字节，文件只有 "
+            f"{source.size:,} 字节），未读取"
+        )
+    return ""
 
 
 @dataclass(frozen=True)
