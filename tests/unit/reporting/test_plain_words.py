@@ -6,6 +6,8 @@ import math
 
 import pytest
 
+from toolkit.params import DisclosurePolicy
+from toolkit.release.disclosure import released
 from toolkit.reporting.content import plain_words as words
 from toolkit.reporting.sections import finding
 from toolkit.reporting.sections.change import projects
@@ -46,6 +48,7 @@ def change(verdict="undecided", **more):
         "reason": "wide",
         "reason_zh": "区间过宽",
         "boundary": False,
+        "judged_by": "corrected_ratio",
         "robust": False,
         "answers": 8,
         "share": 0.625,
@@ -111,6 +114,22 @@ def test_the_headline_follows_from_the_verdicts(verdicts, said):
 
 def test_a_boundary_verdict_is_told_in_the_headline():
     assert "须现场核实" in words.headline([change("improved", boundary=True)])
+
+
+def test_a_change_judged_by_the_unit_itself_is_compared_with_itself():
+    _head, rest = words.finding(change(judged_by="two_period_ratio"), 0, 0.05)
+    assert "与自身建设前相比" in rest
+
+
+def test_what_an_edition_does_not_give_is_neither_counted_as_nought_nor_called_absent():
+    _head, rest = words.finding(change(answers=math.nan, share=math.nan), 0, 0.05)
+    assert "与未立项的同类单元同期变化相比，低 9%" in rest
+    assert "政策选择" not in rest
+    results = released(golden(), DisclosurePolicy())
+    for project in projects(results)["id"]:
+        said = "".join(b.plain() for section in SECTIONS for b in section(results, project) if b.kind != "figure")
+        assert "与自身建设前相比" not in said
+        assert "隔离待核实" not in said
 
 
 @pytest.fixture(scope="module")

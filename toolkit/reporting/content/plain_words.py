@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from toolkit.evaluation.holds import HELD
+from toolkit.evaluation.judgement import PLAIN
 from toolkit.evaluation.verdict import Verdict
 from toolkit.indicators import CATALOGUE, Direction, Domain
 from toolkit.reporting.content.tables import MISSING, missing, rounded
@@ -108,7 +109,8 @@ def how_large(change: Row, compared: int) -> str:
     """The change that the verdict rests on, against whom, and between what it lies."""
     if missing(change["judged_estimate"]) or missing(change["judged_low"]) or missing(change["judged_high"]):
         return ""
-    against = f"与未立项的 {compared} 个同类单元同期变化相比，" if compared else "与自身建设前相比，"
+    units = f" {compared} 个" if compared else ""  # their number is not given by every edition
+    against = "与自身建设前相比，" if change["judged_by"] == PLAIN else f"与未立项的{units}同类单元同期变化相比，"
     return (
         f"{against}{higher_or_lower(change['judged_estimate'])}，"
         f"真实差别多半在{between(change['judged_low'], change['judged_high'])}（95% 区间）"
@@ -127,6 +129,8 @@ def how_sure(change: Row, margin: float) -> str:
 
 def otherwise(change: Row) -> str:
     """What the other policy choices give."""
+    if missing(change["answers"]):  # not given by this edition
+        return ""
     answers = int(change["answers"])
     if not answers or missing(change["share"]):
         return "其他政策选择给不出判定" if Verdict(change["verdict"]) is not Verdict.NOT_JUDGED else ""

@@ -266,7 +266,10 @@ def would_change(results: Results, project: str = "") -> Blocks:
     said += [f"{words.listed(names)}：{reason}；补上之后才能判定。" for reason, names in wanting.items()]
     blocks: list[Block] = chapter("什么会改变结论")
     if not said:
-        return Blocks(*blocks, Paragraph(text="声明的各种政策选择都不改变上述判定；病例或数据更正后须重新计算。"))
+        firm = all(c["robust"] for c in case.primary if not missing(c["robust"]))
+        known = results.params.edition == "internal" and firm
+        start = "声明的各种政策选择都不改变上述判定；" if known else ""
+        return Blocks(*blocks, Paragraph(text=f"{start}病例或数据更正后须重新计算。"))
     return Blocks(*blocks, *[Paragraph(text=sentence) for sentence in said])
 
 
@@ -391,6 +394,10 @@ def own_data(results: Results, project: str = "") -> Blocks:
     if len(covered):
         said.append(f"有定基参照可比的病例 {rounded(covered.min(), 1, 100)}%")
     sentence = f"本专科，{last}：" + ("；".join(said) + "。" if said else "没有可列的数据质量数值。")
+    if (
+        results.params.edition == "release"
+    ):  # what became of records is counted together there, over hospitals and reasons
+        return Blocks(*chapter("本专科的数据质量"), Paragraph(text=sentence))
     fates = results.accounts[results.accounts["hospital"] == case.unit["hospital"]].groupby("fate")["n"].sum()
     whole = "；".join(f"{_FATES[f]} {int(n):,} 例" for f, n in fates.items() if f in _FATES)
     if whole:

@@ -81,10 +81,10 @@ def _conclusion(results: Results, found: pd.DataFrame) -> list[Block]:
                 Run(text=f"有主要指标变差的：{names}。" if names else "没有项目的主要指标被判为变差。"),
                 Run(text="“分辨不出”不是没有变化，“不能评价”不是不合格。"),
             )
-        ),
-        Paragraph(text=false_verdicts(results)),
+        )
     ]
-    return blocks
+    # the release edition does not give the units without project that this rests on
+    return [*blocks, *([Paragraph(text=false_verdicts(results))] if results.params.edition == "internal" else [])]
 
 
 def glance(results: Results) -> Blocks:
