@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from toolkit.indicators import CATALOGUE as INDICATORS
     from toolkit.models.change import METHODS
     from toolkit.params import RunParams, load_params
-    from toolkit.runs.opened import open_run
+    from toolkit.runs.opened import open_programme, open_run
     from toolkit.runs.pipeline import check, run
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "RunParams",
     "check",
     "load_params",
+    "open_programme",
     "open_run",
     "projects",
     "run",
@@ -50,6 +51,7 @@ __getattr__ = lazily(
         "RunParams": "params",
         "check": "runs.pipeline",
         "load_params": "params",
+        "open_programme": "runs.opened",
         "open_run": "runs.opened",
         "projects": "evaluation.overview",
         "run": "runs.pipeline",

@@ -16,6 +16,7 @@ from toolkit.cli import evidence as evidence_commands
 from toolkit.cli import ledger as ledger_commands
 from toolkit.cli import panel as panel_commands
 from toolkit.cli import records as record_commands
+from toolkit.cli import programme as programme_commands
 from toolkit.cli import selection as selection_commands
 from toolkit.cli import spot_check as spot_check_commands
 from toolkit.cli import word as word_commands
@@ -53,6 +54,7 @@ for command in (
     word_commands.word,
     record_commands.check,
     record_commands.init,
+    programme_commands.programme,
 ):
     app.command()(command)
 app.command("map")(record_commands.propose_map)

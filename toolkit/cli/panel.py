@@ -50,15 +50,14 @@ def sheets(
     system: System,
     assigned: Assigned,
     out: Annotated[Path, typer.Option("--out", help="文件夹 folder", show_default=False)],
-    rule: Rule = None,
 ) -> None:
     """给每名专家写一份评分表，项目只有代号。Write a sheet for each expert."""
-    from toolkit.programme.panel import read_panel_rule, write_sheets
+    from toolkit.programme.score_sheets import write_sheets
     from toolkit.programme.systems import read_system
     from toolkit.programme.tables import read_table
 
     made = read_table(assigned, "分派表", list(KEYS), key=list(KEYS))
-    written = write_sheets(read_panel_rule(rule), read_system(system), made, out)
+    written = write_sheets(read_system(system), made, out)
     typer.echo(f"已写出 written: {out}，{len(written)} 份 sheets")
 
 
@@ -79,7 +78,8 @@ def read(
     from toolkit.frames import rows_of
     from toolkit.programme.ledger import NOTE
     from toolkit.programme.ledger_export import opened
-    from toolkit.programme.panel import agreement, combined, read_panel_rule, read_sheets
+    from toolkit.programme.panel import agreement, combined, read_panel_rule
+    from toolkit.programme.score_sheets import read_sheets
     from toolkit.programme.systems import read_system
     from toolkit.programme.tables import read_table, write_tables
     from toolkit.running.notebook import file_hash
@@ -127,7 +127,7 @@ def delphi(
     """德尔菲各轮：均值、变异系数、分歧、协调系数、权威程度。Rounds of a Delphi survey."""
     from toolkit.errors import InputError
     from toolkit.frames import rows_of
-    from toolkit.programme.panel import delphi as rounds_of
+    from toolkit.programme.delphi import delphi as rounds_of
     from toolkit.programme.tables import number_of, read_table, write_tables
 
     keys = ["round", "expert", "item"]

@@ -61,6 +61,9 @@ def select(
         chance = f"，入选概率 {row.chance:.0%}" if draws else ""
         told = "入选" if row.chosen else f"未入选：{row.why}"
         typer.echo(f"{row.track}  {row.applicant}  {row.score:.2f}{chance}  {told}")
+    for total in rows_of(found.rules[found.rules["rule"] == "total"]):
+        if total.used < total.high:
+            typer.echo(f"注意: {total.track}有 {total.high:g} 个名额，按全部规则只能用 {total.used:g} 个")
     typer.echo(f"结果 results: {out}")
 
 

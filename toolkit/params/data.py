@@ -111,6 +111,11 @@ class Synthetic(Section):
     seed: int = Field(2024, title="随机种子", ge=0)
     hospitals: int = Field(24, title="医疗机构数", ge=6, le=3000)
     projects: int = Field(12, title="建设项目数", ge=0, le=60)
+    chosen: list[Text] = Field(
+        default=[],
+        title="已定的建设项目",
+        description='"hospital specialty" of projects that were chosen elsewhere, in place of the region\'s own',
+    )
     selection: Selection = Field(Selection.MERIT, title="立项方式")
     dirt: float = Field(0.002, title="瑕疵比例", ge=0, le=0.2)
 

@@ -85,8 +85,15 @@ class Domain(Section):
 
 
 class AfterSite(Section):
-    """What a project becomes after the visit, whose material was confirmed or refuted; a 边界 that is confirmed is settled."""
+    """What a project becomes after the visit, whose material was confirmed or refuted; a 边界 that is confirmed is settled.
 
+    Attributes
+    ----------
+    needs
+        The probability of truly meeting the rule that a confirmed 边界 needs to become `confirmed`; below it `refuted` holds.
+    """
+
+    needs: float = Field(0.0, ge=0, le=1)
     confirmed: Literal["qualified", "mend"] = "qualified"
     refuted: Literal["qualified", "mend"] = "mend"
 

@@ -17,6 +17,7 @@ import scipy
 from toolkit.errors import InputError
 from toolkit.evaluation.results import Results
 from toolkit.evaluation.verdict import Verdict, directions, share_below, verdicts
+from toolkit.frames import rows_of
 from toolkit.indicators import CATALOGUE, Direction
 from toolkit.params import ChangePolicy
 from toolkit.programme.decision import MET, MISSED, OPEN, DecisionRule, Requirement
@@ -287,23 +288,34 @@ def _values(
     if targets is not None:
         numbers = pd.to_numeric(targets["target"], errors="coerce")
         own = {(p, i): float(t) for p, i, t in zip(targets["project"], targets["indicator"], numbers, strict=True)}
-    last = results.last_period
-    cells = results.cells
-    cells = cells[(cells["level"] == "unit") & (cells["basis"] == "contemporaneous") & (cells["period"] == last)]
-    at = cells.set_index(["hospital", "specialty", "indicator"])[["value", "low", "high"]].to_dict("index")
+    at = {one.id: _last_cycle(results, one.hospital, one.specialty) for one in rows_of(units)}
     item = {} if given is None else given.set_index("project").to_dict("index")
     rows = []
     for place, one in enumerate(rule.indicators):
         if one.requires != "target":
             continue
-        for hospital, specialty, project in units[["hospital", "specialty", "id"]].itertuples(index=False):
-            value = at.get((hospital, specialty, one.id))
+        for project in units["id"]:
+            value = at[project].get(one.id)
             if value is None:
                 number = pd.to_numeric(pd.Series([item.get(project, {}).get(one.id)]), errors="coerce").iloc[0]
                 value = {"value": number, "low": number, "high": number}
             goal = own.get((project, one.id), np.nan if one.at is None else one.at)
             rows.append({"project": project, "place": place, **value, "target": goal, "lower": _lower(one)})
     return pd.DataFrame(rows, columns=_VALUES)
+
+
+def _last_cycle(results: Results, hospital: str, specialty: str) -> dict[str, dict[str, float]]:
+    """Indicator → `value, low, high` of a project's own cycle."""
+    own = results.of_project(hospital, specialty)
+    cells = own.cells
+    rows = cells[
+        (cells["level"] == "unit")
+        & (cells["basis"] == "contemporaneous")
+        & (cells["period"] == own.last_period)
+        & (cells["hospital"] == hospital)
+        & (cells["specialty"] == specialty)
+    ]
+    return {one.indicator: {"value": one.value, "low": one.low, "high": one.high} for one in rows_of(rows)}
 
 
 def _lower(one: Requirement) -> bool:

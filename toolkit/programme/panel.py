@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Annotated, Literal
 
 import numpy as np
@@ -12,21 +10,15 @@ import pandas as pd
 import scipy
 from pydantic import Field
 
-from toolkit.data.accounts.spreadsheet import Workbook
-from toolkit.errors import InputError, ParameterError, together
+from toolkit.errors import InputError, ParameterError
 from toolkit.frames import groups_of, rows_of
 from toolkit.programme.agreement import icc, ipras, kendall_w, standing_of_experts
 from toolkit.programme.systems import Item, Rating, System
-from toolkit.programme.tables import YES, file_name, read_values
 from toolkit.resources import resource
-from toolkit.running.publish import write_atomically
 from toolkit.strict_yaml import Section, read_yaml, validate
 
 Text = Annotated[str, Field(min_length=1)]
 RULE = "params/rules/panel.yaml"
-ABOUT, SCORES = "声明", "评分"
-SHEET = ("项目代号", "编号", "指标", "要求", "取值", "分值", "意见")
-AVOID = "回避"
 SEPARATOR = ";"  # between entries of an expert's further conflicts
 
 
@@ -75,7 +67,8 @@ def asked_of(system: System) -> list[Item]:
     ]
 
 
-def _scale(item: Item, system: System) -> tuple[float, float]:
+def scale_of(item: Item, system: System) -> tuple[float, float]:
+    """The least and the most that an expert may give."""
     rule = item.score or system.score
     return (rule.lowest, rule.highest) if isinstance(rule, Rating) else (0.0, 100.0)
 
@@ -193,116 +186,6 @@ def _even(rule: PanelRule, experts: pd.DataFrame, forbidden: np.ndarray, generat
     return np.asarray(found.x[:size].reshape(many, projects) > 0.5)
 
 
-# --- sheets out and in ----------------------------------------------------------------------------------------------------
-
-
-def write_sheets(rule: PanelRule, system: System, assigned: pd.DataFrame, folder: Path) -> list[Path]:
-    """One workbook an expert: projects by their codes, no name of a hospital."""
-    folder.mkdir(parents=True, exist_ok=True)
-    items, written = asked_of(system), []
-    for expert, own in groups_of(assigned.groupby("expert", sort=True)):
-        path = folder / f"{file_name(str(expert), '专家')}.xlsx"
-        with TemporaryDirectory(prefix="speceval-") as work:
-            made = Path(work) / "sheet.xlsx"
-            with Workbook(made) as book:
-                book.sheet(ABOUT, ("项目代号", AVOID, "说明"), (14, 10, 60))
-                book.current.data_validation(1, 1, len(own), 1, {"validate": "list", "source": [YES]})
-                for code in own["code"]:
-                    book.row((code, None, None))
-                book.sheet(SCORES, SHEET, (12, 18, 24, 46, 12, 10, 30))
-                line = 1
-                for code in own["code"]:
-                    for item in items:
-                        low, high = _scale(item, system)
-                        book.row((code, item.id, item.title, item.help, f"{low:g}–{high:g}", None, None))
-                        allowed = {"validate": "decimal", "criteria": "between", "minimum": low, "maximum": high}
-                        book.current.data_validation(line, 5, line, 5, allowed)
-                        line += 1
-            write_atomically(path, made.read_bytes())
-        written.append(path)
-    return written
-
-
-def read_sheets(system: System, assigned: pd.DataFrame, files: Sequence[Path]) -> pd.DataFrame:
-    """Scores of filled sheets.
-
-    Parameters
-    ----------
-    files
-        Named by the expert, as they were written.
-
-    Returns
-    -------
-    pd.DataFrame
-        `expert, applicant, code, item, score, comment`; what is left empty, and projects that an expert withdrew from, are not
-        in it.
-
-    Raises
-    ------
-    InputError
-        All faults at once: an unknown expert, a project that is not the expert's, one scored twice or in spite of a
-        withdrawal, a score off its scale.
-    """
-    faults: list[InputError] = []
-    rows: list[tuple[object, ...]] = []
-    seen: set[str] = set()
-    for path in files:
-        expert = path.stem
-        own = assigned[assigned["expert"] == expert]
-        if own.empty or expert in seen:
-            says = "同一专家有两份评分表" if expert in seen else "没有分派给这名专家"
-            faults.append(_fault(says, "an expert twice, or unknown", str(path), "文件名须为专家编号，一人一份"))
-            continue
-        seen.add(expert)
-        try:
-            about, sheet = read_values(path, ABOUT), read_values(path, SCORES)[list(SHEET)]
-            away = set(about.loc[about[AVOID].str.strip() == YES, "项目代号"])
-        except (InputError, KeyError):
-            faults.append(
-                _fault("不是本工具写出的评分表", "not a score sheet", str(path), "用 speceval panel sheets 重新写出")
-            )
-            continue
-        codes = dict(zip(own["code"], own["applicant"], strict=True))
-        rows += [(expert, *row) for row in _of_sheet(system, sheet, codes, away, path, faults)]
-    if faults:
-        raise together(faults)
-    return pd.DataFrame(rows, columns=["expert", "applicant", "code", "item", "score", "comment"])
-
-
-def _fault(problem: str, english: str, where: str, remedy: str) -> InputError:
-    return InputError(problem, english, where=where, remedy=remedy)
-
-
-def _of_sheet(
-    system: System, sheet: pd.DataFrame, codes: dict[str, str], away: set[str], path: Path, faults: list[InputError]
-) -> Iterator[tuple[object, ...]]:
-    items, seen = {item.id: item for item in asked_of(system)}, set[tuple[str, str]]()
-    for line, cells in enumerate(sheet.apply(lambda c: c.str.strip()).to_numpy(str), start=2):
-        code, id_, score, comment = cells[0], cells[1], cells[5], cells[6]
-        where = f"{path.name} {SCORES} 第 {line} 行"
-        if not score:
-            continue
-        if code not in codes or id_ not in items:
-            faults.append(
-                _fault("不是分派给本人的项目或指标", "not this expert's to score", where, "代号与编号列不要改动")
-            )
-            continue
-        if (code, id_) in seen:
-            faults.append(_fault("同一项目的同一指标评了两次", "scored twice", where, "只留一个"))
-            continue
-        seen.add((code, id_))
-        low, high = _scale(items[id_], system)
-        number = pd.to_numeric(score, errors="coerce")
-        if code in away:
-            faults.append(
-                _fault("声明回避的项目有分值", "a withdrawn project was scored", where, "删去分值，或撤回声明")
-            )
-        elif not low <= number <= high:
-            faults.append(_fault("分值不是数，或超出取值", "a score off its scale", where, f"{low:g} 至 {high:g}"))
-        else:
-            yield codes[code], code, id_, float(number), comment
-
-
 # --- one score of many ----------------------------------------------------------------------------------------------------
 
 
@@ -379,7 +262,7 @@ def agreement(system: System, scores: pd.DataFrame, rule: PanelRule) -> dict[str
                 "w_p": w.p_value,
             }
         )
-    scale = {item.id: _scale(item, system) for item in asked_of(system)}
+    scale = {item.id: scale_of(item, system) for item in asked_of(system)}
     questions = [
         {"applicant": applicant, "item": id_, "title": titles[id_], **_disagreement(own, *scale[id_])}
         for (applicant, id_), own in groups_of(scores.groupby(["applicant", "item"], sort=True))
@@ -409,54 +292,6 @@ def with_panel(system: System, values: pd.DataFrame, scored: pd.DataFrame, colum
         own = scored[scored["item"] == item.id].set_index("applicant")[column]
         wide[item.of] = wide[system.unit].astype(str).map(own).astype(float)
     return wide
-
-
-# --- Delphi ---------------------------------------------------------------------------------------------------------------
-
-
-def delphi(rounds: pd.DataFrame, lowest: float, highest: float) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Rounds of a Delphi survey.
-
-    Parameters
-    ----------
-    rounds
-        `round, expert, item, rating`, optionally `ca, cs` (an expert's grounds of judgement and familiarity, 0–1).
-
-    Returns
-    -------
-    tuple
-        One row a round and item: `round, item, experts, mean, cv, median, width, allowed, disagree`; and one row a round:
-        `round, experts, items, w, w_p, cr` (mean authority (Ca + Cs) / 2, missing where not given).
-    """
-    of_items, of_rounds = [], []
-    for number, own in groups_of(rounds.groupby("round", sort=True)):
-        for id_, answers in groups_of(own.groupby("item", sort=True)):
-            given = answers["rating"].to_numpy(float)
-            found = ipras(given, lowest, highest)
-            spread = given.std(ddof=1) / given.mean() if len(given) > 1 and given.mean() else np.nan
-            of_items.append(
-                {
-                    "round": number,
-                    "item": id_,
-                    "experts": found.n,
-                    "mean": given.mean(),
-                    "cv": spread,
-                    "median": float(np.median(given)),
-                    "width": found.width,
-                    "allowed": found.allowed,
-                    "disagree": found.disagree,
-                }
-            )
-        table = own.pivot_table(index="item", columns="expert", values="rating")
-        w = kendall_w(table.dropna(axis=1).to_numpy(float))
-        cr = np.nan
-        if {"ca", "cs"} <= set(own):
-            authority = own.groupby("expert")[["ca", "cs"]].mean().astype(float)
-            cr = float(((authority["ca"] + authority["cs"]) / 2).mean())
-        of_rounds.append(
-            {"round": number, "experts": w.experts, "items": w.units, "w": w.w, "w_p": w.p_value, "cr": cr}
-        )
-    return pd.DataFrame(of_items), pd.DataFrame(of_rounds)
 
 
 def loads(assigned: pd.DataFrame) -> dict[str, int]:

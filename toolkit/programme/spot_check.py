@@ -307,9 +307,12 @@ def after_visit(rule: DecisionRule, decisions: pd.DataFrame, found: pd.DataFrame
     answer = found.set_index("project")["conclusion"]
     site = decisions["project"].map(answer).fillna("")
     confirmed = (site == CONFIRMED) & (decisions["outcome"] == Outcome.BOUNDARY.value)
-    final = (
-        decisions["outcome"].mask(confirmed, rule.after_site.confirmed).mask(site == REFUTED, rule.after_site.refuted)
-    )
+    likely = pd.Series(0.0, index=decisions.index)
+    if "p_qualified" in decisions:
+        likely = pd.to_numeric(decisions["p_qualified"], errors="coerce").fillna(0.0)
+    settled = np.where(likely >= rule.after_site.needs, rule.after_site.confirmed, rule.after_site.refuted)
+    final = decisions["outcome"].mask(confirmed, pd.Series(settled, index=decisions.index, dtype=object))
+    final = final.mask(site == REFUTED, rule.after_site.refuted)
     return decisions.assign(site=site, final=final, final_zh=[Outcome(value).zh for value in final])
 
 

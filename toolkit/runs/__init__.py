@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from toolkit.lazy import lazily
 
 if TYPE_CHECKING:
-    from toolkit.runs.demo import golden
+    from toolkit.runs.demo import golden, golden_programme
 
-__all__ = ["golden"]
+__all__ = ["golden", "golden_programme"]
 
 # a report's kernel opens a run, and must not load the query engine for that
-__getattr__ = lazily(__name__, {"golden": "demo"})
+__getattr__ = lazily(__name__, {"golden": "demo", "golden_programme": "demo"})

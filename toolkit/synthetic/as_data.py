@@ -52,6 +52,7 @@ def generated(params: RunParams, folder: Path) -> tuple[RunParams, Brought]:
         discharges=spec.discharges,
         first_year=periods["before"].first,
         projects=spec.projects,
+        chosen=tuple(spec.chosen),
         selection=spec.selection,
         dirt_rate=spec.dirt,
         hospitals=spec.hospitals,

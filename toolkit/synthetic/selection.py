@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from toolkit.errors import ParameterError
 from toolkit.synthetic import world
 from toolkit.synthetic.records import draw_year
 from toolkit.synthetic.region import SyntheticRegion, stream
 from toolkit.synthetic.settings import Settings
+from toolkit.synthetic.specialties import SPECIALTIES
 
 _LEAST_STAYS = 60  # of a unit in the before cycle, to be eligible; small regions take the larger half instead
 _PER_HOSPITAL = 2
@@ -27,9 +29,9 @@ def generate(settings: Settings) -> SyntheticRegion:
         units=world.units(settings, registry, stream(settings, 2)),
         projects=pd.DataFrame({"unit": [], "tier": [], "effect": [], "score": []}),
     )
-    if not settings.projects:
+    if not settings.projects and not settings.chosen:
         return region
-    projects = _projects(region)
+    projects = _given(region) if settings.chosen else _projects(region)
     return SyntheticRegion(
         settings=settings, hospitals=registry, drgs=region.drgs, units=region.units, projects=projects
     )
@@ -98,6 +100,38 @@ def _projects(region: SyntheticRegion) -> pd.DataFrame:
     return pd.DataFrame(
         {"unit": np.array(chosen, int), "tier": tier[chosen], "effect": effects, "score": score.to_numpy()[chosen]}
     ).sort_values("unit", ignore_index=True)
+
+
+def _given(region: SyntheticRegion) -> pd.DataFrame:
+    """The projects that were chosen elsewhere, with the declared effects in turn.
+
+    Raises
+    ------
+    ParameterError
+        The region has no such unit.
+    """
+    settings, units = region.settings, region.units
+    codes, ids = region.hospitals.code.astype(str).to_numpy(), [one.id for one in SPECIALTIES]
+    place = {f"{codes[h]} {ids[s]}": k for k, (h, s) in enumerate(zip(units.hospital, units.specialty, strict=True))}
+    if unknown := [one for one in settings.chosen if one not in place]:
+        raise ParameterError(
+            f"合成区域没有单元 {'、'.join(unknown[:5])}",
+            "the synthetic region has no such unit",
+            where="data.synthetic.chosen",
+            remedy="写作 机构代码 专科编号",
+            remedy_english="as `hospital specialty`",
+        )
+    chosen = sorted(place[one] for one in set(settings.chosen))
+    order = stream(settings, 4).permutation(len(chosen))
+    tier = region.hospitals.tier.to_numpy()[units.hospital]
+    return pd.DataFrame(
+        {
+            "unit": np.array(chosen, int),
+            "tier": tier[chosen],
+            "effect": [settings.effects[int(position) % len(settings.effects)] for position in order],
+            "score": 0.0,
+        }
+    )
 
 
 def _spread(units: pd.DataFrame, pool: list[int], quota: int, taken: list[int]) -> list[int]:

@@ -61,6 +61,8 @@ class Settings:
         Hospitals of the region; 24 makes about 230 units (hospital × specialty).
     adjacent_groups
         Synthetic adjacent DRGs; each has three severity levels, so 200 make 600 DRGs.
+    chosen
+        Projects chosen elsewhere, each as `hospital specialty`, in place of those that the region would choose.
     projects
         Units that get a project.
     selection
@@ -95,6 +97,7 @@ class Settings:
     hospitals: int = 24
     adjacent_groups: int = 200
     projects: int = 12
+    chosen: tuple[str, ...] = ()
     selection: Selection = Selection.MERIT
     effects: tuple[Effect, ...] = DEFAULT_EFFECTS
     inflation: float = 0.05
@@ -135,7 +138,7 @@ class Settings:
                 remedy="请填 merit 或 random",
                 remedy_english="write merit or random",
             )
-        if self.projects and not self.effects:
+        if (self.projects or self.chosen) and not self.effects:
             raise ParameterError(
                 "有项目而没有效应",
                 "projects without effects",

@@ -14,23 +14,20 @@ from typer.testing import CliRunner
 from toolkit.cli import app
 from toolkit.errors import InputError, ParameterError
 from toolkit.programme.agreement import icc, ipras, kendall_w, standing_of_experts
+from toolkit.programme.delphi import delphi
 from toolkit.programme.panel import (
-    ABOUT,
-    SCORES,
     Aggregate,
     agreement,
     asked_of,
     assign,
     combined,
     conflicts,
-    delphi,
     loads,
     one_of,
     read_panel_rule,
-    read_sheets,
     with_panel,
-    write_sheets,
 )
+from toolkit.programme.score_sheets import ABOUT, SCORES, read_sheets, write_sheets
 from toolkit.programme.systems import read_system
 from toolkit.programme.tables import read_values
 
@@ -195,7 +192,7 @@ def filled(sheet: Path, path: Path, scores: dict[tuple[str, str], object], away:
 def sheets(tmp_path) -> tuple[pd.DataFrame, dict[str, Path]]:
     made = assign(RULE, EXPERTS, PROJECTS, seed=3)
     (tmp_path / "back").mkdir()
-    return made, {path.stem: path for path in write_sheets(RULE, SYSTEM, made, tmp_path / "out")}
+    return made, {path.stem: path for path in write_sheets(SYSTEM, made, tmp_path / "out")}
 
 
 def test_sheets_are_blind_and_ask_every_rated_item_of_every_assigned_project(sheets):
