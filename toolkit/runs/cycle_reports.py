@@ -10,7 +10,7 @@ from toolkit.programme.opened_cycle import REGION, TABLES
 from toolkit.resources import resource
 from toolkit.running.pool import run_reports
 from toolkit.running.report import Outcome, ReportJob, report_folder
-from toolkit.runs.plan import ABOVE, RENDERERS
+from toolkit.runs.plan import ABOVE, OF_REPORT
 from toolkit.runs.run_manifest import NOTEBOOKS
 
 REPORTS = {
@@ -35,7 +35,7 @@ def cycle_reports(folder: Path, workers: int = 2) -> Sequence[Outcome]:
             parameters={"run_folder": ABOVE},
             folder=report_folder(folder, id_),
             inputs=inputs,
-            renderers=RENDERERS,
+            renderers=OF_REPORT,
         )
         for id_, title in REPORTS.items()
     ]
