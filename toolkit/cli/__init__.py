@@ -15,8 +15,8 @@ from toolkit.cli import decision as decision_commands
 from toolkit.cli import evidence as evidence_commands
 from toolkit.cli import ledger as ledger_commands
 from toolkit.cli import panel as panel_commands
-from toolkit.cli import records as record_commands
 from toolkit.cli import programme as programme_commands
+from toolkit.cli import records as record_commands
 from toolkit.cli import selection as selection_commands
 from toolkit.cli import spot_check as spot_check_commands
 from toolkit.cli import word as word_commands
