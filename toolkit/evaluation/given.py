@@ -14,6 +14,7 @@ from toolkit.indicators import Status
 from toolkit.indicators.capacity import VOLUME
 from toolkit.indicators.given import given_cells
 from toolkit.indicators.table import COLUMNS
+from toolkit.models.monitoring.own_risks import own_limits
 from toolkit.models.monitoring.rare_deaths import observed_expected
 from toolkit.params import RunParams
 
@@ -76,6 +77,10 @@ def expected_of_given(cells: pd.DataFrame, params: RunParams) -> dict[str, pd.Da
     if not parts:
         return {}
     expected = pd.concat(parts, ignore_index=True)
+    # all that is known of the single risks is their mean: the limits are those of the binomial distribution
+    keys = ["hospital", "specialty", "period", "basis"]
+    alike = expected[[*keys, "n"]].assign(died=expected["observed"], p=expected["expected"] / expected["n"])
+    expected = expected.merge(own_limits(alike, keys, confidence=params.change.confidence), on=keys, how="left")
     first = ["hospital", "specialty", "period", "basis", "n", "observed", "expected", "covered"]
     expected = expected[[*first, *[c for c in expected if c not in first]]]
     return {"expected": expected, "funnels": funnels(cells, expected, params)}

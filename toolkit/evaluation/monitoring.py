@@ -18,6 +18,7 @@ from toolkit.indicators import CATALOGUE, Distribution, Indicator
 from toolkit.indicators.table import collect
 from toolkit.models.monitoring.cusum import cusum
 from toolkit.models.monitoring.funnel import funnel
+from toolkit.models.monitoring.own_risks import own_limits
 from toolkit.models.monitoring.power import smallest_changes
 from toolkit.models.monitoring.rare_deaths import observed_expected
 from toolkit.models.monitoring.risk_model import REST, RiskModel, c_statistic, calibration, fit
@@ -170,7 +171,10 @@ def _expected(with_risk: pd.DataFrame, basis: str, params: RunParams) -> pd.Data
     both = pd.concat([table, hidden], ignore_index=True) if few.any() else table
     first = [*UNIT, "period", "basis", "n", "observed", "expected", "covered"]
     both = both.assign(observed=both["observed"].astype(float))
-    return both[[*first, *[c for c in table if c not in first]]].sort_values([*UNIT, "period"], ignore_index=True)
+    shown = rows.merge(sums.loc[~few, [*UNIT, "period"]], on=[*UNIT, "period"])
+    own = own_limits(shown, [*UNIT, "period"], confidence=params.change.confidence)
+    both = both.merge(own.astype(dict.fromkeys([*UNIT, "period"], "object")), on=[*UNIT, "period"], how="left")
+    return both[[*first, *[c for c in both if c not in first]]].sort_values([*UNIT, "period"], ignore_index=True)
 
 
 # --- funnels -------------------------------------------------------------------------------------------------------------

@@ -340,6 +340,8 @@ def _interval(
     ratio = x / below
     if kind is Distribution.RARE:
         least, most = poisson_limits(x, confidence)
+        # the Poisson distribution does not know that nobody dies twice: no more events than cases
+        most = np.where(n >= x, np.minimum(most, n), most)
         return np.sqrt(x) / below, least / below, most / below
     if kind is Distribution.PROPORTION:
         # Clopper and Pearson: quantiles of the beta distribution, 0 and 1 at the ends

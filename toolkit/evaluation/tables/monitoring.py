@@ -105,6 +105,9 @@ EXPECTED = TableDecl(
         Col("prior_mean", float, "先验均值"),
         Col("prior_sd", float, "先验标准差", meaning="单元之间"),
         WARNINGS,
+        Col("own_low", float, "按各例风险的下限", meaning="O/E 的精确下限，死亡数按各例预测概率分布（Poisson–二项）"),
+        Col("own_high", float, "按各例风险的上限", meaning="同上；不超过例数"),
+        Col("p_own", float, "按各例风险的 P", meaning="双侧，检验 O/E = 1"),
     ),
     stage="judged",
 )

@@ -200,6 +200,7 @@ def _oe_table(results: Results, found: pd.DataFrame) -> Table:
             for p, b in zip(shown["period"], shown["basis"], strict=True)
         ],
         raw=[_ratio(*v) for v in zip(shown["ratio"], shown["low"], shown["high"], strict=True)],
+        own=[MISSING if missing(v[0]) else _range(*v) for v in zip(shown["own_low"], shown["own_high"], strict=True)],
         mid=[_range(*v) for v in zip(shown["mid_low"], shown["mid_high"], strict=True)],
         pulled=[_ratio(*v) for v in zip(shown["shrunken"], shown["shrunken_low"], shown["shrunken_high"], strict=True)],
     )
@@ -209,6 +210,7 @@ def _oe_table(results: Results, found: pd.DataFrame) -> Table:
         Column(name="observed", label="死亡", format=decimal(0)),
         Column(name="expected", label="期望死亡", format=decimal(1)),
         Column(name="raw", label="O/E（精确区间）", format=text, align="right"),
+        Column(name="own", label="按各例风险的精确区间", format=text, align="right"),
         Column(name="mid", label="mid-P 区间", format=text, align="right"),
         Column(name="p_mid", label="mid-P p 值", format=p_value),
         Column(name="pulled", label="收缩 O/E", format=text, align="right"),
@@ -218,6 +220,7 @@ def _oe_table(results: Results, found: pd.DataFrame) -> Table:
         for words in filter(None, row.warnings.split("；")):
             said.setdefault(words, []).append(row.name)
     note = (
+        "O/E 的精确区间按 Poisson 分布；按各例风险的区间按每例自己的预测概率（Poisson–二项分布），一般更窄，且不会超过例数。"
         "收缩 O/E：按同专科各单元的差异向共同比值收缩，小单元收缩更多，会掩盖小单元的真问题，因此只与未收缩值并列。"
         + "".join(f"{'、'.join(names)}：{words}。" for words, names in said.items())
     )
