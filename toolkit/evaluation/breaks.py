@@ -214,6 +214,8 @@ def holds_of(found: pd.DataFrame) -> pd.DataFrame:
 
 def size_of(found: Any) -> str:
     """The two values of a break, as `0.14 → 1.54`; of the share of cases in the same DRGs the one that it has."""
+    if pd.isna(found.after) or pd.isna(found.before):  # the release edition
+        return "—"
     if found.aspect == "drgs":
         return f"{100 * found.after:.0f}%"
     return " → ".join(f"{100 * v:.0f}%" if found.aspect in SHARES else f"{v:.2f}" for v in (found.before, found.after))

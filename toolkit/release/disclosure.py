@@ -33,6 +33,7 @@ from toolkit.indicators.capacity import VOLUME as CAPACITY_VOLUME
 from toolkit.indicators.table import finish
 from toolkit.models.change import inferential, two_period
 from toolkit.params import DisclosurePolicy, Edition, RunParams
+from toolkit.release import findings
 from toolkit.release.suppression import Equations, protected
 from toolkit.reporting.content.values import POOLED
 
@@ -280,6 +281,7 @@ def _changes(changes: pd.DataFrame, state: _State) -> pd.DataFrame:
     kept = {"method", "measure", "verdict", "boundary", "share", "warnings", "n_clusters", *keys, *made.columns}
     rest = {c: np.nan if pd.api.types.is_numeric_dtype(changes[c]) else changes[c] for c in changes if c not in kept}
     made = made.assign(**{c: changes[c] for c in changes if c in kept and c not in made}, **rest)
+    made = findings.without_numbers(made) if "reason" in made else made
     return made[list(changes.columns)]
 
 
@@ -465,6 +467,12 @@ def _grades(grades: pd.DataFrame, state: _State) -> pd.DataFrame:
     return made.sort_values(["basis", "window", "drg", "grade"], ignore_index=True)[[*grades.columns, "groups"]]
 
 
+def _breaks(frame: pd.DataFrame, state: _State) -> pd.DataFrame:
+    """Breaks as far as the released cells show them."""
+    assert state.cells is not None  # noqa: S101  CONTROLS
+    return findings.breaks(frame, state.cells, state.policy)
+
+
 def _whole(frame: pd.DataFrame, state: _State) -> pd.DataFrame:
     """A table that holds no number of records."""
     return frame
@@ -495,6 +503,10 @@ CONTROLS: dict[str, Control] = {
     "cube": _cube,
     "grades": _grades,
     "cohorts": _whole,
+    "holds": lambda frame, state: findings.without_numbers(frame),
+    "breaks": _breaks,
+    "grade_stability": lambda frame, state: findings.grade_stability(frame, state.policy),
+    "coding_depth": lambda frame, state: findings.coding_depth(frame, state.policy),
 }
 _declared = {one.release for one in TABLES if one.release}
 assert _declared == set(CONTROLS), f"controls and declarations differ: {_declared ^ set(CONTROLS)}"  # noqa: S101

@@ -215,6 +215,7 @@ GRADE_STABILITY = TableDecl(
         Col("enough", bool, "足够", meaning="不低于 risk_grades.minimum_stable；否则单元不给按级死亡率"),
     ),
     stage="judged",
+    release="grade_stability",
 )
 HOLDS = TableDecl(
     name="holds",
@@ -224,6 +225,7 @@ HOLDS = TableDecl(
     key=("hospital", "specialty", "indicator", "reason"),
     columns=(HOSPITAL, SPECIALTY, INDICATOR, VERDICT, Col("reason", str, "理由代码"), Col("reason_zh", str, "理由")),
     stage="judged",
+    release="holds",
 )
 BREAKS = TableDecl(
     name="breaks",
@@ -246,6 +248,7 @@ BREAKS = TableDecl(
         Col("statement", str, "说明", meaning="breaks.explained 中登记的；空为未说明，判定暂缓"),
     ),
     stage="judged",
+    release="breaks",
 )
 _EFFECT = "两种次序的平均；各 DRG 之和为指数的变化"
 DECOMPOSITION = TableDecl(
@@ -295,6 +298,7 @@ CODING_DEPTH = TableDecl(
         Col("value", float, "值", meaning="计数/例数"),
     ),
     stage="judged",
+    release="coding_depth",
 )
 LADDER = TableDecl(
     name="ladder",

@@ -9,7 +9,7 @@ from toolkit.evaluation.results import Results
 from toolkit.indicators import CATALOGUE
 from toolkit.reporting.content.blocks import Block, Blocks, Note
 from toolkit.reporting.content.tables import Column, decimal, table, text
-from toolkit.reporting.content.values import label
+from toolkit.reporting.content.values import cases, label
 from toolkit.reporting.figures.indicators import trend
 from toolkit.reporting.figures.timeline import Shock
 from toolkit.reporting.sections.front import chapter
@@ -70,7 +70,7 @@ def _rows(found: pd.DataFrame) -> pd.DataFrame:
         **{"from": [p or f"{y} 年" for p, y in zip(found["point"], found["year"], strict=True)]},
         size=[size_of(row) for row in found.itertuples()],
         usual=usual,
-        cases=[f"{a:,} / {b:,}" for a, b in zip(found["n_before"], found["n_after"], strict=True)],
+        cases=[f"{cases(a)} / {cases(b)}" for a, b in zip(found["n_before"], found["n_after"], strict=True)],
         said=found["statement"].replace("", "未说明"),
     )
 

@@ -18,6 +18,7 @@ LEAD = (
     "比值为（建设周期 O/E）÷（建设前 O/E），以及这些例数以 {power} 的把握能显示的最小变化；"
     "区间排除“无变化”、或升到 {times} 倍时有此把握能显示的级，能回答；★ 为其中第一级。"
 )
+WITHHELD = "各级的死亡数相减即得一个单元隐去的死亡数"
 NOTE = (
     "区间只含死亡数的机会波动。最后一级的例数是建设项目的，比值是建设项目的比值除以其余单元的比值。— 为再大也不能显示。"
 )
@@ -34,7 +35,9 @@ def ladder(results: Results, project: str = "") -> Blocks:
     lead = LEAD.format(power=f"{rounded(policy.power, 0, 100)}%", times=rounded(policy.cusum_odds, 1))
     blocks: list[Block] = chapter("死亡：例数与能回答的层级", lead)
     if rows.empty:
-        return Blocks(*blocks, nothing_here(results, "本单元没有立项，或没有可计预期死亡的病例。"))
+        return Blocks(
+            *blocks, nothing_here(results, "本单元没有立项，或没有可计预期死亡的病例。", withheld_for=WITHHELD)
+        )
     for indicator, part in rows[rows["indicator"].isin(primary)].groupby("indicator", sort=False):
         name = CATALOGUE[str(indicator)].name_zh
         blocks.append(_table(part, str(indicator), name))

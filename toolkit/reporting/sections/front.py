@@ -70,14 +70,16 @@ def facts(results: Results, pairs: tuple[tuple[str, str], ...] = ()) -> Meta:
     return Meta(pairs=tuple((k, v) for k, v in every if v))
 
 
-def withheld() -> Note:
-    """In place of what the release edition does not give."""
-    return Note(text="发布版不提供此项，见内部评估版。")
+def withheld(why: str = "") -> Note:
+    """In place of what the release edition does not give, and why it does not."""
+    return Note(text="发布版不提供此项，见内部评估版。" + (f"原因：{why}。" if why else ""))
 
 
-def nothing_here(results: Results, why: str, tone: Literal["info", "warning"] = "info") -> Note:
+def nothing_here(
+    results: Results, why: str, tone: Literal["info", "warning"] = "info", *, withheld_for: str = ""
+) -> Note:
     """Why a chapter is empty: the release edition lost the rows of its table, or there are none."""
-    return withheld() if results.params.edition == "release" else Note(text=why, tone=tone)
+    return withheld(withheld_for) if results.params.edition == "release" else Note(text=why, tone=tone)
 
 
 def limits(results: Results) -> list[Block]:

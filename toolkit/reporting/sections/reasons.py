@@ -23,6 +23,7 @@ NOTE = (
     "± 为 95% 的抽样误差：结构是各组占比的，组内是组内均值的（只有一例的组用本单元其余各组的合并方差）；— 为无法估计。"
 )
 DRGS = "按对变化的贡献（结构与组内之和的绝对值）排列，其余合计；全部 DRG 见结果表 decomposition。"
+WITHHELD = "分解逐 DRG 列出一个单元的例数和均值，其中少的可由合计倒推"
 MOST = 8
 Z = 1.96
 
@@ -36,7 +37,8 @@ def why(results: Results, project: str = "") -> Blocks:
     own = own[(own["hospital"] == unit["hospital"]) & (own["specialty"] == unit["specialty"])]
     blocks: list[Block] = chapter("为什么变：分解", LEAD)
     if own.empty:
-        return Blocks(*blocks, nothing_here(results, "本单元没有立项，或有周期没有可分解的病例。"))
+        empty = nothing_here(results, "本单元没有立项，或有周期没有可分解的病例。", withheld_for=WITHHELD)
+        return Blocks(*blocks, empty, *([_coding(results, unit)] if results.params.edition == "release" else []))
     whole = totals(own, ["indicator"])
     order = {i: k for k, i in enumerate(CATALOGUE)}
     whole = whole.sort_values("indicator", key=lambda s: s.map(order))
