@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
-from toolkit.data.discharge.schema import BY_NAME, STORED
+from toolkit.data.discharge.schema import BY_NAME, STORED, TECHNIQUES
 from toolkit.params import RunParams
 
 DEFAULTS = {
@@ -119,6 +119,13 @@ def _derived(typed: dict[str, list[Any]], frame: pd.DataFrame) -> dict[str, list
         "level34": [None if level is None else level >= 3 for level in typed["surgery_level"]],
         "level34_frozen": [None if level is None else level >= 3 for level in typed["surgery_level"]],
         "operation_asked": [bool(flag) for flag in typed["surgical"]],
+        **{f"{name}_frozen": typed[name] for name in TECHNIQUES},
+        "day_surgery": [
+            days <= 1 if operated and route == "2" and days is not None else None
+            for operated, route, days in zip(
+                typed["surgical"], typed["admission_route"], typed["los_days"], strict=True
+            )
+        ],
         "transferred_in": [None if route is None else route == "3" for route in typed["admission_route"]],
         "minimally_invasive_frozen": typed["minimally_invasive"],
         "complication": complication,

@@ -29,6 +29,18 @@ def groups_of(grouped: DataFrameGroupBy) -> Iterator[tuple[Key, pd.DataFrame]]:
     return iter(grouped)
 
 
+def with_columns(frame: pd.DataFrame, **columns: Any) -> pd.DataFrame:
+    """`frame.assign` for frames of a hundred columns, into which pandas would rather not have another inserted; none is copied.
+
+    Parameters
+    ----------
+    columns
+        Series of the frame's index, arrays of its length, or one value for all rows.
+    """
+    kept = {name: frame[name] for name in names_of(frame)}
+    return pd.DataFrame({**kept, **columns}, index=frame.index, copy=False)
+
+
 def row_at(frame: pd.DataFrame, label: Key) -> pd.Series:
     """The one row of a label; `frame.loc` gives a frame where there are several."""
     return cast("pd.Series", frame.loc[label])

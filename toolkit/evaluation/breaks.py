@@ -121,6 +121,7 @@ def _of_indices(cells: pd.DataFrame) -> pd.DataFrame:
 def _of_sums(cube: pd.DataFrame) -> pd.DataFrame:
     """Other diagnoses a case, and the share of grouped cases, of every unit and year."""
     rows = one_row_a_specialty(cube[(cube["specialty"] != NONE).to_numpy()])
+    rows = rows[[*UNIT, "year", "drg", "n", "secondary", "secondary_n"]]
     rows = rows.assign(grouped=rows["n"].where((rows["drg"] != NONE).to_numpy(), 0)).astype(dict.fromkeys(UNIT, "str"))
     sums = rows.groupby([*UNIT, "year"], as_index=False)[["n", "secondary", "secondary_n", "grouped"]].sum()
     coded = sums[sums["secondary"] > 0]

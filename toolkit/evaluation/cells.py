@@ -14,6 +14,7 @@ from toolkit.cube import Basis
 from toolkit.data.discharge.covariates import one_row_a_specialty
 from toolkit.data.quality.measures import outside, stopped
 from toolkit.evaluation.coverage import with_coverage
+from toolkit.frames import with_columns
 from toolkit.indicators import CATALOGUE, Declared, Status
 from toolkit.indicators.base import Distribution, Indicator
 from toolkit.indicators.diseases import DISEASES, attach_diseases
@@ -82,7 +83,7 @@ def all_cells(referenced: dict[Basis, Referenced], units: pd.DataFrame, params: 
     parts = []
     with_project = units.loc[units["project"] != "", ["hospital", "specialty"]].assign(funded=True)
     for reference in referenced.values():
-        whole = reference.frame.assign(region="")
+        whole = with_columns(reference.frame, region="")
         # of a discharge that counts in several specialties, each has all; the region and the hospital have it once
         spread = by_specialty(replace(reference, frame=whole), params.specialties).frame
         funded = spread.merge(with_project, on=["hospital", "specialty"], how="left")["funded"].notna().to_numpy()

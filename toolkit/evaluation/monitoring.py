@@ -13,7 +13,7 @@ import pandas as pd
 
 from toolkit.data.discharge.covariates import one_row_a_specialty
 from toolkit.evaluation.tables.monitoring import CHARTS, CUSUMS, POWER, SHRINKAGE
-from toolkit.frames import groups_of, names_of, rows_of
+from toolkit.frames import groups_of, names_of, rows_of, with_columns
 from toolkit.indicators import CATALOGUE, Distribution, Indicator
 from toolkit.indicators.table import collect
 from toolkit.models.monitoring.cusum import cusum
@@ -226,7 +226,7 @@ def at_months(cube: pd.DataFrame, referenced: Referenced, params: RunParams, hos
     known = referenced.frame.drop_duplicates(key)[[*key, *added]]
     keys = frame[key].astype({k: "str" for k in key if k != "year"})
     found = keys.merge(known.astype({k: "str" for k in key if k != "year"}), on=key, how="left", validate="many_to_one")
-    frame = frame.assign(**{c: found[c].array for c in added})
+    frame = with_columns(frame, **{c: found[c].array for c in added})
     return Referenced(
         basis=referenced.basis, frame=frame, grades=referenced.grades, insufficient=referenced.insufficient
     )
@@ -248,7 +248,7 @@ def charts(monthly: Referenced | None, params: RunParams) -> pd.DataFrame:
     }
     parts = []
     for grain in GRAINS:
-        frame = monthly.frame.assign(point=points[grain], phase=monthly.frame["cycle"])
+        frame = with_columns(monthly.frame, point=points[grain], phase=monthly.frame["cycle"])
         of_grain = Referenced(basis=monthly.basis, frame=frame, grades=monthly.grades, insufficient={})
         parts.append(
             collect(

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from toolkit.cube import NONE
+from toolkit.frames import with_columns
 from toolkit.indicators import CATALOGUE
 from toolkit.indicators.members import by_specialty
 from toolkit.indicators.table import collect
@@ -53,7 +54,7 @@ def decomposition(frozen: Referenced, units: pd.DataFrame, params: RunParams) ->
     # only what the projects have: the rest of the region is not asked
     mine = frame[UNIT].astype(str).merge(projects.assign(mine=True), on=UNIT, how="left")["mine"].notna().to_numpy()
     frame = frame[mine & frame["cycle"].isin(["before", "after"]).to_numpy()]
-    frame = frame.assign(adrg=frame["drg"].astype(str).str[:ADRG])
+    frame = with_columns(frame, adrg=frame["drg"].astype(str).str[:ADRG])
     own = Referenced(basis=frozen.basis, frame=frame, grades=frozen.grades, insufficient={})
     parts = []
     for indicator, key in [*((i, "drg") for i in BY_DRG), (CMI, "adrg")]:

@@ -198,8 +198,16 @@ class Distinct(Described):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Count(Distinct):
-    """Distinct values of a key."""
+    """Distinct values of a key.
 
+    Attributes
+    ----------
+    at_least
+        The policy that holds how many cases a value needs to be counted; 1 where there is none. Where a single case is
+        enough, the number has the interval of `Rarefied` with as many cases as there are; else none.
+    """
+
+    at_least: str = ""
     decimals: int = 0
 
 
@@ -215,9 +223,13 @@ class Rarefied(Distinct):
     at
         The policy that holds m (`toolkit.params.IndicatorPolicy`).
 
+    Its interval is that of another sample of the same number of cases, not of another draw from these: its variance is
+    Σ_k p_k² − E² / Ŝ with p_k the chance that kind k is drawn and Ŝ the number of kinds that Chao's estimate gives,
+    S + (N − 1) / N · f₁ (f₁ − 1) / (2 (f₂ + 1)), f₁ and f₂ the kinds with one case and with two.
+
     References
     ----------
-    Hurlbert (1971), doi:10.2307/1934145.
+    Hurlbert (1971), doi:10.2307/1934145; Colwell et al. (2012), doi:10.1093/jpe/rtr044, equation 5.
     """
 
     at: str

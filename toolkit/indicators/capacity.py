@@ -77,13 +77,15 @@ DRG_COUNT = Count(
     name_zh="DRG 组数",
     name_en="DRG groups",
     domain=Domain.CAPACITY,
-    formula="至少有 1 例的不同 DRG 的个数（不含未入组）",
+    formula="不少于最少例数（参数 drg_minimum_cases，默认 1 例）的不同 DRG 的个数（不含未入组）",
     source=Source(title=SELECTION, clause="第 8 项"),
     unit="组",
     of="drg",
     among=GROUPED,
+    at_least="drg_minimum_cases",
     direction=Direction.HIGHER,
-    note="随病例数增多而增多，不同规模之间不可直接比较；可比的数见“DRG 组数（同例数）”。",
+    note="每组最少 1 例时附区间（Colwell 2012，另一份同量样本的组数）。随病例数增多而增多，不同规模之间不可直接比较；"
+    "可比的数见“DRG 组数（同例数）”。",
     example=Example(
         discharges="""
         hospital | drg

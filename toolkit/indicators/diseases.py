@@ -28,7 +28,7 @@ from toolkit.params import RunParams
 from toolkit.reference import Referenced
 
 SOURCE = Source(title=SELECTION, clause="第 16 项", standing=Standing.POLICY)
-SETS = "病种由主要诊断（或 DRG）界定，病种集是参数。"
+SETS = "病种由主要诊断、DRG 或手术操作界定，病种集是参数。"
 CASES = """
         hospital | principal_diagnosis | cost_fen | los_days | died
         A        | I21.0               | 100000   | 4        | F

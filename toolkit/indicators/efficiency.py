@@ -315,6 +315,87 @@ MEAN_LOS = Indicator(
     ),
 )
 
+
+def _traditional(id: str, name_zh: str, name_en: str, part: str, what: str, fields: str, example: Example) -> Indicator:
+    return Indicator(
+        id=id,
+        name_zh=name_zh,
+        name_en=name_en,
+        domain=Domain.EFFICIENCY,
+        formula=f"Σ {what} / Σ 住院总费用 × 100%（有该项且费用可用的病例，不裁剪）",
+        source=Source(title="病案首页、中医病案首页", clause=f"{fields}、D01", standing=Standing.POLICY),
+        numerator=col(part),
+        denominator=col(f"{part}_whole"),
+        cases=col(f"{part}_whole_n"),
+        squares=col(f"{part}_sq"),
+        cross=col(f"{part}_by_cost"),
+        squares_below=col(f"{part}_whole_sq"),
+        applies_to=col(f"{part}_whole_n") > 0,
+        direction=Direction.NEUTRAL,
+        distribution=Distribution.RATIO,
+        unit="%",
+        scale=100,
+        decimals=1,
+        note="总量之比；没有该项费用的来源不适用。",
+        example=example,
+    )
+
+
+TRADITIONAL = """
+        hospital | cost_fen | tcm_fen | chinese_drug_fen
+        A        | 100000   | 20000   | 10000
+        A        | 300000   | 0       | 90000
+        A        | 900000   |         |
+        B        | 100000   | 90000   | 5000
+        """
+TCM_SHARE = _traditional(
+    "tcm_fee_share",
+    "中医治疗费占比",
+    "share of TCM treatment in cost",
+    "tcm",
+    "中医治疗费",
+    "D22",
+    Example(discharges=TRADITIONAL, value=100 * 200 / 4000, arithmetic="(200+0)/(1000+3000)；没有该项的 1 例不计"),
+)
+CHINESE_DRUG_SHARE = _traditional(
+    "chinese_drug_share",
+    "中药费占比",
+    "share of Chinese drugs in cost",
+    "chinese_drug",
+    "中成药和中草药费",
+    "D24、D25",
+    Example(discharges=TRADITIONAL, value=100 * 1000 / 4000, arithmetic="(100+900)/(1000+3000)"),
+)
+TCM_TREATED = Indicator(
+    id="tcm_treated_share",
+    name_zh="以中医治疗为主的出院患者比例",
+    name_en="share of discharges treated mainly by TCM",
+    domain=Domain.EFFICIENCY,
+    formula="治疗类别为中医（含民族医）的出院人次 / 治疗类别已填的出院人次",
+    source=Source(title="中医病案首页", clause="治疗类别", standing=Standing.POLICY),
+    numerator=col("tcm_treated"),
+    denominator=col("tcm_treated_n"),
+    applies_to=col("tcm_treated_n") > 0,
+    direction=Direction.NEUTRAL,
+    distribution=Distribution.PROPORTION,
+    unit="%",
+    scale=100,
+    decimals=1,
+    note="仅中医病案首页有治疗类别；中西医（2）与西医（3）不计入分子，未填的不计。",
+    example=Example(
+        discharges="""
+        hospital | tcm_treated
+        A        | T
+        A        | F
+        A        | F
+        A        |
+        B        | T
+        """,
+        value=100 * 1 / 3,
+        arithmetic="1/3；未填的 1 例不计",
+    ),
+)
+
 DECLARED = (
     COST_INDEX,
     LOS_INDEX,
@@ -326,4 +407,7 @@ DECLARED = (
     MEAN_LOS,
     DRUG_SHARE,
     MATERIAL_SHARE,
+    TCM_SHARE,
+    CHINESE_DRUG_SHARE,
+    TCM_TREATED,
 )

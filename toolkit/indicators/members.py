@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from toolkit.data.discharge.covariates import one_row_a_specialty
-from toolkit.frames import names_of
+from toolkit.frames import names_of, with_columns
 from toolkit.key_codes import categories
 from toolkit.params import SPECIALTY_SEPARATOR, Specialty
 from toolkit.reference import Referenced
@@ -22,7 +22,7 @@ def by_specialty(referenced: Referenced, specialties: Sequence[Specialty]) -> Re
         return referenced
     surgical = {s.id: s.surgical for s in specialties}
     spread = one_row_a_specialty(
-        frame.assign(combination=frame["specialty"].astype("str")).astype({"specialty": "str"})
+        with_columns(frame, combination=frame["specialty"].astype("str"), specialty=frame["specialty"].astype("str"))
     )
     spread["surgical_specialty"] = spread["specialty"].map(surgical).fillna(False).astype(bool)
     # the share of a combination is the same in each of its rows; a specialty has the shares of all its combinations

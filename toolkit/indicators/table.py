@@ -13,6 +13,7 @@ import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -257,21 +258,24 @@ def _kinds(
     rows = columns.true(one.among) & (n > 0)
     present, cases = groups.any(rows), groups.sum(n, rows)
     group_of_pair = groups.of_row[pairs.first]
-    found = pairs.any(rows)
+    found, of_pair = pairs.any(rows), pairs.sum(n, rows)
+    kinds = _Kinds(cases=cases, group=group_of_pair[found], of_kind=of_pair[found])
     if isinstance(one, Count):
-        value, counted = np.bincount(group_of_pair, weights=found, minlength=len(groups)), present
+        least = getattr(policy, one.at_least) if one.at_least else 1
+        value = np.bincount(group_of_pair, weights=found & (of_pair >= least), minlength=len(groups))
+        counted, variance = present, kinds.variance(value, value) if least == 1 else np.full(len(groups), np.nan)
     else:
         common = float(getattr(policy, one.at))
         counted = present & (cases >= common)
-        found = found & counted[group_of_pair]
-        value = _drawn(cases, group_of_pair[found], pairs.sum(n, rows)[found], common)
+        value, squares = _drawn(kinds.where(counted), common)
+        variance = kinds.variance(value, squares)
     nothing = np.full(len(groups), np.nan)
     y = np.where(counted, cases, np.where(present, 0.0, np.nan))
     return {
         "cases": y,
         "x": np.where(counted, value, np.nan),
         "y": y,
-        "xx": nothing,
+        "xx": np.where(counted, variance, np.nan),  # of a number of kinds: its variance
         "xy": nothing,
         "yy": nothing,
         "all_y": np.where(counted, cases, np.nan),
@@ -280,20 +284,47 @@ def _kinds(
     }
 
 
-def _drawn(cases: np.ndarray, group: np.ndarray, of_kind: np.ndarray, drawn: float) -> np.ndarray:
-    """Kinds expected in `drawn` cases without return, by group: Σ over its kinds of 1 − C(N − N_k, m) / C(N, m)."""
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Kinds:
+    """The cases of every group, and those of every kind in it: `group` is the place of the group that a kind is in."""
+
+    cases: np.ndarray
+    group: np.ndarray
+    of_kind: np.ndarray
+
+    def where(self, groups: np.ndarray) -> _Kinds:
+        """The kinds of some groups only."""
+        inside = groups[self.group]
+        return _Kinds(cases=self.cases, group=self.group[inside], of_kind=self.of_kind[inside])
+
+    def variance(self, value: np.ndarray, squares: np.ndarray) -> np.ndarray:
+        """Σ p² − value² / Ŝ, by group: of the number of kinds in another sample (`Rarefied`)."""
+
+        def many(kinds: np.ndarray) -> np.ndarray:
+            return np.bincount(self.group, weights=kinds, minlength=len(self.cases))
+
+        seen, once, twice = many(self.of_kind > 0), many(self.of_kind == 1), many(self.of_kind == 2)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            unseen = (self.cases - 1) / self.cases * once * (once - 1) / (2 * (twice + 1))
+            return np.maximum(squares - value**2 / (seen + unseen), 0)
+
+
+def _drawn(kinds: _Kinds, drawn: float) -> tuple[np.ndarray, np.ndarray]:
+    """Kinds expected in `drawn` cases without return, by group: Σ over its kinds of p = 1 − C(N − N_k, m) / C(N, m); and Σ p²."""
 
     def draws(of: np.ndarray) -> np.ndarray:  # ln C(of, m) + ln m!
         return scipy.special.gammaln(of + 1) - scipy.special.gammaln(of - drawn + 1)
 
-    every, value = draws(np.maximum(cases, drawn)), np.zeros(len(cases))
-    for begin in range(0, len(group), PART):
-        inside = group[begin : begin + PART]
-        others = cases[inside] - of_kind[begin : begin + PART]
+    cases, size = kinds.cases, len(kinds.cases)
+    every, value, squares = draws(np.maximum(cases, drawn)), np.zeros(size), np.zeros(size)
+    for begin in range(0, len(kinds.group), PART):
+        inside = kinds.group[begin : begin + PART]
+        others = cases[inside] - kinds.of_kind[begin : begin + PART]
         possible = others >= drawn  # else too few others to fill the draw: the kind is certain
         chance = np.where(possible, -np.expm1(draws(np.where(possible, others, drawn)) - every[inside]), 1.0)
-        value += np.bincount(inside, weights=chance, minlength=len(cases))
-    return value
+        value += np.bincount(inside, weights=chance, minlength=size)
+        squares += np.bincount(inside, weights=chance**2, minlength=size)
+    return value, squares
 
 
 def finish(cells: pd.DataFrame, one: Declared, confidence: float) -> pd.DataFrame:
@@ -311,7 +342,11 @@ def _finished(sums: dict[str, np.ndarray], one: Declared, confidence: float) -> 
         value = (
             one.scale * x / below if one.divides else one.scale * x
         )  # y is then the number of discharges, not a divisor
-        if one.distribution is None:
+        if isinstance(one, Count | Rarefied):
+            se = np.sqrt(sums["xx"])
+            width = scipy.special.ndtri(1 - (1 - confidence) / 2) * se
+            low, high = np.maximum(value - width, 0), value + width
+        elif one.distribution is None:
             se = low = high = np.full(len(x), np.nan)
         else:
             se, low, high = (one.scale * v for v in _interval(one.distribution, sums, below, confidence))

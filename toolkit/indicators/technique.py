@@ -154,4 +154,72 @@ MINIMALLY_INVASIVE = Indicator(
     ),
 )
 
-DECLARED = (LEVEL_KNOWN, LEVEL4, LEVEL34, MINIMALLY_INVASIVE)
+
+def _technique(id: str, name_zh: str, name_en: str) -> Indicator:
+    return Indicator(
+        id=f"{id}_share",
+        name_zh=f"{name_zh}技术占比",
+        name_en=f"share of discharges with {name_en}",
+        domain=Domain.TECHNIQUE,
+        formula=f"含{name_zh}技术的出院人次 / 出院人次",
+        source=Source(title="县域内镜、介入、穿刺等技术推广（政策文件所提，无公式）", standing=Standing.POLICY),
+        numerator=col(id),
+        denominator=col(f"{id}_n"),
+        applies_to=col(f"{id}_n") > 0,
+        direction=Direction.NEUTRAL,
+        distribution=Distribution.PROPORTION,
+        unit="%",
+        scale=100,
+        decimals=1,
+        note="由运行所给的技术目录认定（按出院年份；定基口径固定为建设前的目录）；没有该技术的目录时不适用。",
+        example=Example(
+            discharges=f"""
+            hospital | {id}
+            A        | T
+            A        | F
+            A        | F
+            A        |
+            B        | T
+            """,
+            value=100 * 1 / 3,
+            arithmetic="1/3；没有目录的出院不计",
+        ),
+    )
+
+
+DAY_SURGERY = Indicator(
+    id="day_surgery_share",
+    name_zh="日间手术占择期手术比例",
+    name_en="day surgery share of elective surgery",
+    domain=Domain.TECHNIQUE,
+    formula="住院不超过规定天数的择期手术出院人次 / 择期手术出院人次（住院天数已知）；外科为主的专科",
+    source=Source(title="日间医疗服务（政策文件所提，无公式）", standing=Standing.POLICY),
+    numerator=col("day_surgery"),
+    denominator=col("day_surgery_n"),
+    applies_to=col("surgical_specialty") & (col("day_surgery_n") > 0),
+    direction=Direction.HIGHER,
+    distribution=Distribution.PROPORTION,
+    complete_by=LEVEL_KNOWN.id,
+    unit="%",
+    scale=100,
+    decimals=1,
+    note="病案首页没有日间手术标记，由住院天数（默认当日或次日出院）和入院途径认定，是代理指标；技术目录有“日间”时限于目录内的手术。",
+    example=Example(
+        discharges="""
+        hospital | surgical | surgery_level | los_days | admission_route
+        A        | T        | 2             | 1        | 2
+        A        | T        | 2             | 2        | 2
+        A        | T        | 2             | 1        | 1
+        A        | T        | 2             |          | 2
+        A        | F        |               | 1        | 2
+        B        | T        | 2             | 1        | 2
+        """,
+        value=100 * 1 / 2,
+        arithmetic="1/2；急诊入院、住院天数不明和无手术的出院不计",
+    ),
+)
+INTERVENTIONAL = _technique("interventional", "介入", "interventional techniques")
+ENDOSCOPIC = _technique("endoscopic", "内镜", "endoscopic techniques")
+PUNCTURE = _technique("puncture", "穿刺", "puncture techniques")
+
+DECLARED = (LEVEL_KNOWN, LEVEL4, LEVEL34, MINIMALLY_INVASIVE, DAY_SURGERY, INTERVENTIONAL, ENDOSCOPIC, PUNCTURE)

@@ -300,6 +300,19 @@ class IndicatorPolicy(Section):
     """指标计算中的政策选择."""
 
     rarefied_at: int = Field(100, title="DRG 组数的共同例数", ge=1)
+    drg_minimum_cases: int = Field(
+        1, title="DRG 组数：每组最少例数", ge=1, description="a DRG with fewer cases in the cell is not counted"
+    )
+    severe_weight: float = Field(2.0, title="疑难病例的 DRG 权重下限", gt=0)
+    severe_grade: int = Field(4, title="急危重病例的死亡风险分级下限", ge=1, le=4)
+    day_surgery_days: int = Field(
+        1, title="日间手术的住院天数上限", ge=1, description="1: discharged on the day of admission or the next"
+    )
+    techniques: YamlPath | None = Field(
+        None,
+        title="技术目录",
+        description="CSV: technique,code,valid_from,valid_to; technique 介入, 内镜, 微创, 穿刺 or 日间",
+    )
     surgery_levels: YamlPath | None = Field(
         None,
         title="手术分级目录",

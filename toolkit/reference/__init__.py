@@ -18,7 +18,7 @@ from toolkit.cube import NONE, Basis
 from toolkit.data.discharge.measures import FEE_CLASSES
 from toolkit.data.lists.published import bridge_table, grade_table, mean_table, weight_table
 from toolkit.errors import InputError
-from toolkit.frames import Key, names_of
+from toolkit.frames import Key, names_of, with_columns
 from toolkit.key_codes import KeyCodes, categories
 from toolkit.params import RunParams
 from toolkit.reference.grades import GRADES, OTHERWISE, described, risk_grades, too_few_deaths
@@ -38,7 +38,7 @@ class Referenced:
     frame
         One row per cube row: the key, `cycle`, `level_group`, `tier`, `surgical_specialty`, the measures (trimmed ones of
         this basis; cost at constant prices on the frozen basis), `ref_cost` (fen), `ref_los` (days), `ref_mortality` (deaths
-        per discharge), `weight`, `risk_grade` (0–4, missing = ungraded), `own_cost`, `own_los` (the unit's share of its
+        per discharge), `weight`, `risk_grade` (0–4, missing = ungraded), `severe` (1 or 0), `own_cost`, `own_los` (the unit's share of its
         reference cases). On the frozen basis `drg` is the code of the bridge table, where the run declares one.
     grades
         One row per reference window and DRG: `window, drg, n, died, rate, ln_rate, z, grade`, from all of the reference. On the
@@ -94,9 +94,17 @@ def attach(cube: pd.DataFrame, params: RunParams, hospitals: pd.DataFrame, basis
     else:
         insufficient = {}  # deaths of this reference do not matter where the grades come from another
         added["risk_grade"] = _looked_up(codes, grade_table(params.risk_grades.file), ["drg"], "grade")
+    added["severe"] = _severe(added["weight"], added["risk_grade"], params)
     # as columns already: arrays would be copied
     columns = {name: pd.Series(values, frame.index, copy=False) for name, values in added.items()}
-    return Referenced(basis=basis, frame=frame.assign(**columns), grades=grades, insufficient=insufficient)
+    return Referenced(basis=basis, frame=with_columns(frame, **columns), grades=grades, insufficient=insufficient)
+
+
+def _severe(weight: np.ndarray, grade: np.ndarray, params: RunParams) -> np.ndarray:
+    """1 of a DRG that is heavy or deadly enough to be called severe, missing where neither is known."""
+    policy = params.indicators
+    found = ((weight >= policy.severe_weight) | (grade >= policy.severe_grade)).astype(float)
+    return np.where(np.isnan(weight) & np.isnan(grade), np.nan, found)
 
 
 def _without_own(codes: KeyCodes, params: RunParams, basis: Basis) -> bool:
@@ -126,7 +134,8 @@ def on_basis(cube: pd.DataFrame, params: RunParams, hospitals: pd.DataFrame, bas
     hospital, specialty = keys["hospital"].cat, keys["specialty"].cat
     known = registry.reindex(hospital.categories).fillna("")
     is_surgical = np.array([bool(surgical.get(s, False)) for s in specialty.categories], dtype=bool)
-    return frame.assign(
+    return with_columns(
+        frame,
         **keys,
         **{name: _spread(known[name], hospital.codes.to_numpy()) for name in ("level_group", "tier")},
         cycle=_spread(pd.Series(years).map(cycle), year),

@@ -55,6 +55,8 @@ INTAKE = Stage(
         "exclusions",
         "quality",
         "indicators.surgery_levels",
+        "indicators.techniques",
+        "indicators.day_surgery_days",
         "indicators.procedure_categories",
         "indicators.operation_codes",
         "indicators.minimally_invasive",

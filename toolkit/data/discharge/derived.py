@@ -5,19 +5,22 @@ Each answer is stored with the discharge, so that the cube sums it like any othe
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import ibis
 import pandas as pd
 from ibis import _
 
+from toolkit.data.discharge import schema
 from toolkit.data.lists.code_lists import (
     OPERATIONS,
+    TECHNIQUES,
     CodeList,
     any_listed,
     highest_level,
     read_code_list,
+    read_techniques,
     with_principal,
 )
 from toolkit.data.lists.crosswalk import Crosswalk, current, read_crosswalk
@@ -42,6 +45,7 @@ class Lists:
 
     surgery_levels: CodeList | None
     procedure_categories: CodeList | None
+    techniques: Mapping[str, CodeList]
     minimally_invasive: CodeList | None
     complications: CodeList | None
     gazetteer: Gazetteer | None
@@ -59,6 +63,7 @@ def read_lists(params: RunParams) -> Lists:
         A list is none, or holds for none of a year's discharges.
     """
     policy, data, years = params.indicators, params.data, params.all_years
+    techniques = read_techniques(policy.techniques, years) if policy.techniques else {}
     return Lists(
         surgery_levels=read_code_list(policy.surgery_levels, "手术分级目录", years, levels=True)
         if policy.surgery_levels
@@ -66,9 +71,10 @@ def read_lists(params: RunParams) -> Lists:
         procedure_categories=read_code_list(policy.procedure_categories, "手术操作类别字典", years, categories=True)
         if policy.procedure_categories
         else None,
+        techniques=techniques,
         minimally_invasive=read_code_list(policy.minimally_invasive, "微创手术目录", years)
         if policy.minimally_invasive
-        else None,
+        else techniques.get("minimal"),
         complications=read_code_list(policy.complications, "手术并发症诊断目录", years, prefix=True)
         if policy.complications
         else None,
@@ -99,6 +105,9 @@ def facts_of(lists: Lists, params: RunParams) -> dict[str, str]:
         else "没有类别字典：医院填了级别的、或手术分级目录内的操作视为手术，是否填全见“手术级别可认定率”",
         "手术级别": levels,
         "微创手术": used(lists.minimally_invasive, "没有目录；来源标明时用来源的标记，否则不适用"),
+        "技术目录": f"{'、'.join(w for w, i in TECHNIQUES.items() if i in lists.techniques)}（{params.indicators.techniques.name}）"
+        if params.indicators.techniques
+        else "没有目录；来源标明时用来源的标记，否则不适用",
         "手术并发症": used(lists.complications, "没有目录；来源标明时用来源的标记，否则不适用"),
         "现住址": f"行政区划表 {lists.gazetteer.path.name}" if lists.gazetteer else "没有区划表，只用行政区划代码列",
         "参照均值": _means_used(params),
@@ -247,8 +256,21 @@ def _operations(table: Table, params: RunParams, lists: Lists) -> Table:
         )
         found = any_listed(acquired, year, complicated, span) if complicated else table.complication
         made[f"complication{suffix}"] = ibis.ifelse(asked, found, ibis.null("boolean"))
+        for technique in schema.TECHNIQUES:
+            of = lists.techniques.get(technique)
+            made[f"{technique}{suffix}"] = any_listed(procedures, year, of, span) if of else table[technique]
+    made["day_surgery"] = _day_surgery(table, procedures, params, lists)
     # read together: the frozen answer must not see the one of the year under the same name
     return table.mutate(**made).drop("all_procedures", "all_acquired", "asked_complication")
+
+
+def _day_surgery(table: Table, procedures: Column, params: RunParams, lists: Lists) -> Column:
+    """Whether an elective operation was one of a day (and of the list, where there is one); NULL of all other stays."""
+    short = table.los_days <= params.indicators.day_surgery_days
+    if "day" in lists.techniques:
+        short &= any_listed(procedures, table.year, lists.techniques["day"], params.all_years)
+    elective = table.surgical.fill_null(False) & table.admission_route.isin(params.indicators.elective_routes)
+    return ibis.ifelse(elective & table.los_days.notnull(), short, ibis.null("boolean"))
 
 
 def _begins(column: Column, prefixes: Sequence[str]) -> Column:

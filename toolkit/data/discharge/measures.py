@@ -8,6 +8,7 @@ from typing import Literal
 import ibis
 from ibis import _
 
+from toolkit.data.discharge.schema import TECHNIQUES
 from toolkit.engine.types import Column
 
 
@@ -65,6 +66,16 @@ def _of_operations(
     )
 
 
+def _part_of_cost(id: str, name_zh: str, amount: Column) -> tuple[Measure, ...]:
+    """A part of the cost, the cost of the discharges that have it apart, and their product, as a ratio of totals needs them."""
+    when = _.cost_usable & amount.between(0, _.cost_fen)
+    return (
+        Measure(id=id, name_zh=f"{name_zh}（分）", value=amount, when=when, moments=2),
+        Measure(id=f"{id}_whole", name_zh=f"有{name_zh}病例的费用（分）", value=_.cost_fen, when=when, moments=2),
+        Measure(id=f"{id}_by_cost", name_zh=f"{name_zh}与费用之积", value=amount * _.cost_fen, when=when, product=True),
+    )
+
+
 def _fee(id: str, name_zh: str, amount: Column) -> Measure:
     """One of the five classes of fees; a class above the whole, or below nothing, is a fault of the record."""
     return Measure(
@@ -115,11 +126,22 @@ MEASURES: tuple[Measure, ...] = (
         when=_itemised,
         product=True,
     ),
+    *_part_of_cost("tcm", "中医治疗费", _.tcm_fen),
+    *_part_of_cost("chinese_drug", "中药费", _.chinese_drug_fen),
+    Measure(id="tcm_treated", name_zh="以中医治疗为主的病例", value=_.tcm_treated, when=_.tcm_treated.notnull()),
     Measure(id="died", name_zh="死亡", value=_.died, when=_.death_known),
     Measure(id="surgical", name_zh="手术病例", value=_.surgical, when=_.surgery_usable),
     *_of_operations("contemporaneous", _.judged_level, _.level34, _.minimally_invasive, _.complication),
     *_of_operations(
         "frozen", _.judged_level_frozen, _.level34_frozen, _.minimally_invasive_frozen, _.complication_frozen
+    ),
+    *(
+        Measure(id=f"{name}@{basis}", name_zh=f"{name_zh}病例", value=held, when=held.notnull())
+        for name, name_zh in TECHNIQUES.items()
+        for basis, held in (("contemporaneous", _[name]), ("frozen", _[f"{name}_frozen"]))
+    ),
+    Measure(
+        id="day_surgery", name_zh="日间手术病例", value=_.day_surgery, when=_.day_surgery.notnull() & _.surgery_usable
     ),
     Measure(id="against_advice", name_zh="非医嘱离院", value=_.exit_mode == "4", when=_.exit_mode.notnull()),
     Measure(id="readmitted", name_zh="31 天内非计划再住院", value=_.readmitted, when=_.readmitted.notnull()),

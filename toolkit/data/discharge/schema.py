@@ -132,6 +132,26 @@ def _passing(
     )
 
 
+TECHNIQUES = {"interventional": "介入技术", "endoscopic": "内镜技术", "puncture": "穿刺技术"}
+
+
+def _technique(name: str, name_zh: str) -> tuple[Field, Field]:
+    return (
+        Field(
+            name=name,
+            type="boolean",
+            name_zh=name_zh,
+            meaning="by the list of the year; without a list as the source says",
+        ),
+        Field(
+            name=f"{name}_frozen",
+            type="boolean",
+            name_zh=f"{name_zh}（定基）",
+            meaning="likewise, by the list of the last year before",
+        ),
+    )
+
+
 FIELDS: tuple[Field, ...] = (
     Field(
         name="hospital",
@@ -458,6 +478,22 @@ FIELDS: tuple[Field, ...] = (
         name_zh="应有手术级别",
         meaning="an operation by the dictionary of categories; without one, by the source or by the chapter of a procedure's code",
     ),
+    *(field for name, name_zh in TECHNIQUES.items() for field in _technique(name, name_zh)),
+    Field(
+        name="day_surgery",
+        type="boolean",
+        name_zh="日间手术",
+        meaning="an elective operation with a stay of no more than the declared days; NULL of all other stays",
+    ),
+    Field(
+        name="tcm_treated",
+        type="boolean",
+        name_zh="以中医治疗为主",
+        front_page="治疗类别",
+        meaning="the kind of treatment on the TCM front page is 1 (中医, 民族医); 2 中西医 and 3 西医 are not",
+    ),
+    _money("tcm_fen", "中医治疗费", "D22", "TCM and other traditional treatment"),
+    _money("chinese_drug_fen", "中药费", "D24, D25", "Chinese patent and herbal drugs"),
     Field(
         name="minimally_invasive",
         type="boolean",

@@ -28,6 +28,9 @@ CATEGORIES: dict[str, tuple[str, ...]] = {
     "诊断性操作": ("诊断操作", "诊断性"),
 }  # of a procedure, with other words for each
 OPERATIONS = ("手术", "介入治疗")  # what counts as an operation; the others do not
+# word in a list of techniques -> id; of 微创 and 日间 there are indicators with conditions of their own
+TECHNIQUES = {"介入": "interventional", "内镜": "endoscopic", "穿刺": "puncture", "微创": "minimal", "日间": "day"}
+TECHNIQUE_LIST = "技术目录"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,24 +98,59 @@ def read_code_list(
     optional = [c for c in ("name", "source", "level", "category") if c != valued]
     entries = []
     for row in read_listing(path, name_zh, needed, optional, codes=["code"]):
-        first, last = year_of(row, "valid_from"), year_of(row, "valid_to") or OPEN
-        if first is None or last < first:
-            raise InputError(
-                "有效期无效",
-                "valid_to is before valid_from",
-                where=row.where,
-                remedy="valid_from 不晚于 valid_to",
-                remedy_english="valid_from first",
-            )
         if levels and row["level"] not in LEVELS:
             raise InputError("级别不是 1–4", "level is not 1 to 4", where=f"{row.where} level", remedy="修正该行")
         value = row["level"] if levels else _category(row) if categories else ""
-        entries.append(Entry(code=row["code"], first=first, last=last, value=value, where=row.where))
+        entries.append(_entry(row, value))
     found = CodeList(name_zh=name_zh, path=Path(path), entries=tuple(entries), prefix=prefix)
     _check(found, sorted(set(years)))
     if levels:
         _check_top_level(found, sorted(set(years)))
     return found
+
+
+def read_techniques(path: Path, years: Iterable[int]) -> dict[str, CodeList]:
+    """The lists of a table `technique,code,valid_from,valid_to`, by id of the technique; a code may be of several.
+
+    Raises
+    ------
+    InputError
+        As `read_code_list`; or a technique is none of `TECHNIQUES`.
+    """
+    rows = read_listing(
+        path, TECHNIQUE_LIST, ["technique", "code", "valid_from", "valid_to?"], ["name"], codes=["code"]
+    )
+    entries: dict[str, list[Entry]] = {}
+    for row in rows:
+        if row["technique"] not in TECHNIQUES:
+            raise InputError(
+                "技术不在范围内",
+                "no such technique",
+                where=f"{row.where} technique",
+                remedy=f"填 {'、'.join(TECHNIQUES)}",
+                remedy_english="one of these",
+            )
+        entries.setdefault(TECHNIQUES[row["technique"]], []).append(_entry(row, ""))
+    found = {
+        id_: CodeList(name_zh=TECHNIQUE_LIST, path=Path(path), entries=tuple(of), prefix=False)
+        for id_, of in entries.items()
+    }
+    for one in found.values():
+        _check(one, sorted(set(years)))
+    return found
+
+
+def _entry(row: Row, value: str) -> Entry:
+    first, last = year_of(row, "valid_from"), year_of(row, "valid_to") or OPEN
+    if first is None or last < first:
+        raise InputError(
+            "有效期无效",
+            "valid_to is before valid_from",
+            where=row.where,
+            remedy="valid_from 不晚于 valid_to",
+            remedy_english="valid_from first",
+        )
+    return Entry(code=row["code"], first=first, last=last, value=value, where=row.where)
 
 
 def _category(row: Row) -> str:

@@ -1,9 +1,14 @@
-"""单病种: disease sets by principal ICD-10 code or DRG, from a YAML file. Sets may overlap; the principal diagnosis decides."""
+"""单病种: disease sets by principal ICD-10 code, DRG or operation, from a YAML file. Sets may overlap.
+
+The principal diagnosis decides, or the DRG; of a disease that is an operation (髋膝置换, CABG, 剖宫产) its procedure does, alone
+or together with the principal diagnosis.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import ibis
@@ -13,6 +18,7 @@ from pydantic import Field, model_validator
 
 from toolkit.data.discharge.measures import MEASURES, added, sums
 from toolkit.data.discharge.schema import SEPARATOR
+from toolkit.data.lists.code_lists import with_principal
 from toolkit.engine.types import Column, Table
 from toolkit.params import Code, Id, Text
 from toolkit.strict_yaml import Section, read_yaml, validate
@@ -22,7 +28,10 @@ _RANGE = re.compile(r"^([A-Z])(\d{2})(?:\.(\d))?-\1(\d{2})(?:\.(\d))?$")
 
 
 class Disease(Section):
-    """One disease: discharges whose principal diagnosis, or whose DRG, begins with one of the prefixes."""
+    """One disease: discharges whose principal diagnosis, DRG or operation begins with one of the prefixes.
+
+    With both diagnoses and procedures a discharge must have one of each.
+    """
 
     id: Id = Field(title="病种编号")
     name_zh: Text = Field(title="病种名称")
@@ -30,17 +39,27 @@ class Disease(Section):
         default=[], title="主要诊断编码前缀", description="a prefix, or a range such as J12-J18"
     )
     drgs: list[Code] = Field(default=[], title="DRG 前缀")
+    procedures: list[Code] = Field(
+        default=[], title="手术操作编码前缀", description="of the principal procedure; without ranges"
+    )
+    any_procedure: bool = Field(
+        False, title="其他手术操作也算", description="any procedure of the stay, not the principal one"
+    )
 
     @model_validator(mode="after")
     def _one_definition(self) -> Disease:
-        if bool(self.diagnoses) == bool(self.drgs):
-            raise ValueError("diagnoses 与 drgs 必须且只能给出一个 (give either diagnoses or drgs)")
+        if bool(self.diagnoses or self.procedures) == bool(self.drgs):
+            raise ValueError(
+                "须给出 diagnoses、procedures（可同时给出）或 drgs 之一 (give diagnoses, procedures or both, or else drgs)"
+            )
+        if self.any_procedure and not self.procedures:
+            raise ValueError("any_procedure 需要 procedures (any_procedure needs procedures)")
         self.prefixes  # noqa: B018  a range that is none is refused here
         return self
 
     @property
     def prefixes(self) -> tuple[str, ...]:
-        """The prefixes, ranges written out."""
+        """The prefixes of diagnoses or DRGs, ranges written out; none where the procedure alone decides."""
         return tuple(p for text in self.diagnoses or self.drgs for p in _written_out(text))
 
 
@@ -91,18 +110,55 @@ def read_diseases(path: Path | None) -> DiseaseSets:
 
 def diseases_of(table: Table, diseases: Sequence[Disease]) -> Column:
     """The diseases of a record as a list in one text, `|ami|stroke|`; NULL where of none."""
-    columns = {True: table.principal_diagnosis.upper(), False: table.drg}
+    places = _Places(
+        diagnosis=table.principal_diagnosis.upper(),
+        drg=table.drg,
+        procedure=table.principal_procedure.upper(),
+        procedures=with_principal(table.principal_procedure, table.other_procedures),
+    )
     text: Column = ibis.literal("")
     for disease in diseases:
-        column = columns[bool(disease.diagnoses)]
-        hit = ibis.or_(*[column.startswith(prefix) for prefix in disease.prefixes])
-        text = text + ibis.ifelse(hit, SEPARATOR + disease.id, "")
+        text = text + ibis.ifelse(places.hit(disease), SEPARATOR + disease.id, "")
     # most records have none: one look at all prefixes together spares them a look at each
-    tests = []
-    for by_diagnosis, column in columns.items():
-        if prefixes := [re.escape(p) for d in diseases if bool(d.diagnoses) == by_diagnosis for p in d.prefixes]:
-            tests.append(column.re_search(f"^({'|'.join(prefixes)})").fill_null(False))
-    return ibis.ifelse(ibis.or_(*tests), text + SEPARATOR, ibis.null("string"))
+    return ibis.ifelse(places.any_hit(diseases), text + SEPARATOR, ibis.null("string"))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Places:
+    """Where the codes of a record stand that diseases are told by."""
+
+    diagnosis: Column
+    drg: Column
+    procedure: Column
+    procedures: Column
+
+    def hit(self, disease: Disease) -> Column:
+        tests = []
+        if disease.prefixes:
+            column = self.drg if disease.drgs else self.diagnosis
+            tests.append(ibis.or_(*[column.startswith(prefix) for prefix in disease.prefixes]))
+        if disease.procedures and disease.any_procedure:
+            tests.append(ibis.or_(*[self.procedures.contains(SEPARATOR + prefix) for prefix in disease.procedures]))
+        elif disease.procedures:
+            tests.append(ibis.or_(*[self.procedure.startswith(prefix) for prefix in disease.procedures]))
+        return ibis.and_(*tests).fill_null(False)
+
+    def any_hit(self, diseases: Sequence[Disease]) -> Column:
+        """Whether one of the prefixes of any disease stands where it is looked for: at least of those that are hit."""
+
+        def begins(column: Column, prefixes: Sequence[str], before: str = "^") -> list[Column]:
+            if not prefixes:
+                return []
+            return [column.re_search(f"{before}({'|'.join(map(re.escape, prefixes))})").fill_null(False)]
+
+        plain = [d for d in diseases if not d.procedures]
+        tests = [
+            *begins(self.diagnosis, [p for d in plain if not d.drgs for p in d.prefixes]),
+            *begins(self.drg, [p for d in plain if d.drgs for p in d.prefixes]),
+            *begins(self.procedure, [p for d in diseases if not d.any_procedure for p in d.procedures]),
+            *begins(self.procedures, [p for d in diseases if d.any_procedure for p in d.procedures], r"\|"),
+        ]
+        return ibis.or_(*tests)
 
 
 MEASURED = ("cost", "los", "died")
