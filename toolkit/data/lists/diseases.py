@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import ibis
@@ -110,12 +109,7 @@ def read_diseases(path: Path | None) -> DiseaseSets:
 
 def diseases_of(table: Table, diseases: Sequence[Disease]) -> Column:
     """The diseases of a record as a list in one text, `|ami|stroke|`; NULL where of none."""
-    places = _Places(
-        diagnosis=table.principal_diagnosis.upper(),
-        drg=table.drg,
-        procedure=table.principal_procedure.upper(),
-        procedures=with_principal(table.principal_procedure, table.other_procedures),
-    )
+    places = _Places(table)
     text: Column = ibis.literal("")
     for disease in diseases:
         text = text + ibis.ifelse(places.hit(disease), SEPARATOR + disease.id, "")
@@ -123,14 +117,27 @@ def diseases_of(table: Table, diseases: Sequence[Disease]) -> Column:
     return ibis.ifelse(places.any_hit(diseases), text + SEPARATOR, ibis.null("string"))
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
 class _Places:
-    """Where the codes of a record stand that diseases are told by."""
+    """Where the codes of a record stand that diseases are told by; a place is looked for only where a disease needs it."""
 
-    diagnosis: Column
-    drg: Column
-    procedure: Column
-    procedures: Column
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    @property
+    def diagnosis(self) -> Column:
+        return self._table.principal_diagnosis.upper()
+
+    @property
+    def drg(self) -> Column:
+        return self._table.drg
+
+    @property
+    def procedure(self) -> Column:
+        return self._table.principal_procedure.upper()
+
+    @property
+    def procedures(self) -> Column:
+        return with_principal(self._table.principal_procedure, self._table.other_procedures)
 
     def hit(self, disease: Disease) -> Column:
         tests = []
@@ -146,17 +153,17 @@ class _Places:
     def any_hit(self, diseases: Sequence[Disease]) -> Column:
         """Whether one of the prefixes of any disease stands where it is looked for: at least of those that are hit."""
 
-        def begins(column: Column, prefixes: Sequence[str], before: str = "^") -> list[Column]:
-            if not prefixes:
-                return []
-            return [column.re_search(f"{before}({'|'.join(map(re.escape, prefixes))})").fill_null(False)]
-
         plain = [d for d in diseases if not d.procedures]
+        asked = (
+            (lambda: self.diagnosis, [p for d in plain if not d.drgs for p in d.prefixes], "^"),
+            (lambda: self.drg, [p for d in plain if d.drgs for p in d.prefixes], "^"),
+            (lambda: self.procedure, [p for d in diseases if not d.any_procedure for p in d.procedures], "^"),
+            (lambda: self.procedures, [p for d in diseases if d.any_procedure for p in d.procedures], r"\|"),
+        )
         tests = [
-            *begins(self.diagnosis, [p for d in plain if not d.drgs for p in d.prefixes]),
-            *begins(self.drg, [p for d in plain if d.drgs for p in d.prefixes]),
-            *begins(self.procedure, [p for d in diseases if not d.any_procedure for p in d.procedures]),
-            *begins(self.procedures, [p for d in diseases if d.any_procedure for p in d.procedures], r"\|"),
+            place().re_search(f"{before}({'|'.join(map(re.escape, prefixes))})").fill_null(False)
+            for place, prefixes, before in asked
+            if prefixes
         ]
         return ibis.or_(*tests)
 
