@@ -152,7 +152,6 @@ class _Places:
 
     def any_hit(self, diseases: Sequence[Disease]) -> Column:
         """Whether one of the prefixes of any disease stands where it is looked for: at least of those that are hit."""
-
         plain = [d for d in diseases if not d.procedures]
         asked = (
             (lambda: self.diagnosis, [p for d in plain if not d.drgs for p in d.prefixes], "^"),
