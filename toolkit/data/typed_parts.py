@@ -290,5 +290,6 @@ def _source(one: _Known, path: Path, within: str) -> SourceFile:
     refused = [RefusedLine(**line) for line in given.pop("refused")]
     numbers = {int(c): NumericCells(n, tuple(lines)) for c, (n, lines) in given.pop("numbers").items()}
     rounded = frozenset(given.pop("rounded"))
+    given["places"] = tuple((first, last) for first, last in given["places"])
     given |= {"refused": refused, "numbers": numbers, "rounded": rounded}
     return SourceFile(number=one.slot, path=path, within=within, **given)

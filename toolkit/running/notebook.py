@@ -7,7 +7,6 @@ import json
 import os
 import secrets
 import shutil
-import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +17,7 @@ from toolkit.running import guard
 from toolkit.running.cleaning import RUNNER, clean
 from toolkit.running.limits import Limits, Reason, ReportFailed
 from toolkit.running.parameters import Value, check, declared, read_template, tags
-from toolkit.running.processes import SAME_EVERYWHERE, SINGLE_THREAD, kill, kill_marked, warm_context
+from toolkit.running.processes import SAME_EVERYWHERE, SINGLE_THREAD, kill, kill_marked, short_room, warm_context
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -128,7 +127,7 @@ def socket_folder(work: Path) -> Path:
 def far_socket_folder(work: Path) -> Path:
     """Where the sockets go when `work` has a long name; known beforehand, so that leftovers can be found."""
     digest = hashlib.sha256(str(work.resolve()).encode()).hexdigest()[:16]
-    return Path(tempfile.gettempdir()) / f"speceval-{os.getuid()}-{digest}"
+    return Path(short_room()) / f"speceval-{os.getuid()}-{digest}"
 
 
 def _driven(

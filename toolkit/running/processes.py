@@ -6,14 +6,15 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import tempfile
 import threading
 import time
-from multiprocessing import connection
+from multiprocessing import connection, util
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from multiprocessing.context import ForkContext, ForkServerContext
 
 # One thread for each numerical library: the reports themselves are the parallel part.
@@ -40,6 +41,7 @@ SAME_EVERYWHERE = {
 }
 MARK = "REPORT_RUN"  # environment variable by which every process below a kernel is found, whatever its group
 WARM = "REPORT_WARM_MODULES"
+LONGEST = 70  # bytes of a temporary folder's name, so that a socket in it still has an address
 
 
 def warm_context(modules: Iterable[str] = ()) -> ForkServerContext | ForkContext:
@@ -60,7 +62,8 @@ def warm_context(modules: Iterable[str] = ()) -> ForkServerContext | ForkContext
     try:
         from multiprocessing import forkserver
 
-        forkserver.ensure_running()
+        with _short_names():
+            forkserver.ensure_running()
     finally:
         for name, value in before.items():
             if value is None:
@@ -68,6 +71,27 @@ def warm_context(modules: Iterable[str] = ()) -> ForkServerContext | ForkContext
             else:
                 os.environ[name] = value
     return context
+
+
+def short_room() -> str:
+    """A folder for sockets: the temporary one, or another where its name is too long for the address of a socket in it."""
+    usual = tempfile.gettempdir()
+    if len(os.fsencode(usual)) <= LONGEST:
+        return usual
+    rooms = (f"/run/user/{os.getuid()}", "/tmp", "/var/tmp")  # noqa: S108  what is made in it is private
+    return next((room for room in rooms if os.access(room, os.W_OK | os.X_OK)), usual)
+
+
+@contextlib.contextmanager
+def _short_names() -> Iterator[None]:
+    """Sockets in a folder whose name is short enough: the address of one may have no more than 107 bytes."""
+    before = tempfile.tempdir
+    tempfile.tempdir = short_room()
+    try:
+        util.get_temp_dir()  # made once for the whole program, and removed at its end
+        yield
+    finally:
+        tempfile.tempdir = before
 
 
 def take_over(environment: Mapping[str, str], at_orphaning: Callable[[], None] = lambda: None) -> None:

@@ -109,6 +109,8 @@ class SourceFile:
         The first records, until one of them is taken for the header.
     header, header_line, body
         Cells of the header, its last physical line, and the byte of the text at which the line after it begins.
+    places, by_bytes
+        Of text without a sign between its columns: where each begins and ends, in bytes or characters.
     lines
         Physical lines, None where nobody has counted them.
     received
@@ -150,6 +152,8 @@ class SourceFile:
     header_line: int = 0
     body: int = 0
     delimiter: str = ","
+    places: tuple[tuple[int, int], ...] = ()
+    by_bytes: bool = True
     lines: int | None = None
     received: int = 0
     blank: int = 0

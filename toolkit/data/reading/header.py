@@ -14,7 +14,7 @@ from itertools import pairwise
 
 from toolkit.data.reading.encoding import MARK, BlockFault, decoded
 from toolkit.data.reading.files import Head, Refusal, SourceFile, blocks
-from toolkit.data.reading.formats import FormatMap, plain_name
+from toolkit.data.reading.formats import FixedWidth, FormatMap, plain_name
 
 HEADS, LINES, SPANNED = 20, 60, 12  # records and lines that are looked at; lines of one record
 
@@ -96,6 +96,9 @@ def choose_header(source: SourceFile, form: FormatMap) -> None:
 
     Refuses the table (rule F04) where none has any: then its first line is a record, or it is another table altogether.
     """
+    if form.fixed_width is not None:
+        _take_places(source, form.fixed_width)
+        return
     required, wanted = form.required(), form.wanted()
     best, most = None, 0
     for head in (*source.heads, *two_lines(source.heads)):
@@ -158,11 +161,30 @@ def likely_header(source: SourceFile, is_known: Callable[[str], bool]) -> None:
 
 def how_well(source: SourceFile, form: FormatMap, given: Mapping[str, str]) -> float:
     """The share of the columns that the map needs which stand in the best of the first records: 1 where a header has all."""
+    if form.fixed_width is not None:
+        return _fits_places(source, form.fixed_width)
     required = form.required() - set(given)
     heads: list[Sequence[str]] = [source.header]
     if source.stored != "parquet":
         heads = [head.cells for head in (*source.heads, *two_lines(source.heads))]
     return max((_share(known_names(cells, form), required) for cells in heads), default=0.0)
+
+
+def _take_places(source: SourceFile, fixed: FixedWidth) -> None:
+    """The columns of text without a sign between them are those of the map."""
+    above = [head for head in source.heads if head.last <= fixed.header_lines]
+    source.header, source.places, source.by_bytes = list(fixed.columns), fixed.places, fixed.counted_in == "bytes"
+    source.header_line = fixed.header_lines
+    source.body = max((head.end for head in above), default=0)
+
+
+def _fits_places(source: SourceFile, fixed: FixedWidth) -> float:
+    """The share of the first lines that end in or after the last column, and not beyond it."""
+    begin, end = max(fixed.places, key=lambda place: place[1])
+    lines = [h.delimiter.join(h.cells).rstrip() for h in source.heads if h.last > fixed.header_lines and h.cells]
+    sizes = [len(line.encode(source.encoding or "utf-8") if fixed.counted_in == "bytes" else line) for line in lines]
+    share = sum(begin < size <= end for size in sizes) / len(sizes) if sizes else 0.0
+    return 1.0 if share > 0.8 else 0.0
 
 
 def _share(names: set[str], required: set[str]) -> float:

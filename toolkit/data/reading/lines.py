@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as arrow_csv
 
-from toolkit.data.reading.encoding import BlockFault, decoded
+from toolkit.data.reading.encoding import MARK, BlockFault, decoded
 from toolkit.data.reading.files import SPANNED, RefusedLine
 from toolkit.data.reading.written import Changed, in_one_form
 from toolkit.written_form import Mode
@@ -39,6 +39,8 @@ class Shape:
     words: frozenset[str]  # the same in their written form
     key: bytes
     clean: bool
+    places: tuple[tuple[int, int], ...] = ()  # of all columns, where no sign divides them
+    by_bytes: bool = True
 
 
 @dataclass
@@ -64,6 +66,8 @@ class Parsed:
 
 def parse(block: bytes, shape: Shape) -> Parsed | BlockFault:
     """The rows of a block of whole lines, or why its bytes refuse the file."""
+    if shape.places:
+        return _by_places(block, shape)
     try:
         block = decoded(block, shape.encoding)
     except BlockFault as fault:
@@ -81,6 +85,45 @@ def parse(block: bytes, shape: Shape) -> Parsed | BlockFault:
             if not _empty_rows(parsed.rows):
                 return parsed
     return _line_by_line(block, shape, lines)
+
+
+def _by_places(block: bytes, shape: Shape) -> Parsed | BlockFault:
+    """Lines cut at fixed places; one that goes on behind the last, or is cut within a character, is refused."""
+    rows = [row.rstrip(b"\r") for row in block.removeprefix(MARK).split(b"\n")]
+    if not rows[-1]:
+        rows.pop()
+    end = max(last for _first, last in shape.places)
+    cells: list[list[str]] = []
+    at: list[int] = []
+    refused: list[RefusedLine] = []
+    blank = 0
+    for number, row in enumerate(rows):
+        if not row.strip():
+            blank += 1
+            continue
+        try:
+            text = decoded(row, shape.encoding).decode("utf-8")
+        except BlockFault as fault:
+            return BlockFault(fault.reason, number)
+        whole: bytes | str = row.rstrip() if shape.by_bytes else text.rstrip()
+        found = _cut(row if shape.by_bytes else text, shape) if len(whole) <= end else None
+        if found is None:
+            refused.append(_refused(text.encode(), number, 1, shape.key))
+            continue
+        cells.append(found)
+        at.append(number)
+    columns = [pa.array([row[i] for row in cells], pa.string()) for i in range(len(shape.chosen))]
+    table = pa.table(columns, names=[f"c{i}" for i in shape.chosen])
+    return written(Parsed(table, np.array(at, "int64"), len(rows), blank, refused), shape)
+
+
+def _cut(row: bytes | str, shape: Shape) -> list[str] | None:
+    """The cells of a line, None where a place cuts a character."""
+    try:
+        pieces = [row[first:last] for first, last in (shape.places[i] for i in shape.chosen)]
+        return [piece if isinstance(piece, str) else piece.decode(shape.encoding) for piece in pieces]
+    except UnicodeDecodeError:
+        return None
 
 
 def _table(block: bytes, shape: Shape) -> pa.Table | None:

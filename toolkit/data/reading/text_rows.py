@@ -178,6 +178,8 @@ def parts(
             words_of(missing),
             key,
             clean=True,
+            places=source.places,
+            by_bytes=source.by_bytes,
         )
         rows_of = _parquet_rows if source.stored == "parquet" else _rows_of
         for rows, changed in rows_of(source, held, schema, shape):
@@ -248,9 +250,8 @@ def _rows_of(
     line = source.header_line
     _begin(source)
     try:
-        for parsed in in_order(
-            partial(parse, shape=shape), blocks(source, source.body, ends=partial(_ends, shape=shape))
-        ):
+        ends = None if shape.places else partial(_ends, shape=shape)
+        for parsed in in_order(partial(parse, shape=shape), blocks(source, source.body, ends=ends)):
             if isinstance(parsed, BlockFault):
                 raise parsed.refusal(line)
             n = parsed.rows.num_rows

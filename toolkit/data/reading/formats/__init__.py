@@ -118,6 +118,32 @@ class Scope(Section):
     reason: str = Field(title="排除原因")
 
 
+class FixedWidth(Section):
+    """Text whose columns stand in fixed places, without a sign between them."""
+
+    columns: dict[str, str] = Field(
+        title="列名与位置", description='name -> first and last place, counted from 1: {机构: "1-22"}', min_length=1
+    )
+    counted_in: Literal["bytes", "characters"] = Field(
+        "bytes", title="位置的单位", description="bytes of the file, where a Chinese character takes two or more"
+    )
+    header_lines: int = Field(0, title="记录之前的行数", ge=0, le=10)
+
+    @model_validator(mode="after")
+    def _places(self) -> FixedWidth:
+        for name, place in self.columns.items():
+            found = re.fullmatch(r"([1-9]\d{0,5})-([1-9]\d{0,5})", place)
+            if not found or int(found[1]) > int(found[2]):
+                raise ValueError(f"{name} 的位置 {place} 应写成 1-22 (first and last place)")
+        return self
+
+    @property
+    def places(self) -> tuple[tuple[int, int], ...]:
+        """Where each column begins and ends, as a slice has it."""
+        pairs = [place.split("-") for place in self.columns.values()]
+        return tuple((int(first) - 1, int(last)) for first, last in pairs)
+
+
 class FormatMap(Section):
     """One source format."""
 
@@ -129,6 +155,7 @@ class FormatMap(Section):
     )
     fields: dict[str, Source] = Field(title="字段")
     scope: Scope | None = Field(None, title="范围")
+    fixed_width: FixedWidth | None = Field(None, title="定长文本", description="where no sign divides the columns")
     shapes: dict[str, str] = Field(
         default={},
         title="编码形式",
