@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from nbformat import NotebookNode
 
 SHORT = 20  # display columns of a cell that is never folded: `0.95（0.89–1.02）`
+SIGNS = "▲▼●○※—★☆→…"
 UNTITLED = "评估报告"
 
 
@@ -144,16 +145,21 @@ def column_widths(table: Table) -> list[tuple[int, bool]]:
     A short column takes what its cells need and half of its heading; where these leave too little for the others, or there
     are no others, all are shares of the page.
     """
+    widths = [max((_set(row[k]) for row in table.rows), default=0) for k in range(len(table.columns))]
     needed = [
-        max(width, -(-display_width(column.label) // 2), 5) + 2
-        for width, column in zip(table.widths, table.columns, strict=True)
+        max(width, -(-_set(column.label) // 2), 5) + 2 for width, column in zip(widths, table.columns, strict=True)
     ]
-    folded = [width > SHORT for width in table.widths]
+    folded = [width > SHORT for width in widths]
     fixed = sum(n for n, long in zip(needed, folded, strict=True) if not long)
     room = LANDSCAPE if table.landscape else PORTRAIT
     if (any(folded) and fixed + FOLDED * sum(folded) > room) or (not any(folded) and fixed > room):
         return [(min(n, 2 * FOLDED), True) for n in needed]
     return [(min(n, 2 * FOLDED), long) for n, long in zip(needed, folded, strict=True)]
+
+
+def _set(text: str) -> int:
+    """Display columns of `text` in print, where Chinese fonts give signs the width of a character."""
+    return display_width(text) + sum(c in SIGNS for c in text)
 
 
 def file_name(part: Part, format: str) -> str:

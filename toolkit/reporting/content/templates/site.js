@@ -73,4 +73,4 @@ document.getElementById("reset").addEventListener("click", () => {
 });
 for (const id of ["controls", "pages"]) document.getElementById(id).hidden = false;
 draw();
-document.documentElement.dataset.ready = "yes";
+document.documentElement.dataset.ready = "yes";  // shows the table
