@@ -122,6 +122,7 @@ def _closed_off(reports: Path) -> list[str]:
 
 def _of_edition(params: RunParams, edition: str) -> RunParams:
     from toolkit.errors import ParameterError, nearest
+    from toolkit.params import Edition
 
     if edition not in ("", "internal", "release"):
         near = nearest(edition, ("internal", "release"))
@@ -132,7 +133,7 @@ def _of_edition(params: RunParams, edition: str) -> RunParams:
             remedy=f"是否为 {near}?" if near else "internal 或 release",
             remedy_english="internal or release",
         )
-    return params.model_copy(update={"edition": edition}) if edition else params
+    return params.model_copy(update={"edition": Edition(edition)}) if edition else params
 
 
 @app.command()

@@ -38,7 +38,7 @@ from toolkit.reporting.content.values import cases, events, is_rare, label, name
 from toolkit.reporting.figures.indicators import trend
 from toolkit.reporting.sections.change import forest_of, unit_changes
 from toolkit.reporting.sections.diseases import leading
-from toolkit.reporting.sections.front import chapter
+from toolkit.reporting.sections.front import chapter, withheld
 from toolkit.reporting.sections.project import unit_of, years_of
 from toolkit.reporting.sections.quality import shocks
 
@@ -177,6 +177,8 @@ def _domains(case: Judged) -> list[Block]:
 def _on_site(case: Judged) -> list[Block]:
     asked = list(dict.fromkeys(_questions(case)))[:QUESTIONS]
     blocks: list[Block] = [Heading(text="请现场核实", level=2)]
+    if case.results.params.edition == "release":  # most of what questions come from is not given there
+        return [*blocks, withheld()]
     if not asked:
         return [*blocks, Paragraph(text="数据没有提出须现场核实的具体问题。")]
     return [*blocks, *[Paragraph(text=f"{k}. {question}") for k, question in enumerate(asked, 1)]]
@@ -250,6 +252,8 @@ def would_change(results: Results, project: str = "") -> Blocks:
     case = judged(results, project)
     if not case.primary:
         return Blocks()
+    if results.params.edition == "release":
+        return Blocks(*chapter("什么会改变结论"), withheld())
     least = case.own(results.power).set_index("indicator")
     said: list[str] = []
     wanting: dict[str, list[str]] = {}
@@ -267,8 +271,7 @@ def would_change(results: Results, project: str = "") -> Blocks:
     blocks: list[Block] = chapter("什么会改变结论")
     if not said:
         firm = all(c["robust"] for c in case.primary if not missing(c["robust"]))
-        known = results.params.edition == "internal" and firm
-        start = "声明的各种政策选择都不改变上述判定；" if known else ""
+        start = "声明的各种政策选择都不改变上述判定；" if firm else ""
         return Blocks(*blocks, Paragraph(text=f"{start}病例或数据更正后须重新计算。"))
     return Blocks(*blocks, *[Paragraph(text=sentence) for sentence in said])
 
