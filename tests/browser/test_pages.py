@@ -201,3 +201,12 @@ def test_pages_report_no_error_and_load_nothing(page, index, report):
 def test_a_report_prints(page, report):
     page.open(report)
     assert page.pdf().startswith(b"%PDF")
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_axe_finds_nothing_serious(page, index, report, width):
+    pytest.importorskip("axe_core_python", reason="axe-core-python is not installed (requirements-dev.lock)")
+    page.resize(width, 800)
+    assert page.faults_for_readers(index, READY) == []
+    assert page.faults_for_readers(report) == []
+    page.resize(1280, 900)
