@@ -66,11 +66,31 @@ def test_a_head_noted_before_shows_what_was_cut_off(ledger):
         speceval("verify", ledger, "--head", "3")
 
 
+def manifest_of_nothing(head: dict) -> dict:
+    """A run's manifest without a table or report, of the shape that a manifest must have."""
+    identity = {
+        "parameters": {},
+        "raw": [],
+        "inputs": {},
+        "software": {"code": "0" * 64, "lock": "", "packages": {}},
+        "run": "r",
+        "edition": "internal",
+        "disclosure": None,
+        "read": [],
+        "declarations": {},
+        "notebooks": {},
+        "package": {},
+    }
+    empty = {name: {} for name in ("tables", "references", "pages", "files", "reports", "unfinished")}
+    key = digest(canonical(identity))
+    return {"key": key, "identity": identity, "evaluation": "0" * 64, "record_key": "", **empty, "ledger": head}
+
+
 def test_the_head_that_a_run_sealed_is_held_against_the_ledger(ledger, tmp_path):
     head = json.loads(speceval("verify", ledger, "--json").output)["head"]
     run = tmp_path / "run"
     run.mkdir()
-    content = {"key": digest(canonical({})), "identity": {}, "reports": {}, "ledger": head}
+    content = manifest_of_nothing(head)
     (run / "manifest.json").write_bytes(sealed(content))
     assert speceval("verify", ledger, "--run", run).exit_code == 0
     other = tmp_path / "other.sqlite"
