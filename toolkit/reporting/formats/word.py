@@ -47,13 +47,13 @@ STYLES = (
     ("Meta", SANS, 9, 0, 1),
     ("Remark", SANS, 8, 2, 6),
     ("Alert", SANS, 9, 4, 6),
-    ("Cell", SANS, 8.5, 1, 1),
+    ("Cell", SANS, 8.5, 0.5, 0.5),
     ("Place", SANS, 10.5, 12, 0),
 )
 TABLE_STYLE = "ThreeLines"
 HEADINGS = {1: (14, 14), 2: (12, 10), 3: (10.5, 8)}  # size and space before
 THIN = 'w:val="single" w:sz="4" w:space="0" w:color="1B1F24"'
-LEADING = 1.5  # line heights are fixed, as in official documents: with one in lines, pages would depend on the machine's fonts
+LEADING = 1.4  # line heights are fixed, as in official documents: with one in lines, pages would depend on the machine's fonts
 MARGIN = 60  # twentieths of a point beside a cell
 
 
