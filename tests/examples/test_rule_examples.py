@@ -100,6 +100,7 @@ EXPECTED = {
     "K08": (W, ()),
     "K09": (Q, ()),
     "K10": (W, ()),
+    "K11": (W, ()),
     "D01": (Q, ()),
     "D01B": (Q, ()),
     "D01Y": (Q, ()),
@@ -182,7 +183,7 @@ EXPECTED = {
     "X09": (R, ()),
 }
 # ids of the catalogue, by group: 77 of them
-GROUPS = {"F": 12, "K": 10, "D": 16, "P": 21, "O": 7, "C": 9, "G": 10, "S": 2, "X": 9}
+GROUPS = {"F": 12, "K": 11, "D": 16, "P": 21, "O": 7, "C": 9, "G": 10, "S": 2, "X": 9}
 # what a person is told, by the word that matters
 WORDS = {
     "SCOPE": "一次出院",
@@ -209,6 +210,7 @@ WORDS = {
     "K08": "住院次数",
     "K09": "不是代码",
     "K10": "前导 0",
+    "K11": "多次互不重叠",
     "D01": "有效日期",
     "D01B": "出生日期",
     "D01Y": "年份",
@@ -313,7 +315,7 @@ def hits(engine):
 def test_the_catalogue_is_complete():
     plain = [id_ for id_ in CATALOGUE if id_[0] in GROUPS and id_[1:].isdigit() and id_ != "K00"]
     assert {letter: sum(id_[0] == letter for id_ in plain) for letter in GROUPS} == GROUPS
-    assert sum(GROUPS.values()) == len(plain) == 96
+    assert sum(GROUPS.values()) == len(plain) == 97
 
 
 def test_every_rule_has_the_fate_and_scope_of_the_rule_catalogue():
@@ -582,6 +584,7 @@ def repeated(engine):
             "hospital": pa.string(),
             "patient": pa.int64(),
             "died": pa.bool_(),
+            "age_days": pa.int16(),
             "admission_date": pa.date32(),
             "discharge_date": pa.date32(),
             "content": pa.int64(),
@@ -590,10 +593,11 @@ def repeated(engine):
             "file": pa.int32(),
             "line": pa.int64(),
         }
-        table = pa.table({name: pa.array([one[name] for one in full], kind) for name, kind in kinds.items()})
+        table = pa.table({name: pa.array([one.get(name) for one in full], kind) for name, kind in kinds.items()})
         made = engine.connection.create_table("stays", table, overwrite=True)
         keys = repeats.of_keys(made, engine.connection)
         found = [repeats.hits(keys, "K04", keys.copy > 0), repeats.hits(keys, "K05", keys.contents > 1)]
+        found += [repeats.hits(keys, "K11", keys.apart)]
         several = repeats.of_patients(made, engine.connection)
         found += [
             test(several)
@@ -619,6 +623,31 @@ def test_visits_that_fall(repeated):
     passing, failing = EARLIER_VISIT
     assert repeated(passing) == [set(), set()]
     assert repeated(failing) == [set(), {"K08"}]
+
+
+def test_a_newborn_under_its_mothers_number_costs_neither_of_them(repeated):
+    mother, child = {"patient": 5, "age_days": None}, {"patient": 5, "age_days": 0}
+    days = {"admission_date": dt.date(2022, 1, 3), "discharge_date": dt.date(2022, 1, 6)}
+    assert repeated([{**mother, **days}, {**child, **days}]) == [{"K11"}, {"K11"}]
+    # under numbers of their own, but one identity: no overlap of one patient; nor does the child's death end the mother's stays
+    apart = [{**mother, **days}, {**child, **days, "record": "2", "died": True}]
+    apart += [{**mother, "record": "3", "admission_date": dt.date(2022, 2, 1), "discharge_date": dt.date(2022, 2, 3)}]
+    assert repeated(apart) == [set(), set(), set()]
+
+
+def test_a_stay_sent_in_part_and_again_in_full_is_one_and_the_full_one_stays(repeated):
+    assert repeated([{"died": None}, {"died": False}]) == [{"K04"}, set()]
+    assert repeated([{"died": True}, {"died": False}]) == [{"K05"}, {"K05"}]  # these contradict each other
+
+
+def test_stays_of_one_number_that_touch_are_kept_and_those_of_the_same_day_are_not_told_apart(repeated):
+    def days(first, last, **more):
+        return {"admission_date": dt.date(2022, 1, first), "discharge_date": dt.date(2022, 1, last), **more}
+
+    assert repeated([days(3, 3), days(3, 6)]) == [{"K11"}, {"K11"}]
+    assert repeated([days(3, 3, died=True), days(3, 3, died=False)]) == [{"K05"}, {"K05"}]
+    # copies of one of two stays
+    assert repeated([days(3, 4), days(3, 4), days(8, 9)]) == [{"K11"}, {"K04"}, {"K11"}]
 
 
 def test_patients_of_several_stays(repeated):

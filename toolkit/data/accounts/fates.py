@@ -96,6 +96,7 @@ def _repeats(typed: Table, applicable: set[str], connection: Engine) -> list[Tab
         # an empty record number is no key, and what is out of scope is no stay
         repeated = repeats.of_keys(typed.filter(~MARKS.any_of({"K03", "SCOPE"} & applicable)), connection)
         found += [repeats.hits(repeated, "K04", _.copy > 0), repeats.hits(repeated, "K05", _.contents > 1)]
+        found += [repeats.hits(repeated, "K11", _.apart)] if "K11" in applicable else []
         unfit_rows = repeated.filter((_.copy > 0) | (_.contents > 1)).select("file", "line")
         sound = sound.anti_join(unfit_rows, ["file", "line"])
     of_patients = {

@@ -44,7 +44,8 @@ def _stay(**values: object) -> dict[str, object]:
     return {"patient": 7, "admission_date": dt.date(2022, 5, 1), "discharge_date": dt.date(2022, 5, 10), **values}
 
 
-LATER = {"admission_date": dt.date(2022, 6, 1), "discharge_date": dt.date(2022, 6, 5), "record": "2", "visit": "2"}
+LATER_DAYS = {"admission_date": dt.date(2022, 6, 1), "discharge_date": dt.date(2022, 6, 5)}
+LATER = {**LATER_DAYS, "record": "2", "visit": "2"}
 
 IDENTITY_RULES = (
     HOSPITAL_UNFIT,
@@ -121,6 +122,19 @@ IDENTITY_RULES = (
         applied=REPEATS,
         passes=[{"record": "1", "content": 1}, {"record": "1", "visit": "2", "content": 2}],
         fails=[{"record": "1", "content": 1}, {"record": "1", "content": 2, "died": True}],
+    ),
+    Rule(
+        id="K11",
+        name_zh="同一号码下的多次住院或新生儿",
+        fate=Fate.WARNED,
+        level=Level.RECORDS,
+        message_zh="同一病案号、住院次数下有多次互不重叠的住院，或有新生儿，各自计入，请核实号码",
+        source="数据质量规则目录 K05，用于时间不重叠的住院和母婴同号",
+        needs=("record", "visit", "admission_date", "discharge_date"),
+        fields=("admission_date", "discharge_date"),
+        applied=REPEATS,
+        passes=[_stay(), _stay(record="2", visit="2", **LATER_DAYS)],
+        fails=[_stay(), _stay(**LATER_DAYS)],
     ),
     Rule(
         id="K06",

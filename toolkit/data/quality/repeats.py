@@ -11,6 +11,8 @@ from ibis import _
 from toolkit.data.discharge.schema import STORED
 from toolkit.engine.types import Column, Engine, Table
 
+PERSON = ["record_key", "newborn"]
+NEWBORN_DAYS = 28
 ORDER = ["admission_date", "discharge_date", "file", "line"]
 KEYS, STAYS = "repeated_keys", "repeated_stays"
 
@@ -21,7 +23,18 @@ def hits(table: Table, rule: str, test: Column) -> Table:
 
 
 def of_keys(typed: Table, connection: Engine) -> Table:
-    """规则K04, K05: records of one key: `file, line, record_key, copy` (0 = first of its content), `contents` (how many)."""
+    """规则K04, K05, K11: what became of the records of one key (hospital, record and visit number).
+
+    A newborn under its mother's number is another person. Records that say the same as far as both say anything, one stay sent
+    in part and again in full, are one: the fullest stays. Others are versions of one stay that contradict each other, unless
+    their days lie apart: then they are several stays under one number.
+
+    Returns
+    -------
+    Table
+        `file, line`; `copy` (0 = the one that stays of those that say the same), `contents` (2 = contradicts another), `apart`
+        (stays beside another person or stay of the key).
+    """
     twice = (
         typed.filter(_.record_key.notnull())
         .group_by("record_key")
@@ -33,15 +46,60 @@ def of_keys(typed: Table, connection: Engine) -> Table:
     counted = connection.table(KEYS + "_counted")
     rows = typed.inner_join(counted, typed.record_key == counted.repeated_key)
     # days, amounts and codes as they are understood: the same stay in another written form is the same content
-    if understood := [c for c in STORED if c in typed.columns]:
-        rows = rows.mutate(content=ibis.struct({name: rows[name] for name in understood}).hash())
-    # not a count of distinct ones: Spark has none over a window
-    one = ibis.window(group_by="record_key")
-    rows = rows.mutate(contents=ibis.ifelse(_.content.min().over(one) == _.content.max().over(one), 1, 2))
-    first = ibis.row_number().over(ibis.window(group_by=["record_key", "content"], order_by=["file", "line"]))
-    rows = rows.select("file", "line", "record_key", "content", "contents").mutate(copy=first)
-    connection.create_table(KEYS, rows.select("file", "line", "copy", "contents"), overwrite=True)
+    understood = [c for c in STORED if c in typed.columns]
+    rows = rows.mutate(
+        content=ibis.struct({name: rows[name] for name in understood}).hash() if understood else rows.content,
+        filled=sum((rows[name].notnull().cast("int32") for name in understood), ibis.literal(0, "int32")),
+        newborn=_newborn(rows),
+    )
+    connection.create_table(KEYS + "_rows", rows, overwrite=True)
+    rows = connection.table(KEYS + "_rows")
+    same = [(_[name].min() == _[name].max()).fill_null(True) for name in understood]
+    alike = rows.group_by(PERSON).aggregate(alike=ibis.and_(*same) if same else _.content.min() == _.content.max())
+    rows = rows.inner_join(alike, PERSON)
+    version = ibis.ifelse(_.alike, ibis.literal(0, "int64"), _.content.cast("int64"))
+    rows = rows.mutate(version=version)
+    first = ibis.row_number().over(
+        ibis.window(group_by=[*PERSON, "version"], order_by=[ibis.desc("filled"), "file", "line"])
+    )
+    rows = _beside_others(rows.mutate(copy=first))
+    connection.create_table(KEYS, rows.select("file", "line", "copy", "contents", "apart"), overwrite=True)
     return connection.table(KEYS)
+
+
+def _beside_others(rows: Table) -> Table:
+    """`contents` and `apart` of the records of repeated keys, of which those with `copy` above 0 are no stays of their own."""
+    kept = _.copy == 0
+    rows = rows.mutate(
+        came=ibis.ifelse(kept, _.admission_date, ibis.null("date"))
+        if "admission_date" in rows.columns
+        else ibis.null("date"),
+        left=ibis.ifelse(kept, _.discharge_date, ibis.null("date"))
+        if "discharge_date" in rows.columns
+        else ibis.null("date"),
+    )
+    in_order = ["came", "left", "file", "line"]
+    so_far = ibis.cumulative_window(group_by=[*PERSON, "kept"], order_by=in_order)
+    step = ibis.window(group_by=[*PERSON, "kept"], order_by=in_order)
+    of_key, of_person = ibis.window(group_by="record_key"), ibis.window(group_by=PERSON)
+    one = ibis.ifelse(kept, 1, 0)
+    rows = rows.mutate(kept=kept)
+    rows = rows.mutate(
+        latest=_.left.max().over(so_far), stays=one.sum().over(of_person), all_stays=one.sum().over(of_key)
+    )
+    rows = rows.mutate(before=_.latest.lag().over(step), after=_.came.lead().over(step))
+    rows = rows.mutate(twin_before=_.came.lag().over(step), twin_after=_.left.lead().over(step))
+    overlaps = (_.came < _.before) | (_.left > _.after)
+    # a day-long stay touches its like without a day in common
+    same_day = ((_.twin_before == _.came) & (_.before == _.left)) | ((_.after == _.came) & (_.twin_after == _.left))
+    unknown = _.came.isnull() | _.left.isnull()
+    against = kept & (_.stays > 1) & (unknown | overlaps.fill_null(False) | same_day.fill_null(False))
+    rows = rows.mutate(contents=ibis.ifelse(against, 2, 1))
+    return rows.mutate(apart=kept & (_.contents == 1) & (_.all_stays > 1))
+
+
+def _newborn(rows: Table) -> Column:
+    return (rows.age_days < NEWBORN_DAYS).fill_null(False) if "age_days" in rows.columns else ibis.literal(False)
 
 
 def of_patients(sound: Table, connection: Engine) -> Table:
@@ -57,7 +115,9 @@ def of_patients(sound: Table, connection: Engine) -> Table:
     connection.create_table(STAYS + "_counted", several, overwrite=True)
     counted = connection.table(STAYS + "_counted")
     columns = ["file", "line", "hospital", "patient", "visit_number", "admission_date", "discharge_date", "died"]
-    rows = known.inner_join(counted, known.patient == counted.of_several).select(columns)
+    rows = known.inner_join(counted, known.patient == counted.of_several)
+    # a newborn under its mother's number is not its mother
+    rows = rows.mutate(patient=ibis.ifelse(_newborn(rows), -1 - _.patient, _.patient)).select(columns)
     connection.create_table(STAYS, rows, overwrite=True)
     return connection.table(STAYS)
 
