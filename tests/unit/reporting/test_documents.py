@@ -130,6 +130,14 @@ def test_in_word_heads_of_tables_repeat_rows_are_whole_and_pictures_say_what_the
     assert "landscape" in orientations
 
 
+def test_captions_in_word_are_counted_by_word_and_can_be_referred_to(shown):
+    root = ET.fromstring(zipfile.ZipFile(io.BytesIO(word.render(shown[Part.REPORT]))).read("word/document.xml"))
+    codes = [e.text.strip() for e in root.iter(f"{W}instrText")]
+    assert codes.count(r"SEQ 表 \* ARABIC") == 2
+    assert codes.count(r"SEQ 图 \* ARABIC") == 1
+    assert [e.get(f"{W}name") for e in root.iter(f"{W}bookmarkStart")] == ["_scores", "_rank", "_second"]
+
+
 def test_word_counts_pages_and_says_what_is_synthetic_on_each(shown):
     made = word.render(shown[Part.REPORT])
     files = zipfile.ZipFile(io.BytesIO(made))

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from toolkit.reporting.content.values import before_after, ratio_text, with_limits
+from toolkit.reporting.content.values import before_after, label, name_on, ratio_text, with_limits
 
 
 def cell(indicator: str, x: float, y: float, value: float, low: float, high: float, status: str = "value") -> pd.Series:
@@ -52,3 +52,25 @@ def test_a_change_of_rare_events_is_told_in_counts():
 )
 def test_a_ratio_without_an_upper_limit_or_without_a_value_says_so(estimate, low, high, said):
     assert ratio_text(pd.Series({"estimate": estimate, "low": low, "high": high})) == said
+
+
+@pytest.mark.parametrize(
+    ("indicator", "named"),
+    [
+        ("cost_index", "费用消耗指数·定基"),  # another reference, another number
+        ("cmi", "病例组合指数 CMI·定基"),
+        ("mid_low_risk_mortality", "中低风险组死亡率·定基"),
+        ("mean_cost", "次均费用·定基"),  # at constant prices
+        ("mean_los", "平均住院日"),  # days are days
+        ("mortality", "住院死亡率"),
+        ("drg_count", "DRG 组数"),
+        ("outside_city_share", "市外患者比例"),
+    ],
+)
+def test_a_name_says_its_basis_where_the_other_basis_gives_another_number(indicator, named):
+    assert name_on(indicator, "frozen") == named
+    assert name_on(indicator, "contemporaneous") == named.replace("定基", "当期")
+
+
+def test_the_unit_stands_after_the_basis():
+    assert label("mean_cost", "巴西雷亚尔", "contemporaneous") == "次均费用·当期（巴西雷亚尔）"

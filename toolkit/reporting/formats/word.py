@@ -93,6 +93,7 @@ class Writer:
 
     def __init__(self, made: WordDocument, pictures: Pictures, room: int = WIDTH) -> None:
         self.made, self.pictures, self.width = made, pictures, Length(room)
+        self.marks = 0
 
     @singledispatchmethod
     def write(self, block: Block, number: str) -> None:
@@ -125,7 +126,7 @@ class Writer:
 
     @write.register
     def _(self, block: Table, number: str) -> None:
-        _caption(self.made.add_paragraph(style="Caption"), number, block.caption, before=True)
+        self._caption(block, number, before=True)
         _table(self.made, block, self.width)
         self.made.add_paragraph(f"注：{block.note}" if block.note else "", "Remark")
 
@@ -135,9 +136,25 @@ class Writer:
         shape = line.add_run().add_picture(io.BytesIO(self.pictures.png(block)), width=min(WIDTH, self.width))
         shape._inline.docPr.set("descr", block.alt)  # python-docx has no way to say what a picture shows
         shape._inline.docPr.set("title", block.caption)
-        _caption(self.made.add_paragraph(style="Caption"), number, block.caption, before=False)
+        self._caption(block, number, before=False)
         if block.note:
             self.made.add_paragraph(block.note, "Remark")
+
+    def _caption(self, block: Table | Figure, number: str, *, before: bool) -> None:
+        """`表 1　题目`: the number is a field that Word counts, under a bookmark that text can refer to."""
+        kind, _, shown = number.partition(" ")
+        line = self.made.add_paragraph(style="Caption")
+        line.paragraph_format.keep_with_next = before
+        self.marks += 1
+        start, end = OxmlElement("w:bookmarkStart"), OxmlElement("w:bookmarkEnd")
+        for mark in (start, end):
+            mark.set(qn("w:id"), str(self.marks))
+        start.set(qn("w:name"), f"_{block.id}"[:40].replace("-", "_"))  # at most 40 letters, figures and _
+        line._p.append(start)
+        line.add_run(f"{kind} ")
+        _field(line, f"SEQ {kind} \\* ARABIC", shown)
+        line._p.append(end)
+        line.add_run(f"　{block.caption}")
 
     @write.register
     def _(self, block: Note, number: str) -> None:
@@ -204,15 +221,6 @@ def _sources(made: WordDocument, shown: Document) -> None:
             line = made.add_paragraph(style="Meta")
             line.add_run(f"{name}：").font.color.rgb = SOFT
             line.add_run(value)
-
-
-def _caption(line: WordParagraph, number: str, words: str, *, before: bool) -> None:
-    """`表 1　题目` with the number as a field that Word counts, bookmarked so that text can refer to it."""
-    kind, _, shown = number.partition(" ")
-    line.paragraph_format.keep_with_next = before
-    line.add_run(f"{kind} ")
-    _field(line, f"SEQ {kind} \\* ARABIC", shown)
-    line.add_run(f"　{words}")
 
 
 def _table(made: WordDocument, block: Table, width: Length) -> None:
