@@ -171,7 +171,7 @@ def decide(
         return
     for row in rows_of(found.projects):
         sure = "" if row.flips != row.flips else f"，重来一次翻转概率 {row.flips:.0%}"
-        typer.echo(f"{row.project}  {row.outcome_zh}{sure}  {row.why}" + (f"  须整改：{row.mend}" if row.mend else ""))
+        typer.echo(f"{row.project}  {row.outcome_zh}{sure}  {row.why}" + (f"  未达到：{row.mend}" if row.mend else ""))
     if changed is None:
         typer.echo("没有给出封存文件（--protocol），未核对规则是否改动 not held against a sealed protocol")
     for change in changed or []:

@@ -24,6 +24,7 @@ from toolkit.programme.decision import (
 from toolkit.programme.findings import Findings
 
 DRAWS = 1000
+SETTLED = (Outcome.QUALIFIED, Outcome.NOT_JUDGED)  # nothing is to be mended
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -33,9 +34,9 @@ class Decisions:
     Attributes
     ----------
     projects
-        One row a project: `project, outcome, outcome_zh, why, mend, hangs_on, flips` (probability that it would be another if
-        the same years were observed once more), `p_qualified, p_mend` (what is true, nothing left open), `red_flag`, then a
-        column a domain.
+        One row a project: `project, outcome, outcome_zh, why, mend` (what was missed, of 整改 and 边界), `hangs_on, flips`
+        (probability that it would be another if the same years were observed once more), `p_qualified, p_mend` (what is true,
+        nothing left open), `red_flag`, then a column a domain.
     indicators
         One row a project and indicator: `project, indicator, title, domain, requires, state, state_zh, estimate, low, high,
         target, p_met, verdict, reason_zh`.
@@ -63,7 +64,7 @@ def decide(findings: Findings, *, draws: int = DRAWS, seed: int = 0) -> Decision
             "outcome": outcomes[k].value,
             "outcome_zh": outcomes[k].zh,
             "why": _why(rule, made, states, k),
-            "mend": "；".join(_missed(rule, states[k])) if outcomes[k] is Outcome.MEND else "",
+            "mend": "" if outcomes[k] in SETTLED else "；".join(_missed(rule, states[k])),
             "hangs_on": "；".join(title(rule, i) for i in hinges(rule, states[k])),
             "flips": flips[k],
             "p_qualified": true[0, k],

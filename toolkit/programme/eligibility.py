@@ -46,6 +46,8 @@ class AmongFirst(Section):
 
     Attributes
     ----------
+    titles
+        What the columns are called, in their order.
     table
         Name under which the list is given (`--list diseases=FILE`), a row a key.
     """
@@ -53,7 +55,14 @@ class AmongFirst(Section):
     table: Text
     key: Text
     by: list[Text] = Field(min_length=1)
+    titles: list[Text] = Field(default=[])
     first: int = Field(ge=1)
+
+    @model_validator(mode="after")
+    def _named(self) -> AmongFirst:
+        if self.titles and len(self.titles) != len(self.by):
+            raise ValueError(f"titles 须与 by 一一对应，{len(self.by)} 个 (one title a column)")
+        return self
 
 
 class Check(Section):
@@ -240,7 +249,8 @@ def _among(
     holds = (own <= asked.first).any(axis=1) & listed
     said = [
         "，".join(
-            f"{by} 第 {int(rank)}" if rank == rank else f"{by} 无" for by, rank in zip(asked.by, row, strict=True)
+            f"{name} 第 {int(rank)}" if rank == rank else f"{name} 无"
+            for name, rank in zip(asked.titles or asked.by, row, strict=True)
         )
         for row in own[asked.by].to_numpy(float)
     ]

@@ -76,13 +76,19 @@ def test_ties_at_the_fifth_place_share_it_and_what_is_missing_has_no_rank():
         {
             "id": "d",
             "title": "病种",
-            "among_first": {"table": "diseases", "key": "disease", "by": ["incidence_rate"], "first": 5},
+            "among_first": {
+                "table": "diseases",
+                "key": "disease",
+                "by": ["incidence_rate"],
+                "titles": ["发病率"],
+                "first": 5,
+            },
         }
     )
     frame = pd.DataFrame({"applicant": list("abcdefgh"), "disease": list("abcdefgh")})
     found = examined([only], frame, "applicant", {"diseases": DISEASES})
     assert found.loc[found["holds"], "applicant"].tolist() == list("abcdef")
-    assert found.set_index("applicant").loc["h", "says"] == "h：incidence_rate 无，须在前 5"
+    assert found.set_index("applicant").loc["h", "says"] == "h：发病率 无，须在前 5"
 
 
 def test_first_and_last_day_of_the_calendar_are_within_it():

@@ -80,7 +80,7 @@ def decisions(cycle: OpenedCycle) -> Blocks:
             [
                 Column(name="name", label="项目", format=text),
                 Column(name="why", label="理由", format=text),
-                Column(name="mend", label="须整改", format=text),
+                Column(name="mend", label="未达到", format=text),
                 Column(name="hangs_on", label="取决于", format=text),
             ],
             id="reasons",
