@@ -19,7 +19,7 @@ from toolkit.errors import ParameterError
 from toolkit.evaluation.results import Results
 from toolkit.frames import row_at, rows_of
 from toolkit.indicators import CATALOGUE, Direction
-from toolkit.params import load_params
+from toolkit.params import RunParams, load_params
 from toolkit.params.data import Project
 from toolkit.programme import answers, evidence, panel, protocol, score_sheets, spot_check
 from toolkit.programme.decided import Decisions, decide
@@ -96,6 +96,12 @@ class Cycle:
         """The system of indicators."""
         return read_system(self.files["system"])
 
+    @property
+    def params(self) -> RunParams:
+        """The region's evaluation, under the cycle's own name."""
+        own = {"run": self.programme.id, "title": self.programme.title, "notes": self.programme.notes}
+        return load_params(self.files["evaluation"]).model_copy(update=own)
+
     def generator(self, step: int) -> np.random.Generator:
         """A stream of its own for each step."""
         return np.random.default_rng([self.programme.seed, step])
@@ -158,7 +164,7 @@ def run_cycle(path: Path | None, folder: Path, progress: Progress = quiet) -> Pa
 def _apply(cycle: Cycle) -> None:
     """The region before the cycle, who applies, the evidence that is given."""
     cycle.progress("申报", 0.0)
-    params = load_params(cycle.files["evaluation"])
+    params = cycle.params
     spec = params.data.synthetic
     assert spec is not None  # noqa: S101  checked
     nobody = spec.model_copy(update={"projects": 0})
@@ -291,7 +297,7 @@ def _enter_selection(cycle: Cycle, selected: pd.DataFrame, lines: pd.DataFrame) 
 def _build(cycle: Cycle, chosen: list[str]) -> Results:
     """The region with the chosen projects at work, and three yearly looks."""
     cycle.progress("建设周期", 0.5)
-    params = load_params(cycle.files["evaluation"])
+    params = cycle.params
     spec = params.data.synthetic
     assert spec is not None  # noqa: S101  checked
     units = cycle.tables["applicants"].set_index("applicant")
