@@ -14,6 +14,7 @@ from toolkit.errors import ParameterError
 from toolkit.synthetic import MARK, Effect, Settings, discharges, generate, write_discharges
 from toolkit.synthetic.records import BLOCK, draw_block, draw_year
 from toolkit.synthetic.selection import observed
+from toolkit.synthetic.specialties import SPECIALTIES
 
 PLANTED = Effect(name="planted", cost=0.8, los=0.85, mortality=0.6, volume=1.5, level4_odds=2.0)
 
@@ -235,6 +236,25 @@ def test_projects_spread_over_specialties_tiers_and_hospitals():
     assert mine.hospital.value_counts().max() <= 2
     assert region.projects.tier.value_counts().to_dict() == {"市": 8, "县": 4}
     assert {effect.name for effect in region.projects.effect} >= {"none", "bad", "large_good"}
+
+
+def test_projects_chosen_elsewhere_take_the_place_of_the_regions_own_and_leave_the_before_cycle_as_it_was():
+    small = {"discharges": 8_000, "hospitals": 6, "adjacent_groups": 96, "effects": (PLANTED,)}
+    nobody = generate(Settings(**small, projects=0))
+    codes = [str(nobody.hospitals.code.iloc[h]) for h in nobody.units.hospital]
+    names = [f"{code} {SPECIALTIES[s].id}" for code, s in zip(codes, nobody.units.specialty, strict=True)]
+    chosen = (names[3], names[10])
+    region = generate(Settings(**small, projects=4, chosen=chosen))
+    assert region.projects.unit.tolist() == [3, 10]
+    before, after = region.settings.before[0], region.settings.after[0]
+    for mine, theirs in zip(draw_year(region, before), draw_year(nobody, before), strict=True):
+        for name in ("unit", "drg", "cost", "los"):
+            assert np.array_equal(getattr(mine, name), getattr(theirs, name))
+    ratio = region.expected(after)["cost"] / nobody.expected(after)["cost"]
+    assert np.flatnonzero(ratio != 1).tolist() == [3, 10]
+    assert ratio[3] == pytest.approx(PLANTED.cost)
+    with pytest.raises(ParameterError, match="nowhere cardiology"):
+        generate(Settings(**small, chosen=("nowhere cardiology",)))
 
 
 def test_every_name_says_that_it_is_synthetic(tmp_path):
