@@ -150,13 +150,16 @@ def _money_in_shape(amount: Column, scale: int) -> Column:
     return ibis.ifelse(strange, ibis.null(amount.type()), amount)
 
 
+_BESIDE = r"=[^|]*[\x{4e00}-\x{9fff}][^|]*"
 _MEMBER = r"\|[^|]*[\x{4e00}-\x{9fff}][^|]*|\|(?:[1-9]\d{14}|[1-9]\d{16}[\dX]|1[3-9]\d{9})"
 
 
 def _codes_in_shape(value: Column) -> Column:
     """A list of codes with `SLIPPED` in the place of every member that is text or a number of a person."""
     suspect = value.re_search(r"[\x{4e00}-\x{9fff}]|[0-9]{11}")
-    cleaned = (SEPARATOR + value).re_replace(_MEMBER, SEPARATOR + SLIPPED).substr(1)
+    # of a code and what stands beside it, such as its level, only what is beside goes: 四级 is no reason to lose the code
+    beside = value.re_replace(_BESIDE, f"={WORD}")
+    cleaned = (SEPARATOR + beside).re_replace(_MEMBER, SEPARATOR + SLIPPED).substr(1)
     return ibis.ifelse(suspect.fill_null(False), cleaned, value)
 
 
