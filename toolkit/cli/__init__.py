@@ -288,6 +288,7 @@ def verify(
 
 def _say_checked(name: str, checked: Checked, as_json: bool, rerun: bool = False) -> NoReturn:
     """Print what a verification found, and end with its exit code."""
+    from toolkit.runs.comparison import TOLERANCE
     from toolkit.runs.verification import Verdict
 
     if as_json:
@@ -297,6 +298,7 @@ def _say_checked(name: str, checked: Checked, as_json: bool, rerun: bool = False
                 "verdict": checked.verdict.name.lower(),
                 "verified": checked.verdict is Verdict.VERIFIED,
                 "rerun": rerun,
+                "tolerance": TOLERANCE,
                 "files": checked.files,
                 "unchecked": checked.unchecked,
                 "differences": [d.as_dict() for d in checked.differences],
@@ -311,7 +313,10 @@ def _say_checked(name: str, checked: Checked, as_json: bool, rerun: bool = False
         typer.echo(f"… 共 {len(checked.differences)} 处 in all")
     if not checked.differences:
         said = "未能全部核对 not everything was checked" if checked.unchecked else "一致 verified"
-        typer.echo(f"{said}: {name}，{checked.files} 个文件 files" + ("，重算相同 reproduced" if rerun else ""))
+        typer.echo(
+            f"{said}: {name}，{checked.files} 个文件 files"
+            + (f"，重算相同 reproduced（小数容差 tolerance {TOLERANCE:g}）" if rerun else "")
+        )
     raise typer.Exit(checked.verdict.value)
 
 
@@ -558,6 +563,9 @@ def score(
 def main() -> None:
     """Entry point; errors a user can act on are printed without a traceback."""
     os.umask(os.umask(0o077) | 0o022)  # whatever the user's, others do not write to a run
+    from toolkit.running.processes import SINGLE_THREAD
+
+    os.environ.update(SINGLE_THREAD)  # before numpy comes: sums in one order, whatever the number of processors
     try:
         app()
     except EvaluationError as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 from typing import Annotated
 
@@ -106,10 +105,11 @@ def check(
     """
     from toolkit.evaluation.names import NAMES
     from toolkit.params import load_params
+    from toolkit.running.scratch import scratch
     from toolkit.runs import checking, pipeline
 
     loaded = load_params(params, NAMES)
-    with tempfile.TemporaryDirectory(prefix="speceval-") as work, progress(quiet or as_json) as (step, _):
+    with scratch() as work, progress(quiet or as_json) as (step, _):
         checked = pipeline.check(loaded, Path(work), step, lists=worklists)
     if page:
         checking.write_page(checked, loaded, page)

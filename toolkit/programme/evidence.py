@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pandas as pd
 
@@ -22,6 +21,7 @@ from toolkit.indicators import CATALOGUE
 from toolkit.programme.systems import Item, Rating, System
 from toolkit.programme.tables import file_name, read_values, write_table
 from toolkit.running.publish import write_atomically
+from toolkit.running.scratch import scratch
 
 ABOUT, ITEMS, PLAN = "说明", "佐证材料", "建设方案"
 ITEM_COLUMNS = ("编号", "指标", "填写要求", "取值", "数值", "佐证文件", "页码或文号", "备注")
@@ -66,7 +66,7 @@ def write_templates(system: System, applicants: pd.DataFrame, folder: Path) -> l
     for _, row in applicants.iterrows():
         values = {str(k): str(v) for k, v in row.items()}
         path = folder / f"{file_name(values[system.unit], '申报项目')}.xlsx"
-        with TemporaryDirectory(prefix="speceval-") as work:
+        with scratch() as work:
             made = Path(work) / "template.xlsx"
             _template(system, values, made)
             write_atomically(path, made.read_bytes())

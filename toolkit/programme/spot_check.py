@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import pandas as pd
@@ -22,6 +21,7 @@ from toolkit.frames import groups_of, names_of, rows_of
 from toolkit.programme.decision import DecisionRule, Outcome
 from toolkit.programme.tables import NO, YES, read_values
 from toolkit.running.publish import write_atomically
+from toolkit.running.scratch import scratch
 
 LEAST_SHARE = 0.05  # 峰峰矿区方案 六（一）
 PROJECTS, RECORDS = "项目", "病例"
@@ -124,7 +124,7 @@ def write_form(sites: pd.DataFrame, records: pd.DataFrame, path: Path, title: st
     records
         `project, file, line` and further columns as the hospital knows the record.
     """
-    with TemporaryDirectory(prefix="speceval-") as work:
+    with scratch() as work:
         made = Path(work) / "form.xlsx"
         with Workbook(made) as book:
             own = sites[sites["visited"].astype(bool)]

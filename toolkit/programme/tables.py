@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pandas as pd
 from python_calamine import CalamineError
@@ -13,6 +12,7 @@ from toolkit.data.accounts.spreadsheet import SHEET_ROWS, Workbook, defused
 from toolkit.errors import InputError, nearest
 from toolkit.frames import names_of
 from toolkit.running.publish import write_atomically
+from toolkit.running.scratch import scratch
 
 WORKBOOKS = (".xlsx", ".xls", ".ods")
 YES, NO = "是", "否"
@@ -147,7 +147,7 @@ def write_tables(frames: Mapping[str, pd.DataFrame], path: Path) -> None:
             remedy_english="make it, or choose another",
         )
     if path.suffix.lower() == ".xlsx":
-        with TemporaryDirectory(prefix="speceval-") as work:
+        with scratch() as work:
             made = Path(work) / "table.xlsx"
             with Workbook(made) as book:
                 for name, frame in frames.items():

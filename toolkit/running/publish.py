@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 STATE, MANIFEST, RECORD = "state.json", "manifest.json", "run.json"
 SIGNATURE = f"{MANIFEST}.sig"  # of the manifest's bytes, as `toolkit.running.signatures` makes it
 LOCKS = ".locks"
+PRIVATE = ".private"  # folder of a run for what is kept between runs: typed records, hashes of files
 CHUNK = 1 << 20
 LARGEST = 1 << 24  # bytes of a file of JSON that is no manifest
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -232,6 +233,7 @@ def run_task(folder: Path) -> Iterator[None]:
         Another process holds the run (正在运行), or its folder cannot be written.
     """
     with report_lock(folder):
+        _clear_run(folder)
         write_state(folder, State.RUNNING)
         try:
             yield
@@ -241,6 +243,16 @@ def run_task(folder: Path) -> Iterator[None]:
             with contextlib.suppress(EvaluationError, OSError):  # on a full disk the message alone tells
                 write_state(folder, State.FAILED, str(reason), told)
             raise
+
+
+def _clear_run(folder: Path) -> None:
+    """Remove from a run's folder what killed processes were about to put in place. Needs the lock."""
+    if not folder.is_dir():
+        return
+    with explained(folder):
+        for kind in (".making-*", ".old-*", ".tmp-*"):
+            for left in (*folder.glob(kind), *folder.glob(f"stages/{kind}"), *folder.glob(f"{PRIVATE}/{kind}")):
+                shutil.rmtree(left) if left.is_dir() and not left.is_symlink() else left.unlink(missing_ok=True)
 
 
 def beside(folder: Path, kind: str) -> Path:

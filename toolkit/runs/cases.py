@@ -8,7 +8,6 @@ Records never leave through this door in the release edition, which has none.
 from __future__ import annotations
 
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import pandas as pd
@@ -26,6 +25,7 @@ from toolkit.evaluation.results import DATA, RESULTS, Results, load
 from toolkit.indicators import CATALOGUE, Declared, Direction, Distribution, Indicator
 from toolkit.indicators.table import evaluate
 from toolkit.reference import attach
+from toolkit.running.scratch import scratch
 from toolkit.runs.trace import known_hospital
 
 OUTLIERS = {"cost_outliers": "费用超出裁剪界限", "los_outliers": "住院日超出裁剪界限"}
@@ -110,7 +110,7 @@ def case_list(folder: Path, indicator: str, hospital: str, *, specialty: str = "
     years = _years(results, period)
     params, hospitals = results.params, results.hospitals
     groups = hospitals.rename(columns={"code": "hospital"})[["hospital", "level_group"]]
-    with TemporaryDirectory(prefix="speceval-") as work:
+    with scratch() as work:
         connection = connect(Path(work), [data])
         try:
             stored = intakes.discharges(connection, data / "discharges")

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pandas as pd
 
@@ -24,6 +23,7 @@ from toolkit.release.disclosure import released_facts, released_params
 from toolkit.running.known_hashes import KnownHashes
 from toolkit.running.manifest import software, unsealed
 from toolkit.running.notebook import file_hash
+from toolkit.running.scratch import scratch
 from toolkit.runs.sources import identity_of, parameter_hash
 from toolkit.runs.stage import EVALUATION, Product, changed_files, files_of, key_of, linked, publish_parts, read_seal
 from toolkit.runs.walk import Walk, staging
@@ -174,6 +174,6 @@ def _state(results: Results, into: Path) -> None:
 
 def stated_files(results: Results, folder: Path) -> dict[Path, str]:
     """The files in a run's folder that are no tables -> the hash that they would have after a run with these results."""
-    with TemporaryDirectory(prefix="speceval-") as work:
+    with scratch() as work:
         _state(results, Path(work))
         return {(folder / RESULTS / name).resolve(): file_hash(Path(work) / name) for name in (PARAMETERS, FACTS)}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pandas as pd
 
@@ -25,6 +24,7 @@ from toolkit.indicators.members import by_specialty
 from toolkit.indicators.table import collect
 from toolkit.models.change import inferential
 from toolkit.reference import Referenced, attach
+from toolkit.running.scratch import scratch
 from toolkit.runs import trace as tracing
 from toolkit.runs.trace import Trace
 
@@ -52,7 +52,7 @@ def lists_of(tables: Mapping[str, pd.DataFrame], facts: RunFacts, data: Path, to
     """
     said = Facts(rules=facts.rules, scopes=dict(facts.scopes), codes=facts.codes)
     names = dict(zip(tables["hospitals"]["code"], tables["hospitals"]["name"], strict=True))
-    with TemporaryDirectory(prefix="speceval-") as work:
+    with scratch() as work:
         connection = connect(Path(work), [data])
         try:
             marked, held = lookup.marked(connection, data)
@@ -106,7 +106,7 @@ def trace(
     if number is not None and (refused := tracing.refused_file(results, number, line)):
         return [refused]
     pseudonyms = [] if file else tracing.pseudonyms(results, folder, hospital, record, visit, key_file)
-    with TemporaryDirectory(prefix="speceval-") as work:
+    with scratch() as work:
         connection = connect(Path(work), [data, data / lookup.STORE])
         try:
             if number is not None:
@@ -176,7 +176,7 @@ def bootstrap(
     params, by = results.params, ["hospital", "specialty", "cycle"]
     groups = results.hospitals.rename(columns={"code": "hospital"})[["hospital", "level_group"]]
     store = folder / DATA / "discharges"
-    with TemporaryDirectory(prefix="speceval-") as work:
+    with scratch() as work:
         connection = connect(Path(work), [store])
         try:
             drawn = cubes.resampled(

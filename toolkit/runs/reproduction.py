@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from toolkit.errors import ParameterError, RunError
+from toolkit.running.scratch import scratch
 from toolkit.runs.differences import plain
 from toolkit.runs.run_manifest import read_run_manifest
 
@@ -57,15 +57,15 @@ def made_again(run: Path, params: Path, *, workers: int, quiet: bool) -> Iterato
     """
     manifest = read_run_manifest(run)
     edition = manifest["identity"]["edition"] if manifest else ""
-    with TemporaryDirectory(prefix="speceval-") as work:
-        scratch = Path(work, "tmp")
-        scratch.mkdir()
+    with scratch() as work:
+        temporary = Path(work, "tmp")
+        temporary.mkdir()
         command = [
             *(sys.executable, "-P", "-m", "toolkit", "run", str(params.absolute())),
             *("--reports", str(Path(work, "reports")), "--closed", "--fresh", "--json", "-j", str(workers)),
             *(("--edition", edition) if edition in {"internal", "release"} else ()),
         ]
-        environment = {**os.environ, "TMPDIR": str(scratch), "XDG_STATE_HOME": str(scratch)}
+        environment = {**os.environ, "TMPDIR": str(temporary), "XDG_STATE_HOME": str(temporary)}
         done = subprocess.run(
             command,
             stdout=subprocess.PIPE,

@@ -7,7 +7,6 @@ import subprocess
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import pandas as pd
@@ -19,6 +18,7 @@ from toolkit.errors import InputError
 from toolkit.evaluation.results import Results
 from toolkit.indicators import CATALOGUE, Direction
 from toolkit.indicators.table import finish
+from toolkit.running.scratch import scratch
 from toolkit.runs.cases import COLUMNS
 
 HEADERS = {
@@ -83,7 +83,7 @@ def read_form(path: Path, cases: pd.DataFrame) -> pd.DataFrame:
     InputError
         The form cannot be read, names a case that is not of the list or one twice, or has another answer than 是, 否, nothing.
     """
-    with TemporaryDirectory(prefix="speceval-") as work:
+    with scratch() as work:
         text = _as_csv(path, Path(work)) if path.suffix == ".xlsx" else path
         needed = [HEADERS["file"], HEADERS["line"]]
         optional = [HEADERS[c].lower() for c in COLUMNS if HEADERS[c] not in needed] + list(ANSWERS)

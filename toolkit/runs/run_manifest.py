@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from toolkit.data.discharge.identity import PRIVATE
 from toolkit.data.discharge.measures import MEASURES
 from toolkit.data.quality import CATALOGUE as RULES
 from toolkit.documents import Document, Entries
@@ -42,6 +41,7 @@ from toolkit.running.notebook import file_hash
 from toolkit.running.publish import (
     LOCKS,
     MANIFEST,
+    PRIVATE,
     RECORD,
     SIGNATURE,
     STATE,

@@ -14,7 +14,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from string import ascii_uppercase
-from tempfile import TemporaryDirectory
 
 from toolkit.data.accounts.sent import Sent, counted
 from toolkit.data.lists.clinical_departments import ClinicalDepartment, clinical_department
@@ -25,6 +24,7 @@ from toolkit.errors import InputError, ParameterError
 from toolkit.indicators import CATALOGUE as INDICATORS
 from toolkit.indicators.needs import lacking
 from toolkit.params import FileGroup
+from toolkit.running.scratch import scratch
 from toolkit.runs.asked import Progress
 
 LEAST_YEAR = 0.01  # of all records: a year of fewer is a stray one
@@ -69,7 +69,7 @@ def set_up(folder: Path, target: Path, progress: Progress, *, force: bool = Fals
         raise ParameterError(
             f"文件已存在: {target}", "file exists", remedy="换一个名字, 或加 --force", remedy_english="or --force"
         )
-    with TemporaryDirectory(prefix="speceval-") as work:
+    with scratch() as work:
         found = survey(folder, Path(work), progress)
         kinds = sorted(found.of(Role.RECORDS), key=lambda k: (not k.format, -len(k.form.required())))
         if not kinds:

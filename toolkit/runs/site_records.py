@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import pandas as pd
@@ -15,6 +14,7 @@ from toolkit.errors import ParameterError, RunError
 from toolkit.evaluation.holds import DATA_BREAK
 from toolkit.evaluation.results import DATA, RESULTS, load
 from toolkit.frames import rows_of
+from toolkit.running.scratch import scratch
 
 COLUMNS = ["project", "file", "line", "pseudonym", "year", "month", "drg"]
 SHOWN = ["principal_diagnosis", "principal_procedure", "exit_mode", "los_days"]
@@ -62,7 +62,7 @@ def sampled(folder: Path, projects: Sequence[str], number: int, seed: int = 0) -
     years = results.params.periods[results.last_period]
     names = results.files.set_index("file")["name"]
     hospitals = sorted({str(units.loc[p, "hospital"]) for p in projects})
-    with TemporaryDirectory(prefix="speceval-") as work:
+    with scratch() as work:
         connection = connect(Path(work), [data])
         try:
             stored = intakes.discharges(connection, data / "discharges")

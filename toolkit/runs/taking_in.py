@@ -18,7 +18,6 @@ from toolkit.data.accounts.register import write_register
 from toolkit.data.accounts.submitted import SUBMITTED
 from toolkit.data.accounts.worklist import field_codes
 from toolkit.data.discharge.derived import facts_of, read_lists
-from toolkit.data.discharge.identity import PRIVATE
 from toolkit.data.lists.diseases import read_diseases
 from toolkit.data.lists.registry import from_codes, read_registry, tiers_said
 from toolkit.data.quality import SCOPES
@@ -29,7 +28,7 @@ from toolkit.engine import connect
 from toolkit.errors import InputError
 from toolkit.params import Project, RunParams
 from toolkit.running.manifest import digest
-from toolkit.running.publish import canonical
+from toolkit.running.publish import PRIVATE, canonical
 from toolkit.runs.asked import Asked, Made
 from toolkit.runs.heeds import covers
 from toolkit.runs.sources import content_hash

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
-from toolkit.data.discharge.identity import PRIVATE
 from toolkit.documents import Document, Entries
 from toolkit.errors import InputError, RunError
 from toolkit.params import RunParams
@@ -31,7 +30,7 @@ from toolkit.running.manifest import (
     template_hash,
 )
 from toolkit.running.manifest import verify as verify_report
-from toolkit.running.publish import LOCKS, MANIFEST, RECORD, SIGNATURE, STATE, State, read_state
+from toolkit.running.publish import LOCKS, MANIFEST, PRIVATE, RECORD, SIGNATURE, STATE, State, read_state
 from toolkit.running.signatures import Signer, Verifier, sign, signed
 from toolkit.runs.comparison import compare_runs, compare_tables
 from toolkit.runs.differences import ABSENT, CONTENT, Difference, Kind, difference, values_that_differ

@@ -9,13 +9,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from toolkit.data.discharge.identity import PRIVATE, Key, kept_key, run_key
+from toolkit.data.discharge.identity import Key, kept_key, run_key
 from toolkit.data.reading.opening import find
 from toolkit.documents import Document, Entries
 from toolkit.errors import ContractBroken
 from toolkit.params import RunParams
 from toolkit.running.known_hashes import KnownHashes
-from toolkit.running.publish import beside, explained
+from toolkit.running.publish import PRIVATE, beside, explained
 from toolkit.runs.asked import Asked, Made, Progress, quiet
 from toolkit.runs.explain import Why, differences
 from toolkit.runs.sources import portable

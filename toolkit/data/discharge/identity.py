@@ -25,10 +25,9 @@ import ibis
 
 from toolkit.engine.types import Column, Table
 from toolkit.errors import ParameterError
-from toolkit.running.publish import explained
+from toolkit.running.publish import PRIVATE, explained
 from toolkit.written_form import count_form, written_form
 
-PRIVATE = ".private"  # folder of a run for what is kept between runs: typed records, hashes of files
 LEFT_KEY = "key"  # where runs of earlier versions kept their key, within that folder
 PARTS = "␟"  # between the parts of a key: printable, because SQL text may not hold control characters
 DIGITS = 16  # hex digits of a pseudonym
