@@ -402,9 +402,10 @@ def _monthly(monthly: pd.DataFrame, state: _State) -> pd.DataFrame:
 
 
 def _files(files: pd.DataFrame, state: _State) -> pd.DataFrame:
-    """Files by name and hash; how much each holds is another number of records."""
+    """Files by number and hash; a name may hold anything, and how much each holds is another number of records."""
     known = {"file", "name", "sha256", "kind", "encoding", "status", "rejected", "rejected_by"}
-    return files.assign(**{c: np.nan for c in files if c not in known})
+    numbered = files["file"].map(lambda number: f"文件 {number}").astype(files["name"].dtype)
+    return files.assign(**{c: np.nan for c in files if c not in known}, name=numbered)
 
 
 def _hospitals(hospitals: pd.DataFrame, state: _State) -> pd.DataFrame:

@@ -24,7 +24,7 @@ from toolkit.running.known_hashes import KnownHashes
 from toolkit.running.manifest import software, unsealed
 from toolkit.running.notebook import file_hash
 from toolkit.running.scratch import scratch
-from toolkit.runs.sources import identity_of, parameter_hash
+from toolkit.runs.sources import identity_of, parameter_hash, portable, without_file_names
 from toolkit.runs.stage import EVALUATION, Product, changed_files, files_of, key_of, linked, publish_parts, read_seal
 from toolkit.runs.walk import Walk, staging
 
@@ -94,7 +94,7 @@ def release_of(walk: Walk, results: Results) -> Results:
     """The results of the release edition, once the walk has been through its stage too."""
     policy, product = walk.given.disclosure, walk.products["released"]
     return Results(
-        params=released_params(results.params, policy),
+        params=without_file_names(released_params(results.params, policy)),
         facts=released_facts(results.facts),
         tables=Tables(lambda _: product),
     )
@@ -114,6 +114,8 @@ def put_together_release(walk: Walk, results: Results, folder: Path) -> Results:
     """The tables of the release edition in a folder of their own: no record and no exact number goes there."""
     choice = {"edition": "release", "disclosure": walk.given.disclosure.model_dump(mode="json")}
     identity = identity_of(walk.given, software(), walk.hashes.of) | choice
+    identity["raw"] = [{"name": "", "sha256": row["sha256"]} for row in identity["raw"]]
+    identity["parameters"]["data"] = without_file_names(portable(walk.given)).data.model_dump(mode="json")
     controlled = release_of(walk, results)
     places = {one.name: walk.products["released"].place for one in TABLES}
     _publish(controlled, places, folder, identity, {}, walk.hashes)

@@ -10,6 +10,7 @@ from time import monotonic
 
 import pandas as pd
 
+from toolkit.data.discharge.identity import state_folder
 from toolkit.data.intake import DISCHARGES, Intake
 from toolkit.data.lists.published import check_published
 from toolkit.documents import Entries
@@ -18,6 +19,7 @@ from toolkit.evaluation.intake_check import IntakeCheck, intake_check, refuse_un
 from toolkit.evaluation.names import check_choices
 from toolkit.evaluation.results import DATA, RESULTS, Results
 from toolkit.params import RELEASE_SUFFIX, RunParams
+from toolkit.release.register import entries, note, refuse_revealing, resting_on
 from toolkit.reporting.formats.fonts import FONT
 from toolkit.reporting.sections.change import projects
 from toolkit.running.pool import Progress as Reported
@@ -29,7 +31,17 @@ from toolkit.runs.evaluated import put_together, put_together_release, release_o
 from toolkit.runs.explain import TABLES_ANEW, Why, why_reports
 from toolkit.runs.finished import WORKLISTS, lists_of, worklists
 from toolkit.runs.plan import OF_RUN, jobs, write_index
-from toolkit.runs.run_manifest import ASIDE, HANDBOOK, INDEX, code_of, finished, leftover, record_of, write_run_manifest
+from toolkit.runs.run_manifest import (
+    ASIDE,
+    HANDBOOK,
+    INDEX,
+    code_of,
+    finished,
+    leave_nothing_of_ours,
+    leftover,
+    record_of,
+    write_run_manifest,
+)
 from toolkit.runs.stage import EVALUATION
 from toolkit.runs.stages import EVALUATED, INTAKE, RELEASED
 from toolkit.runs.walk import Walk
@@ -91,7 +103,8 @@ def run(
             only_a_release(folder, results)
             code = code_of(folder)
             held.enter_context(run_task(folder))
-            results = released(walk, results, folder)
+            exact, results = results, released(walk, results, folder)
+            rests = resting_on(exact, results)
         seconds = {"tables": monotonic() - began}
         made = [replace(job, fresh=fresh) for job in jobs(results, folder)]
         why = (*walk.why, *why_reports(made, code, walk.hashes.of))
@@ -100,6 +113,9 @@ def run(
         write_index(results, folder, outcomes)
         write_run_manifest(results, folder, outcomes, record_of(params, seconds, workers), head)
         write_state(folder, *finished(folder))
+        if params.edition == "release":
+            leave_nothing_of_ours(folder)
+            note(release_register(), f"{params.run}-{exact.facts.data_hash[:12]}", rests)
     return Run(folder=folder, results=results, outcomes=outcomes, why=why)
 
 
@@ -135,6 +151,8 @@ def released(walk: Walk, results: Results, folder: Path) -> Results:
     """The results of the release edition, in a folder of its own."""
     with room(folder):
         walk.through(RELEASED)
+        shown = release_of(walk, results)
+        refuse_revealing(resting_on(results, shown), entries(release_register()), walk.given.disclosure)
         found = put_together_release(walk, results, folder)
         walk.hashes.write()
     return found
@@ -165,6 +183,11 @@ def only_a_release(folder: Path, results: Results) -> None:
             remedy="移走或改名这个文件夹，再发布",
             remedy_english="move the folder away, then release",
         )
+
+
+def release_register() -> Path:
+    """Where a user's releases are entered; it holds exact counts."""
+    return state_folder() / "releases"
 
 
 def planned(params: RunParams, reports: Path, *, fresh: bool = False) -> Sequence[Why]:

@@ -174,12 +174,28 @@ def write_run_manifest(
         "record_key": record_key(folder),
     }
     content["files"] = _other_files(folder, content)
-    write_atomically(folder / RECORD, canonical({**who_and_when(), **record}))
+    about = {**who_and_when(), **record}
+    if params.edition == "release":
+        about = {name: value for name, value in about.items() if name not in OURS_ALONE}
+    write_atomically(folder / RECORD, canonical(about))
     written = sealed(content)
     if not (folder / MANIFEST).is_file() or (folder / MANIFEST).read_bytes() != written:
         (folder / SIGNATURE).unlink(missing_ok=True)  # somebody signed another run than this
         write_atomically(folder / MANIFEST, written)
     return folder / MANIFEST
+
+
+OURS_ALONE = frozenset(
+    {"host", "user", "pid", "places", "message", "folder"}
+)  # of no concern to whom a release is given
+
+
+def leave_nothing_of_ours(folder: Path) -> None:
+    """Take hosts, users, processes and paths out of what says when the reports of a release were made."""
+    for path in (folder / STATE, *folder.glob(f"*/{STATE}"), *folder.glob(f"*/{RECORD}")):
+        said = read_document(path)
+        if OURS_ALONE & said.keys():
+            write_atomically(path, canonical({k: v for k, v in said.items() if k not in OURS_ALONE}))
 
 
 def _other_files(folder: Path, content: Entries) -> dict[str, str]:

@@ -70,6 +70,16 @@ def portable(params: RunParams) -> RunParams:
     return named.model_copy(update={"data": named.data.model_copy(update={"key_file": None})})
 
 
+def without_file_names(params: RunParams) -> RunParams:
+    """`params` with numbers for the names of raw files, which hospitals choose and may hold anything."""
+    named = {
+        name: [f"{number:04}" for number in range(1, len(entries) + 1)]
+        for name, entries in places(params).items()
+        if is_files(name)
+    }
+    return moved(params, {**{n: p for n, p in places(params).items() if not is_files(n)}, **named})
+
+
 def _paths(section: BaseModel, prefix: str) -> Iterator[tuple[str, Path]]:
     for name in type(section).model_fields:
         value = getattr(section, name)

@@ -35,7 +35,7 @@ from toolkit.running.signatures import Signer, Verifier, sign, signed
 from toolkit.runs.comparison import compare_runs, compare_tables
 from toolkit.runs.differences import ABSENT, CONTENT, Difference, Kind, difference, values_that_differ
 from toolkit.runs.run_manifest import ASIDE, INDEX, NOTEBOOKS, leftover, read_run_manifest
-from toolkit.runs.sources import other_inputs, places, portable, raw_files
+from toolkit.runs.sources import other_inputs, places, portable, raw_files, without_file_names
 from toolkit.runs.stage import EVALUATION, STAGES, read_seal
 
 PARAMETERS = "results/parameters.json"
@@ -200,8 +200,9 @@ def _parameters(there: Inventory, manifest: Entries, params: RunParams | None) -
     except (OSError, ValueError, RecursionError):
         pass  # told with the tables
     if params is not None:
-        asked = portable(params).model_dump(mode="json")
         released = manifest["identity"]["edition"] == "release"
+        named = portable(params)
+        asked = (without_file_names(named) if released else named).model_dump(mode="json")
         filled_in = {name for name in FILLED_IN if asked["data"]["synthetic"] and not asked[name]}
         skipped = filled_in | ({"notes"} if released else set())  # the release edition begins with a note of its own
         yield from values_that_differ(
