@@ -404,7 +404,7 @@ def _monthly(monthly: pd.DataFrame, state: _State) -> pd.DataFrame:
 def _files(files: pd.DataFrame, state: _State) -> pd.DataFrame:
     """Files by number and hash; a name may hold anything, and how much each holds is another number of records."""
     known = {"file", "name", "sha256", "kind", "encoding", "status", "rejected", "rejected_by"}
-    numbered = files["file"].map(lambda number: f"文件 {number}").astype(files["name"].dtype)
+    numbered = files["file"].map(lambda number: f"文件 {number + 1}").astype(files["name"].dtype)
     return files.assign(**{c: np.nan for c in files if c not in known}, name=numbered)
 
 
