@@ -133,7 +133,7 @@ def _of_edition(params: RunParams, edition: str) -> RunParams:
             remedy=f"是否为 {near}?" if near else "internal 或 release",
             remedy_english="internal or release",
         )
-    return params.model_copy(update={"edition": Edition(edition)}) if edition else params
+    return params.model_copy(update={"edition": next(e for e in Edition if e == edition)}) if edition else params
 
 
 @app.command()
