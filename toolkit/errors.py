@@ -102,6 +102,12 @@ class RunError(EvaluationError):
     exit_code = 5
 
 
+class NotAllChecked(EvaluationError):
+    """Nothing differs, and not everything could be checked: the answer of a verification, told by its exit code."""
+
+    exit_code = 7
+
+
 class UnbalancedError(EvaluationError):
     """收到 ≠ 纳入 + 排除 + 隔离: the run stops and writes no report (rule X01)."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pandas as pd
 
@@ -15,6 +14,7 @@ from toolkit.programme.panel import asked_of, scale_of
 from toolkit.programme.systems import System
 from toolkit.programme.tables import YES, file_name, read_values
 from toolkit.running.publish import write_atomically
+from toolkit.running.scratch import scratch
 
 ABOUT, SCORES = "声明", "评分"
 SHEET = ("项目代号", "编号", "指标", "要求", "取值", "分值", "意见")
@@ -27,7 +27,7 @@ def write_sheets(system: System, assigned: pd.DataFrame, folder: Path) -> list[P
     items, written = asked_of(system), []
     for expert, own in groups_of(assigned.groupby("expert", sort=True)):
         path = folder / f"{file_name(str(expert), '专家')}.xlsx"
-        with TemporaryDirectory(prefix="speceval-") as work:
+        with scratch() as work:
             made = Path(work) / "sheet.xlsx"
             with Workbook(made) as book:
                 book.sheet(ABOUT, ("项目代号", AVOID, "说明"), (14, 10, 60))

@@ -13,7 +13,7 @@ from enum import Enum
 from pathlib import Path
 
 from toolkit.documents import Document, Entries
-from toolkit.errors import InputError, RunError
+from toolkit.errors import InputError, NotAllChecked, RunError
 from toolkit.params import RunParams
 from toolkit.resources import resource
 from toolkit.running.installed import changed_packages
@@ -47,8 +47,8 @@ class Verdict(Enum):
     """What a verification comes to; the value is the exit code."""
 
     VERIFIED = 0
-    DIFFERS = 5
-    INCOMPLETE = 7  # nothing differs, and not everything could be checked
+    DIFFERS = RunError.exit_code
+    INCOMPLETE = NotAllChecked.exit_code
 
 
 @dataclass(frozen=True, kw_only=True)
