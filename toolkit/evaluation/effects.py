@@ -101,6 +101,7 @@ def study_of(units: pd.DataFrame, params: RunParams, hospitals: pd.DataFrame, *,
         comparison=params.change.comparison,
         shocks=params.shocks,
         confidence=params.change.confidence,
+        power=params.monitoring.power,
     )
 
 

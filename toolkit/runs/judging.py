@@ -18,6 +18,7 @@ from toolkit.evaluation.cells import all_cells, all_changes, disease_cells, no_c
 from toolkit.evaluation.cohorts import cohort_changes, cohorts, in_progress, put_together
 from toolkit.evaluation.coverage import by_coverage, by_fields, by_sent, sent
 from toolkit.evaluation.data_quality import insufficient
+from toolkit.evaluation.detectable import of_verdicts
 from toolkit.evaluation.effects import change_effects, stopped_in, study_of
 from toolkit.evaluation.given import expected_of_given, with_given
 from toolkit.evaluation.grade_stability import grade_stability, without_unstable
@@ -164,6 +165,7 @@ def _measured(read: _Read, params: RunParams) -> _Measured:
     monitoring = monitor(cells, units, read.deaths, params, monthly=by_month, monthly_deaths=read.monthly_deaths)
     if read.given is not None:
         monitoring |= expected_of_given(cells, params)
+    monitoring["power"] = of_verdicts(monitoring["power"], effects["effects"], params)
     broken = breaks(cells, read.cube, monitoring["charts"], params)
     came = by_sent(sent(cells, read.monthly, params), params) if params.cycles else no_holds()
     known = by_coverage(cells, params) if params.cycles else no_holds()

@@ -54,6 +54,13 @@ EFFECTS = TableDecl(
         *_PROJECT,
         *CHANGE_COLUMNS,
         *STEP_COLUMNS,
+        Col(
+            "smallest_fall",
+            float,
+            "可检出的最小下降",
+            meaning="这一检验以 monitoring.power 能显示的比值；仅对照校正比值",
+        ),
+        Col("smallest_rise", float, "可检出的最小上升", meaning="同上"),
         Col("role", str, "主次", words=Role.words()),
         Col("p_adjusted", float, "校正 P 值"),
         Col("pretrend_f", float, "平行趋势 F", meaning="仅事件研究"),

@@ -241,6 +241,7 @@ POWER = TableDecl(
         Col("minimum_important", float, "最小有意义变化", meaning="份额"),
         Col("sufficient", bool, "例数足够"),
         WARNINGS,
+        Col("method", str, "方法", meaning="检验所属的变化方法：项目为判定所用的方法，其余单元为前后比值"),
     ),
     stage="judged",
 )

@@ -88,6 +88,8 @@ class Estimate:
         baseline corrected for.
     baseline_decides
         Whether the interval leaves no change by the last step alone.
+    smallest_fall, smallest_rise
+        Ratios below and above 1 that this very test would show with the study's power; missing where none would.
     """
 
     estimate: np.ndarray
@@ -103,13 +105,21 @@ class Estimate:
     step_own: np.ndarray
     step_comparison: np.ndarray
     baseline_decides: np.ndarray
+    smallest_fall: np.ndarray
+    smallest_rise: np.ndarray
 
     def columns(self) -> dict[str, np.ndarray | Sequence[str]]:
         """By name, for a table."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
 
-STEPS = ("step_own", "step_comparison", "baseline_decides")  # columns of `Estimate` beside those of `Change`
+STEPS = (
+    "step_own",
+    "step_comparison",
+    "baseline_decides",
+    "smallest_fall",
+    "smallest_rise",
+)  # columns of `Estimate` beside those of `Change`
 COLUMNS = tuple(field.name for field in fields(Change))
 _DEFAULTS: dict[str, float | int | str] = {
     "measure": "ratio",
@@ -147,6 +157,8 @@ class Study:
         Declared outside events.
     confidence
         Of all limits.
+    power
+        With which the smallest change that a test shows is stated.
     """
 
     indicators: Mapping[str, Declared]
@@ -156,6 +168,7 @@ class Study:
     comparison: ComparisonPolicy = field(default_factory=ComparisonPolicy)
     shocks: Sequence[Shock] = ()
     confidence: float = 0.95
+    power: float = 0.8
 
     @property
     def years(self) -> np.ndarray:

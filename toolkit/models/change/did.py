@@ -211,6 +211,8 @@ def _ratios(
     with np.errstate(invalid="ignore"):
         without = width * np.sqrt(error**2 - one.fall_error**2)
         alone = (np.abs(effect) > width * error) & ~((np.abs(plain) > without) & (np.sign(plain) == np.sign(effect)))
+    # one that is at its width from no change, and farther by what is exceeded with the power in one direction
+    least = (width + null.width(2 * study.power - 1, df[projects])) * error
     found = Estimate(
         estimate=np.exp(effect),
         low=np.exp(effect - width * error),
@@ -225,6 +227,8 @@ def _ratios(
         step_own=np.exp(change[projects]),
         step_comparison=np.exp(plain),
         baseline_decides=alone,
+        smallest_fall=np.exp(-least),
+        smallest_rise=np.exp(least),
     )
     if not placebos:
         return found, pd.DataFrame(), pd.DataFrame({"at": []})
@@ -302,7 +306,7 @@ def _rare(
     one, other, spread = deaths(projects, compared, before, after, free, shrink=shrink)
     whole = deaths(projects, compared, before, after, free, shrink=False)[0]  # the own baseline believed as it stands
     estimate, (low, high), p = one.estimate(), one.limits(study.confidence), one.p_value()
-    alpha = 1 - study.confidence
+    alpha, least = 1 - study.confidence, one.smallest(study.confidence, study.power)
     plain_low = (whole.p_value() < alpha) & ((whole.estimate() > 1) == (estimate > 1))
     sizes = f"ω {np.sqrt(spread.lasting):.2f}、τ {np.sqrt(spread.swing):.2f}（对数，{spread.units} 个未立项单元）"
     found = Estimate(
@@ -322,6 +326,8 @@ def _rare(
         step_own=one.own,
         step_comparison=one.compared,
         baseline_decides=one.known & (p < alpha) & ~plain_low & shrink,
+        smallest_fall=least[0],
+        smallest_rise=least[1],
     )
     if not placebos:
         return found, pd.DataFrame(), pd.DataFrame({"at": []})

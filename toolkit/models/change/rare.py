@@ -73,6 +73,32 @@ class Deaths:
         low = np.where(self.deaths == 0, 0.0, np.exp(low))
         return np.where(self.known, low, np.nan), np.where(self.known, np.exp(high), np.nan)
 
+    def smallest(self, confidence: float, power: float) -> tuple[np.ndarray, np.ndarray]:
+        """Smallest fall and rise, as ratios, that `p_value` calls a change with this probability; missing where none is.
+
+        The counts that the mid-P test rejects where nothing changed, and the ratio at which one of them comes with `power`.
+        """
+        tail, most = (1 - confidence) / 2, np.full(len(self.at), WIDEST)
+        mean = np.where(self.known, np.nan_to_num(self.mean, nan=1.0, posinf=1.0), 1.0)
+        size = 1 / np.maximum(np.where(self.known, self.spread, 1.0), 1e-9)
+
+        def share(effect: np.ndarray) -> np.ndarray:
+            return np.asarray(size / (size + mean * np.exp(effect)))
+
+        def mid(count: np.ndarray) -> np.ndarray:  # P of fewer, and half of as many, where nothing changed
+            law = scipy.stats.nbinom(size, share(np.zeros_like(most)))
+            return np.asarray(law.cdf(count) - law.pmf(count) / 2)
+
+        def at_most(count: np.ndarray, effect: np.ndarray) -> np.ndarray:
+            inside = scipy.special.betainc(size, np.maximum(count, 0) + 1, share(effect))
+            return np.where(count < 0, 0.0, inside)
+
+        few, many = (scipy.stats.nbinom.ppf(q, size, share(np.zeros_like(most))) for q in (tail, 1 - tail))
+        few, many = np.where(mid(few) < tail, few, few - 1), np.where(mid(many) > 1 - tail, many, many + 1)
+        fall = np.exp(-crossing(lambda effect: at_most(few, -effect), np.zeros_like(most), most, power))
+        rise = np.exp(crossing(lambda effect: 1 - at_most(many - 1, effect), np.zeros_like(most), most, power))
+        return np.where(self.known & (few >= 0), fall, np.nan), np.where(self.known, rise, np.nan)
+
     def _lower(self, effect: np.ndarray) -> np.ndarray:
         """P of fewer deaths than there were, and half of as many, where the log ratio of the effect is this."""
         mean = np.where(self.known, np.nan_to_num(self.mean, nan=1.0, posinf=1.0), 1.0) * np.exp(effect)

@@ -72,19 +72,17 @@ def smallest_changes(
         assert kind is not None  # noqa: S101  tested ones have one
         fall[rows], rise[rows] = _OF_KIND.get(kind, _of_means)(part, (1 - confidence) / 2, power)
     rise[rise > WIDEST] = np.nan
-    margin = 1 + minimum_important
     better = wide["indicator"].map({i: one.direction for i, one in tested.items()})
-    down, up = fall >= 1 / margin, rise <= margin
-    sufficient = np.select([better == Direction.LOWER, better == Direction.HIGHER], [down, up], default=down & up)
+    sufficient = is_sufficient(fall, rise, better, minimum_important)
     return wide[keys].assign(
         n_before=wide["n0"].fillna(0).astype("int64"),
         n_after=wide["n1"].fillna(0).astype("int64"),
         smallest_fall=fall,
         smallest_rise=rise,
         minimum_important=minimum_important,
-        sufficient=sufficient.astype(bool),
+        sufficient=sufficient,
         warnings=[
-            _warnings(a, b, e, s)
+            said(a, b, e, s)
             for a, b, e, s in zip(
                 wide["value0"].isna(), wide["value1"].isna(), np.isnan(fall) & np.isnan(rise), sufficient, strict=True
             )
@@ -104,7 +102,15 @@ def smallest_rate_changes(
     return fall, np.where(rise > WIDEST * 0.999, np.nan, rise)
 
 
-def _warnings(no_before: bool, no_after: bool, unknown: bool, sufficient: bool) -> str:
+def is_sufficient(fall: np.ndarray, rise: np.ndarray, better: pd.Series, minimum_important: float) -> np.ndarray:
+    """Whether the minimum important improvement would show; of a neutral indicator, the change in both directions."""
+    margin = 1 + minimum_important
+    down, up = fall >= 1 / margin, rise <= margin
+    found = np.select([better == Direction.LOWER, better == Direction.HIGHER], [down, up], default=down & up)
+    return np.asarray(found, dtype=bool)
+
+
+def said(no_before: bool, no_after: bool, unknown: bool, sufficient: bool) -> str:
     if no_before or no_after:
         return f"{'建设前' if no_before else '建设周期'}无值，不能比较"
     if unknown:

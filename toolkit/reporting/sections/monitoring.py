@@ -8,9 +8,10 @@ from toolkit.evaluation.monitoring import OE, OE_ZH
 from toolkit.evaluation.results import Results
 from toolkit.frames import rows_of
 from toolkit.indicators import CATALOGUE, Direction, Indicator
+from toolkit.models.change import methods_of
 from toolkit.models.monitoring.funnel import Position
 from toolkit.models.monitoring.spc import RULES_ZH, Assurance, Signal, read_as
-from toolkit.params import Covariate
+from toolkit.params import ALWAYS_RUN, Covariate
 from toolkit.reporting.content.blocks import Block, Blocks, Note, Paragraph, Table
 from toolkit.reporting.content.tables import MISSING, Column, count, decimal, missing, p_value, rounded, table, text
 from toolkit.reporting.content.values import label
@@ -30,6 +31,10 @@ RISK = (
     "O/E 大于 1 表示死亡多于同类病例的平均。模型看不到病情轻重，O/E 不是质量的直接度量。"
 )
 NOT_HERE = "没有可列出的结果（没有死亡，或发布版不含此项）。"
+JUDGED_POWER = (
+    "可检出的最小变化：判定所用的方法（{method}）有 {power} 把握能判为变化的最小真实变化（相对于没有项目时）。"
+    "计入抽样、单元自行变化、对照单元与基线校正的误差，与判定用的是同一检验。"
+)
 POWER = "可检出的最小变化：以该单元的例数，前后比值法有 {power} 把握能显示的最小变化（相对于建设前）。只计抽样误差，实际把握更小。"
 
 
@@ -326,7 +331,7 @@ def could_show(results: Results, project: str = "") -> Blocks:
     if least.empty:
         why = f"本单元有周期不足 {results.params.minimum_unit_cases} 例，不作比较。"
         return Blocks(*blocks, nothing_here(results, why, "warning"))
-    blocks.append(Paragraph(text=POWER.format(power=power)))
+    blocks.append(Paragraph(text=_power_words(results, least["method"].iloc[0]).format(power=power)))
     blocks.append(_power_table(results, least))
     weak = [CATALOGUE[r.indicator].name_zh for r in rows_of(least) if not r.sufficient]
     if weak:
@@ -334,6 +339,13 @@ def could_show(results: Results, project: str = "") -> Blocks:
             Note(text=f"{'、'.join(weak)}：例数不足以显示最小有意义变化，“不能判定”不等于没有变化。", tone="warning")
         )
     return Blocks(*blocks)
+
+
+def _power_words(results: Results, method: str) -> str:
+    """What the table of power speaks of: the method that judges, or the plain ratio."""
+    if method == ALWAYS_RUN:
+        return POWER
+    return JUDGED_POWER.replace("{method}", methods_of(results.params.change)[method].name_zh)
 
 
 def _of_unit(frame: pd.DataFrame, keys: dict[str, str], primary: list[str]) -> pd.DataFrame:
