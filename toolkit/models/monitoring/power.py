@@ -111,6 +111,7 @@ def is_sufficient(fall: np.ndarray, rise: np.ndarray, better: pd.Series, minimum
 
 
 def said(no_before: bool, no_after: bool, unknown: bool, sufficient: bool) -> str:
+    """The sentence beside the smallest changes; empty where the cases suffice."""
     if no_before or no_after:
         return f"{'建设前' if no_before else '建设周期'}无值，不能比较"
     if unknown:
