@@ -432,8 +432,8 @@ def _cube(cube: pd.DataFrame, state: _State) -> pd.DataFrame:
         sums.loc[few, [usable, *(k for k, u in pairs.items() if u == usable)]] = 0
     for column in counts:
         sums[column] = rounded_counts(sums[column].mask(_small(sums[column], policy.minimum_cases), 0), policy)
-    rest = {c: np.nan for c in cube if c not in {*counts, "hospital", "specialty", "year", "drg"}}
-    return sums.assign(specialty="", year=0, drg=POOLED, **rest)[list(cube.columns)]
+    # all that is not counted is missing
+    return sums.assign(specialty="", year=0, drg=POOLED).reindex(columns=list(cube.columns))
 
 
 def _grades(grades: pd.DataFrame, state: _State) -> pd.DataFrame:
