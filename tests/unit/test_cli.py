@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 
+import docx
 import pytest
 
 from toolkit.indicators import CATALOGUE
@@ -112,5 +113,16 @@ def test_a_whole_small_run_ends_in_reports_and_an_index(trial):
     report = (folder / "0012-cardiology" / "report.html").read_text(encoding="utf-8")
     assert "心血管内科" in report
     assert "参数摘要" in report
+    letter = docx.Document()
+    letter.add_paragraph("关于{{ title }}的意见")
+    letter.save(str(trial / "letter.docx"))
+    asked = ("word", "reports/trial", "--template", "letter.docx", "--out", "letters")
+    assert speceval(*asked, "--report", "0012-cardiology", cwd=trial).returncode == 0
+    assert [p.text for p in docx.Document(str(trial / "letters/0012-cardiology.docx")).paragraphs] == [
+        "关于心血管内科建设项目评估报告的意见"
+    ]
+    unknown = speceval(*asked, "--report", "0012-cardiolgy", cwd=trial)
+    assert unknown.returncode == 2
+    assert "0012-cardiology" in unknown.stderr
     again = json.loads(speceval("run", "trial.yaml", "--json", cwd=trial).stdout)
     assert {r["state"] for r in again["reports"]} == {"CACHED"}  # same records, parameters and code: same results

@@ -6,6 +6,7 @@ import math
 
 import pytest
 
+from toolkit.models.change import RECOMMENDED
 from toolkit.params import DisclosurePolicy
 from toolkit.release.disclosure import released
 from toolkit.reporting.content import plain_words as words
@@ -48,7 +49,7 @@ def change(verdict="undecided", **more):
         "reason": "wide",
         "reason_zh": "区间过宽",
         "boundary": False,
-        "judged_by": "corrected_ratio",
+        "judged_by": RECOMMENDED,
         "robust": False,
         "answers": 8,
         "share": 0.625,
@@ -110,6 +111,25 @@ def test_an_interval_without_upper_limit_is_not_given_one():
 )
 def test_the_headline_follows_from_the_verdicts(verdicts, said):
     assert words.headline([change(v) for v in verdicts]) == said
+
+
+@pytest.mark.parametrize(
+    ("reasons", "said"),
+    [
+        (["wide"], "现有病例还不足以分辨。"),
+        (["data_break"], "有的数据须先核实。"),
+        (["in_progress"], "建设周期还没有结束。"),
+        (["wide", "data_break"], "现有病例还不足以分辨，有的数据须先核实。"),
+    ],
+)
+def test_the_headline_says_what_keeps_undecided_changes_from_a_verdict(reasons, said):
+    assert words.headline([change(reason=r) for r in reasons]).endswith(said)
+
+
+def test_a_method_without_comparison_units_is_not_said_to_compare():
+    _head, rest = words.finding(change(judged_by="segmented"), 0, 0.05)
+    assert "未立项" not in rest
+    assert "按附件所列的方法估计，低 9%" in rest
 
 
 def test_a_boundary_verdict_is_told_in_the_headline():

@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from toolkit.evaluation.holds import HELD
+from toolkit.evaluation.holds import HELD, IN_PROGRESS
 from toolkit.evaluation.judgement import PLAIN
 from toolkit.evaluation.verdict import Verdict
 from toolkit.indicators import CATALOGUE, Direction, Domain
+from toolkit.models.change import RECOMMENDED
 from toolkit.reporting.content.tables import MISSING, missing, rounded
 from toolkit.reporting.content.values import before_after, name_on, probability
 
@@ -70,12 +71,24 @@ def headline(changes: Sequence[Row]) -> str:
     elif set(found) == {Verdict.STABLE}:
         said = "各项主要指标基本持平。"
     elif Verdict.UNDECIDED in found:
-        said = "没有主要指标被判为改善或变差：现有病例还不足以分辨。"
+        said = f"没有主要指标被判为改善或变差：{_why_undecided(found[Verdict.UNDECIDED])}。"
     else:
         said = "没有主要指标被判为改善或变差。"
     if any(c["boundary"] for c in changes):
         said += f"带 {BOUNDARY} 的，换一种同样合理的政策选择结论会不同，须现场核实。"
     return said
+
+
+def _why_undecided(changes: Sequence[Row]) -> str:
+    """What keeps undecided changes from a verdict: too few cases, or something to be settled first."""
+    held = {str(c["reason"]) for c in changes if c["reason"] in HELD}
+    few = any(c["reason"] not in HELD for c in changes)
+    said = ["现有病例还不足以分辨"] if few else []
+    if IN_PROGRESS in held:
+        said.append("建设周期还没有结束")
+    if held - {IN_PROGRESS}:
+        said.append("有的数据须先核实")
+    return "，".join(said)
 
 
 def verdict_list(changes: Sequence[Row]) -> str:
@@ -105,14 +118,21 @@ def between(low: float, high: float) -> str:
     return f"{higher_or_lower(low)} 到{higher_or_lower(high)} 之间".replace("持平 ", "持平")
 
 
+def against(change: Row, compared: int) -> str:
+    """Whom a change is compared with; the number of units is not given by every edition."""
+    if change["judged_by"] == PLAIN:
+        return "与自身建设前相比，"
+    if compared:
+        return f"与未立项的 {compared} 个同类单元同期变化相比，"
+    return "与未立项的同类单元同期变化相比，" if change["judged_by"] == RECOMMENDED else "按附件所列的方法估计，"
+
+
 def how_large(change: Row, compared: int) -> str:
     """The change that the verdict rests on, against whom, and between what it lies."""
     if missing(change["judged_estimate"]) or missing(change["judged_low"]) or missing(change["judged_high"]):
         return ""
-    units = f" {compared} 个" if compared else ""  # their number is not given by every edition
-    against = "与自身建设前相比，" if change["judged_by"] == PLAIN else f"与未立项的{units}同类单元同期变化相比，"
     return (
-        f"{against}{higher_or_lower(change['judged_estimate'])}，"
+        f"{against(change, compared)}{higher_or_lower(change['judged_estimate'])}，"
         f"真实差别多半在{between(change['judged_low'], change['judged_high'])}（95% 区间）"
     )
 
@@ -154,7 +174,8 @@ def finding(change: Row, compared: int, margin: float) -> tuple[str, str]:
     values = before_after(change)
     parts = [f"建设前 → 建设周期 {values}" if MISSING not in values else ""]
     if change["reason"] in HELD:
-        parts.append("核实之前，变化的大小与把握都不作数")
+        until = "周期结束" if change["reason"] == IN_PROGRESS else "核实"
+        parts.append(f"{until}之前，变化的大小与把握都不作数")
     else:
         parts += [how_large(change, compared), how_sure(change, margin), otherwise(change)]
     why = f"{change['reason_zh']}。" if verdict is Verdict.UNDECIDED else ""
