@@ -319,7 +319,7 @@ class _Joins:
 class _Batch:
     """Files with the same columns, gathered and typed together.
 
-    Planning the expression for each small file costs more than running it.
+    Planning the expression for each small file costs more than running it: files of other columns between them do not part them.
     """
 
     def __init__(
@@ -348,6 +348,7 @@ class _Batch:
         self.applicable = applicable
         self.present: list[str] = []
         self.waiting: list[SourceFile] = []
+        self.gathered: dict[tuple[Any, ...], list[SourceFile]] = {}  # by group and columns
         self.plan: _Plan | None = None
 
     def add(self, source: SourceFile) -> None:
@@ -357,15 +358,9 @@ class _Batch:
         if source.rejected:
             source.close()
             return
-        if self.waiting and (
-            (source.group, columns) != (self.group, self.columns)
-            or source.stored == "parquet"
-            or len(self.waiting) == BATCH_FILES
-        ):
-            self.flush()
-        self.group, self.columns, self.present = source.group, columns, present
-        self.waiting.append(source)
-        if source.stored == "parquet":
+        alike = (source.group, tuple(present), tuple((name, *found) for name, found in columns.items()))
+        self.gathered.setdefault(alike, []).append(source)
+        if sum(map(len, self.gathered.values())) == BATCH_FILES:
             self.flush()
 
     @property
@@ -382,7 +377,14 @@ class _Batch:
 
     def flush(self) -> None:
         """Type the files that wait. Only then is known how many records they hold, and whether all of each can be read."""
-        for part in self._parts() if self.waiting else ():
+        gathered, self.gathered = self.gathered, {}
+        for (self.group, present, columns), self.waiting in gathered.items():
+            self.present, self.columns = list(present), {name: list(found) for name, *found in columns}
+            self._type()
+
+    def _type(self) -> None:
+        """Type files with the same columns."""
+        for part in self._parts():
             if self.joins:
                 self._note_met(part)
                 part = looked_up(part, self.drgs, self.form, self.columns, self.connection)
