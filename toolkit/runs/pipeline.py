@@ -42,8 +42,9 @@ from toolkit.runs.run_manifest import (
     record_of,
     write_run_manifest,
 )
-from toolkit.runs.stage import EVALUATION
+from toolkit.runs.stage import EVALUATION, Product
 from toolkit.runs.stages import EVALUATED, INTAKE, RELEASED
+from toolkit.runs.taking_in_summed import CELLS
 from toolkit.runs.walk import Walk
 
 
@@ -138,13 +139,20 @@ def evaluated(walk: Walk) -> Results:
         for stage in EVALUATED:
             made = walk.through(stage)
             if stage is INTAKE and walk.params.projects and not walk.params.data.synthetic:
-                counts = stored_counts(walk.folder / DATA / DISCHARGES)
+                counts = _counts_of(walk, made)
                 refuse_unmatched_projects(walk.params, counts, made.table("hospitals"))
         results = put_together(walk, results_of(walk))
         if not walk.params.data.summed and ("intake" in walk.made or not (walk.folder / WORKLISTS).is_dir()):
             worklists(walk.folder)
         walk.hashes.write()
     return results
+
+
+def _counts_of(walk: Walk, taken: Product) -> pd.DataFrame:
+    """Discharges that were accepted, from the records or from the sums in their place."""
+    if walk.params.data.summed:
+        return taken.table(CELLS).assign(department="", month=0)
+    return stored_counts(walk.folder / DATA / DISCHARGES)
 
 
 def released(walk: Walk, results: Results, folder: Path) -> Results:
@@ -227,7 +235,17 @@ def check(params: RunParams, work: Path, progress: Progress = quiet, *, lists: P
         A method or an indicator that does not exist.
     UnbalancedError
         Records do not add up.
+    RunError
+        The source is sums or values: `run` checks them as it reads them.
     """
+    if params.data.summed:
+        raise RunError(
+            "来源是汇总表或数值表，没有病案可核对",
+            "the source is sums or values: there are no records to check",
+            where="data",
+            remedy="直接 speceval run：表的每一行在读取时核对",
+            remedy_english="run it: every row is checked as it is read",
+        )
     check_choices(params)
     check_published(params)
     walk = Walk(params, work, progress=progress, fresh=True)
