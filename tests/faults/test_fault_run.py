@@ -244,14 +244,14 @@ def test_a_reproduction_names_the_first_number_that_differs(first, copy):
     then = cells.loc[row, "value"]
     cells.loc[row, "value"] = then + 1
     cells.to_parquet(path, index=False, compression="zstd")
-    page = copy / "region_report" / "report.html"
+    page = copy / "region_report" / "annex.html"
     page.write_text(page.read_text("utf-8").replace("收到", "得到", 1), encoding="utf-8")
     [table, rendered] = list(compare_runs(copy, first / "reports" / "trial"))
     assert table.where.startswith(f"cells.parquet 第 {row + 1} 行")
     assert table.where.endswith("列 column value")
     assert table.expected == repr(cells.loc[row, "value"])
     assert table.found == repr(then)
-    assert "region_report/report.html 第" in rendered.where
+    assert "region_report/annex.html 第" in rendered.where
     assert "得到" in rendered.expected
     assert "收到" in rendered.found
 
