@@ -78,6 +78,7 @@ def write(folder, records, name="a.csv", **changed):
     lines = [",".join(HEADER), *(",".join(row[c] for c in HEADER) for row in records)]
     (folder / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
     content = {"run": "r", "data": {"format": "canonical", "files": [name]}, **PARAMETERS, **changed}
+    content = {key: value for key, value in content.items() if value is not None}
     path = folder / "p.yaml"
     path.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")  # JSON is YAML
     return path
