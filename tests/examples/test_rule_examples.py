@@ -32,6 +32,7 @@ SOUND = {
     "cost_fen": 100_000,
     "died": False,
     "exit_mode": "1",
+    "admission_route": "2",
     "sex": "1",
     "age_years": 50,
     "unchecked_age_years": 50,
