@@ -112,6 +112,13 @@ def cases(region, results):
     levels = pages.filter(regex=r"^C17x01$|^C38x").apply(pd.to_numeric, errors="coerce")
     t["level"] = levels.max(axis=1)
     procedures = pages.filter(regex=r"^C14x01C$|^C35x")
+    # without a dictionary of categories: what has a level, and what stands in the chapters of operations
+    t["asked"] = t["level"].notna() | (
+        procedures.apply(lambda c: c.str.match(r"^([0-7]\d|8[0-6])")).fillna(False).any(axis=1)
+    )
+    t["tcm"] = money.get("D22", np.nan)
+    chinese = [c for c in ("D24", "D25") if c in money]
+    t["chinese"] = money[chinese].sum(axis=1) if chinese else np.nan
     minimal = pd.read_csv(folder / "合成数据_minimally_invasive.csv", dtype={"code": str})
     t["minimal"] = [
         any(code in set(minimal.loc[minimal["valid_from"] <= year, "code"]) for code in row)
@@ -187,7 +194,21 @@ def second_way(t: pd.DataFrame, mine: pd.Series) -> dict[str, float]:
     heavy = u["weight"] >= 2
     emergency = heavy & (u["route"] == "1")
     both = g[g["cost"].notna()]
+    by_county, planned = home["tier"].isin(["县", "基层"]), operated[operated["route"] == "2"]
+    own_area = np.where(by_county, home["home"] != home["county"], far)[~by_county | home.index.isin(told.index)]
+    severe = heavy | (u["grade"] == 4)
     return {
+        "level_known_share": 100 * surgical.loc[surgical["asked"], "level"].notna().mean(),
+        "day_surgery_share": 100 * (planned["los"] <= 1).mean(),
+        "interventional_share": np.nan,
+        "endoscopic_share": np.nan,
+        "puncture_share": np.nan,
+        "tcm_fee_share": 100 * u.loc[u["cost"].notna(), "tcm"].sum(min_count=1) / u["cost"].sum(),
+        "chinese_drug_share": 100 * u.loc[u["cost"].notna(), "chinese"].sum(min_count=1) / u["cost"].sum(),
+        "tcm_treated_share": np.nan,
+        "outside_share": 100 * own_area.mean(),
+        "transfers_in_severe": (severe & (u["route"] == "3")).sum(),
+        "transfers_out_severe": (severe & u["exit"].isin(["2", "3"])).sum(),
         "volume": len(u),
         "grouped_share": 100 * len(g) / len(u),
         "drg_count": g["drg"].nunique(),
