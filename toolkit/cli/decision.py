@@ -132,6 +132,9 @@ def decide(
     parameters: Annotated[
         Path | None, typer.Option("--parameters", help="参数文件，核对封存用 held against the seal")
     ] = None,
+    selection: Annotated[
+        Path | None, typer.Option("--selection", help="遴选规则，核对封存用 held against the seal")
+    ] = None,
     ledger: IntoLedger = "",
     draws: Annotated[int, typer.Option("--draws", min=0, help="抽样次数 draws")] = 1000,
     seed: Seed = 0,
@@ -145,7 +148,7 @@ def decide(
     from toolkit.programme.findings import of_run
     from toolkit.programme.tables import read_table, write_table, write_tables
 
-    changed = _changes(sealed, _files(rule, targets, system, parameters, None, None), ledger) if sealed else None
+    changed = _changes(sealed, _files(rule, targets, system, parameters, selection, None), ledger) if sealed else None
     goals = (
         read_table(targets, "目标表", ["project", "indicator", "target"], key=["project", "indicator"])
         if targets

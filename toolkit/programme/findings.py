@@ -245,7 +245,7 @@ def of_run(
     units = results.units[results.units["project"].astype(str) != ""]
     projects = units["id"].astype(str).to_numpy(object)
     for what, table in (("目标表", targets), ("数值表", given)):
-        _known(what, table, projects)
+        _known(what, table, results.units["id"].astype(str))
     place = {one.id: k for k, one in enumerate(rule.indicators)}
     changes = results.changes[results.changes["level"] == "unit"].merge(
         units[["hospital", "specialty", "id"]].rename(columns={"id": "project"}), on=["hospital", "specialty"]
@@ -270,8 +270,9 @@ def of_run(
     )
 
 
-def _known(what: str, table: pd.DataFrame | None, projects: np.ndarray) -> None:
-    if table is not None and (strange := sorted(set(table["project"]) - set(projects))):
+def _known(what: str, table: pd.DataFrame | None, units: pd.Series) -> None:
+    """A table may speak of applicants that got no project, not of units that the run does not know."""
+    if table is not None and (strange := sorted(set(table["project"]) - set(units))):
         raise InputError(
             f"{what}中的项目不在本次运行中: {'、'.join(strange[:5])}",
             "projects that the run does not have",

@@ -326,10 +326,7 @@ def _evaluate_end(cycle: Cycle, results: Results) -> None:
     changed = protocol.changes(
         protocol.opened(cycle.folder / "protocol.json"), _sealed_files(cycle), cycle.ledger.entries()
     )
-    own = cycle.tables["targets"][
-        cycle.tables["targets"]["project"].isin(results.units["id"][results.units["project"] != ""])
-    ]
-    decided = decide(of_run(results, rule, own), draws=programme.draws, seed=programme.seed)
+    decided = decide(of_run(results, rule, cycle.tables["targets"]), draws=programme.draws, seed=programme.seed)
     sites, found, final = _visit(cycle, decided)
     proof = pd.DataFrame([asdict(one) for one in changed], columns=["what", "where", "then", "now"])
     cycle.tables |= {

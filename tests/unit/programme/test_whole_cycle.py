@@ -105,6 +105,8 @@ def test_every_command_of_the_page_runs_on_the_files_of_the_cycle(folder, tmp_pa
         ]
         done = CliRunner().invoke(app, arguments, catch_exceptions=False)
         assert done.exit_code == 0, f"{command}\n{done.output}"
+        if "--protocol" in arguments:
+            assert "自封存以来没有改动" in done.output
     final = pd.read_excel(tmp_path / "mine" / "final.xlsx", engine="calamine")
     again = read_cycle(folder).tables["final"]
     assert dict(zip(final["project"], final["final"], strict=True)) == dict(
