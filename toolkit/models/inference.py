@@ -217,8 +217,11 @@ def absorbed_poisson(
         part &= np.isfinite(fit.residual)
         # an effect that runs off to 0 or ∞ (all deaths on one side) must stop somewhere
         mean = np.where(part, size * np.exp(np.clip(working - fit.residual, -30, 5)), 1.0)
-        if before is not None and np.nanmax(np.abs(fit.beta - before)) < CLOSE:
-            break
+        if before is not None:
+            moved = np.abs(fit.beta - before)
+            known = moved[np.isfinite(moved)]  # none where what can be told changes from step to step
+            if len(known) and known.max() < CLOSE:
+                break
         before = fit.beta
     return fit
 
