@@ -79,9 +79,17 @@ def test_a_year_without_a_record_is_a_finding_of_the_hospital_that_others_do_not
 
 
 def test_months_are_expected_up_to_the_last_that_anybody_sent():
-    monthly = pd.DataFrame([("A", 2022, 12, 9), ("B", 2023, 3, 9)], columns=["hospital", "year", "month", "n"])
+    rows_ = [("A", 2022, month, 9) for month in range(1, 13)] + [("B", 2023, 3, 9)]
+    monthly = pd.DataFrame(rows_, columns=["hospital", "year", "month", "n"])
     expected = expected_months(monthly, Years(first=2022, last=2024))
     assert (len(expected), expected[-1]) == (15, (2023, 3))
+
+
+def test_of_a_source_with_one_month_a_year_no_other_is_expected():
+    monthly = pd.DataFrame(
+        [("A", year, 6, 9) for year in (2022, 2023, 2024)], columns=["hospital", "year", "month", "n"]
+    )
+    assert expected_months(monthly, Years(first=2022, last=2024)) == [(2022, 6), (2023, 6), (2024, 6)]
 
 
 def test_a_remnant_of_a_month_did_not_come():

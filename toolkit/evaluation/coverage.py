@@ -98,6 +98,8 @@ def _percent(share: float) -> str:
 def expected_months(monthly: pd.DataFrame, years: Years) -> list[tuple[int, int]]:
     """The months of a period that ought to have come: up to the last of which any hospital sent something.
 
+    Of a source that is a sample of months, fewer than half of them, those are all that is expected.
+
     Parameters
     ----------
     monthly
@@ -106,8 +108,10 @@ def expected_months(monthly: pd.DataFrame, years: Years) -> list[tuple[int, int]
     whole = [(y, m) for y in range(years.first, years.last + 1) for m in range(1, MONTHS + 1)]
     if monthly.empty:
         return whole
-    last = max(zip(monthly["year"], monthly["month"], strict=True))
-    return [month for month in whole if month <= last]
+    held = set(zip(monthly["year"], monthly["month"], strict=True))
+    due = [month for month in whole if month <= max(held)]
+    sampled = [month for month in due if month in held]
+    return sampled if 2 * len(sampled) < len(due) else due
 
 
 def months_sent(monthly: pd.DataFrame, thin: float) -> dict[str, set[tuple[int, int]]]:
