@@ -91,7 +91,7 @@ def test_the_declared_limit_decides_the_verdict_on_what_rests_on_the_field(tmp_p
     ]
     lines += ["C | 2023 | | D1"] * 4  # 4 of 34 without cost
     (tmp_path / "in.csv").write_bytes(
-        rows.csv_of(rows.received("\n".join(["hospital | year | cost_fen | department", *lines])))
+        rows.csv_of(rows.received("\n".join(["hospital | year | cost_fen | department", *lines]), month="12"))
     )
     once = {"scopes": ["region"], "leave_one_out": [False], "trimming": ["none"], "risk_rates": ["raw"]}
     params = rows.params(
@@ -114,7 +114,6 @@ def test_the_declared_limit_decides_the_verdict_on_what_rests_on_the_field(tmp_p
     assert (units.loc[poor, "verdict"] == "not_judged").all()
     assert set(units.loc["A", "reason"]).isdisjoint({"poor_data"})
     curve = found.specifications.set_index("hospital")["verdict"]
-    assert (curve.loc["C"] == "not_judged").all() == (not judged)
     assert (curve.loc["A"] != "not_judged").any()  # twfe has no interval for one project
 
 
