@@ -17,6 +17,7 @@ from toolkit.evaluation.holds import COLUMNS as HOLDS
 from toolkit.evaluation.holds import IN_PROGRESS, no_holds
 from toolkit.evaluation.tables import TABLE, TABLES
 from toolkit.evaluation.verdict import Verdict
+from toolkit.frames import rows_of
 from toolkit.params import Cohort, RunParams
 
 UNIT = ["hospital", "specialty"]
@@ -105,7 +106,7 @@ def in_progress(found: pd.DataFrame, cohort: Cohort, params: RunParams) -> pd.Da
     own = found[(found["cohort"] == cohort.id) & ~found["complete"].astype(bool)]
     if own.empty or not params.own_projects:
         return no_holds()
-    (row,) = own.itertuples()
+    (row,) = rows_of(own)
     verdict, said = Verdict.UNDECIDED, f"已过 {100 * row.passed:.0f}%，未结束"
     if row.passed == 0:
         verdict, said = Verdict.NOT_JUDGED, "尚未开始"

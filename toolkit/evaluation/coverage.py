@@ -184,8 +184,8 @@ def by_sent(table: pd.DataFrame, params: RunParams) -> pd.DataFrame:
         for row in rows_of(poor)
     ]
     made = poor.assign(indicator="", verdict=Verdict.NOT_JUDGED.value, reason=NOT_SENT, reason_zh=said)
-    both = made.groupby([*UNIT, "indicator", "verdict", "reason"], as_index=False)["reason_zh"].agg("；".join)
-    return both[HOLDS]
+    both = made.groupby([*UNIT, "indicator", "verdict", "reason"])["reason_zh"].agg("；".join)
+    return both.reset_index()[HOLDS]
 
 
 # of a rule over fields of a hospital's year: what is missing, and the sums that rest on it

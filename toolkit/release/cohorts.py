@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from toolkit.evaluation.cohorts import last_cohort, of_units
+from toolkit.frames import names_of, with_columns
 from toolkit.params import RunParams
 
 UNDER_CYCLE = {"before", "after"}
@@ -39,11 +40,11 @@ def without_other_cohorts(
         & ((cells["basis"] == "frozen") | cells["period"].isin(UNDER_CYCLE).to_numpy()).to_numpy()
     )
     made["cells"] = cells[~judged].reset_index(drop=True)
-    counts = [c for c in units if c.startswith("n_")]
-    made["units"] = units.assign(**{c: units[c].mask(of_units(units, elsewhere)) for c in counts})
+    counts = [c for c in names_of(units) if c.startswith("n_")]
+    made["units"] = with_columns(units, **{c: units[c].mask(of_units(units, elsewhere)) for c in counts})
     own = changes[of_units(changes, elsewhere)]
-    blank = {c: np.nan if pd.api.types.is_numeric_dtype(own[c]) else "" for c in own if c not in SAID}
-    verdicts = own.assign(**(blank | {"robust": False}))[list(made["changes"].columns)]
+    blank = {c: np.nan if pd.api.types.is_numeric_dtype(own[c]) else "" for c in names_of(own) if c not in SAID}
+    verdicts = with_columns(own, **(blank | {"robust": False}))[list(made["changes"].columns)]
     kept = made["changes"][~of_units(made["changes"], elsewhere)]
     made["changes"] = pd.concat([kept, verdicts], ignore_index=True) if len(verdicts) else kept
     return made

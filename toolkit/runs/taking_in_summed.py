@@ -54,8 +54,9 @@ def take_in_summed(asked: Asked, params: RunParams) -> Made:
     rule = inside.map({True: "", False: OUT_OF_TIME})
     accounts = (
         rows.assign(file=1, fate=fate, rule=rule, rules=rule.map(lambda r: f"|{r}|" if r else ""))
-        .groupby(["file", "hospital", "year", "fate", "rule", "rules"], as_index=False)["n"]
+        .groupby(["file", "hospital", "year", "fate", "rule", "rules"])["n"]
         .sum()
+        .reset_index()
     )
     digest = file_hash(path)
     files = {
@@ -73,14 +74,14 @@ def take_in_summed(asked: Asked, params: RunParams) -> Made:
         "dropped": "",
         "warnings": "",
     }
+    whole = accounts.assign(measure=ALL)
+    balance = whole.groupby(["file", "hospital", "measure", "fate", "rule"])["n"].sum().reset_index()
     tables = {one.name: one.empty() for one in TABLES if one.stage == "intake"}
     tables |= {
         "hospitals": hospitals,
         "files": pd.DataFrame([files])[list(TABLE["files"].by_name)],
         "accounts": accounts[list(TABLE["accounts"].by_name)],
-        "balance": accounts.assign(measure=ALL)
-        .groupby(["file", "hospital", "measure", "fate", "rule"], as_index=False)["n"]
-        .sum()[list(TABLE["balance"].by_name)],
+        "balance": balance[list(TABLE["balance"].by_name)],
     }
     frames = {CELLS: rows[inside].reset_index(drop=True)}
     if given is not None:
@@ -109,7 +110,7 @@ def take_in_summed(asked: Asked, params: RunParams) -> Made:
 def _discharges(given: pd.DataFrame) -> pd.DataFrame:
     """Discharges of a unit's year: the most that stand behind one of its values."""
     keys = [k for k in KEY if k != "drg"]
-    return given.groupby(keys, as_index=False)["cases"].max().rename(columns={"cases": "n"}).assign(drg="")
+    return given.groupby(keys)["cases"].max().rename("n").reset_index().assign(drg="")
 
 
 def _known(rows: pd.DataFrame, registry: pd.DataFrame | None, where: str) -> None:
