@@ -1,11 +1,12 @@
 """Releases over time: what two of them would tell about a few patients is not released, nor what is nobody's business."""
 
+import shutil
 import socket
 
 import numpy as np
 import pandas as pd
 import pytest
-from regions import rows, write
+from regions import rows, speceval, tree, write
 
 from toolkit.data.discharge.identity import state_folder
 from toolkit.errors import RunError
@@ -83,3 +84,18 @@ def test_other_sums_of_as_many_records_are_a_few_records_changed_only_where_the_
     assert len(revealing(moved.assign(data="a"), before, policy)) == 0
     with pytest.raises(RunError, match="1 个单元格"):
         refuse_revealing(moved, [("earlier", before)], policy)
+
+
+def test_a_run_stays_signed_and_whole_when_it_is_released(made, tmp_path):
+    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
+    assert speceval("keygen", "signer", cwd=tmp_path).returncode == 0
+    assert speceval("sign", "reports/r", "--key", "signer", cwd=tmp_path).returncode == 0
+    manifest = (tmp_path / "reports" / "r" / "manifest.json").read_bytes()
+    before = tree(tmp_path / "reports" / "r")
+    done = speceval("run", "p.yaml", "-q", "--edition", "release", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert (tmp_path / "reports" / "r" / "manifest.json").read_bytes() == manifest
+    kept = {name: value for name, value in tree(tmp_path / "reports" / "r").items() if not name.startswith(".private")}
+    assert kept == {name: value for name, value in before.items() if not name.startswith(".private")}
+    checked = speceval("verify", "reports/r", "--params", "p.yaml", "--key", "signer.pub", cwd=tmp_path)
+    assert checked.returncode == 0, checked.stdout + checked.stderr

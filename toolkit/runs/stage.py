@@ -32,6 +32,7 @@ from toolkit.running.manifest import digest, sealed, software, unsealed
 from toolkit.running.notebook import file_hash
 from toolkit.running.publish import (
     MANIFEST,
+    PRIVATE,
     SIGNATURE,
     canonical,
     exchange,
@@ -72,7 +73,8 @@ class Stage:
     records
         Whether it leaves records, in `data/`.
     every_table
-        Whether it makes all tables once more, in another edition; else it makes those that are declared with its id.
+        Whether it makes all tables once more, in another edition; else it makes those that are declared with its id. What it
+        makes is kept for the next time and is no part of the run: a run that was signed stays signed when it is released.
     """
 
     id: str
@@ -97,13 +99,18 @@ class Stage:
         return tuple(one for one in TABLES if self.every_table or one.stage == self.id)
 
     @property
+    def home(self) -> str:
+        """The folder below the run's that holds the stage's, and its seal."""
+        return f"{PRIVATE}/{STAGES}" if self.every_table else STAGES
+
+    @property
     def seal(self) -> str:
-        return f"{STAGES}/{self.id}.json"
+        return f"{self.home}/{self.id}.json"
 
     @property
     def parts(self) -> tuple[str, ...]:
         """Folders below the run's that it owns; its own last."""
-        return (*(["data"] if self.records else []), f"{STAGES}/{self.id}")
+        return (*(["data"] if self.records else []), f"{self.home}/{self.id}")
 
     def may_read(self, name: str) -> bool:
         """Whether a parameter, by its full name, is declared."""
@@ -193,7 +200,7 @@ class Product:
 
     @property
     def place(self) -> Path:
-        return self.folder / STAGES / self.stage.id
+        return self.folder / self.stage.home / self.stage.id
 
     def table(self, name: str) -> pd.DataFrame:
         """A declared table, or a frame for later stages.
@@ -264,7 +271,7 @@ def changed_files(
 def stage_made(stage: Stage, made: Made, work: Path) -> Path:
     """Write what a stage gave into a folder to be published, `work/staged`; `data` of it is there already."""
     staged = work / "staged"
-    place = staged / STAGES / stage.id
+    place = staged / stage.home / stage.id
     place.mkdir(parents=True)
     if odd := sorted(set(made.tables) ^ {one.name for one in stage.makes}):
         raise ContractBroken(
@@ -322,7 +329,8 @@ def publish_parts(
                 if part.partition("/")[0] in OWN_EYES and one.is_dir():
                     one.chmod(0o700)
         # from here until the new seal is whole, the run is unfinished: its manifest speaks of what was there before
-        for name in (MANIFEST, SIGNATURE, EVALUATION, seal):
+        apart = all(part.partition("/")[0] == PRIVATE for part in parts)
+        for name in (seal,) if apart else (MANIFEST, SIGNATURE, EVALUATION, seal):
             (folder / name).unlink(missing_ok=True)
         sync_directory(folder)
         fault_here("before tables")
