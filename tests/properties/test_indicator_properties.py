@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -13,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from toolkit import cube as cubes
+from toolkit.frames import with_columns
 from toolkit.indicators import CATALOGUE, Count, Distribution, Indicator, Rarefied
 from toolkit.indicators.table import collect, roll_up
 from toolkit.reference import attach
@@ -72,8 +74,8 @@ def cells_of(
     cube: pd.DataFrame, by: list[str], basis: cubes.Basis = "contemporaneous", trim: str = "iqr"
 ) -> pd.DataFrame:
     hospitals = pd.DataFrame({"code": list("ABC"), "level_group": ["三级", "二级", "二级"], "tier": ["市", "市", "县"]})
-    referenced = attach(cube, params(trim), hospitals, basis)
-    referenced.frame["region"] = ""
+    found = attach(cube, params(trim), hospitals, basis)
+    referenced = replace(found, frame=with_columns(found.frame, region=""))
     return collect(referenced, CATALOGUE.values(), by, policy=params(trim).indicators)
 
 

@@ -19,7 +19,7 @@ from toolkit.data.discharge.measures import MEASURES, Measure, added, measures_f
 from toolkit.data.lists.published import mean_table
 from toolkit.engine.types import Column, Engine, Table
 from toolkit.errors import InputError
-from toolkit.frames import names_of
+from toolkit.frames import names_of, with_columns
 from toolkit.key_codes import KeyCodes
 from toolkit.params import RunParams, Trimming
 
@@ -298,7 +298,7 @@ def resampled(
     amounts["n"] = np.ones(len(drawn))
     made = {name: np.add.reduceat(times * values[:, None], first, axis=0).T.ravel() for name, values in amounts.items()}
     keys = drawn[list(KEY)].iloc[np.tile(first, replicates)].reset_index(drop=True)
-    return keys.assign(replicate=np.repeat(np.arange(replicates), len(first)), **made)
+    return with_columns(keys, replicate=np.repeat(np.arange(replicates), len(first)), **made)
 
 
 def within(measure: Measure, basis: Basis, params: RunParams, name: str = "") -> Column:

@@ -139,7 +139,9 @@ def roll_up(
 def evaluate(frame: pd.DataFrame, expression: CubeExpression) -> pd.Series:
     """The values of a declared expression, one a row of the cube."""
     try:
-        return frame.assign(_value=expression)["_value"]
+        # a frame of a hundred columns holds them apart, and pandas warns of one more: it is dropped at once
+        with pd.option_context("mode.performance_warnings", False):
+            return frame.assign(_value=expression)["_value"]
     except (KeyError, ValueError) as error:
         raise ContractBroken(
             f"指标用到的列不存在: {error}",

@@ -10,7 +10,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from toolkit.data.discharge.schema import BY_NAME, SEPARATOR, STORED
+from toolkit.data.discharge.schema import BY_NAME, SEPARATOR, STORED, TECHNIQUES
+from toolkit.params import IndicatorPolicy
 from toolkit.synthetic.details import (
     COUNTY_CODES,
     FURTHER_PROCEDURES,
@@ -138,6 +139,7 @@ CLASSES = {
     "nursing_fen": ("D13",),
     "technical_fen": ("D15", "D16", "D17", "D18"),
     "drug_fen": ("D23", "D24"),
+    "chinese_drug_fen": ("D24",),
     "management_fen": ("D34",),
     "material_fen": ("D32", "D33"),
 }
@@ -172,7 +174,18 @@ def _derived(region: SyntheticRegion, stays: Stays, details: Details, level: pa.
     homes, unknown = np.array(HOME_CODES)[details.home], details.home < 0
     cities = homes.astype("U4") != counties.astype("U4")[hospital]
     flag = pa.nulls(n, pa.bool_())
+    high = pa.array(stays.level >= 3, mask=stays.level == 0)
+    policy = IndicatorPolicy()
+    elective = stays.surgical & np.isin(stays.route, [int(route) for route in policy.elective_routes])
+    techniques = {f"{name}{suffix}": flag for name in TECHNIQUES for suffix in ("", "_frozen")}
     return {
+        **techniques,
+        "level34": high,
+        "level34_frozen": high,
+        "operation_asked": pa.array(stays.surgical),
+        "day_surgery": pa.array(stays.los <= policy.day_surgery_days, mask=~elective),
+        "tcm_treated": flag,
+        "tcm_fen": pa.nulls(n, pa.int64()),
         "reported_hospital": _text(hospital, region.hospitals.code.tolist()),
         "judged_level": level,
         "judged_level_frozen": level,
