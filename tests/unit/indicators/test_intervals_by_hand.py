@@ -118,8 +118,20 @@ def test_a_rare_rate_has_the_exact_limits_of_a_poisson_count(engine, discharges)
     expected_deaths = 3 * 2 / 7
     low, high = stats.chi2.ppf(0.025, 2) / 2, stats.chi2.ppf(0.975, 4) / 2
     assert found[["value", "se", "low", "high"]].astype(float).tolist() == pytest.approx(
-        [1 / expected_deaths, 1 / expected_deaths, low / expected_deaths, high / expected_deaths], rel=1e-9
+        # the Poisson limit is 5.57 deaths, and A has 5 cases: nobody dies twice
+        [1 / expected_deaths, 1 / expected_deaths, low / expected_deaths, 5 / expected_deaths],
+        rel=1e-9,
     )
+    assert high > 5
+
+
+def test_an_upper_limit_below_the_cases_is_that_of_the_poisson_count(engine, discharges):
+    many = pd.concat([discharges] * 3, ignore_index=True)  # A: 3 deaths of 15 cases, 9 of them in FA11
+    found = cell(engine, many, "mortality_ratio", "before", reference={"scope": "region", "minimum_cases": 1})
+    expected_deaths = 9 * 6 / 21
+    high = stats.chi2.ppf(0.975, 8) / 2
+    assert high < 15
+    assert found["high"] == pytest.approx(high / expected_deaths, rel=1e-9)
 
 
 def test_a_reference_without_the_hospital_holds_nothing_of_it(engine, discharges):
