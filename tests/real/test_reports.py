@@ -111,7 +111,11 @@ def specialty(code: str) -> str:
 
 @pytest.fixture(scope="module")
 def frozen_indices(data_folder) -> pd.DataFrame:
-    """Cost and LOS index by unit and cycle against the means of 2019–2021, in plain pandas over single records."""
+    """Cost and LOS index by unit and cycle against the means of 2019–2021 of all other hospitals, over single records.
+
+    Plain pandas, one hospital of the projects after the other: a hospital is no part of what its change is measured by. No
+    registry gives level groups here, so the other hospitals are those of the whole region.
+    """
     raw = pd.read_parquet(data_folder / "sih_sp_mental_2019_2024.parquet")
     raw = raw[(raw["IDENT"] == "1") & raw["DT_SAIDA"].str[:4].astype(int).between(2019, 2024)]
     days = (pd.to_datetime(raw["DT_SAIDA"]) - pd.to_datetime(raw["DT_INTER"])).dt.days.clip(lower=1)
@@ -129,10 +133,14 @@ def frozen_indices(data_folder) -> pd.DataFrame:
     out = {}
     for name, usable in (("费用消耗指数", cases[cases["cost"].between(5, 2_000_000)]), ("时间消耗指数", cases)):
         column = "cost" if name.startswith("费用") else "los"
-        reference = usable[usable["before"]].groupby("drg")[column].agg(["mean", "count"])
-        means = reference.loc[reference["count"] >= 5, "mean"]
-        ratio = usable[column] / usable["drg"].map(means)
-        out[name] = ratio.groupby([usable["hospital"], usable["specialty"], usable["before"]]).mean()
+        before, parts = usable[usable["before"]], []
+        for hospital in sorted({p.hospital for p in load_params(PARAMS).projects}):
+            others = before[before["hospital"] != hospital].groupby("drg")[column].agg(["mean", "count"])
+            means = others.loc[others["count"] >= 5, "mean"]
+            mine = usable[usable["hospital"] == hospital]
+            ratio = mine[column] / mine["drg"].map(means)
+            parts.append(ratio.groupby([mine["hospital"], mine["specialty"], mine["before"]]).mean())
+        out[name] = pd.concat(parts)
     return pd.DataFrame(out)
 
 
