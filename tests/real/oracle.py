@@ -8,8 +8,10 @@ Slow and plain on purpose: the test is worth what its independence is worth.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from functools import cache
 from pathlib import Path
 
@@ -291,11 +293,14 @@ def mean_of(values: np.ndarray) -> Value:
 
 
 def rate_of(events: int, n: int) -> Value:
-    """Events over cases with exact Poisson limits: the means under which the count would be just too large or too small."""
+    """Events over cases with exact Poisson limits: the means under which the count would be just too large or too small.
+
+    At most one event a case: an upper limit above that is the certain rate, 1.
+    """
     if n == 0:
         return Value()
     lower, upper = _poisson(events)
-    return Value(events / n, n, np.sqrt(events) / n, lower / n, upper / n)
+    return Value(events / n, n, np.sqrt(events) / n, lower / n, min(upper / n, 1.0))
 
 
 @cache
@@ -370,7 +375,7 @@ def unit_values(own: Columns) -> dict[str, Value]:
 
     return {
         "volume": Value(len(died), len(died)),
-        "drg_count": Value(len(set(own["drg"][grouped])), int(grouped.sum())),
+        "drg_count": kinds_of(own["drg"][grouped]),
         "cmi": case_mix(own),
         "cost_index": index(own, "cost"),
         "los_index": index(own, "los"),
@@ -381,6 +386,24 @@ def unit_values(own: Columns) -> dict[str, Value]:
         "mid_low_risk_mortality": in_grades(2),
         "low_or_mid_low_risk_mortality": in_grades(1, 2),
     }
+
+
+def kinds_of(labels: np.ndarray) -> Value:
+    """How many kinds the cases are of, with the limits of another sample of as many cases.
+
+    Colwell et al. (2012), the unconditional variance of rarefaction taken at the full sample: every kind seen is certain to
+    be drawn, which leaves S − S² / Ŝ. Ŝ is the bias-corrected estimate of Chao (1984): kinds unseen from those seen once
+    and twice.
+    """
+    n = len(labels)
+    if n == 0:
+        return Value(0, 0)
+    times = list(Counter(labels.tolist()).values())
+    seen, once, twice = len(times), times.count(1), times.count(2)
+    # in whole numbers until the end: Ŝ = seen + added / of
+    added, of = (n - 1) * once * (once - 1), 2 * n * (twice + 1)
+    se = math.sqrt(Fraction(seen) - Fraction(seen**2) / (seen + Fraction(added, of)))
+    return Value(seen, n, se, max(0.0, seen - NORMAL * se), seen + NORMAL * se)
 
 
 def case_mix(own: Columns) -> Value:

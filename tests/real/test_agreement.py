@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -225,6 +226,9 @@ def test_before_and_after(brazil, brazil_default):
         for unit in enough:
             row, change = both.loc[(*unit, name)], changes.loc[(*unit, name)]
             before, after = (oracle.Value(**{f: row[f"{f}_{side}"] for f in FIELDS}) for side in ("before", "after"))
+            if name == "drg_count":
+                # its interval is that of a sample of as many cases: of two periods of other sizes there is no test of change
+                before, after = (replace(v, se=np.nan) for v in (before, after))
             if "mortality" not in name and any(v.se < 1e-6 * v.value for v in (before, after)):
                 continue  # one DRG only, for CMI: no spread, no limits
             if "mortality" in name:
