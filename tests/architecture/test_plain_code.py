@@ -7,7 +7,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = sorted((ROOT / "toolkit").rglob("*.py"))
-LONGEST = 75  # lines below the docstring; a function that needs more is two
+LONGEST = 80  # lines below the docstring; a function that needs more is two
 
 
 def told(node: ast.FunctionDef) -> bool:

@@ -8,7 +8,7 @@ records are added, every record gets one fate, and the accepted ones are stored.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -142,33 +142,12 @@ def take_in(
     applicable, not_applicable = _applicable(params, forms, hospitals)
     lists = read_lists(params)
     drgs = read_drgs(params, forms, connection, work)
+    joined = drg_digests(drgs) if parts.made_with and drgs else {}
     with opened(params.data.grouper, work / "grouping") as grouper:
         batch = _Batch(
             params, forms, applicable, drgs, connection, parts, lists, hospitals, key or random_key(), grouper
         )
-        sources: list[SourceFile] = []
-        by_hash: dict[str, str] = {}
-        repeated: set[int] = set()
-        joined = drg_digests(drgs) if parts.made_with and drgs else {}
-        files, beside = files_of(groups), beside_records(params)
-        for position, file in enumerate(files):
-            progress("读取", position / len(files))
-            number, how = len(sources), read_as(file, groups)
-            for source in parts.sources(number, file.path, work, file.within, joined, how):
-                if not source.rejected and file.path in beside:
-                    source.refuse(f"是{beside[file.path]}，不是病例记录", skipped=True)
-                    source.close()
-                if not source.rejected and not parts.holds(source):
-                    assign(source, file.groups, groups)
-                if not source.rejected and source.content in by_hash:
-                    source.refuse(f"内容与 {by_hash[source.content]} 完全相同", "F01")
-                    source.close()
-                    repeated.add(len(sources))
-                sources.append(source)
-                if not source.rejected:
-                    by_hash[source.content] = source.name
-                    if not parts.holds(source):
-                        batch.add(source)
+        sources, repeated = _read_all(batch, groups, joined, work, progress)
         batch.flush()
     met = {slot: {code: joined.get(code, "") for code in codes} for slot, codes in batch.met.items()}
     ungrouped = parts.settle(sources, repeated, batch.ungrouped, met)
@@ -221,6 +200,40 @@ def take_in(
         has=frozenset(_fields(params, forms) - _lacking_everywhere(sources, params)),
         entry=entry,
     )
+
+
+def _read_all(
+    batch: _Batch,
+    groups: Sequence[Group],
+    joined: Mapping[str, str],
+    work: Path,
+    progress: Callable[[str, float], None],
+) -> tuple[list[SourceFile], set[int]]:
+    """Every file, in the batch what is not typed already; the numbers of those whose content came before."""
+    params, parts = batch.params, batch.parts
+    sources: list[SourceFile] = []
+    by_hash: dict[str, str] = {}
+    repeated: set[int] = set()
+    files, beside = files_of(groups), beside_records(params)
+    for position, file in enumerate(files):
+        progress("读取", position / len(files))
+        number, how = len(sources), read_as(file, groups)
+        for source in parts.sources(number, file.path, work, file.within, joined, how):
+            if not source.rejected and file.path in beside:
+                source.refuse(f"是{beside[file.path]}，不是病例记录", skipped=True)
+                source.close()
+            if not source.rejected and not parts.holds(source):
+                assign(source, file.groups, groups)
+            if not source.rejected and source.content in by_hash:
+                source.refuse(f"内容与 {by_hash[source.content]} 完全相同", "F01")
+                source.close()
+                repeated.add(len(sources))
+            sources.append(source)
+            if not source.rejected:
+                by_hash[source.content] = source.name
+                if not parts.holds(source):
+                    batch.add(source)
+    return sources, repeated
 
 
 def _fields(params: RunParams, forms: Sequence[FormatMap]) -> set[str]:

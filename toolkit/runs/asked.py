@@ -22,6 +22,10 @@ def quiet(step: str, share: float) -> None:
     """No progress wanted."""
 
 
+# frames that the intake of sums and values leaves for later stages
+CELLS, GIVEN = "summed_cells", "given"
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Asked:
     """What a stage is given.

@@ -34,10 +34,9 @@ from toolkit.indicators import CATALOGUE
 from toolkit.models.change import inferential
 from toolkit.params import Cohort, RunParams
 from toolkit.reference import Referenced, attach, described
-from toolkit.runs.asked import Asked, Made
+from toolkit.runs.asked import GIVEN, Asked, Made
 from toolkit.runs.sources import reference_hashes
 from toolkit.runs.summing import DEATHS, DISEASES, MONTHLY_DEATHS, MONTHS, SUMS, of_cohort
-from toolkit.runs.taking_in_summed import GIVEN
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -26,7 +26,7 @@ from toolkit.running.pool import Progress as Reported
 from toolkit.running.pool import run_reports
 from toolkit.running.publish import LOCKS, room, run_task, write_state
 from toolkit.running.report import Outcome
-from toolkit.runs.asked import Progress, quiet
+from toolkit.runs.asked import CELLS, Progress, quiet
 from toolkit.runs.evaluated import put_together, put_together_release, release_of, results_of, stated, stated_files
 from toolkit.runs.explain import TABLES_ANEW, Why, why_reports
 from toolkit.runs.finished import WORKLISTS, lists_of, worklists
@@ -44,7 +44,6 @@ from toolkit.runs.run_manifest import (
 )
 from toolkit.runs.stage import EVALUATION, Product
 from toolkit.runs.stages import EVALUATED, INTAKE, RELEASED
-from toolkit.runs.taking_in_summed import CELLS
 from toolkit.runs.walk import Walk
 
 

@@ -70,6 +70,8 @@ class Stage:
         What it depends on of further parameters: a function from all to JSON values, which it is given in their place.
     resources
         Files that are shipped with the toolkit beside the code, by their path in the checkout.
+    beside
+        Modules that it begins in, too, for some runs.
     records
         Whether it leaves records, in `data/`.
     every_table
@@ -85,6 +87,7 @@ class Stage:
     unless: tuple[str, ...] = ()
     derived: Callable[[RunParams], Document] = lambda _: {}
     resources: tuple[str, ...] = ()
+    beside: Callable[[RunParams], tuple[str, ...]] = lambda _: ()
     records: bool = False
     every_table: bool = False
 
@@ -175,7 +178,7 @@ def identity_of(
         "raw": raw_files(inputs, hashes) if any(map(is_files, inputs)) else [],
         "inputs": other_inputs(inputs, hashes),
         "resources": {name: hashes(resource(name)) for name in stage.resources},
-        "code": closure(stage.code),
+        "code": closure((*stage.code, *stage.beside(params))),
         "packages": dict(made_with.packages),
         "before": dict(before),
         **({"secret": secret} if stage.records else {}),

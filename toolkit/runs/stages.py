@@ -14,7 +14,7 @@ from toolkit.runs.judging import judge
 from toolkit.runs.releasing import control
 from toolkit.runs.stage import Stage
 from toolkit.runs.summing import choose_cube, sum_records
-from toolkit.runs.taking_in import take_in_records
+from toolkit.runs.taking_in import beside, take_in_records
 
 PERIODS = ("cycles", "years")
 
@@ -47,6 +47,7 @@ INTAKE = Stage(
     id="intake",
     zh=STAGES["intake"],
     make=take_in_records,
+    beside=beside,
     heeds=(
         *PERIODS,
         "data",

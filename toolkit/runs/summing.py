@@ -21,8 +21,7 @@ from toolkit.engine import connect
 from toolkit.engine.types import Engine, Table
 from toolkit.errors import InputError, ParameterError, nearest
 from toolkit.params import Cohort, ReferencePolicy, RunParams, WeightPolicy
-from toolkit.runs.asked import Asked, Made
-from toolkit.runs.taking_in_summed import CELLS
+from toolkit.runs.asked import CELLS, Asked, Made
 
 SUMS, DISEASES, DEATHS, MONTHS, MONTHLY_DEATHS = "sums", "disease_sums", "deaths", "months", "monthly_deaths"
 

@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Sequence
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 
 import pandas as pd
@@ -32,9 +33,9 @@ from toolkit.running.publish import PRIVATE, canonical
 from toolkit.runs.asked import Asked, Made
 from toolkit.runs.heeds import covers
 from toolkit.runs.sources import content_hash
-from toolkit.runs.taking_in_summed import take_in_summed
 from toolkit.synthetic.as_data import Brought, generated
 
+SUMMED = "toolkit.runs.taking_in_summed"
 KEPT = "typed"  # folder of the run's private one
 DRG_FILE, SOURCES = "data.drg_file.file", "data.sources"
 # what is held against records after each was typed by itself: another content of these leaves typed rows as they are
@@ -50,11 +51,17 @@ ACROSS_FILES = (
 )
 
 
+def beside(params: RunParams) -> tuple[str, ...]:
+    """Modules that a run of this kind takes in by, beside this one."""
+    return (SUMMED,) if params.data.summed else ()
+
+
 def take_in_records(asked: Asked) -> Made:
     """Read every file that is not known, judge every record, store the accepted ones."""
     params, brought = _with_starts(asked.params, asked.derived["starts"]), None
     if params.data.summed:
-        return take_in_summed(asked, params)
+        # by name: what sums need is none of the code that a change makes records anew for (see `beside`)
+        return import_module(SUMMED).take_in_summed(asked, params)
     if params.data.synthetic:
         asked.progress("生成合成数据", 0.0)
         params, brought = generated(params, asked.work / "synthetic")

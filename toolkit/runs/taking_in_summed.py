@@ -17,10 +17,9 @@ from toolkit.evaluation.tables import TABLE, TABLES
 from toolkit.indicators.given import given_sums, without_interval
 from toolkit.params import RunParams
 from toolkit.running.notebook import file_hash
-from toolkit.runs.asked import Asked, Made
+from toolkit.runs.asked import CELLS, GIVEN, Asked, Made
 from toolkit.runs.sources import content_hash
 
-CELLS, GIVEN = "summed_cells", "given"  # frames for later stages
 OUT_OF_TIME = "D04"
 NO_RECORDS = "来源为已汇总的数据，没有病例可查"
 TITLES = {"sums": "汇总表（机构 × 专科 × 年 × DRG）", "values": "数值表（机构 × 专科 × 年 × 指标）"}
