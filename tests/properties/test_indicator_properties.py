@@ -347,7 +347,20 @@ def further(t: pd.DataFrame, base: pd.DataFrame, weight: pd.DataFrame, time: lis
     placed = home & (t["county"] != "")
     found["outside_county_share"] = share(t["residence"] != t["county"], placed)
     found["outside_city_share"] = share(t["residence"].str[:4] != t["county"].str[:4], placed)
-    found["readmission_share"] = pd.Series(dtype=float)  # these rows have no dates: tests/unit/data/test_readmission.py
+    away = (t["residence"] != t["county"]).where(t["tier"] == "县", t["residence"].str[:4] != t["county"].str[:4])
+    found["outside_share"] = share(away, placed)
+    usable = (t["department"] == "D1") & (t["surgical"] != "")
+    levelled = (t["surgical"] == "true") | (t["surgery_level"] > 0)
+    found["level_known_share"] = share(t["surgery_level"].notna(), usable & levelled)
+    elective = (t["department"] == "D1") & (t["surgical"] == "true") & (t["admission_route"] == "2")
+    found["day_surgery_share"] = share(t["los_days"] <= 1, elective & t["los_days"].notna())
+    severe = (t["weight"] >= 2) | (t["grade"] >= 4)
+    known = t["weight"].notna() | t["grade"].notna()
+    found["transfers_in_severe"] = total(((t["admission_route"] == "3") & severe).astype(float), came & known)
+    found["transfers_out_severe"] = total((t["exit_mode"].isin(["2", "3"]) & severe).astype(float), left & known)
+    # these rows have no dates, lists of techniques or items of the TCM page: tests/unit/data, tests/definitions
+    for id_ in ("readmission", "interventional", "endoscopic", "puncture", "tcm_fee", "chinese_drug", "tcm_treated"):
+        found[f"{id_}_share"] = pd.Series(dtype=float)
     return found
 
 
