@@ -41,7 +41,7 @@ def fields(proposal):
 def test_plain_chinese_columns_become_a_whole_map(rows):
     found = fields(propose_for("a.csv", rows))
     assert found["hospital"] == {"column": "机构代码"}
-    assert found["sex"] == {"column": "性别", "values": {"男": "1", "女": "2"}}
+    assert found["sex"] == {"column": "性别", "values": {"男": "1", "女": "2", "未知": "0", "未说明": "9"}}
     assert found["exit_mode"]["values"] == {"医嘱离院": "1", "死亡": "5"}
     assert found["died"] == {"column": "离院方式", "true": ["死亡"]}
     assert found["drg"] == {"column": "DRG"}

@@ -82,10 +82,10 @@ def _beside_others(rows: Table) -> Table:
     so_far = ibis.cumulative_window(group_by=[*PERSON, "kept"], order_by=in_order)
     step = ibis.window(group_by=[*PERSON, "kept"], order_by=in_order)
     of_key, of_person = ibis.window(group_by="record_key"), ibis.window(group_by=PERSON)
-    one = ibis.ifelse(kept, 1, 0)
+    one = ibis.ifelse(kept, 1, ibis.null("int64"))  # counted, not summed: exact sums have no window on Spark
     rows = rows.mutate(kept=kept)
     rows = rows.mutate(
-        latest=_.left.max().over(so_far), stays=one.sum().over(of_person), all_stays=one.sum().over(of_key)
+        latest=_.left.max().over(so_far), stays=one.count().over(of_person), all_stays=one.count().over(of_key)
     )
     rows = rows.mutate(before=_.latest.lag().over(step), after=_.came.lead().over(step))
     rows = rows.mutate(twin_before=_.came.lag().over(step), twin_after=_.left.lead().over(step))
