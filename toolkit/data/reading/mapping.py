@@ -283,8 +283,12 @@ def _finished(guess: Guess, columns: Mapping[str, Column]) -> Guess:
     if guess.field == "cost_fen" and "scale" not in said:
         said |= {"scale": 100, **({"remove": [","]} if column.share(",") > 0 else {})}
         why = "；按元读入，存为分"
-    if guess.field == "died" and not {"true", "false"} & set(said):
-        true, false = deaths_in("died", column)
+    told = {*said.get("true", ()), *said.get("false", ())}
+    # codes of a shipped map say nothing of a column that holds words: every death would be lost
+    if guess.field == "died" and not column.given.isin(told).mean() > 0.5:
+        kinds = ("died", "exit_mode") if told else ("died",)
+        true, false = next((way for way in (deaths_in(of, column) for of in kinds) if way[0]), ([], []))
+        said = {k: v for k, v in said.items() if k not in ("true", "false")}
         said |= {"true": true or ["?"], **({"false": false} if false else {})}
         why = "" if true else "；请写明哪个取值表示死亡"
     numeric = BY_NAME[guess.field].type in NUMBERS
