@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import sys
 from collections.abc import Sequence
@@ -22,13 +23,15 @@ from toolkit.cli import spot_check as spot_check_commands
 from toolkit.cli import word as word_commands
 from toolkit.cli.shared import Json, Params, Quiet, progress
 from toolkit.cli.shared import print_json as _print_json
-from toolkit.errors import EvaluationError, unforeseen
+from toolkit.errors import EvaluationError, ParameterError, unforeseen
 
 if TYPE_CHECKING:
     from toolkit.documents import Document
     from toolkit.params import RunParams
     from toolkit.runs.explain import Why
     from toolkit.runs.verification import Checked
+
+LEAST_MEMORY = 2 << 30  # address space in bytes: libraries, threads and maps count
 
 app = typer.Typer(
     name="speceval",
@@ -560,6 +563,18 @@ def score(
     typer.echo(f"{len(card.units)} 个单位，{int(rated.sum())} 个可评级；结果: {out}")
 
 
+def _enough_memory() -> None:
+    """Refuse a limit of address space below which the linear algebra under numpy waits for memory for ever."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if limit != resource.RLIM_INFINITY and limit < LEAST_MEMORY:
+        raise ParameterError(
+            f"内存上限（ulimit -v）{limit >> 20} MB 太低",
+            f"the limit of address space is {limit >> 20} MB",
+            remedy=f"提高到 {LEAST_MEMORY >> 20} MB 以上，或取消",
+            remedy_english=f"raise it above {LEAST_MEMORY >> 20} MB, or lift it",
+        )
+
+
 def main() -> None:
     """Entry point; errors a user can act on are printed without a traceback."""
     os.umask(os.umask(0o077) | 0o022)  # whatever the user's, others do not write to a run
@@ -567,6 +582,7 @@ def main() -> None:
 
     os.environ.update(SINGLE_THREAD)  # before numpy comes: sums in one order, whatever the number of processors
     try:
+        _enough_memory()
         app()
     except EvaluationError as error:
         typer.echo(f"错误 error: {error}", err=True)
