@@ -114,6 +114,8 @@ class UnbalancedError(EvaluationError):
     exit_code = 6
 
 
+DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+OF_MACHINE = DISK_FULL | {errno.EMFILE, errno.ENFILE}
 OF_SYSTEM = {
     errno.EMFILE: ("同时打开的文件数到了上限", "too many open files", "调高 ulimit -n 后重新运行", "raise ulimit -n"),
     errno.ENFILE: ("系统打开的文件数到了上限", "the system has too many open files", "稍后重新运行", "run again later"),
@@ -123,7 +125,9 @@ OF_SYSTEM = {
         "减少 --workers，或换内存更大的机器",
         "fewer --workers, or more memory",
     ),
-    errno.ENOSPC: ("磁盘空间不足", "no space left on the disk", "清理磁盘后重新运行", "free space, then run again"),
+    **dict.fromkeys(
+        DISK_FULL, ("磁盘空间不足", "no space left on the disk", "清理磁盘后重新运行", "free space, then run again")
+    ),
     errno.ENOENT: (
         "需要的文件或文件夹在运行中不见了",
         "a file or folder has gone",
@@ -132,6 +136,11 @@ OF_SYSTEM = {
     ),
     errno.EACCES: ("没有权限", "permission denied", "检查文件和文件夹的权限", "check permissions"),
 }
+
+
+def of_the_machine(error: BaseException) -> bool:
+    """Whether what went wrong is the machine's want (a full disk, too many open files) and says nothing of the file in hand."""
+    return getattr(error, "errno", None) in OF_MACHINE
 
 
 def unforeseen(error: Exception) -> EvaluationError:

@@ -1,12 +1,16 @@
 """No file stops the others, and no input ends in a traceback."""
 
+import gzip
+import io
 import os
 import resource
 import shutil
+import zipfile
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import xlsxwriter
 from regions import CASES, rows, speceval, write
 
 from toolkit.documents import readable
@@ -78,3 +82,59 @@ def test_a_data_folder_that_vanishes_is_told_in_one_message(tmp_path):
     shutil.rmtree(tmp_path / "in")
     with pytest.raises(EvaluationError, match="没有这个文件"):
         pipeline.check(params, tmp_path / "work")
+
+
+def packed(folder, how):
+    """A file of 40,000 records in one of the ways in which it must be unpacked beside."""
+    write(folder, rows(40_000))
+    text = (folder / "a.csv").read_bytes()
+    if how == "zip":
+        with zipfile.ZipFile(folder / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("a.csv", text)
+    elif how == "zip.gz":
+        inside = io.BytesIO()
+        with zipfile.ZipFile(inside, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("a.csv", text)
+        (folder / "a.zip.gz").write_bytes(gzip.compress(inside.getvalue()))
+    else:
+        sheet = xlsxwriter.Workbook(folder / "a.xlsx", {"constant_memory": True})
+        table = sheet.add_worksheet()
+        for n, line in enumerate(text.decode().splitlines()):
+            table.write_row(n, 0, line.split(","))
+        sheet.close()
+    (folder / "a.csv").unlink()
+    write(folder, rows(600), name="b.csv", data={"format": "canonical", "files": [f"a.{how}", "b.csv"]})
+
+
+@pytest.mark.parametrize("how", ["zip", "zip.gz", "xlsx"])
+def test_a_disk_that_fills_while_a_file_is_unpacked_is_not_called_a_damaged_file(how, tmp_path):
+    """The file is whole: leaving its records out, and passing the check, would be a loss with a false reason."""
+    packed(tmp_path, how)
+
+    def little_disk():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2 << 20, 2 << 20))
+
+    done = speceval("check", "p.yaml", cwd=tmp_path, preexec_fn=little_disk)
+    assert done.returncode != 0
+    assert "错误 error: 磁盘空间不足" in done.stderr, done.stderr[-500:]
+    assert "损坏" not in done.stdout + done.stderr
+    assert "检查通过" not in done.stdout
+    done = speceval("check", "p.yaml", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr[-500:]
+    assert "40,600" in done.stdout
+
+
+def test_a_damaged_member_stands_aside_for_the_others(tmp_path):
+    write(tmp_path, rows(600))
+    whole = (tmp_path / "a.csv").read_bytes()
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("good.csv", whole)
+        archive.writestr("bad.csv", whole.replace(b"R0", b"S0"))
+    raw = bytearray((tmp_path / "a.zip").read_bytes())
+    at = raw.rindex(b"S0000001")
+    raw[at] ^= 0xFF  # its checksum no longer fits
+    (tmp_path / "a.zip").write_bytes(bytes(raw))
+    write(tmp_path, rows(1), data={"format": "canonical", "files": ["a.zip"]})
+    done = speceval("check", "p.yaml", cwd=tmp_path)
+    assert "a.zip › bad.csv: 压缩包内的文件损坏" in done.stdout
+    assert "received 600" in done.stdout

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from toolkit.documents import Document
-from toolkit.errors import EvaluationError
+from toolkit.errors import DISK_FULL, EvaluationError
 from toolkit.running.limits import Reason, ReportFailed
 
 if TYPE_CHECKING:
@@ -34,7 +34,6 @@ LOCKS = ".locks"
 PRIVATE = ".private"  # folder of a run for what is kept between runs: typed records, hashes of files
 CHUNK = 1 << 20
 LARGEST = 1 << 24  # bytes of a file of JSON that is no manifest
-FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 CLOSED = {errno.EROFS, errno.EACCES, errno.EPERM}
 
 
@@ -69,8 +68,8 @@ def room(directory: Path) -> Iterator[None]:
     except Exception as error:
         wrapped = type(error).__name__.endswith("IOException")
         wrapped |= any(isinstance(one, OSError) for one in (error, *error.args))
-        said = any(os.strerror(code).lower() in str(error).lower() for code in FULL)
-        if getattr(error, "errno", None) in FULL or (wrapped and said):
+        said = any(os.strerror(code).lower() in str(error).lower() for code in DISK_FULL)
+        if getattr(error, "errno", None) in DISK_FULL or (wrapped and said):
             raise ReportFailed(
                 Reason.DISK,
                 where=str(directory),

@@ -16,6 +16,8 @@ import sys
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from toolkit.errors import of_the_machine
+
 Told = dict[str, Any]  # of a sheet, as JSON
 Parsed = Any  # of dbfread, which has no types
 
@@ -58,6 +60,8 @@ def main(source: Path, memory: int, seconds: int) -> int:
         with open(1, "wb", closefd=False) as out:
             told = _written(table, dbfread.FieldParser(table), _codec(content, header), out)
     except (ValueError, LookupError, OSError, EOFError, AttributeError, struct.error) as error:
+        if of_the_machine(error):
+            return _say({"errno": error.errno}, 4)  # type: ignore[union-attr]
         return _say({"reason": f"dbf 文件损坏（{type(error).__name__}）", "rule": "F02"}, 3)
     return _say(
         {"sheets": [{"name": "", "hidden": False, **told}], "kind": "DATASUS 压缩表（dbc）" if is_packed else ""}, 0

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import lzma
 import os
 import subprocess
 import sys
@@ -26,13 +27,15 @@ from toolkit.data.reading.files import NumericCells, Refusal, SourceFile
 from toolkit.data.reading.header import read_heads
 from toolkit.data.reading.kinds import HEAD, ZIP, Kind, Way, kind_of, kind_of_archive, left_behind
 from toolkit.documents import Document
-from toolkit.errors import InputError
+from toolkit.errors import InputError, of_the_machine
 
 READABLE = "csv、tsv、txt（可 gzip、zip 压缩）、xlsx、xlsm、xls、xlsb、et、ods、parquet、dbf、dbc"
 WORKBOOK_SECONDS, WORKBOOK_BYTES = 600, 4 << 30
 # of an archive, before anything is unpacked: its members, their size together, archives within archives
 MEMBERS, UNPACKED, DEPTH = 10_000, 16 << 30, 2
 ENCRYPTED, UTF8_NAME = 1, 0x800  # flags of a member
+# what the readers of archives raise of a damaged one, of a member with a password or of a way to pack that they do not know
+DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, ValueError, RuntimeError)
 
 
 def find(entries: Sequence[str]) -> list[Path]:
@@ -128,7 +131,15 @@ def _opened(whole: SourceFile, work: Path, depth: int) -> list[SourceFile]:
     except Refusal as refusal:
         return [_not_read(whole, refusal.reason, refusal.rule)]
     except (OSError, EOFError, zlib.error) as error:
-        return [_not_read(whole, f"压缩文件损坏（{type(error).__name__}）", "F02")]
+        why = "无法读取" if getattr(error, "errno", None) else "压缩文件损坏"
+        return [_not_read(whole, f"{why}（{_told(error)}）", "F02")]
+
+
+def _told(error: Exception) -> str:
+    """What may be said of a fault of a file; what is the machine's want is no fault of it, and goes on to end the run."""
+    if of_the_machine(error):
+        raise error
+    return type(error).__name__
 
 
 def _not_read(table: SourceFile, why: str, rule: str = "", *, skipped: bool = False) -> SourceFile:
@@ -189,9 +200,12 @@ def _kind_of_archive(whole: SourceFile) -> Kind:
     try:
         with whole.open() as handle, zipfile.ZipFile(handle) as archive:
             names = archive.namelist()
-            mimetype = archive.read("mimetype")[:200] if "mimetype" in names else b""
-    except (zipfile.BadZipFile, RuntimeError, NotImplementedError, ValueError) as error:
-        raise Refusal(f"压缩包或工作簿损坏（{type(error).__name__}）", "F02") from None
+            mimetype = b""
+            if "mimetype" in names:
+                with archive.open("mimetype") as told:
+                    mimetype = told.read(200)
+    except DAMAGED as error:
+        raise Refusal(f"压缩包或工作簿损坏（{_told(error)}）", "F02") from None
     return kind_of_archive(names, mimetype)
 
 
@@ -232,8 +246,10 @@ def _member(
     try:
         with archive.open(member) as handle:
             text, size = _unpacked(handle, member.file_size, work)  # type: ignore[arg-type]
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, NotImplementedError) as error:
-        return [_not_read(one, f"压缩包内的文件损坏或压缩方式不支持（{type(error).__name__}）；请解压后提供", "F02")]
+    except Refusal as refusal:
+        return [_not_read(one, refusal.reason, refusal.rule)]
+    except DAMAGED as error:
+        return [_not_read(one, f"压缩包内的文件损坏或压缩方式不支持（{_told(error)}）；请解压后提供", "F02")]
     one.text, one.window = text, (0, size)
     tables = _opened(one, work, depth + 1)
     _let_go(one, tables)
@@ -328,6 +344,8 @@ def _by_child(whole: SourceFile, module: str, work: Path) -> tuple[BinaryIO, Doc
         said = {}
     if done.returncode != 0 or "sheets" not in said:
         text.close()
+        if "errno" in said:
+            raise OSError(said["errno"], os.strerror(said["errno"]))
         if "reason" in said:
             raise Refusal(said["reason"], said.get("rule", ""))
         raise Refusal("工作簿过大或损坏，未读取（workbook too large or broken）", "F02")

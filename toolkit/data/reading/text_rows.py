@@ -25,6 +25,7 @@ from toolkit.data.reading.header import choose_header, repeated_names
 from toolkit.data.reading.lines import Parsed, Shape, cells_in, parse, written
 from toolkit.data.reading.written import words_of
 from toolkit.engine.types import Engine
+from toolkit.errors import of_the_machine
 from toolkit.written_form import Mode
 
 NAME = "text_rows"
@@ -274,6 +275,8 @@ def _rows_of(
     except Refusal as refusal:
         source.refuse(refusal.reason, refusal.rule)
     except (OSError, EOFError) as error:
+        if of_the_machine(error):
+            raise
         source.refuse(f"读取中断（{type(error).__name__}）")
     if not source.rejected and source.received == 0:
         source.refuse("没有数据行（only a header, no record）")

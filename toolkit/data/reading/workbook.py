@@ -19,6 +19,8 @@ import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from toolkit.errors import of_the_machine
+
 if TYPE_CHECKING:
     from python_calamine import CalamineSheet
 
@@ -54,16 +56,21 @@ def main(source: Path, memory: int, seconds: int) -> int:
             3,
         )
     told: list[Told] = []
-    with open(1, "wb", closefd=False) as out:
-        for sheet in workbook.sheets_metadata:
-            one: Told = {"name": sheet.name, "hidden": sheet.visible != SheetVisibleEnum.Visible}
-            if sheet.typ != SheetTypeEnum.WorkSheet:
-                told.append({**one, "reason": "不是数据表（图表或宏表）"})
-                continue
-            try:
-                told.append({**one, **_written(workbook.get_sheet_by_name(sheet.name), out)})
-            except (CalamineError, ValueError) as error:
-                told.append({**one, "reason": f"工作表损坏（{type(error).__name__}）", "rule": BROKEN})
+    try:
+        with open(1, "wb", closefd=False) as out:
+            for sheet in workbook.sheets_metadata:
+                one: Told = {"name": sheet.name, "hidden": sheet.visible != SheetVisibleEnum.Visible}
+                if sheet.typ != SheetTypeEnum.WorkSheet:
+                    told.append({**one, "reason": "不是数据表（图表或宏表）"})
+                    continue
+                try:
+                    told.append({**one, **_written(workbook.get_sheet_by_name(sheet.name), out)})
+                except (CalamineError, ValueError) as error:
+                    told.append({**one, "reason": f"工作表损坏（{type(error).__name__}）", "rule": BROKEN})
+    except OSError as error:
+        if of_the_machine(error):  # the disk is full: the workbook may be whole
+            return _say({"errno": error.errno}, 4)
+        raise
     return _say({"sheets": told}, 0)
 
 
