@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 Params = Annotated[Path, typer.Argument(help="参数文件 parameter file (YAML)", show_default=False)]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="不显示进度 no progress")]
+Workers = Annotated[int, typer.Option("--workers", "-j", min=1, help="同时生成的报告数 reports at a time")]
 Json = Annotated[bool, typer.Option("--json", help="结果以 JSON 输出 print JSON")]
 Ledger = Annotated[
     str, typer.Argument(help="台账：文件，或数据库地址 ledger: a file, or a database's address", show_default=False)

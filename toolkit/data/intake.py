@@ -20,7 +20,7 @@ from ibis import _
 from toolkit.data.accounts.fates import USABLE, accounts_of, check_balance, judge, refuse_ragged, write_fates
 from toolkit.data.accounts.file_checks import check_files, warnings_of
 from toolkit.data.accounts.hospital_facts import hospital_warnings
-from toolkit.data.accounts.register import Entry, settle_typed
+from toolkit.data.accounts.settling import Entry, settle_typed
 from toolkit.data.accounts.submitted import SUBMITTED, complete, hit_records, kept_of
 from toolkit.data.discharge.derived import Lists, derive, read_lists
 from toolkit.data.discharge.identity import Key, direct_identifiers, pseudonym, random_key, with_patient

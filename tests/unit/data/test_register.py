@@ -8,7 +8,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from toolkit.data.accounts.register import Register, Settled, enter, read_register, settle, tables, write_register
+from toolkit.data.accounts.register import Register, read_register, tables, write_register
+from toolkit.data.accounts.settling import Settled, enter, settle
 from toolkit.data.reading.files import SourceFile
 from toolkit.errors import InputError
 
