@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from ibis import _
 
 from toolkit import cube as cubes
+from toolkit.cube.limits import trim_limits
 from toolkit.data.discharge.schema import BY_NAME
 from toolkit.data.intake import discharges, take_in
 from toolkit.data.lists.registry import read_registry
@@ -212,7 +213,7 @@ def test_trim_limits_are_the_same_quantiles(engines, policy):
     for basis in cubes.BASES:
         keys = ["level_group", "drg"] + ["year"] * (basis == "contemporaneous")
         table = rows.stored(frame).append_column("level_group", pa.array(frame["level_group"]))
-        one, other = on_both(engines, table, lambda made, b=basis: cubes.trim_limits(made, params, b), keys)
+        one, other = on_both(engines, table, lambda made, b=basis: trim_limits(made, params, b), keys)
         assert_same(one, other, basis)
         assert one.isna().any().any()  # an empty group is among them
         if policy["trimming"]["method"] != "percentile":

@@ -60,13 +60,14 @@ def worklist(
     as_json: Json = False,
 ) -> None:
     """为每家机构写整改清单（csv 和 xlsx）：文件、行号、规则、填报值、办法。Write each hospital's worklist."""
+    from toolkit.frames import rows_of
     from toolkit.runs import finished
 
     summary = finished.worklists(run, to)
     if as_json:
         print_json(summary.to_dict("records"))
         return
-    for row in summary.itertuples():
+    for row in rows_of(summary):
         typer.echo(
             f"{row.hospital or '—':12} 隔离 {row.quarantined:>8,}  排除 {row.excluded:>8,}  提示 {row.warned:>8,}  {row.name}"
         )

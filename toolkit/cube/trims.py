@@ -13,21 +13,8 @@ import pandas as pd
 import pyarrow as pa
 from ibis import _
 
-from toolkit.cube import (
-    BASES,
-    KEY,
-    NONE,
-    ROWS_AT_ONCE,
-    Basis,
-    in_order,
-    measure_of,
-    owned,
-    stored,
-    trim_limits,
-    with_group,
-    with_limits,
-    within,
-)
+from toolkit.cube import KEY, NONE, ROWS_AT_ONCE, in_order, measure_of, owned
+from toolkit.cube.limits import BASES, Basis, stored, trim_limits, with_group, with_limits, within
 from toolkit.data.discharge.measures import MEASURES, Measure, added, sums
 from toolkit.engine.types import Column, Engine, Table
 from toolkit.params import ReferencePolicy, RunParams, Trimming
