@@ -28,18 +28,21 @@ Targets = Annotated[
     ),
 ]
 
+System = Annotated[Path | None, typer.Option("--system", help="指标体系 indicator system")]
+Parameters = Annotated[Path | None, typer.Option("--parameters", help="评估的参数文件 parameter file")]
+Selection = Annotated[Path | None, typer.Option("--selection", help="遴选规则 rules of the selection")]
+Also = Annotated[list[Path] | None, typer.Option("--also", help="其他文件，可重复 others", show_default=False)]
+
 
 @protocol.command("seal")
 def seal_protocol(
     out: Annotated[Path, typer.Option("--out", help="写到（json）write to", show_default=False)],
     rule: Rule = None,
     targets: Targets = None,
-    system: Annotated[Path | None, typer.Option("--system", help="指标体系 indicator system")] = None,
-    parameters: Annotated[Path | None, typer.Option("--parameters", help="评估的参数文件 parameter file")] = None,
-    selection: Annotated[Path | None, typer.Option("--selection", help="遴选规则 rules of the selection")] = None,
-    also: Annotated[
-        list[Path] | None, typer.Option("--also", help="其他文件，可重复 others", show_default=False)
-    ] = None,
+    system: System = None,
+    parameters: Parameters = None,
+    selection: Selection = None,
+    also: Also = None,
     ledger: IntoLedger = "",
     role: Annotated[str, typer.Option("--role", help="以何身份 in what office")] = "commission",
     who: Who = "",
@@ -66,9 +69,19 @@ def _files(
     selection: Path | None,
     also: list[Path] | None,
 ) -> dict[str, Path]:
+    from toolkit.errors import ParameterError
     from toolkit.programme.decision import RULE
     from toolkit.resources import resource
 
+    names = [path.name for path in also or []]
+    if twice := sorted({name for name in names if names.count(name) > 1}):  # one would take the other's place unseen
+        raise ParameterError(
+            f"--also 有同名文件: {'、'.join(twice)}",
+            "files of one name",
+            where="--also",
+            remedy="改名后分别给出",
+            remedy_english="give them different names",
+        )
     given = {"targets": targets, "system": system, "parameters": parameters, "selection": selection}
     files = {name: path for name, path in given.items() if path is not None}
     return {"rule": rule or resource(RULE), **files, **{f"other:{path.name}": path for path in also or []}}
@@ -79,12 +92,10 @@ def check_protocol(
     sealed: Annotated[Path, typer.Argument(help="封存文件 sealed protocol (json)", show_default=False)],
     rule: Rule = None,
     targets: Targets = None,
-    system: Annotated[Path | None, typer.Option("--system", help="指标体系 indicator system")] = None,
-    parameters: Annotated[Path | None, typer.Option("--parameters", help="评估的参数文件 parameter file")] = None,
-    selection: Annotated[Path | None, typer.Option("--selection", help="遴选规则 rules of the selection")] = None,
-    also: Annotated[
-        list[Path] | None, typer.Option("--also", help="其他文件，可重复 others", show_default=False)
-    ] = None,
+    system: System = None,
+    parameters: Parameters = None,
+    selection: Selection = None,
+    also: Also = None,
     ledger: IntoLedger = "",
     as_json: Json = False,
 ) -> None:

@@ -100,3 +100,16 @@ def test_the_command_seals_and_checks(tmp_path, files):
     done = run.invoke(app, ["protocol", "check", protocol, *given], catch_exceptions=False)
     assert done.exit_code == 5
     assert "A-s1,cmi,1.2" in done.output
+
+
+def test_two_further_files_of_one_name_are_refused(tmp_path, files):
+    for place in ("one", "other"):
+        (tmp_path / place).mkdir()
+        (tmp_path / place / "list.csv").write_text(place, encoding="utf-8")
+    words = ["protocol", "seal", "--out", str(tmp_path / "sealed.json")]
+    for place in ("one", "other"):
+        words += ["--also", str(tmp_path / place / "list.csv")]
+    done = CliRunner().invoke(app, words)
+    assert isinstance(done.exception, ParameterError)
+    assert "list.csv" in str(done.exception)
+    assert not (tmp_path / "sealed.json").exists()

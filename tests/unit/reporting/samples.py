@@ -11,6 +11,18 @@ from toolkit.reporting.figures import indicators as figures
 from toolkit.reporting.figures import quality as records
 from toolkit.reporting.figures.timeline import COVID
 from toolkit.reporting.formats.provenance import Provenance
+from toolkit.reporting.sections import finding
+
+# the sections of a project's report, in their order
+REPORT = (
+    finding.first_page,
+    finding.pictures,
+    finding.with_peers,
+    finding.leading_diseases,
+    finding.own_data,
+    finding.would_change,
+    finding.opinion,
+)
 
 HOSTILE = (
     "<script>alert(1)</script>",

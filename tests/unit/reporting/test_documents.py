@@ -158,17 +158,8 @@ def test_the_font_of_a_run_holds_the_characters_used_and_no_others():
 
 def test_no_project_has_more_than_four_pages_and_one_that_cannot_be_judged_has_one():
     results = golden()
-    sections = (
-        finding.first_page,
-        finding.pictures,
-        finding.with_peers,
-        finding.leading_diseases,
-        finding.own_data,
-        finding.would_change,
-        finding.opinion,
-    )
     for project in projects(results)["id"]:
-        made = document([b for s in sections for b in s(results, project)], samples.provenance())
+        made = document([b for s in samples.REPORT for b in s(results, project)], samples.provenance())
         most = 1 if finding.judged(results, project).one_page else 4
         assert pages(pdf.render(made)) <= most, project
 

@@ -10,9 +10,10 @@ from toolkit.models.change import RECOMMENDED
 from toolkit.params import DisclosurePolicy
 from toolkit.release.disclosure import released
 from toolkit.reporting.content import plain_words as words
-from toolkit.reporting.sections import finding
 from toolkit.reporting.sections.change import projects
 from toolkit.runs import golden
+
+from . import samples
 
 # terms of statistics that a panel need not know; the annex uses them
 JARGON = (
@@ -30,15 +31,6 @@ JARGON = (
     "p =",
     "φ",
     "τ",
-)
-SECTIONS = (
-    finding.first_page,
-    finding.pictures,
-    finding.with_peers,
-    finding.leading_diseases,
-    finding.own_data,
-    finding.would_change,
-    finding.opinion,
 )
 
 
@@ -147,7 +139,7 @@ def test_what_an_edition_does_not_give_is_neither_counted_as_nought_nor_called_a
     assert "政策选择" not in rest
     results = released(golden(), DisclosurePolicy())
     for project in projects(results)["id"]:
-        said = "".join(b.plain() for section in SECTIONS for b in section(results, project) if b.kind != "figure")
+        said = "".join(b.plain() for section in samples.REPORT for b in section(results, project) if b.kind != "figure")
         assert "与自身建设前相比" not in said
         assert "隔离待核实" not in said
 
@@ -155,7 +147,7 @@ def test_what_an_edition_does_not_give_is_neither_counted_as_nought_nor_called_a
 @pytest.fixture(scope="module")
 def reports():
     results = golden()
-    return {p: [b for section in SECTIONS for b in section(results, p)] for p in projects(results)["id"]}
+    return {p: [b for section in samples.REPORT for b in section(results, p)] for p in projects(results)["id"]}
 
 
 def test_the_report_of_no_project_holds_a_term_of_statistics(reports):
