@@ -27,11 +27,23 @@ def released(folder, records, name="哨兵名.csv"):
 
 
 @pytest.fixture(scope="module")
-def first(tmp_path_factory):
-    patch = pytest.MonkeyPatch()
-    patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
-    yield released(tmp_path_factory.mktemp("first"), rows(4000))
-    patch.undo()
+def register_home(tmp_path_factory):
+    """Where the register of this module's releases lies: other tests' keys and releases stay where they are."""
+    return tmp_path_factory.mktemp("state")
+
+
+@pytest.fixture(scope="module")
+def released_once(register_home, tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(register_home))
+        return released(tmp_path_factory.mktemp("first"), rows(4000))
+
+
+@pytest.fixture
+def first(released_once, register_home, monkeypatch):
+    """The first release, in whose register the test's own will be entered."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(register_home))
+    return released_once
 
 
 def test_a_second_release_with_one_record_more_is_refused_with_its_cells(first, tmp_path):
