@@ -9,7 +9,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, Literal, TypeVar, cast, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
@@ -342,7 +342,14 @@ def _fault(model: type[BaseModel], error: ErrorDetails) -> Fault:
             f"did you mean {near}?" if near else "valid keys are listed",
         )
     if kind == "missing":
-        return Fault(loc, f"缺少 {field}", "required key missing", f"请补上 {loc[-1]}")
+        choices = _choices_of(model, loc)
+        return Fault(
+            loc,
+            f"缺少 {field}",
+            "required key missing",
+            f"请补上 {loc[-1]}" + (f"，可选: {'、'.join(choices)}" if choices else ""),
+            "add it" + (": one of those listed" if choices else ""),
+        )
     if kind in _EXPECTED:
         quoted = (f'写成带引号的文本, 如 "{given}"', "put it in quotes") if kind == "string_type" else ()
         return Fault(
@@ -371,14 +378,25 @@ def _said(given: object, loc: Loc) -> str:
     return f"{given!r}" if len(f"{given!r}") <= QUOTED else f"{len(f'{given}')} 个字符 characters"
 
 
-def _keys_at(model: type[BaseModel], loc: tuple) -> list[str]:
+def _keys_at(model: type[BaseModel], loc: Loc) -> list[str]:
     """Valid keys of the section at `loc`."""
+    return sorted(_section_at(model, loc).model_fields)
+
+
+def _choices_of(model: type[BaseModel], loc: Loc) -> list[str]:
+    """What a key that takes one of a few words may be; nothing of another key."""
+    named = _section_at(model, loc[:-1]).model_fields.get(str(loc[-1]))
+    given = named.annotation if named else None
+    return [str(one) for one in get_args(given)] if get_origin(given) is Literal else []
+
+
+def _section_at(model: type[BaseModel], loc: Loc) -> type[BaseModel]:
     for part in loc:
         if isinstance(part, int) or part not in model.model_fields:
             continue
         for candidate in _models_in(model.model_fields[part].annotation):
             model = candidate
-    return sorted(model.model_fields)
+    return model
 
 
 def _models_in(annotation: object) -> list[type[BaseModel]]:

@@ -47,6 +47,17 @@ def test_every_star_and_every_summary_score_of_2024(data_folder):
         assert np.nanmax(np.abs(wide[mine_of] - of_group)) < 1e-8
 
 
+def test_a_year_with_other_measures_is_scored_by_the_same_file_and_says_which_it_lacks(data_folder):
+    """Two measures under the names of two of other years: the same stars, whatever they are called."""
+    values = read_values(data_folder / "scoring" / "cms_stars_2024_measures.csv.gz")
+    values = values.rename(columns={"OP_29": "OP_33", "OP_22": "SAFE_USE_OF_OPIOIDS"})
+    card = score(read_system(SYSTEMS / "cms-stars-2024.yaml"), values)
+    star = published(data_folder, "cms_stars_2024_published.csv.gz").set_index("PROVIDER_ID")["star"]
+    mine = card.units.set_index("unit")["class"].reindex(star.index).astype("Float64")
+    assert mine.fillna(0).tolist() == pd.to_numeric(star).fillna(0).tolist()
+    assert {"数值表没有列 OP_22，OP_22 不计", "数值表没有列 OP_29，OP_29 不计"} <= set(card.notes)
+
+
 @pytest.mark.parametrize("file", ["cms_vbp_fy2024_hvbp_co.csv.gz", "cms_vbp_fy2024_hvbp_ef.csv.gz"])
 def test_every_achievement_improvement_and_measure_point_of_2024(data_folder, file):
     system = read_system(SYSTEMS / "cms-vbp-2024.yaml")

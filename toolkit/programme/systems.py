@@ -163,7 +163,7 @@ class Item(Section):
     title: str = ""
     column: str = ""
     optional: bool = False
-    source: Literal["records", "given", "evidence", "panel"] = "given"
+    source: Literal["records", "given", "evidence", "panel"]
     help: str = ""
     window: str = ""
     direction: Annotated[Direction, Field(strict=False)] = Direction.HIGHER

@@ -17,7 +17,7 @@ from toolkit.programme.weighting import entropy, pairwise
 
 
 def system(items: list[dict], **more) -> System:
-    group = {"id": "g", "items": items, **more.pop("group", {})}
+    group = {"id": "g", "items": [{"source": "given", **one} for one in items], **more.pop("group", {})}
     plain = {"id": "s", "title": "示例", "source": "示例", "standing": "示例", "unit": "unit", "groups": [group]}
     return System.model_validate({**plain, **more})
 
@@ -95,7 +95,7 @@ def test_achievement_or_improvement_the_larger_counts(performance, baseline, ach
 def test_a_missing_part_gives_its_weight_to_the_others():
     # FY 2016: 10/25/40 without the 25 are 13.3/53.3 of the same whole of 75, i.e. 20 % and 80 %
     groups = [
-        {"id": i, "weight": w, "items": [{"id": f"{i}1", "score": {"rule": "rating", "highest": 100.0}}]}
+        {"id": i, "weight": w, "items": [{**GIVEN, "id": f"{i}1", "score": {"rule": "rating", "highest": 100.0}}]}
         for i, w in (("a", 10), ("b", 25), ("c", 40), ("d", 25))
     ]
     given = system([], groups=groups)
@@ -205,6 +205,7 @@ def test_k_means_finds_the_classes_of_a_plain_case():
 # --- what is refused ----------------------------------------------------------------------------------------------------
 
 RATED = {"rule": "rating", "highest": 10.0}
+GIVEN = {"id": "a", "source": "given", "score": RATED}
 
 
 @pytest.mark.parametrize(
@@ -226,19 +227,12 @@ def test_weights_sum_to_one_or_a_hundred_up_to_rounding(weights, accepted):
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"groups": [{"id": "g", "items": [{"id": "a"}]}]}, "没有计分规则"),
+        ({"groups": [{"id": "g", "items": [{"id": "a", "source": "given"}]}]}, "没有计分规则"),
         ({"groups": [{"id": "g"}]}, "items 或 groups"),
-        ({"groups": [{"id": "g", "items": [{"id": "a", "score": RATED}, {"id": "a", "score": RATED}]}]}, "重复"),
+        ({"groups": [{"id": "g", "items": [GIVEN, GIVEN]}]}, "重复"),
         ({"eligible": {"of": ["nowhere"]}}, "nowhere"),
         ({"peers": {"by": "column"}}, "peers.column"),
-        (
-            {
-                "groups": [
-                    {"id": "g", "items": [{"id": "a", "weight": 1.0, "score": RATED}, {"id": "b", "score": RATED}]}
-                ]
-            },
-            "没有权重",
-        ),
+        ({"groups": [{"id": "g", "items": [{**GIVEN, "weight": 1.0}, {**GIVEN, "id": "b"}]}]}, "没有权重"),
     ],
 )
 def test_a_system_that_cannot_score_is_refused(change, says):
@@ -255,6 +249,26 @@ def test_a_file_with_a_misspelt_key_names_its_line(tmp_path):
     with pytest.raises(ParameterError, match="items") as caught:
         read_system(path)
     assert "s.yaml:8" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        ("", ["缺少 groups.0.items.1.source", "records、given、evidence、panel"]),
+        ("source: 材料, ", ["可选", "evidence"]),
+    ],
+)
+def test_an_item_that_does_not_say_where_its_value_comes_from_is_refused_with_its_line_and_the_choices(
+    tmp_path, source, told
+):
+    path = tmp_path / "s.yaml"
+    head = "id: s\ntitle: 示例\nsource: 示例\nstanding: 示例\nunit: unit\nscore: {rule: rank}\ngroups:\n  - id: g\n    items:\n"
+    path.write_text(f"{head}      - {{id: a, source: panel}}\n      - {{{source}id: b}}\n", encoding="utf-8")
+    with pytest.raises(ParameterError) as caught:
+        read_system(path)
+    assert "s.yaml:11" in str(caught.value)
+    for words in told:
+        assert words in str(caught.value)
 
 
 def test_a_table_with_faults_is_refused_with_all_of_them():
