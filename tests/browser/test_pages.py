@@ -171,6 +171,15 @@ def test_pages_are_not_wider_than_the_window(page, index, report, width):
     page.resize(1280, 900)
 
 
+def test_on_a_desk_a_wide_table_takes_the_room_it_needs_and_hides_no_column(page, report):
+    page.resize(1280, 900)
+    page.open(report)
+    hidden = "[...document.querySelectorAll('.scroll')].filter(e => e.scrollWidth > e.clientWidth).length"
+    assert page.run("document.querySelector('#wide table').offsetWidth > document.querySelector('main').clientWidth")
+    assert page.run(hidden) == 0
+    assert page.overflow() <= 0
+
+
 def test_on_a_telephone_each_row_of_a_table_is_a_card_whose_cells_say_their_column(page, report):
     page.resize(390, 800)
     page.open(report)

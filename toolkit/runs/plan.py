@@ -124,8 +124,9 @@ def write_index(results: Results, folder: Path, outcomes: Sequence[Outcome]) -> 
                     **verdicts,
                 }
             )
-    columns = [Column(name="place", label="县（市、区）", format=text)]
-    columns += [Column(name="summary", label="结论", format=text)] if primary else []
+    # the verdict first, then what tells hospitals apart
+    columns = [Column(name="summary", label="结论", format=text)] if primary else []
+    columns += [Column(name="place", label="县（市、区）", format=text)] if any(row["place"] for row in rows) else []
     columns += [Column(name=i, label=name_on(i, "frozen"), format=text) for i in primary]
     frame = pd.DataFrame(
         rows, columns=["title", "hospital", "specialty", "level", "href", "place", "summary", "files", *primary]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -60,6 +61,13 @@ def test_at_a_glance_every_project_has_one_mark_for_each_primary_indicator(resul
     marks = [cell.rstrip("※") for row in shown.rows for cell in row[1:] if cell]
     assert len(marks) == (results.units["project"] != "").sum()
     assert {len(m) for m in marks} == {len(results.params.change.primary)}
+
+
+def test_hospitals_without_a_single_fault_stand_in_no_league(results):
+    spotless = results.accounts[results.accounts["rules"] == ""]
+    blocks = region.league(replace(results, tables={**results.tables, "accounts": spotless}))
+    assert not [b for b in blocks if b.kind == "table"]
+    assert "没有被隔离或提示的病例" in blocks[-1].plain()
 
 
 def test_the_report_has_at_most_twelve_pages_and_no_term_of_statistics(results):

@@ -145,9 +145,9 @@ def movers(results: Results) -> Blocks:
         Column(name="unit", label="项目", format=text),
         Column(name="name", label="指标", format=text),
         Column(name="verdict", label="判定", format=text),
-        Column(name="values", label="建设前 → 建设周期", format=text, align="right"),
-        Column(name="size", label="与对照相比", format=text, align="right"),
-        Column(name="between", label="真实差别多半在（95% 区间）", format=text, align="right"),
+        Column(name="values", label="建设前 → 建设周期", format=text),
+        Column(name="size", label="与对照相比", format=text),
+        Column(name="between", label="真实差别多半在（95% 区间）", format=text),
         Column(name="sure", label="有意义改善的把握", format=text, align="right"),
     ]
     return Blocks(*blocks, table(shown, columns, id="movers", caption="判为改善或变差的主要指标", wide=False))
@@ -220,9 +220,13 @@ def league(results: Results) -> Blocks:
         return Blocks(*blocks, nothing_here(results, "没有数据质量的结果。"))
     found = dq.standing(results)
     poor = found[found["reasons"] != ""]
-    ranked = found[found["rank"].notna()].sort_values(["rank", "hospital"], ascending=[False, True]).head(LEAGUE)
+    # a league of hospitals without a single fault would only put them in the order of their codes
+    ranked = found[found["rank"].notna() & (found["share"] < 1)]
+    ranked = ranked.sort_values(["rank", "hospital"], ascending=[False, True]).head(LEAGUE)
     said = f"{len(found)} 家医疗机构中，{len(poor)} 家的数据不足以评价"
     said += f"：{words.listed([results.hospital_name(h) for h in poor['hospital']])}。" if len(poor) else "。"
+    if not len(ranked):
+        return Blocks(*blocks, Paragraph(text=f"{said}其余医疗机构没有被隔离或提示的病例。"))
     shown = ranked.assign(
         name=[results.hospital_name(h) for h in ranked["hospital"]], rank=ranked["rank"].astype("int64")
     )
