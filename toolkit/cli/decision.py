@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from toolkit.cli.shared import IntoLedger, Json, Seed, Who, print_json
+from toolkit.cli.shared import IntoLedger, Json, Role, Seed, Who, print_json
 
 if TYPE_CHECKING:
     from toolkit.programme.protocol import Change
@@ -147,17 +147,27 @@ def decide(
         Path | None, typer.Option("--selection", help="遴选规则，核对封存用 held against the seal")
     ] = None,
     ledger: IntoLedger = "",
+    enter: Annotated[
+        bool, typer.Option("--enter/--no-enter", help="给出台账时记入结论，默认记 enter the decision in the ledger")
+    ] = True,
+    role: Role = "commission",
+    who: Who = "",
     draws: Annotated[int, typer.Option("--draws", min=0, help="抽样次数 draws")] = 1000,
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
     """按判定规则给每个项目结论：合格、整改、边界或不予评价，及其理由和翻转概率。Decide on every project."""
+    import pandas as pd
+
     from toolkit.evaluation.results import RESULTS, load
     from toolkit.frames import rows_of
     from toolkit.programme.decided import decide as decided
     from toolkit.programme.decision import read_rule
     from toolkit.programme.findings import of_run
+    from toolkit.programme.ledger_export import entering
     from toolkit.programme.tables import read_table, write_table, write_tables
+    from toolkit.runs.decision_entry import decision_about, enter_decision
+    from toolkit.runs.record_correlation import record_correlation
 
     changed = _changes(sealed, _files(rule, targets, system, parameters, selection, None), ledger) if sealed else None
     goals = (
@@ -167,14 +177,20 @@ def decide(
     )
     items = read_table(given, "数值表", ["project"], key=["project"]) if given else None
     results = load(run / RESULTS)
-    found = decided(of_run(results, read_rule(rule), goals, items), draws=draws, seed=seed)
-    if out.suffix.lower() == ".xlsx":
-        import pandas as pd
-
-        proof = pd.DataFrame([asdict(one) for one in changed or []], columns=["what", "where", "then", "now"])
-        write_tables({"结论": found.projects, "指标": found.indicators, "封存以来的改动": proof}, out)
-    else:
-        write_table(found.projects, out)
+    asks = read_rule(rule)
+    shared = record_correlation(run, [one.id for one in asks.indicators], seed=seed) if draws else None
+    found = decided(of_run(results, asks, goals, items, by_records=shared), draws=draws, seed=seed)
+    with entering(ledger if enter else "", out) as enter_one:
+        if out.suffix.lower() == ".xlsx":
+            proof = pd.DataFrame([asdict(one) for one in changed or []], columns=["what", "where", "then", "now"])
+            pairs = found.pairs
+            write_tables(
+                {"结论": found.projects, "指标": found.indicators, "指标间相关": pairs, "封存以来的改动": proof}, out
+            )
+        else:
+            write_table(found.projects, out)
+        about = decision_about(found, run, sealed, changed, out)
+        enter_decision(enter_one, found, about, role=role, who=who)
     if as_json:
         print_json(
             {
@@ -192,7 +208,7 @@ def decide(
         typer.echo(f"改动 changed: {change}")
     if changed == []:
         typer.echo("自封存以来没有改动 nothing was changed since the protocol was sealed")
-    typer.echo(f"结果 results: {out}")
+    typer.echo(f"结果 results: {out}" + ("，已记入台账 entered in the ledger" if ledger and enter else ""))
 
 
 def rehearse(

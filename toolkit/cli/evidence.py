@@ -47,23 +47,20 @@ def take(
     as_json: Json = False,
 ) -> None:
     """收回工作簿：逐行核对，有错一次全部指出，一份也不收；没有错则各成一版。Read filled workbooks back."""
-    from toolkit.programme.evidence import read_workbooks, take_in
+    from toolkit.programme.evidence import EVIDENCE_FILE, TARGETS_FILE, read_workbooks, take_in
     from toolkit.programme.ledger import NOTE
-    from toolkit.programme.ledger_export import opened
+    from toolkit.programme.ledger_export import entering
     from toolkit.programme.systems import read_system
     from toolkit.programme.tables import read_table
 
     read = read_system(system)
     known = read_table(applicants, "申报名单", [read.unit], key=[read.unit])[read.unit]
     filled = read_workbooks(read, list(known), files)
-    versions = take_in(store, filled, who)
-    if ledger:
-        with opened(ledger, new=True) as one:
-            for book in filled:
-                content = {"version": versions[book.applicant], "file": book.file.name, "sha256": book.sha256}
-                one.append(
-                    kind=NOTE, role="hospital", who=who, project=book.applicant, why="收到佐证材料", content=content
-                )
+    with entering(ledger, store / EVIDENCE_FILE, store / TARGETS_FILE) as enter:
+        versions = take_in(store, filled, who)
+        for book in filled:
+            content = {"version": versions[book.applicant], "file": book.file.name, "sha256": book.sha256}
+            enter(kind=NOTE, role="hospital", who=who, project=book.applicant, why="收到佐证材料", content=content)
     if as_json:
         print_json(versions)
         return

@@ -77,7 +77,7 @@ def read(
 
     from toolkit.frames import rows_of
     from toolkit.programme.ledger import NOTE
-    from toolkit.programme.ledger_export import opened
+    from toolkit.programme.ledger_export import entering
     from toolkit.programme.panel import agreement, combined, read_panel_rule
     from toolkit.programme.score_sheets import read_sheets
     from toolkit.programme.systems import read_system
@@ -95,11 +95,10 @@ def read(
         "专家": found["experts"],
         "评分": scores,
     }
-    write_tables(named, out)
-    if ledger:
-        with opened(ledger, new=True) as book:
-            content = {"scores": len(scores), "file": out.name, "sha256": file_hash(out), "rule": read_rule.id}
-            book.append(kind=NOTE, role="panel", who=who, why="专家评分收回", content=content)
+    with entering(ledger, out) as enter:
+        write_tables(named, out)
+        content = {"scores": len(scores), "file": out.name, "sha256": file_hash(out), "rule": read_rule.id}
+        enter(kind=NOTE, role="panel", who=who, why="专家评分收回", content=content)
     if as_json:
         print_json(
             {

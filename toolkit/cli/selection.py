@@ -12,7 +12,8 @@ from toolkit.cli.shared import IntoLedger, Json, Seed, Who, print_json
 if TYPE_CHECKING:
     import pandas as pd
 
-    from toolkit.programme.ranks import Draws
+    from toolkit.programme.draws import Draws
+    from toolkit.programme.ledger import Enter
     from toolkit.programme.selection import Selected
 
 
@@ -29,6 +30,14 @@ def select(
     errors: Annotated[
         Path | None, typer.Option("--errors", help="各项的标准误，格式同数值表 standard errors", show_default=False)
     ] = None,
+    also: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--also-values",
+            help="另一口径下的同一数值表（换参照、裁剪等），可重复；抽样时各口径机会均等 the same values by other definitions",
+            show_default=False,
+        ),
+    ] = None,
     lists: Annotated[
         list[str] | None,
         typer.Option("--list", help="名称=文件，如 diseases=病种.csv，可重复 name=file", show_default=False),
@@ -42,20 +51,22 @@ def select(
 ) -> None:
     """遴选：资格逐条说明，名额按规则优化，未入选者写明何条规则，递补次序，入选概率。Select projects under the rules."""
     from toolkit.frames import rows_of
+    from toolkit.programme.ledger_export import entering
     from toolkit.programme.selection import read_selection
     from toolkit.programme.selection import select as selected
     from toolkit.programme.tables import read_table
 
     rules = read_selection(selection)
     table = read_table(applicants, "申报名单", [rules.applicant], key=[rules.applicant])
-    scores, drawn = _scored(table, rules.applicant, system, values, errors, draws, band, seed)
+    scores, drawn = _scored(table, rules.applicant, system, values, errors, draws, band, seed, also or [])
     found = selected(rules, table, scores, lists=_lists(lists or [], selection), draws=drawn)
-    _write(found, out)
-    if ledger:
-        _enter(found, ledger, who, rules.title, out)
+    with entering(ledger, out) as enter:
+        _write(found, out)
+        _enter(found, enter, who, rules.title, out)
     if as_json:
         rows = found.applicants.astype(object).where(found.applicants.notna(), None)
-        print_json({"applicants": rows.to_dict("records"), "rules": found.rules.to_dict("records")})
+        moved = found.influence.astype(object).where(found.influence.notna(), None).to_dict("records")
+        print_json({"applicants": rows.to_dict("records"), "rules": found.rules.to_dict("records"), "influence": moved})
         return
     for row in rows_of(found.applicants):
         chance = f"，入选概率 {row.chance:.0%}" if draws else ""
@@ -64,6 +75,8 @@ def select(
     for total in rows_of(found.rules[found.rules["rule"] == "total"]):
         if total.used < total.high:
             typer.echo(f"注意: {total.track}有 {total.high:g} 个名额，按全部规则只能用 {total.used:g} 个")
+    for row in rows_of(found.influence[found.influence["of"] == "chosen"].dropna(subset=["total"])):
+        typer.echo(f"谁入选的变动: {row.input_zh} 单独 {row.first:.0%}，连同与其他输入的共同作用 {row.total:.0%}")
     typer.echo(f"结果 results: {out}")
 
 
@@ -76,10 +89,12 @@ def _scored(
     draws: int,
     band: float,
     seed: int,
+    also: list[Path],
 ) -> tuple[pd.Series, Draws | None]:
     """Scores by applicant, and drawn again where that is asked."""
     from toolkit.errors import ParameterError
-    from toolkit.programme.ranks import drawn
+    from toolkit.programme.draws import drawn
+    from toolkit.programme.influence import drawn_anew
     from toolkit.programme.scoring import score
     from toolkit.programme.systems import read_system
     from toolkit.programme.tables import number_of, read_table, read_values
@@ -101,7 +116,10 @@ def _scored(
     if not draws:
         return scores, None
     of_items = read_values(errors) if errors else None
-    return scores, drawn(read, frame, of_items, draws=draws, seed=seed, band=band)
+    others = [read_table(path, "另一口径的数值表", [read.unit], key=[read.unit]) for path in also]
+    return scores, drawn(
+        read, frame, of_items, draws=draws, seed=seed, band=band, other_values=others, anew=drawn_anew(draws)
+    )
 
 
 def _lists(given: list[str], selection: Path) -> dict[str, pd.DataFrame]:
@@ -126,21 +144,20 @@ def _lists(given: list[str], selection: Path) -> dict[str, pd.DataFrame]:
 
 
 def _write(found: Selected, out: Path) -> None:
+    from toolkit.programme.selection import sheets_of
     from toolkit.programme.tables import write_table, write_tables
 
     if out.suffix.lower() == ".xlsx":
-        write_tables({"结果": found.applicants, "资格": found.lines, "规则": found.rules}, out)
+        write_tables(sheets_of(found), out)
     else:
         write_table(found.applicants, out)
 
 
-def _enter(found: Selected, ledger: str, who: str, title: str, out: Path) -> None:
+def _enter(found: Selected, enter: Enter, who: str, title: str, out: Path) -> None:
     """One entry: who was chosen, and the hash of the file that says why the others were not."""
     from toolkit.programme.ledger import NOTE
-    from toolkit.programme.ledger_export import opened
     from toolkit.running.notebook import file_hash
 
     chosen = sorted(found.applicants.loc[found.applicants["chosen"], "applicant"])
     content = {"chosen": chosen, "applicants": len(found.applicants), "file": out.name, "sha256": file_hash(out)}
-    with opened(ledger, new=True) as one:
-        one.append(kind=NOTE, role="commission", who=who, why=f"遴选：{title}", content=content)
+    enter(kind=NOTE, role="commission", who=who, why=f"遴选：{title}", content=content)

@@ -69,8 +69,8 @@ def read(
 
     from toolkit.frames import rows_of
     from toolkit.programme.decision import read_rule
-    from toolkit.programme.ledger import NOTE
-    from toolkit.programme.ledger_export import opened
+    from toolkit.programme.ledger import DECISION
+    from toolkit.programme.ledger_export import entering
     from toolkit.programme.spot_check import after_visit, over_all, read_form
     from toolkit.programme.tables import number_of, read_table, write_tables
 
@@ -84,19 +84,19 @@ def read(
     whole = over_all(found.projects, drawn, drawn.set_index("project")["cases"])
     final = after_visit(read_rule(rule), table, found.projects)
     summary = pd.DataFrame([asdict(whole)])
-    write_tables({"结论": final, "现场": found.projects, "分项": found.fields, "全部项目": summary}, out)
-    if ledger:
-        with opened(ledger, new=True) as book:
-            for row in rows_of(found.projects):
-                content = {"conclusion": row.conclusion, "records": int(row.records), "wrong": int(row.wrong)}
-                book.append(
-                    kind=NOTE,
-                    role="panel",
-                    who=who,
-                    project=row.project,
-                    why=f"现场抽核：{row.conclusion}",
-                    content=content,
-                )
+    finals = final.set_index("project")["final"]
+    with entering(ledger, out) as enter:
+        write_tables({"结论": final, "现场": found.projects, "分项": found.fields, "全部项目": summary}, out)
+        for row in rows_of(found.projects):
+            content = {"conclusion": row.conclusion, "records": int(row.records), "wrong": int(row.wrong)}
+            enter(
+                kind=DECISION,
+                role="panel",
+                who=who,
+                project=row.project,
+                why=f"现场抽核：{row.conclusion}",
+                content={**content, "outcome": str(finals[row.project])},
+            )
     if as_json:
         print_json({"projects": final.to_dict("records"), "over_all": asdict(whole)})
         return

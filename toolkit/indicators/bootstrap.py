@@ -42,6 +42,35 @@ def bootstrap(
     pd.DataFrame
         `by`, `indicator`, `replicates` (with a value), `se`, `low`, `high`.
     """
+    cells = replicated(cubes, referenced, indicators, by, params, hospitals, confidence=confidence)
+    found, tail = cells.groupby([*by, "indicator"], sort=False)["value"], (1 - confidence) / 2
+    return pd.DataFrame(
+        {
+            "replicates": found.count(),
+            "se": found.std(ddof=1),
+            "low": found.quantile(tail),
+            "high": found.quantile(1 - tail),
+        }
+    ).reset_index()
+
+
+def replicated(
+    cubes: pd.DataFrame,
+    referenced: Referenced,
+    indicators: Sequence[Declared],
+    by: Sequence[str],
+    params: RunParams,
+    hospitals: pd.DataFrame,
+    *,
+    confidence: float = 0.95,
+) -> pd.DataFrame:
+    """Cells of every indicator in each resampled cube: as of `toolkit.indicators.table.collect`, with `replicate` before `by`.
+
+    Parameters
+    ----------
+    cubes, referenced, by, params, hospitals
+        As for `bootstrap`.
+    """
     key = ["hospital", "specialty", "year", "drg"]
     text = dict.fromkeys(("hospital", "specialty", "drg"), "str")
     frame = on_basis(cubes[cubes["n"] > 0].reset_index(drop=True), params, hospitals, referenced.basis).astype(text)
@@ -52,13 +81,4 @@ def bootstrap(
     drawn = Referenced(
         basis=referenced.basis, frame=frame.merge(fixed, on=key, how="left"), grades=referenced.grades, insufficient={}
     )
-    cells = collect(drawn, indicators, ["replicate", *by], confidence=confidence, policy=params.indicators)
-    found, tail = cells.groupby([*by, "indicator"], sort=False)["value"], (1 - confidence) / 2
-    return pd.DataFrame(
-        {
-            "replicates": found.count(),
-            "se": found.std(ddof=1),
-            "low": found.quantile(tail),
-            "high": found.quantile(1 - tail),
-        }
-    ).reset_index()
+    return collect(drawn, indicators, ["replicate", *by], confidence=confidence, policy=params.indicators)

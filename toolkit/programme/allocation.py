@@ -26,6 +26,7 @@ Text = Annotated[str, Field(min_length=1)]
 TOTAL = "total"
 TOLERANCE = 1e-9
 RUNNERS_UP = 10  # places on the list of those who follow
+FOREMOST, LEAST_FOREMOST = 6, 40  # applicants for each place that are looked at first
 PER = {"市": 700_000, "县": 100_000}  # 温卫发〔2023〕10号: inhabitants for each project
 
 
@@ -199,22 +200,26 @@ def allocate(quota: Quota, applicants: pd.DataFrame) -> Allocation:
 SCORE, NO_SCORE = "分数不及入选者", "没有分数或低于最低分"
 
 
-def chances(quota: Quota, applicants: pd.DataFrame, scores: np.ndarray, units: Sequence[str]) -> pd.Series:
-    """The share of draws in which every applicant is chosen, each draw solved by itself.
+def choices(quota: Quota, applicants: pd.DataFrame, scores: np.ndarray, units: Sequence[str]) -> pd.DataFrame:
+    """Who is chosen in every draw of the scores, each draw solved by itself.
 
     Parameters
     ----------
     scores
-        Shape (draws, units), as `toolkit.programme.ranks.Draws.scores`; `units` are the applicants' ids.
+        Shape (draws, units), as `toolkit.programme.draws.Draws.scores`; `units` are the applicants' ids.
+
+    Returns
+    -------
+    pd.DataFrame
+        One row a draw, a column an applicant; none is chosen where no set keeps the rules.
     """
     problem = _Problem(quota, applicants)
     place = pd.Index(list(units)).get_indexer(pd.Index(problem.frame[quota.applicant]))
-    counts = np.zeros(len(place))
-    for draw in scores:
-        drawn = np.where(place >= 0, draw[place], np.nan)
-        found = problem.solved(score=drawn, ties=False)
-        counts += 0 if found is None else found
-    return pd.Series(counts / len(scores), index=pd.Index(problem.frame[quota.applicant]), name="chance")
+    made = np.zeros((len(scores), len(place)), dtype=bool)
+    for k, draw in enumerate(scores):
+        found = problem.solved(score=np.where(place >= 0, draw[place], np.nan), ties=False)
+        made[k] = False if found is None else found
+    return pd.DataFrame(made, columns=pd.Index(problem.frame[quota.applicant]))
 
 
 @dataclass(eq=False)
@@ -304,13 +309,13 @@ class _Problem:
         if (places := self._filled[key]) is None:
             return None
         filled = Rule(of="", title="", coefficients=ones, low=places - 0.5, high=np.inf)
-        found = _best(worth, [*rules, filled], barred)
+        within, found = _best_filling(worth, [*rules, filled], barred, places)
         if not ties or found is None:
             return found
         # of equal totals the set whose members stand first in the order of ties
         least = float(worth @ found) - 10.0**-self.quota.decimals / 4
         as_good = Rule(of="", title="", coefficients=worth, low=least, high=np.inf)
-        return _best(np.arange(len(value), 0, -1).astype(float), [*rules, filled, as_good], barred)
+        return _best(np.arange(len(value), 0, -1).astype(float), [*rules, filled, as_good], ~within)
 
     def felt(self, rule: Rule) -> bool:
         """Whether any set of applicants could break the rule."""
@@ -347,23 +352,51 @@ class _Problem:
         return pd.Series(order)
 
 
+def _best_filling(
+    worth: np.ndarray, rules: Sequence[Rule], barred: np.ndarray, places: int
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """The best set of so many applicants, looked for among the foremost first.
+
+    Whatever set holds one who is not among them is worth at most the `places` − 1 best and the next: where the best set among
+    the foremost is worth more, it is the best of all.
+
+    Returns
+    -------
+    tuple
+        The applicants that a set of this worth can hold, and the set, or None where no set keeps the rules.
+    """
+    able = np.flatnonzero(~barred)
+    order = able[np.argsort(-worth[able], kind="stable")]
+    number = max(FOREMOST * places, LEAST_FOREMOST)
+    while number < len(order) and places:
+        kept = np.zeros(len(worth), dtype=bool)
+        kept[order[:number]] = True
+        found = _best(worth, rules, ~kept)
+        most = float(worth[order[: places - 1]].sum() + worth[order[number]])
+        if found is not None and float(worth @ found) > most + TOLERANCE:
+            return kept, found
+        number *= 4
+    return ~barred, _best(worth, rules, barred)
+
+
 def _best(worth: np.ndarray, rules: Sequence[Rule], barred: np.ndarray) -> np.ndarray | None:
     """The set of the highest worth that keeps the rules."""
-    if not len(worth):
-        return np.zeros(0, dtype=bool)
-    able = np.where(barred, 0.0, 1.0)
+    chosen, able = np.zeros(len(worth), dtype=bool), np.flatnonzero(~barred)
+    coefficients = np.array([r.coefficients[able] for r in rules]).reshape(len(rules), len(able))
+    low, high = np.array([r.low for r in rules]), np.array([r.high for r in rules])
+    if not len(able):
+        return chosen if (low <= 0).all() and (high >= 0).all() else None
     # a rule that not even all applicants together could break costs time and decides nothing
-    felt = [r for r in rules if np.isfinite(r.low) or np.maximum(r.coefficients, 0) @ able > r.high]
-    constraints = []
-    if felt:
-        rows = scipy.sparse.csr_array(np.array([r.coefficients for r in felt]))
-        low, high = [r.low for r in felt], [r.high + TOLERANCE for r in felt]
-        constraints.append(scipy.optimize.LinearConstraint(rows, low, high))
+    felt = np.isfinite(low) | (np.maximum(coefficients, 0).sum(axis=1) > high)
+    rows = scipy.sparse.csr_array(coefficients[felt])
     found = scipy.optimize.milp(
-        -worth,
-        constraints=constraints,
-        bounds=scipy.optimize.Bounds(0, able),
-        integrality=np.ones(len(worth)),
+        -worth[able],
+        constraints=[scipy.optimize.LinearConstraint(rows, low[felt], high[felt] + TOLERANCE)] if felt.any() else [],
+        bounds=scipy.optimize.Bounds(0, 1),
+        integrality=np.ones(len(able)),
         options={"mip_rel_gap": 0.0},
     )
-    return None if found.x is None else np.asarray(found.x > 0.5)
+    if found.x is None:
+        return None
+    chosen[able] = found.x > 0.5
+    return chosen

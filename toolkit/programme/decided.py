@@ -40,11 +40,14 @@ class Decisions:
     indicators
         One row a project and indicator: `project, indicator, title, domain, requires, state, state_zh, estimate, low, high,
         target, p_met, verdict, reason_zh`.
+    pairs
+        How the errors of indicators go together, which the probabilities rest on; as of `Findings`.
     """
 
     rule: DecisionRule
     projects: pd.DataFrame
     indicators: pd.DataFrame
+    pairs: pd.DataFrame
 
 
 def decide(findings: Findings, *, draws: int = DRAWS, seed: int = 0) -> Decisions:
@@ -76,13 +79,25 @@ def decide(findings: Findings, *, draws: int = DRAWS, seed: int = 0) -> Decision
     ]
     columns = ["project", "outcome", "outcome_zh", "why", "mend", "hangs_on", "flips", "p_qualified", "p_mend"]
     columns += ["red_flag", *(d.id for d in rule.domains)]
-    return Decisions(rule=rule, projects=pd.DataFrame(rows, columns=columns), indicators=_indicators(findings, states))
+    return Decisions(
+        rule=rule,
+        projects=pd.DataFrame(rows, columns=columns),
+        indicators=_indicators(findings, states),
+        pairs=_titled(findings),
+    )
 
 
 def title(rule: DecisionRule, id_: str) -> str:
     """An indicator's name as the rule or the catalogue gives it."""
     given = rule.requirement(id_).title
     return given or (CATALOGUE[id_].name_zh if id_ in CATALOGUE else id_)
+
+
+def _titled(findings: Findings) -> pd.DataFrame:
+    """Pairs with the indicators' names."""
+    names = {one.id: title(findings.rule, one.id) for one in findings.rule.indicators}
+    pairs = findings.pairs
+    return pairs.assign(title=pairs["indicator"].map(names), other_title=pairs["other"].map(names))
 
 
 def _missed(rule: DecisionRule, states: np.ndarray) -> list[str]:

@@ -19,7 +19,7 @@ from toolkit.errors import InputError, together
 from toolkit.frames import rows_of
 from toolkit.indicators import CATALOGUE
 from toolkit.programme.systems import Item, Rating, System
-from toolkit.programme.tables import file_name, read_values, write_table
+from toolkit.programme.tables import all_or_none, file_name, read_values, write_table
 from toolkit.running.publish import write_atomically
 from toolkit.running.scratch import scratch
 
@@ -280,8 +280,9 @@ def take_in(store: Path, filled: Sequence[Filled], who: str = "", at: datetime |
         planned = pd.concat([planned, one.targets.astype(str).assign(**head)[PLANNED]])
         versions[one.applicant] = last + 1
         write_atomically(store / FILES / f"{one.sha256}.xlsx", one.file.read_bytes())
-    write_table(planned, store / TARGETS_FILE)
-    write_table(evidence, store / EVIDENCE_FILE)
+    with all_or_none(store / TARGETS_FILE, store / EVIDENCE_FILE):
+        write_table(planned, store / TARGETS_FILE)
+        write_table(evidence, store / EVIDENCE_FILE)
     return versions
 
 

@@ -2,7 +2,8 @@
 
 A finding rests on an estimate with its interval. Two questions are asked of it by drawing: would it be the same if the years
 were observed once more (an estimate drawn around this one, with the same width), and what is true (drawn from the confidence
-distribution of the interval, without any doubt left). Indicators are drawn independently.
+distribution of the interval, without any doubt left). Indicators of one project are drawn together, with the correlation of
+their errors; projects are drawn independently.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from toolkit.frames import rows_of
 from toolkit.indicators import CATALOGUE, Direction
 from toolkit.params import ChangePolicy
 from toolkit.programme.decision import MET, MISSED, OPEN, DecisionRule, Requirement
+from toolkit.programme.error_correlation import correlations, distances_of, normal
 
 AT_ONCE = 100_000  # rows of draws judged together
 BY_INTERVAL = ("wide", "excludes_worsening", "excludes_improvement")  # reasons of 不能判定 that the width alone makes
@@ -40,6 +42,10 @@ class Findings:
         that `verdicts` reads, `verdict, reason, reason_zh`.
     measured
         One row a project and indicator judged by a value: `project, place, value, low, high, target`.
+    correlation
+        Of the errors of the rule's indicators within a project; shape (indicators, indicators).
+    pairs
+        What it was estimated on, as from `toolkit.programme.error_correlation.correlations`.
     """
 
     rule: DecisionRule
@@ -47,6 +53,8 @@ class Findings:
     changes: pd.DataFrame
     measured: pd.DataFrame
     policy: ChangePolicy
+    correlation: np.ndarray
+    pairs: pd.DataFrame
 
     @property
     def _tail(self) -> float:
@@ -62,41 +70,41 @@ class Findings:
 
     def again(self, draws: int, seed: int) -> np.ndarray:
         """States if the same years were observed once more; shape (draws, projects, indicators)."""
-        generator = np.random.default_rng(seed)
-        states = np.repeat(self.states[None], draws, axis=0)
+        states, z = self._drawn(draws, seed)
         can = _drawable(self.changes)
         rows, at_once = self.changes[can], max(1, AT_ONCE // max(1, int(can.sum())))
         places = self._rows(rows)
         for begin in range(0, draws if len(rows) else 0, at_once):
-            number = min(at_once, draws - begin)
-            moved = pd.concat([rows] * number, ignore_index=True)
-            shift = _moves(moved, generator, self._tail)
-            moved = moved.assign(**{c: moved[c].to_numpy(float) * shift for c in ("estimate", "low", "high")})
-            found = self._of_changes(self._judged(moved)).reshape(number, len(rows))
-            states[begin : begin + number, places[0], places[1]] = found
+            now = slice(begin, min(begin + at_once, draws))
+            moves = _moves(rows, z[now][:, *places], self._tail)
+            moved = pd.concat([rows] * len(moves), ignore_index=True)
+            moved = moved.assign(**{c: moved[c].to_numpy(float) * moves.ravel() for c in ("estimate", "low", "high")})
+            states[now, *places] = self._of_changes(self._judged(moved)).reshape(moves.shape)
         if len(self.measured):
             at = self._rows(self.measured)
-            for k in range(draws):
-                shift = _deviations(self.measured, generator, self._tail)
-                moved = self.measured.assign(**{c: self.measured[c] + shift for c in ("value", "low", "high")})
-                _fill(states[k], at, self._of_values(moved))
+            shift = _deviations(self.measured, z[:, *at], self._tail)
+            limits = {c: self.measured[c].to_numpy(float) + shift for c in ("low", "high")}
+            states[:, *at] = self._against(limits["low"], limits["high"])
         return states
 
     def true(self, draws: int, seed: int) -> np.ndarray:
         """States with nothing left open, drawn from what the intervals leave possible; shape as of `again`."""
-        generator = np.random.default_rng(seed)
-        states = np.repeat(self.states[None], draws, axis=0)
+        states, z = self._drawn(draws, seed)
         rows = self.changes[self.changes["verdict"] != Verdict.NOT_JUDGED.value]
         if len(rows):
-            u = generator.uniform(size=(draws, len(rows)))
-            ratios = quantiles(rows, u, self._tail)
-            states[:, *self._rows(rows)] = np.where(np.isnan(ratios), np.nan, self._truth(rows, ratios))
+            at = self._rows(rows)
+            ratios = quantiles(rows, scipy.special.ndtr(z[:, *at]), self._tail)
+            states[:, *at] = np.where(np.isnan(ratios), np.nan, self._truth(rows, ratios))
         if len(self.measured):
             at = self._rows(self.measured)
-            for k in range(draws):
-                value = self.measured["value"] + _deviations(self.measured, generator, self._tail)
-                _fill(states[k], at, self._of_values(self.measured.assign(value=value, low=value, high=value)))
+            value = self.measured["value"].to_numpy(float) + _deviations(self.measured, z[:, *at], self._tail)
+            states[:, *at] = self._against(value, value)
         return states
+
+    def _drawn(self, draws: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+        """States as they are, once a draw, and how far each indicator comes out otherwise; shape (draws, projects, indicators)."""
+        z = normal(self.correlation, (draws, len(self.projects)), np.random.default_rng(seed))
+        return np.repeat(self.states[None], draws, axis=0), z
 
     def truth_of(self, ratios: np.ndarray) -> np.ndarray:
         """States of projects whose true changes are known: `ratios` by indicator of the rule, > 1 = better; shape (indicators,)."""
@@ -156,12 +164,13 @@ class Findings:
 
     def _of_values(self, rows: pd.DataFrame) -> np.ndarray:
         """A target is met where the whole interval lies at it or beyond, missed where none of it does."""
-        if not len(rows):
-            return np.zeros(0)
-        lower = rows["lower"].to_numpy(bool)
-        worst = np.where(lower, -rows["high"], rows["low"]).astype(float)
-        best = np.where(lower, -rows["low"], rows["high"]).astype(float)
-        target = np.where(lower, -rows["target"], rows["target"]).astype(float)
+        return self._against(rows["low"].to_numpy(float), rows["high"].to_numpy(float))
+
+    def _against(self, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+        """States of `measured` by limits; shape (…, rows)."""
+        lower, target = self.measured["lower"].to_numpy(bool), self.measured["target"].to_numpy(float)
+        worst, best = np.where(lower, -high, low), np.where(lower, -low, high)
+        target = np.where(lower, -target, target)
         none = np.isnan(worst) | np.isnan(best) | np.isnan(target)
         return np.select([none, worst >= target, best < target], [np.nan, MET, MISSED], OPEN)
 
@@ -196,17 +205,15 @@ def _drawable(rows: pd.DataFrame) -> np.ndarray:
     return np.asarray(finite & (rows["verdict"] != Verdict.NOT_JUDGED.value).to_numpy(bool))
 
 
-def _moves(rows: pd.DataFrame, generator: np.random.Generator, tail: float) -> np.ndarray:
-    """Factors by which estimates come out otherwise."""
+def _moves(rows: pd.DataFrame, z: np.ndarray, tail: float) -> np.ndarray:
+    """Factors by which estimates come out otherwise; shape of `z`, (draws, rows)."""
     estimate, low, high = (rows[c].to_numpy(float) for c in ("estimate", "low", "high"))
-    z = generator.normal(size=len(rows))
     width = np.where(z < 0, np.log(estimate / low), np.log(high / estimate)) / scipy.special.ndtri(1 - tail)
     return np.exp(z * width)
 
 
-def _deviations(rows: pd.DataFrame, generator: np.random.Generator, tail: float) -> np.ndarray:
+def _deviations(rows: pd.DataFrame, z: np.ndarray, tail: float) -> np.ndarray:
     value, low, high = (rows[c].to_numpy(float) for c in ("value", "low", "high"))
-    z = generator.normal(size=len(rows))
     return np.nan_to_num(z * np.where(z < 0, value - low, high - value) / scipy.special.ndtri(1 - tail))
 
 
@@ -226,7 +233,12 @@ _VALUES = ["project", "place", "value", "low", "high", "target", "lower"]
 
 
 def of_run(
-    results: Results, rule: DecisionRule, targets: pd.DataFrame | None = None, given: pd.DataFrame | None = None
+    results: Results,
+    rule: DecisionRule,
+    targets: pd.DataFrame | None = None,
+    given: pd.DataFrame | None = None,
+    *,
+    by_records: pd.DataFrame | None = None,
 ) -> Findings:
     """The findings of a run on its projects.
 
@@ -236,6 +248,8 @@ def of_run(
         `project, indicator, target`: each project's own, of its 建设方案.
     given
         One row a project (`project`), a column an item that is no indicator of the run: evidence, the panel.
+    by_records
+        Correlation of indicators by drawing the run's records again, as `toolkit.programme.error_correlation` reads it.
 
     Raises
     ------
@@ -261,12 +275,15 @@ def of_run(
         adjusted_away=(family >= 1 - results.params.change.confidence).fillna(False),
     )
     measured = _values(results, rule, units, targets, given)
+    matrix, pairs = correlations(distances_of(results), [one.id for one in rule.indicators], by_records)
     return Findings(
         rule=rule,
         projects=projects,
         changes=own[[*_CHANGES, "verdict", "reason", "reason_zh"]],
         measured=measured,
         policy=results.params.change,
+        correlation=matrix,
+        pairs=pairs,
     )
 
 
@@ -326,14 +343,36 @@ def _lower(one: Requirement) -> bool:
 
 
 def of_table(
-    rule: DecisionRule, rows: pd.DataFrame, policy: ChangePolicy, insufficient: Mapping[str, str] | None = None
+    rule: DecisionRule,
+    rows: pd.DataFrame,
+    policy: ChangePolicy,
+    insufficient: Mapping[str, str] | None = None,
+    *,
+    distances: pd.DataFrame | None = None,
 ) -> Findings:
-    """Findings from a table of changes: `project, indicator, estimate, low, high, n_before, n_after`; verdicts are given here."""
+    """Findings from a table of changes; verdicts are given here.
+
+    Parameters
+    ----------
+    rows
+        `project, indicator, estimate, low, high, n_before, n_after`.
+    distances
+        As `toolkit.programme.error_correlation.correlations` reads them; without them indicators are drawn independently.
+    """
     place = {one.id: k for k, one in enumerate(rule.indicators) if one.requires != "target"}
     own = rows[rows["indicator"].isin(place)].reset_index(drop=True)
     own = own.assign(place=own["indicator"].map(place).astype(int), obstacle="", baseline_decides=False)
     own = own.assign(adjusted_away=False)
     found = verdicts(own, directions(CATALOGUE), policy, insufficient)
     own = own[_CHANGES].assign(**{c: found[c] for c in ("verdict", "reason", "reason_zh")})
-    projects = own["project"].drop_duplicates().to_numpy(object)
-    return Findings(rule=rule, projects=projects, changes=own, measured=pd.DataFrame(columns=_VALUES), policy=policy)
+    known = pd.DataFrame() if distances is None else distances
+    matrix, pairs = correlations(known, [one.id for one in rule.indicators])
+    return Findings(
+        rule=rule,
+        projects=own["project"].drop_duplicates().to_numpy(object),
+        changes=own,
+        measured=pd.DataFrame(columns=_VALUES),
+        policy=policy,
+        correlation=matrix,
+        pairs=pairs,
+    )

@@ -14,8 +14,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from sqlalchemy import Column, Connection, Engine, Integer, MetaData, Table, Text, create_engine, event, select, text
 from sqlalchemy.exc import SQLAlchemyError
@@ -27,8 +28,9 @@ from toolkit.programme.states import BEGIN, States, states
 FIRST = "0" * 64  # what the first entry holds in place of a hash before it
 PATIENCE = 30.0  # seconds that a writer waits for another
 CLOCK_TOLERANCE = timedelta(seconds=5)  # clocks of two machines need not agree better
-STATE, STATEMENT, CORRECTION, SEAL, NOTE = "state", "statement", "correction", "seal", "note"
-KINDS = {STATE: "状态变更", STATEMENT: "机构说明", CORRECTION: "更正", SEAL: "封存", NOTE: "记录"}
+STATE, STATEMENT, CORRECTION, SEAL = "state", "statement", "correction", "seal"
+DECISION, NOTE = "decision", "note"
+KINDS = {STATE: "状态变更", STATEMENT: "机构说明", CORRECTION: "更正", SEAL: "封存", DECISION: "判定", NOTE: "记录"}
 CLASSES = {
     "data_error": "数据填报错误",
     "case_mix": "病例特殊",
@@ -103,6 +105,14 @@ class Head:
     hash: str
 
 
+class Enter(Protocol):
+    """What writes one entry among several; arguments as of `Ledger.append`."""
+
+    def __call__(
+        self, *, kind: str, who: str = "", role: str, project: str = "", why: str = "", content: Entries | None = None
+    ) -> Entry | None: ...
+
+
 class Ledger:
     """A ledger that is open.
 
@@ -145,35 +155,64 @@ class Ledger:
         InputError
             The database cannot be written.
         """
-        content = dict(content or {})
         with self._writing() as connection:
-            last = self._last(connection)
-            now = (at or datetime.now(UTC)).astimezone(UTC)
-            if last is not None and now < (stood := datetime.fromisoformat(last.at)):
-                if stood - now > CLOCK_TOLERANCE:
-                    raise EvaluationError(
-                        f"时钟早于台账最后一条（第 {last.number} 条，{last.at}）",
-                        "the clock stands before the last entry",
-                        where=self.where,
-                        remedy="校正本机时间后重试",
-                        remedy_english="set the clock right",
-                    )
-                now = stood
-            self._check(connection, kind, role, project, why, content)
-            entry = Entry(
-                number=1 if last is None else last.number + 1,
-                at=now.isoformat(timespec="microseconds"),
-                who=who or getpass.getuser(),
-                role=role,
-                kind=kind,
-                project=project,
-                why=why,
-                content=json.loads(_json(content)),
-                before=FIRST if last is None else last.hash,
+            return self._enter(
+                connection, kind=kind, who=who, role=role, project=project, why=why, content=content, at=at
             )
-            entry = Entry(**{**asdict(entry), "hash": entry.hashed()})
-            connection.execute(ENTRIES.insert().values({**asdict(entry), "content": _json(entry.content)}))
+
+    @contextmanager
+    def entering(self) -> Iterator[Enter]:
+        """Several entries together, or none: what fails within, be it an entry or the file that belongs to it, undoes them all.
+
+        Other writers wait meanwhile. Raises as `append`.
+        """
+        with self._writing() as connection:
+            yield partial(self._enter, connection)
+
+    def _enter(
+        self,
+        connection: Connection,
+        *,
+        kind: str,
+        who: str = "",
+        role: str,
+        project: str = "",
+        why: str = "",
+        content: Entries | None = None,
+        at: datetime | None = None,
+    ) -> Entry:
+        content = dict(content or {})
+        last = self._last(connection)
+        self._check(connection, kind, role, project, why, content)
+        entry = Entry(
+            number=1 if last is None else last.number + 1,
+            at=self._moment(last, at).isoformat(timespec="microseconds"),
+            who=who or getpass.getuser(),
+            role=role,
+            kind=kind,
+            project=project,
+            why=why,
+            content=json.loads(_json(content)),
+            before=FIRST if last is None else last.hash,
+        )
+        entry = Entry(**{**asdict(entry), "hash": entry.hashed()})
+        connection.execute(ENTRIES.insert().values({**asdict(entry), "content": _json(entry.content)}))
         return entry
+
+    def _moment(self, last: Entry | None, at: datetime | None) -> datetime:
+        """Now, never before the last entry; a clock that stands further back than clocks differ is refused."""
+        now = (at or datetime.now(UTC)).astimezone(UTC)
+        if last is None or now >= (stood := datetime.fromisoformat(last.at)):
+            return now
+        if stood - now > CLOCK_TOLERANCE:
+            raise EvaluationError(
+                f"时钟早于台账最后一条（第 {last.number} 条，{last.at}）",
+                "the clock stands before the last entry",
+                where=self.where,
+                remedy="校正本机时间后重试",
+                remedy_english="set the clock right",
+            )
+        return stood
 
     def move(self, project: str, end: str, *, role: str, who: str = "", why: str = "", **content: Plain) -> Entry:
         """Move a project to another state."""
@@ -249,7 +288,15 @@ class Ledger:
             )
         if kind == CORRECTION:
             number = content.get("corrects")
-            known = connection.execute(select(ENTRIES.c.number).where(ENTRIES.c.number == number)).first()
+            known = connection.execute(select(ENTRIES.c.project).where(ENTRIES.c.number == number)).first()
+            if known is not None and known.project != project:
+                raise EvaluationError(
+                    f"第 {number} 条是{known.project or '方案'}的，不是{project or '方案'}的",
+                    "the entry to be corrected is another project's",
+                    where=where,
+                    remedy=f"给出 --project {known.project}" if known.project else "不给 --project",
+                    remedy_english="name the project of that entry",
+                )
             if not isinstance(number, int) or known is None or not why.strip():
                 raise EvaluationError(
                     "更正须写明所更正的条目和理由",
@@ -266,14 +313,13 @@ class Ledger:
             .where(ENTRIES.c.project == project, ENTRIES.c.kind.in_((STATE, CORRECTION)))
             .order_by(ENTRIES.c.number)
         )
-        reached: dict[int, str] = {}
-        for row in rows:
-            entry = _entry(row)
-            if entry.kind == STATE:
-                reached[entry.number] = str(entry.content["to"])
-            else:
-                reached.pop(int(entry.content["corrects"]), None)
-        return list(reached.values())[-1] if reached else BEGIN
+        entries = [_entry(row) for row in rows]
+        taken_back = set[int]()
+        for entry in reversed(entries):  # a correction that was taken back itself takes nothing back
+            if entry.kind == CORRECTION and entry.number not in taken_back:
+                taken_back.add(int(entry.content["corrects"]))
+        reached = [str(e.content["to"]) for e in entries if e.kind == STATE and e.number not in taken_back]
+        return reached[-1] if reached else BEGIN
 
     def _last(self, connection: Connection) -> Entry | None:
         row = connection.execute(select(ENTRIES).order_by(ENTRIES.c.number.desc()).limit(1)).first()
@@ -342,6 +388,14 @@ def _explained(where: str) -> Iterator[None]:
     """What a database says, as a message that can be acted on; never its address with a password."""
     try:
         yield
+    except ModuleNotFoundError as error:
+        raise InputError(
+            f"缺少数据库的驱动程序 {error.name}",
+            "the database's driver is not installed",
+            where=where.rpartition("@")[2],
+            remedy="安装驱动：pip install 'speceval[postgresql]'，或改用文件作台账",
+            remedy_english="install the extra `postgresql`, or use a file as the ledger",
+        ) from None
     except SQLAlchemyError as error:
         cause = getattr(error, "orig", None)
         shown = where.rpartition("@")[2] if "://" in where else where

@@ -11,9 +11,10 @@ from pathlib import Path
 import pandas as pd
 
 from toolkit.errors import InputError, ParameterError
-from toolkit.programme.ledger import CLASSES, CORRECTION, KINDS, STATE, STATEMENT, Entry, Head, Ledger
+from toolkit.programme.decision import Outcome
+from toolkit.programme.ledger import CLASSES, CORRECTION, DECISION, KINDS, STATE, STATEMENT, Enter, Entry, Head, Ledger
 from toolkit.programme.states import States, states
-from toolkit.programme.tables import write_table, write_tables
+from toolkit.programme.tables import all_or_none, write_table, write_tables
 from toolkit.running.manifest import FORMAT
 from toolkit.running.publish import canonical, write_atomically
 
@@ -42,6 +43,21 @@ def opened(where: str, table: Path | None = None, *, new: bool = False) -> Itera
         yield one
     finally:
         one.close()
+
+
+@contextmanager
+def entering(where: str, *files: Path) -> Iterator[Enter]:
+    """Entries and the files that they speak of, together or none of them; without a ledger the files alone."""
+    with all_or_none(*files):
+        if not where:
+            yield _nowhere
+            return
+        with opened(where, new=True) as book, book.entering() as enter:
+            yield enter
+
+
+def _nowhere(**_entry: object) -> None:
+    """No ledger, no entry."""
 
 
 def head_of(text: str) -> Head:
@@ -84,6 +100,8 @@ def _what(entry: Entry, table: States) -> str:
         return f"→ {table.title(str(entry.content.get('to', '')))}"
     if entry.kind == STATEMENT:
         return CLASSES.get(str(entry.content.get("class", "")), "")
+    if entry.kind == DECISION and (outcome := str(entry.content.get("outcome", ""))):
+        return Outcome(outcome).zh if outcome in set(Outcome) else outcome
     return f"更正第 {entry.content.get('corrects')} 条" if entry.kind == CORRECTION else ""
 
 

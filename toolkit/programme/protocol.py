@@ -13,6 +13,7 @@ from pathlib import Path
 from toolkit.documents import Document, Plain
 from toolkit.errors import InputError, ParameterError
 from toolkit.programme.ledger import SEAL, Entry, Ledger
+from toolkit.programme.tables import all_or_none
 from toolkit.running.manifest import code_files, digest, sealed, software, unsealed
 from toolkit.running.publish import canonical, write_atomically
 from toolkit.strict_yaml import read_yaml
@@ -75,10 +76,14 @@ def seal(files: Mapping[str, Path], out: Path, *, title: str = "", ledger: Ledge
     }
     key = digest(canonical(identity))
     raw = sealed({"key": key, "identity": identity})
-    if ledger is not None:  # first, for an entry cannot be taken back and a file can be written again
-        names = {role: one["name"] for role, one in identity["files"].items()}
-        ledger.append(kind=SEAL, content={"protocol": key, "files": names}, **entered)  # type: ignore[arg-type]
-    write_atomically(out, raw)
+    names = {role: one["name"] for role, one in identity["files"].items()}
+    with all_or_none(out):
+        if ledger is None:
+            write_atomically(out, raw)
+            return key
+        with ledger.entering() as enter:
+            enter(kind=SEAL, content={"protocol": key, "files": names}, **entered)
+            write_atomically(out, raw)
     return key
 
 

@@ -1,4 +1,4 @@
-"""Ranks with what is not known about them: confidence sets, who may be among the first, rankability, draws of a whole score.
+"""Ranks with what is not known about them: confidence sets, who may be among the first, rankability.
 
 Rank 1 is the best, and higher scores are better. A league table is never printed without these.
 
@@ -10,15 +10,9 @@ Rankability: van Dishoeck et al. (2011), as ρ = τ² / (τ² + median σ²).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
-
-from toolkit.programme.scoring import Tree, tabled
-from toolkit.programme.systems import Group, System, nodes
-from toolkit.programme.weighting import weights_of
 
 DRAWS = 10_000  # of the largest difference: its quantile is then good to about one hundredth
 AT_ONCE = 500
@@ -130,98 +124,3 @@ def _critical(draws: np.ndarray, width: np.ndarray, pairs: np.ndarray, confidenc
         apart = (part[:, second] - part[:, first]) / width[first, second]
         largest[begin : begin + AT_ONCE] = (np.abs(apart) if two_sided else apart).max(axis=1)
     return float(np.quantile(largest, confidence))
-
-
-# --- a whole score, drawn again ------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Draws:
-    """A score drawn again: `units`, `scores` (draws, units), missing NaN, `eligible` (units,)."""
-
-    units: np.ndarray
-    scores: np.ndarray
-    eligible: np.ndarray
-
-    def table(self, first: int | None = None, confidence: float = 0.95) -> pd.DataFrame:
-        """One row a unit: `unit, median_rank, rank_low, rank_high` (central share of the draws), `among_first` where asked."""
-        placed = np.where(self.eligible & ~np.isnan(self.scores), -self.scores, np.inf)
-        order = np.argsort(np.argsort(placed, axis=1, kind="stable"), axis=1) + 1.0
-        order[:, ~self.eligible] = np.nan
-        tail = (1 - confidence) / 2
-        known = self.eligible
-        made: dict[str, Sequence[str] | np.ndarray | pd.api.extensions.ExtensionArray] = {"unit": self.units}
-        for name, share in (("median_rank", 0.5), ("rank_low", tail), ("rank_high", 1 - tail)):
-            values = np.full(len(known), np.nan)
-            values[known] = np.quantile(order[:, known], share, axis=0, method="nearest")
-            made[name] = pd.array(values, dtype="Int64")
-        if first is not None:
-            chance = np.full(len(known), np.nan)
-            chance[known] = (order[:, known] <= first).mean(axis=0)
-            made["among_first"] = chance
-        return pd.DataFrame(made)
-
-
-def drawn(
-    system: System,
-    values: pd.DataFrame,
-    errors: pd.DataFrame | None = None,
-    *,
-    draws: int = 2_000,
-    seed: int = 0,
-    concentration: float | None = None,
-    band: float | None = None,
-) -> Draws:
-    """The summary score under errors of the items and doubt about the weights.
-
-    Parameters
-    ----------
-    errors
-        As the table of values: standard errors by item column; an absent column or cell means none.
-    concentration
-        Weights of every group from a Dirichlet distribution around the declared ones; the larger, the nearer to them.
-    band
-        Or each weight by itself within ± this share of it, evenly (0.25 = ±25 %), then made whole.
-    """
-    table, generator = tabled(system, values), np.random.default_rng(seed)
-    size = len(table.units)
-    whole = Tree(system, table.numbers, table.applies, size)
-    error = _errors(system, table.units, errors)
-    groups = [system.whole, *(g for g in nodes(system.groups) if isinstance(g, Group))]
-    declared = {
-        g.id: weights_of(g, np.column_stack([_of_member(whole, m.id, size) for m in g.members])) for g in groups
-    }
-    scores = np.empty((draws, size))
-    for k in range(draws):
-        moved = {c: v + generator.normal(size=size) * error[c] if c in error else v for c, v in table.numbers.items()}
-        weights = {i: _moved(w, generator, concentration, band) for i, w in declared.items()}
-        scores[k] = Tree(system, moved, table.applies, size, weights=weights).summary
-    return Draws(units=table.units, scores=scores, eligible=whole.rated)
-
-
-def _of_member(tree: Tree, id_: str, size: int) -> np.ndarray:
-    found = tree.points.get(id_)
-    found = tree.scores.get(id_) if found is None else found
-    return np.full(size, np.nan) if found is None else found
-
-
-def _moved(
-    weights: np.ndarray, generator: np.random.Generator, concentration: float | None, band: float | None
-) -> np.ndarray:
-    if concentration is not None:
-        moved = np.zeros(len(weights))
-        used = weights > 0
-        moved[used] = generator.dirichlet(weights[used] * concentration)
-        return moved
-    if band is not None:
-        weights = weights * generator.uniform(1 - band, 1 + band, len(weights))
-        return np.asarray(weights / weights.sum())
-    return weights
-
-
-def _errors(system: System, units: np.ndarray, errors: pd.DataFrame | None) -> Mapping[str, np.ndarray]:
-    if errors is None:
-        return {}
-    by_unit = errors.assign(**{system.unit: errors[system.unit].astype(str)}).set_index(system.unit).reindex(units)
-    columns = {item.of for item in system.items} & set(by_unit.columns)
-    return {c: np.nan_to_num(pd.to_numeric(by_unit[c], errors="coerce").to_numpy(float)) for c in sorted(columns)}

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -12,10 +13,12 @@ import pandas as pd
 from pydantic import Field, model_validator
 
 from toolkit.errors import InputError
-from toolkit.programme.allocation import Allocation, Quota, allocate, chances
+from toolkit.programme.allocation import Allocation, Quota, allocate, choices
+from toolkit.programme.draws import Draws
 from toolkit.programme.eligibility import Check, eligible, examined
-from toolkit.programme.ranks import Draws
+from toolkit.programme.influence import COLUMNS, influence
 from toolkit.programme.systems import Applies
+from toolkit.programme.tables import number_of
 from toolkit.strict_yaml import Section, read_yaml, validate
 
 Text = Annotated[str, Field(min_length=1)]
@@ -81,12 +84,21 @@ class Selected:
         As from `toolkit.programme.eligibility.examined`.
     rules
         As of `Allocation`, with `track`.
+    influence
+        Which input moves ranks and choice most, as from `toolkit.programme.influence.influence`; empty without draws.
     """
 
     applicants: pd.DataFrame
     lines: pd.DataFrame
     rules: pd.DataFrame
+    influence: pd.DataFrame
     allocations: Mapping[str, Allocation] = field(default_factory=dict)
+
+
+def sheets_of(found: Selected) -> dict[str, pd.DataFrame]:
+    """The sheets of a workbook of results."""
+    sheets = {"结果": found.applicants, "资格": found.lines, "规则": found.rules}
+    return {**sheets, "影响": found.influence} if len(found.influence) else sheets
 
 
 def select(
@@ -106,7 +118,7 @@ def select(
     scores
         By applicant's id; missing: cannot be chosen, which is said.
     draws
-        Scores drawn again, as from `toolkit.programme.ranks.drawn`: each draw is solved under all rules.
+        Scores drawn again, as from `toolkit.programme.draws.drawn`: each draw is solved under all rules.
 
     Raises
     ------
@@ -121,27 +133,23 @@ def select(
         found = eligible(lines).set_index("applicant")
     else:
         found = pd.DataFrame({"eligible": True, "because": ""}, index=pd.Index(applicants[id_].astype(str)))
-    frame = applicants.assign(**{id_: applicants[id_].astype(str)})
+    frame = _with_numbers(selection, applicants.assign(**{id_: applicants[id_].astype(str)}))
     given = frame[id_].map(scores).astype(float)
     may = frame[id_].map(found["eligible"]).astype(bool)
     track = _track(selection, frame)
     parts, rules, made = [], [], {}
+    drawn, again = list[Callable[[np.ndarray], np.ndarray]](), list[np.ndarray]()
     for one in selection.tracks:
         quota = one.quota.model_copy(update={"applicant": id_})
         own = (track == quota.id).to_numpy()
         rows = frame[own].assign(**{quota.score: given[own].where(may[own])})
-        for column in quota.ties:
-            rows[column] = pd.to_numeric(rows[column], errors="coerce").fillna(-np.inf)
         done = allocate(quota, rows)
         table = done.applicants.rename(columns={id_: "applicant", quota.score: "score", "kept_out_by": "why"})
         table = table.assign(track=quota.title, score=table["applicant"].map(given.set_axis(frame[id_])))
         if draws is not None:
-            barred = np.isin(draws.units, frame.loc[~may, id_].to_numpy(str))
-            table["chance"] = (
-                chances(quota, rows, np.where(barred, np.nan, draws.scores), list(draws.units))
-                .reindex(table["applicant"])
-                .to_numpy()
-            )
+            drawn.append(partial(_choices, quota, rows, draws.units, frame.loc[~may, id_].to_numpy(str)))
+            again.append(drawn[-1](draws.scores))
+            table["chance"] = again[-1].mean(axis=0)
         parts.append(table)
         rules.append(done.rules.assign(track=quota.title))
         made[quota.id] = done
@@ -151,7 +159,36 @@ def select(
     whole = whole.assign(eligible=ok, why=whole["why"].where(ok, because))
     shown = ["applicant", "track", "eligible", "score", "place", "chosen", "why", "runner_up"]
     shown += ["chance"] if draws is not None else []
-    return Selected(applicants=whole[shown], lines=lines, rules=pd.concat(rules, ignore_index=True), allocations=made)
+    moved = pd.DataFrame(columns=list(COLUMNS))
+    if draws is not None:
+        moved = influence(draws, lambda scores: np.hstack([chosen(scores) for chosen in drawn]), known=np.hstack(again))
+    return Selected(
+        applicants=whole[shown],
+        lines=lines,
+        rules=pd.concat(rules, ignore_index=True),
+        influence=moved,
+        allocations=made,
+    )
+
+
+def _choices(quota: Quota, rows: pd.DataFrame, units: np.ndarray, barred: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """Who is chosen on one track in every draw, applicants in the order of their score; who is not eligible never is."""
+    return choices(quota, rows, np.where(np.isin(units, barred), np.nan, scores), list(units)).to_numpy(float)
+
+
+def _with_numbers(selection: Selection, applicants: pd.DataFrame) -> pd.DataFrame:
+    """Columns that decide between equal scores as numbers; an applicant that gives none stands behind those that do."""
+    columns = dict.fromkeys(column for track in selection.tracks for column in track.quota.ties)
+    if lacking := [c for c in columns if c not in applicants]:
+        raise InputError(
+            f"申报名单缺少列 {'、'.join(lacking)}（同分时据以定先后）",
+            "the list of applicants lacks columns that decide between equal scores",
+            where=f"selection {selection.id}",
+            remedy="补上这些列，或改规则中的 ties",
+            remedy_english="add them, or mend `ties`",
+        )
+    numbers = {c: number_of(applicants, c, "申报名单", f"selection {selection.id}").fillna(-np.inf) for c in columns}
+    return applicants.assign(**numbers)
 
 
 def _track(selection: Selection, frame: pd.DataFrame) -> pd.Series:

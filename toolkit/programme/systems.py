@@ -301,6 +301,20 @@ class KMeans(Section):
     names: list[Text] = Field(default=[])
 
 
+class Alternative(Section):
+    """Another way of scoring that could as well have been chosen: the score rule of items that name none, how groups combine."""
+
+    title: Text
+    score: ScoreRule | None = None
+    combine: Literal["arithmetic", "geometric", "topsis", "wrsr"] | None = None
+
+    @model_validator(mode="after")
+    def _differs(self) -> Alternative:
+        if self.score is None and self.combine is None:
+            raise ValueError("score、combine 至少给一个 (an alternative differs in something)")
+        return self
+
+
 class System(Section):
     """An indicator system.
 
@@ -314,6 +328,8 @@ class System(Section):
         An item that fewer units have is left out for all, and named.
     score
         Score rule of items that name none.
+    alternatives
+        Other ways of scoring, which draws take as often as this one: how far a rank rests on the choice.
     """
 
     id: Text
@@ -330,6 +346,12 @@ class System(Section):
     eligible: Eligible = Eligible()
     peers: Peers | None = None
     classes: Annotated[CutPoints | Quantiles | KMeans, Field(discriminator="rule")] | None = None
+    alternatives: list[Alternative] = Field(default=[])
+
+    def under(self, alternative: Alternative) -> System:
+        """The system scored in another way."""
+        given = {name: value for name in ("score", "combine") if (value := getattr(alternative, name)) is not None}
+        return self.model_copy(update=given)
 
     @property
     def whole(self) -> Group:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pandas as pd
@@ -123,6 +124,21 @@ def file_name(id_: str, what: str) -> str:
             remedy_english="without such signs",
         )
     return id_
+
+
+@contextmanager
+def all_or_none(*files: Path) -> Iterator[None]:
+    """Files that are written together, or none: where one fails, all stand as they stood before."""
+    before = {path: path.read_bytes() if path.is_file() else None for path in files}
+    try:
+        yield
+    except BaseException:
+        for path, raw in before.items():
+            if raw is None:
+                path.unlink(missing_ok=True)
+            elif path.read_bytes() != raw:
+                write_atomically(path, raw)
+        raise
 
 
 def write_table(frame: pd.DataFrame, path: Path) -> None:

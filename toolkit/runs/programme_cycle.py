@@ -24,20 +24,23 @@ from toolkit.params.data import Project
 from toolkit.programme import answers, evidence, panel, protocol, score_sheets, spot_check
 from toolkit.programme.decided import Decisions, decide
 from toolkit.programme.decision import Outcome, read_rule
+from toolkit.programme.draws import drawn
 from toolkit.programme.findings import of_run
+from toolkit.programme.influence import drawn_anew
 from toolkit.programme.ledger import STATEMENT, Ledger
 from toolkit.programme.ledger_export import entries_table, projects_table
 from toolkit.programme.opened_cycle import REGION, TABLES
-from toolkit.programme.ranks import drawn
 from toolkit.programme.rehearsal import rehearse
 from toolkit.programme.run_values import values_of
 from toolkit.programme.scoring import score
-from toolkit.programme.selection import read_selection, select
+from toolkit.programme.selection import read_selection, select, sheets_of
 from toolkit.programme.systems import System, read_system
-from toolkit.programme.tables import write_table, write_tables
+from toolkit.programme.tables import all_or_none, write_table, write_tables
 from toolkit.resources import resource
 from toolkit.runs.asked import Progress, quiet
+from toolkit.runs.decision_entry import decision_about, enter_decision
 from toolkit.runs.pipeline import evaluate
+from toolkit.runs.record_correlation import record_correlation
 from toolkit.runs.site_records import sampled, with_breaks
 from toolkit.strict_yaml import Section, read_yaml, validate
 
@@ -243,7 +246,8 @@ def _choose(cycle: Cycle) -> list[str]:
     values = panel.with_panel(system, values, given)
     errors = panel.with_panel(system, cycle.tables["errors"], given, column="se")
     card = score(system, values)
-    draws = drawn(system, values, errors, draws=cycle.programme.draws, seed=cycle.programme.seed, band=0.25)
+    number = cycle.programme.draws
+    draws = drawn(system, values, errors, draws=number, seed=cycle.programme.seed, band=0.25, anew=drawn_anew(number))
     scores = card.units.set_index("unit")["score"]
     text = applicants.astype(str)
     found = select(rules, text, scores, lists={"diseases": cycle.tables["diseases"]}, draws=draws)
@@ -255,8 +259,9 @@ def _choose(cycle: Cycle) -> list[str]:
         "selected": found.applicants,
         "eligibility": found.lines,
         "rules": found.rules,
+        "influence": found.influence,
     }
-    write_tables({"结果": found.applicants, "资格": found.lines, "规则": found.rules}, cycle.folder / "selection.xlsx")
+    write_tables(sheets_of(found), cycle.folder / "selection.xlsx")
     write_table(cycle.tables["targets"], cycle.folder / "targets.csv")
     _enter_selection(cycle, found.applicants, found.lines)
     protocol.seal(
@@ -326,13 +331,22 @@ def _evaluate_end(cycle: Cycle, results: Results) -> None:
     changed = protocol.changes(
         protocol.opened(cycle.folder / "protocol.json"), _sealed_files(cycle), cycle.ledger.entries()
     )
-    decided = decide(of_run(results, rule, cycle.tables["targets"]), draws=programme.draws, seed=programme.seed)
-    sites, found, final = _visit(cycle, decided)
+    shared = record_correlation(cycle.folder / REGION, [one.id for one in rule.indicators], seed=programme.seed)
+    findings = of_run(results, rule, cycle.tables["targets"], by_records=shared)
+    decided = decide(findings, draws=programme.draws, seed=programme.seed)
     proof = pd.DataFrame([asdict(one) for one in changed], columns=["what", "where", "then", "now"])
+    out = cycle.folder / "decisions.xlsx"
+    with all_or_none(out), cycle.ledger.entering() as enter:
+        sheets = {"结论": decided.projects, "指标": decided.indicators, "指标间相关": decided.pairs}
+        write_tables({**sheets, "封存以来的改动": proof}, out)
+        about = decision_about(decided, cycle.folder / REGION, cycle.folder / "protocol.json", changed, out)
+        enter_decision(enter, decided, about, role="commission", who="合成经办人")
+    sites, found, final = _visit(cycle, decided)
     cycle.tables |= {
         "rehearsal": rehearsed.rates,
         "decisions": decided.projects,
         "findings": decided.indicators,
+        "correlations": decided.pairs,
         "proof": proof,
         "sites": sites,
         "visited": found.projects,
@@ -341,7 +355,7 @@ def _evaluate_end(cycle: Cycle, results: Results) -> None:
     }
     whole = spot_check.over_all(found.projects, sites, sites.set_index("project")["cases"])
     cycle.tables["errors_over_all"] = pd.DataFrame([asdict(whole)])
-    write_tables({"结论": final, "指标": decided.indicators, "改动": proof}, cycle.folder / "decisions.xlsx")
+    write_tables({"结论": final, "现场": found.projects, "分项": found.fields}, cycle.folder / "final.xlsx")
     _enter_end(cycle, final)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import socket
@@ -17,8 +18,11 @@ import pytest
 def postgresql() -> Iterator[str]:
     """Address of an empty server on this machine."""
     programs = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-    if not programs:
-        reason = "PostgreSQL's server is absent (apt-get install postgresql)"
+    lacking = {
+        "PostgreSQL's server is absent (apt-get install postgresql)": not programs,
+        "PostgreSQL's driver is absent (make extras)": importlib.util.find_spec("psycopg") is None,
+    }
+    if reason := next((said for said, absent in lacking.items() if absent), ""):
         if os.environ.get("CI", "").lower() == "true":
             pytest.fail(reason, pytrace=False)
         pytest.skip(reason)

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from toolkit.errors import InputError, ParameterError
-from toolkit.programme.allocation import NO_SCORE, SCORE, Quota, allocate, chances
+from toolkit.programme.allocation import NO_SCORE, SCORE, Quota, allocate, choices
 
 
 def quota(**more) -> Quota:
@@ -143,8 +143,9 @@ def test_the_chance_of_being_chosen_solves_each_draw_under_the_rules():
     frame = applicants([("a", 90.0, "一院", "是"), ("b", 80.0, "一院", "是"), ("c", 10.0, "二院", "否")])
     one_each = quota(places=2, limits=[{**PER_HOSPITAL, "at_most": 1}])
     draws = np.array([[90.0, 80.0, 10.0], [70.0, 80.0, 10.0], [90.0, 80.0, np.nan], [90.0, 95.0, 10.0]])
-    found = chances(one_each, frame, draws, ["a", "b", "c"])
-    assert found.to_dict() == {"a": 0.5, "b": 0.5, "c": 0.75}
+    found = choices(one_each, frame, draws, ["a", "b", "c"])
+    assert found.mean().to_dict() == {"a": 0.5, "b": 0.5, "c": 0.75}
+    assert found["a"].tolist() == [True, False, True, False]
 
 
 def test_bad_lists_are_refused():

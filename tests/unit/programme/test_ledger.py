@@ -140,6 +140,37 @@ def test_a_correction_is_an_entry_that_takes_another_back(ledger):
             ledger.append(kind="correction", role="commission", project="A-s1", why=why, content=content)
 
 
+def test_a_correction_takes_back_what_is_its_own_and_can_be_taken_back(ledger):
+    funded(ledger)
+    funded(ledger, "B-s1")
+    with pytest.raises(EvaluationError, match="第 4 条是A-s1的，不是B-s1的"):
+        ledger.append(kind="correction", role="commission", project="B-s1", why="误录", content={"corrects": 4})
+    ledger.append(kind="correction", role="commission", project="A-s1", why="误录", content={"corrects": 4})
+    ledger.append(kind="correction", role="commission", project="A-s1", why="原来不误", content={"corrects": 9})
+    assert ledger.state_of("A-s1") == "funded"
+    assert ledger.state_of("B-s1") == "funded"
+
+
+def test_several_entries_are_written_together_or_none_and_others_wait(ledger, address):
+    def fails(role: str) -> None:
+        with ledger.entering() as enter:
+            enter(kind=NOTE, role="commission")
+            enter(kind=NOTE, role=role)
+            raise OSError("the file's disk is full")
+
+    for role, error, says in (("visitor", EvaluationError, "没有角色"), ("commission", OSError, "disk")):
+        with pytest.raises(error, match=says):
+            fails(role)
+    assert ledger.head().number == 0
+    with ledger.entering() as enter:
+        enter(kind=NOTE, role="commission", who="甲")
+        other = subprocess.Popen([sys.executable, "-c", WRITER, address, "乙"], stderr=subprocess.PIPE, text=True)
+        enter(kind=NOTE, role="commission", who="甲")
+    assert other.communicate(timeout=120)[1] == ""
+    assert [e.who for e in ledger.entries()] == ["甲"] * 2 + ["乙"] * 20
+    assert ledger.verify() == []
+
+
 def test_a_statement_of_a_hospital_has_a_class(ledger):
     ledger.append(
         kind="statement", role="hospital", project="A-s1", why="上报口径有误", content={"class": "data_error"}
@@ -191,6 +222,9 @@ def test_a_file_that_is_no_database_and_a_server_that_is_not_there(tmp_path):
         Ledger("postgresql+psycopg://user:geheim@127.0.0.1:9/nowhere")
     assert "geheim" not in str(caught.value)
     assert "127.0.0.1:9" in str(caught.value)
+    with pytest.raises(InputError, match="缺少数据库的驱动程序 pg8000") as caught:  # none of this project's
+        Ledger("postgresql+pg8000://user:geheim@127.0.0.1:9/nowhere")
+    assert "geheim" not in str(caught.value)
 
 
 def test_the_shipped_table_has_every_state_of_the_programme():

@@ -13,6 +13,8 @@ from typer.testing import CliRunner
 
 from toolkit.cli import app
 from toolkit.errors import EvaluationError, InputError, ParameterError
+from toolkit.programme.ledger import Ledger
+from toolkit.programme.ledger_export import entering
 from toolkit.running.manifest import digest, sealed
 from toolkit.running.publish import canonical
 
@@ -140,3 +142,29 @@ def test_a_ledger_that_is_not_there_is_not_begun_by_reading(tmp_path, command):
     with pytest.raises(InputError, match="没有这个台账"):
         speceval(command, tmp_path / "none.sqlite")
     assert not (tmp_path / "none.sqlite").exists()
+
+
+def test_a_file_and_its_entries_stand_together_or_both_as_they_were(tmp_path):
+    out, where = tmp_path / "out.csv", str(tmp_path / "l.sqlite")
+
+    def fails(role: str) -> None:
+        with entering(where, out) as enter:
+            out.write_text("ne", encoding="utf-8")
+            enter(kind="note", role=role)
+            raise OSError("full")
+
+    with pytest.raises(EvaluationError, match="没有角色"):
+        fails("visitor")
+    assert not out.exists()
+    out.write_text("old", encoding="utf-8")
+    with pytest.raises(OSError, match="full"):
+        fails("commission")
+    assert out.read_text("utf-8") == "old"
+    with entering(where, out) as enter:
+        out.write_text("new", encoding="utf-8")
+        enter(kind="note", role="commission")
+    with entering("", out) as enter:  # no ledger is declared
+        assert enter(kind="note", role="commission") is None
+    ledger = Ledger(where)
+    assert ledger.head().number == 1
+    ledger.close()

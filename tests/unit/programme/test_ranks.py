@@ -6,14 +6,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from toolkit.programme.ranks import drawn, may_be_among_the_first, rank_sets, rankability
+from toolkit.errors import InputError
+from toolkit.programme.draws import drawn
+from toolkit.programme.influence import drawn_anew, influence
+from toolkit.programme.ranks import may_be_among_the_first, rank_sets, rankability
 from toolkit.programme.systems import System
 
 RATED = {"rule": "rating", "highest": 100.0}
 
 
 def system(**more) -> System:
-    items = [{"id": "a", "weight": 0.7, "score": RATED}, {"id": "b", "weight": 0.3, "score": RATED}]
+    items = [{"id": i, "source": "given", "weight": w, "score": RATED} for i, w in (("a", 0.7), ("b", 0.3))]
     plain = {"id": "s", "title": "示例", "source": "示例", "standing": "示例", "unit": "unit"}
     return System.model_validate({**plain, "groups": [{"id": "g", "items": items}], **more})
 
@@ -84,3 +87,75 @@ def test_a_unit_that_cannot_be_rated_has_no_rank():
     values = pd.DataFrame({"unit": ["x", "y"], "a": ["90", ""], "b": ["40", ""]})
     table = drawn(system(), values, draws=3).table()
     assert pd.isna(table["median_rank"][1])
+
+
+def test_equal_scores_share_the_best_of_their_ranks_and_are_ranked_among_peers():
+    values = pd.DataFrame(
+        {"unit": list("uvwx"), "a": ["50", "50", "9", "9"], "b": "5", "tier": ["市", "市", "市", "县"]}
+    )
+    peers = {"by": "column", "column": "tier"}
+    assert drawn(system(peers=peers), values, draws=3).table()["median_rank"].tolist() == [1, 1, 3, 1]
+    assert drawn(system(peers=peers), values[::-1], draws=3).table()["median_rank"].tolist() == [1, 3, 1, 1]
+
+
+def test_a_drawn_rating_stays_on_its_scale_and_errors_that_are_none_are_refused():
+    values = pd.DataFrame({"unit": ["x", "y"], "a": ["100", "0"], "b": ["100", "0"]})
+    errors = pd.DataFrame({"unit": ["x", "y"], "a": ["30", "30"]})
+    scores = drawn(system(), values, errors, draws=200).scores
+    assert scores[:, 0].max() <= 100
+    assert scores[:, 1].min() >= 0
+    with pytest.raises(InputError, match="不是数（第 3 行）"):
+        drawn(system(), values, errors.assign(a=["1", "?"]), draws=1)
+    with pytest.raises(InputError, match="负数"):
+        drawn(system(), values, errors.assign(a=["1", "-1"]), draws=1)
+
+
+# --- which input moves the result -------------------------------------------------------------------------------------
+
+
+def moved(draws: int = 512, **more) -> pd.DataFrame:
+    """Influence on the score itself: item a with its error, item b with the panel's, 0.7 and 0.3 of the whole."""
+    items = [
+        {"id": "a", "source": "records", "weight": 0.7, "score": RATED},
+        {"id": "b", "source": "panel", "weight": 0.3, "score": RATED},
+    ]
+    one = system(groups=[{"id": "g", "items": items}], **more.pop("system", {}))
+    values = pd.DataFrame({"unit": ["x", "y"], "a": ["50", "49"], "b": ["60", "60"]})
+    errors = pd.DataFrame({"unit": ["x", "y"], "a": ["2", "2"], "b": ["3", "3"]})
+    made = drawn(one, values, errors, draws=draws, anew=drawn_anew(draws), **more)
+    return influence(made, lambda scores: scores).set_index(["of", "input"])
+
+
+def test_of_a_sum_each_input_has_its_share_of_the_variance_alone_and_in_total():
+    found = moved()
+    panel = (0.3 * 3) ** 2 / ((0.7 * 2) ** 2 + (0.3 * 3) ** 2)
+    for which, share in (("indicators", 1 - panel), ("panel", panel)):
+        row = found.loc[("chosen", which)]
+        assert row["first"] == pytest.approx(share, abs=0.1)
+        assert row["total"] == pytest.approx(share, abs=0.1)
+        assert row["first_low"] < share < row["first_high"]
+        assert row["total_low"] < row["total"] < row["total_high"]
+
+
+def test_an_input_that_was_not_given_has_no_share_rather_than_none_and_a_certain_result_has_none_to_give():
+    found = moved()
+    assert found.loc[("chosen", "weights"), ["first", "total"]].isna().all()
+    assert found.loc[("ranks", "policy"), ["first", "total"]].isna().all()
+    assert found.loc["ranks", ["first", "total"]].notna().sum().tolist() == [2, 2]
+    assert moved(draws=2)["total"].isna().all()  # too few to make any again
+
+
+def test_a_choice_of_policy_is_drawn_and_told():
+    """Arithmetic or geometric at the top of one group: the same score of it; of other values: theirs."""
+    values = pd.DataFrame({"unit": ["y", "x"], "a": ["90", "50"], "b": ["90", "60"]})
+    found = moved(other_values=[values])
+    assert found.loc[("chosen", "policy"), "total"] > 0.9
+    with pytest.raises(InputError, match="单位不同: y、z"):
+        moved(other_values=[values.assign(unit=["z", "x"])])
+    ranked = {"alternatives": [{"title": "按名次", "score": {"rule": "rank"}}]}
+    assert moved(system=ranked).loc[("chosen", "policy"), "total"] == pytest.approx(0, abs=1e-9)  # items have rules
+
+
+def test_an_alternative_that_differs_in_nothing_is_refused():
+    with pytest.raises(ValueError, match="至少给一个"):
+        system(alternatives=[{"title": "同样"}])

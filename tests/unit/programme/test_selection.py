@@ -13,8 +13,8 @@ from typer.testing import CliRunner
 
 from toolkit.cli import app
 from toolkit.errors import InputError, ParameterError
+from toolkit.programme.draws import Draws
 from toolkit.programme.eligibility import Check, eligible, examined
-from toolkit.programme.ranks import Draws
 from toolkit.programme.selection import Selection, read_selection, select
 
 SHIPPED = Path(__file__).parents[3] / "params" / "selection" / "wenzhou-2023.yaml"
@@ -192,7 +192,12 @@ def test_the_chance_of_being_chosen_counts_draws_each_under_all_rules():
     frame = applicants()
     scores = scores_of(frame)
     flat = np.repeat(scores.to_numpy()[None], 20, axis=0)
-    sure = Draws(units=frame["applicant"].to_numpy(str), scores=flat, eligible=np.ones(len(frame), bool))
+    sure = Draws(
+        units=frame["applicant"].to_numpy(str),
+        scores=flat,
+        eligible=np.ones(len(frame), bool),
+        peers=np.full(len(frame), ""),
+    )
     found = select(WENZHOU, frame, scores, lists={"diseases": DISEASES}, draws=sure).applicants
     assert (found["chance"] == found["chosen"]).all()
     frame.loc[0, "plan_complete"] = "否"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 import shlex
 from pathlib import Path
@@ -12,7 +14,7 @@ from typer.testing import CliRunner
 
 from toolkit.cli import app
 from toolkit.errors import ParameterError
-from toolkit.programme.ledger import Ledger
+from toolkit.programme.ledger import DECISION, Ledger
 from toolkit.programme.opened_cycle import OpenedCycle, read_cycle
 from toolkit.runs import golden_programme
 from toolkit.runs.programme_cycle import run_cycle
@@ -107,8 +109,27 @@ def test_every_command_of_the_page_runs_on_the_files_of_the_cycle(folder, tmp_pa
         assert done.exit_code == 0, f"{command}\n{done.output}"
         if "--protocol" in arguments:
             assert "自封存以来没有改动" in done.output
+    _decisions_are_entered(tmp_path)
     final = pd.read_excel(tmp_path / "mine" / "final.xlsx", engine="calamine")
     again = read_cycle(folder).tables["final"]
     assert dict(zip(final["project"], final["final"], strict=True)) == dict(
         zip(again["project"], again["final"], strict=True)
     )
+
+
+def _decisions_are_entered(folder: Path) -> None:
+    """With the sealed protocol, the run and the file that they rest on; the visits behind them."""
+    ledger = Ledger(folder / "mine" / "ledger.sqlite")
+    entries = [one for one in ledger.entries() if one.kind == DECISION]
+    assert ledger.verify() == []
+    ledger.close()
+    whole, *projects = entries
+    decided = pd.read_csv(folder / "mine" / "decisions.csv", dtype=str, encoding="utf-8-sig").set_index("project")
+    assert whole.content["protocol"] == json.loads((folder / "mine" / "protocol.json").read_text("utf-8"))["key"]
+    assert whole.content["sha256"] == hashlib.sha256((folder / "mine" / "decisions.csv").read_bytes()).hexdigest()
+    sealed = (folder / "cycle" / "region" / "evaluation.json").read_bytes()
+    assert whole.content["run"]["evaluation"] == hashlib.sha256(sealed).hexdigest()
+    assert whole.content["outcomes"] == decided["outcome"].value_counts().to_dict()
+    own = [one for one in projects if one.content.get("of") == whole.number]
+    assert {one.project: one.content["outcome"] for one in own} == decided["outcome"].to_dict()
+    assert any(one.why.startswith("现场抽核") for one in projects)
