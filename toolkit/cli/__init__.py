@@ -54,6 +54,7 @@ for command in (
     finished_commands.worklist,
     finished_commands.trace,
     finished_commands.cases,
+    finished_commands.diff,
     indicator_commands.indicators,
     indicator_commands.score,
     evidence_commands.values,

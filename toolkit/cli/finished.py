@@ -162,3 +162,50 @@ def cases(
     typer.echo(reviewed.as_text(found, content))
     if form:
         typer.echo(f"讨论表 form: {form}")
+
+
+def diff(
+    one: Annotated[Path, typer.Argument(help="前一次运行的文件夹 the earlier run", show_default=False)],
+    other: Annotated[Path, typer.Argument(help="后一次运行的文件夹 the later run", show_default=False)],
+    params: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--params",
+            help="两次运行各自的参数文件，依次给出：重算中间的各步，分清每项判定由什么而变 both parameter files, in order, "
+            "to make the runs in between",
+            show_default=False,
+        ),
+    ] = None,
+    out: Annotated[
+        list[Path] | None,
+        typer.Option("--out", help="另写成页面、Word、PDF：.html .docx .pdf，可重复 repeatable", show_default=False),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """比较两次运行：参数、数据、程序、数值、判定，每项改变了的判定由什么而变。What differs between two runs, and why.
+
+    退出码 exit code：0 判定都相同 the same verdicts，5 有判定不同 some differ.
+    """
+    from toolkit.errors import ParameterError, RunError
+    from toolkit.evaluation.names import NAMES
+    from toolkit.params import load_params
+    from toolkit.runs import two_runs
+
+    if params and len(params) != 2:
+        raise ParameterError(
+            "--params 要给两次：先前一次的，再后一次的",
+            "--params is given twice: that of the earlier run, then that of the later",
+            where="--params",
+            remedy="speceval diff 运行甲 运行乙 --params 甲.yaml --params 乙.yaml",
+            remedy_english="see the example",
+        )
+    own = (load_params(params[0], NAMES), load_params(params[1], NAMES)) if params else None
+    targets = [two_runs.writer(path) for path in out or ()]
+    found = two_runs.compare(one, other, params=own, say=lambda line: typer.echo(line, err=True))
+    for write in targets:
+        write(found)
+    if as_json:
+        print_json(two_runs.as_json(found))
+    else:
+        typer.echo(two_runs.as_text(found))
+    raise typer.Exit(RunError.exit_code if len(found.changed) else 0)

@@ -16,7 +16,8 @@ from toolkit.errors import InputError
 from toolkit.evaluation.names import NAMES
 from toolkit.frames import rows_of
 from toolkit.params import RunParams, policies
-from toolkit.reporting.formats.html import render
+from toolkit.reporting.formats.document import document
+from toolkit.reporting.formats.html import page_alone
 from toolkit.reporting.formats.provenance import Provenance
 from toolkit.reporting.sections.checked import blocks
 from toolkit.resources import LOCK, home
@@ -104,6 +105,6 @@ def write_page(checked: Checked, params: RunParams, path: Path) -> None:
         data_date=f"{years[0]} 年至 {years[-1]} 年出院",
         policies=policies(params, NAMES),
     )
-    page = render(blocks(checked.found), title=f"{params.title} 数据检查", provenance=stamp)
+    page = page_alone(document(blocks(checked.found), stamp, title=f"{params.title} 数据检查"))
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, page.encode("utf-8"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from base64 import b64encode
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -20,6 +21,12 @@ def characters(pages: Iterable[Path]) -> str:
     for page in pages:
         found.update(page.read_text("utf-8"))
     return "".join(sorted(found))
+
+
+def in_page(text: str) -> str:
+    """The font with the characters of one page, as an address that the page can hold itself."""
+    used = "".join(sorted({*ALWAYS, *text}))
+    return f"data:font/woff2;base64,{b64encode(web_font(used)).decode('ascii')}"
 
 
 def web_font(used: str) -> bytes:

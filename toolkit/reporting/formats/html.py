@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from toolkit.reporting.content.blocks import Block, Heading, Table
 from toolkit.reporting.content.templates import environment
 from toolkit.reporting.formats.document import FORMATS, Document, Part, document, file_name
-from toolkit.reporting.formats.fonts import FONT
+from toolkit.reporting.formats.fonts import FONT, in_page
 from toolkit.reporting.formats.provenance import SYNTHETIC_BANNER, Provenance
 
-__all__ = ["Provenance", "page", "render"]
+__all__ = ["Provenance", "page", "page_alone", "render"]
 
 CONTENTS_FROM = 4  # chapters: a shorter report is seen at a glance
 NARROW_FROM = 3  # columns: on a telephone each row of such a table becomes a card
@@ -30,6 +30,12 @@ class _Group:
 def render(blocks: Iterable[Block], *, title: str, provenance: Provenance, above: str = ABOVE) -> str:
     """The page of a notebook's report; `title` is the browser's, and that of a report that has no `Title` block."""
     return page(document(blocks, provenance, title=title), above=above)
+
+
+def page_alone(shown: Document) -> str:
+    """The document as a page that no run's font lies beside: it holds its own."""
+    beside = page(shown)
+    return beside.replace(f"{ABOVE}/{FONT}", in_page(beside))
 
 
 def page(shown: Document, *, above: str = ABOVE) -> str:
