@@ -254,7 +254,10 @@ def _errors(system: System, units: np.ndarray, errors: pd.DataFrame | None) -> M
     if errors is None:
         return found
     columns = [item.of for item in system.items if item.of in errors]
-    numbers = {c: number_of(errors.fillna(""), c, "标准误表", "errors") for c in dict.fromkeys(columns)}
+    numbers = {
+        c: number_of(errors.astype(object).where(errors.notna(), ""), c, "标准误表", "errors")
+        for c in dict.fromkeys(columns)
+    }
     if negative := [c for c, values in numbers.items() if (values < 0).any()]:
         raise InputError(
             f"标准误表的列 {'、'.join(negative)} 有负数",

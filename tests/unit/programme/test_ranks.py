@@ -104,6 +104,9 @@ def test_a_drawn_rating_stays_on_its_scale_and_errors_that_are_none_are_refused(
     scores = drawn(system(), values, errors, draws=200).scores
     assert scores[:, 0].max() <= 100
     assert scores[:, 1].min() >= 0
+    partly = drawn(system(), values, errors.assign(a=[np.nan, 30.0]), draws=5).scores  # no error is none, not a fault
+    assert np.ptp(partly[:, 0]) == 0
+    assert np.ptp(partly[:, 1]) > 0
     with pytest.raises(InputError, match="不是数（第 3 行）"):
         drawn(system(), values, errors.assign(a=["1", "?"]), draws=1)
     with pytest.raises(InputError, match="负数"):
