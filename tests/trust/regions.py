@@ -97,10 +97,10 @@ def speceval(*words, cwd, environment=None, **options):
     )
 
 
-def tree(folder, without=("run.json", "state.json", "hashes.json")):
-    """Every file below a folder with its bytes, but those that say when and where."""
+def tree(folder, without=("run.json", "state.json")):
+    """Every file below a folder with its bytes, but those that say when and where, and the cache of the machine."""
     return {
         path.relative_to(folder).as_posix(): path.read_bytes()
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name not in without
+        if path.is_file() and path.name not in without and ".private" not in path.parts
     }

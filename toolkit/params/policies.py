@@ -634,3 +634,16 @@ class DisclosurePolicy(Section):
         le=1,
         description="a mean is hidden where one case may be a larger share of the sum",
     )
+    minimum_interval: int = Field(
+        5,
+        title="隐去例数的最小区间",
+        ge=1,
+        description="a hidden number of cases or events must not be told more closely by linear programming",
+    )
+    minimum_interval_share: float = Field(
+        0.2,
+        title="隐去总量的最小区间占比",
+        gt=0,
+        le=1,
+        description="the same of sums (costs, days, weights), as a share of the hidden sum",
+    )

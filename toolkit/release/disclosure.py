@@ -10,8 +10,9 @@ Rules (`toolkit.params.DisclosurePolicy`; after NHS HES, OpenSAFELY and CMS prac
    theirs, are hidden; 0 is shown. Other counts are rounded. Totals are sums of what is shown, or rounded themselves.
 2. A rate is made from rounded counts. It is hidden where either count is, and on few cases, where rounding would bend it.
 3. A mean is hidden where one case may be most of its sum, and shown to its printed decimals only.
-4. No hidden cell can be computed from other visible ones (`toolkit.release.suppression`), exclusions included: records
-   that stand in small groups are counted together, over hospitals first and then over reasons.
+4. No hidden cell can be computed from other visible ones (`toolkit.release.suppression`), nor told to less than a declared
+   width (`toolkit.release.intervals`), exclusions included: records that stand in small groups are counted together, over
+   hospitals first and then over reasons.
 5. Sums, second moments, standard errors and p-values, which give counts back, are not in the tables at all.
 """
 
@@ -28,16 +29,17 @@ from toolkit.evaluation.facts import RunFacts
 from toolkit.evaluation.results import Results
 from toolkit.evaluation.tables import TABLES
 from toolkit.indicators import CATALOGUE
-from toolkit.indicators.base import Declared, Distribution, Status
+from toolkit.indicators.base import Declared, Status
 from toolkit.indicators.capacity import VOLUME as CAPACITY_VOLUME
 from toolkit.indicators.table import finish
 from toolkit.models.change import inferential, two_period
 from toolkit.params import DisclosurePolicy, Edition, RunParams
 from toolkit.release import findings
-from toolkit.release.suppression import Equations, protected
+from toolkit.release.hidden_cells import EVENTS, Suppression, counts_cases, refuse_narrow
+from toolkit.release.intervals import Reader
+from toolkit.release.suppression import Equations
 from toolkit.reporting.content.values import POOLED
 
-EVENTS = {Distribution.PROPORTION, Distribution.RARE}
 VOLUME = CAPACITY_VOLUME.id
 HIDDEN = Status.WITHHELD.value
 PLACE = ["level", "hospital", "specialty", "period"]
@@ -146,71 +148,37 @@ def _cells(cells: pd.DataFrame, state: _State) -> pd.DataFrame:
     policy, params = state.policy, state.exact.params
     cycles = {c: [str(y) for y in range(years.first, years.last + 1)] for c, years in params.periods.items()}
     cells = cells.assign(status=cells["status"].astype(object))
-    parts = []
+    parts: list[pd.DataFrame] = []
+    narrow: list[tuple[str, ...]] = []
+    readers: list[tuple[pd.DataFrame, Reader]] = []  # bases have the same places, and often the same numbers
     for _basis, of_basis in cells.groupby("basis", sort=False, observed=True):
         places = of_basis[PLACE].drop_duplicates().reset_index(drop=True)
-        adds = equations(places, state.exact.units, cycles)
         position = of_basis[PLACE].merge(places.assign(_at=places.index), on=PLACE, how="left")["_at"].to_numpy()
-        whole = np.zeros(len(places), dtype=bool)
-        counted: list[tuple[np.ndarray, np.ndarray]] = []  # numbers of cases and what is hidden of them
+        if not readers or not readers[-1][0].equals(places):
+            readers.append((places, Reader(equations(places, state.exact.units, cycles))))
+        found = Suppression(reader=readers[-1][1], policy=policy, whole=np.zeros(len(places), dtype=bool))
         order = sorted(of_basis["indicator"].unique(), key=lambda i: i != VOLUME)
-        for id_ in order:
-            rows = (of_basis["indicator"] == id_).to_numpy()
-            one, part, at = CATALOGUE[str(id_)], of_basis[rows], position[rows]
-            hidden = _hidden(part, at, one, whole, adds, policy, counted)
-            if id_ == VOLUME:  # where the number of cases is hidden, all is
-                whole = hidden
-            parts.append(_shown(part, hidden[at], one, policy, params.change.confidence))
+        rows = {id_: np.flatnonzero((of_basis["indicator"] == id_).to_numpy()) for id_ in order}
+        before = -1
+        while before < (before := sum(int(one.sum()) for one in found.of.values())):  # what one hides, another may show
+            found.once_more()
+            for id_, at in rows.items():
+                hidden = found.hidden(of_basis.iloc[at], position[at], CATALOGUE[str(id_)])
+                if id_ == VOLUME:  # where the number of cases is hidden, all is
+                    found.whole = hidden
+        parts.extend(
+            _shown(
+                of_basis.iloc[at], found.of[id_][position[at]], CATALOGUE[str(id_)], policy, params.change.confidence
+            )
+            for id_, at in rows.items()
+        )
+        narrow.extend((*places.loc[at], id_, measure) for at, id_, measure in found.narrow)
+    refuse_narrow(narrow, policy)
     made = pd.concat(parts).loc[cells.index]
     state.suppressed = made.loc[made["status"] == HIDDEN, [*LOCATION, "indicator"]]
     state.cells = made
     lost = [c for c in made if c not in {*LOCATION, "indicator", "n", *SHOWN, "covered", "own_share", "status"}]
     return made.assign(**{c: np.nan for c in lost if pd.api.types.is_numeric_dtype(made[c])})[list(cells.columns)]
-
-
-def _hidden(
-    part: pd.DataFrame,
-    at: np.ndarray,
-    one: Declared,
-    whole: np.ndarray,
-    adds: Equations,
-    policy: DisclosurePolicy,
-    counted: list[tuple[np.ndarray, np.ndarray]],
-) -> np.ndarray:
-    """Which places are hidden for one indicator: small counts, dominated sums, and what would give them away.
-
-    `counted` remembers the numbers of cases hidden so far: another indicator on the same cases must not show them.
-    """
-    size = len(whole)
-    n, x = np.full(size, np.nan), np.full(size, np.nan)
-    n[at], x[at] = part["n"], part["x"]
-    hidden = whole | ((n > 0) & (n < policy.minimum_cases))
-    for cases, of_cases in counted:
-        hidden |= of_cases & (cases == n)
-    if not one.adds_up:
-        return hidden & (n > 0)
-    # where no case counts, the status says so: 0 is no secret
-    hidden = protected(n, hidden & (n > 0), adds, policy.minimum_cases)
-    counted.append((n, hidden))
-    quantities = [(n, policy.minimum_cases)]
-    if one.distribution in EVENTS:
-        without = n - x
-        hidden |= (x > 0) & (x < policy.minimum_events)
-        quantities.append((x, policy.minimum_events))
-        if one.distribution is Distribution.PROPORTION:
-            hidden |= (without > 0) & (without < policy.minimum_events)
-            quantities.append((without, policy.minimum_events))
-    elif one.distribution is not None and "xx" in part:
-        share = np.full(size, np.nan)
-        # the largest of n amounts is at most the root of their sum of squares
-        share[at] = np.sqrt(part["xx"]) / part["x"].where(part["x"] > 0)
-        hidden |= share > policy.dominance
-    while True:
-        before = hidden.sum()
-        for amounts, least in quantities:
-            hidden = protected(amounts, hidden & (n > 0), adds, least)
-        if hidden.sum() == before:
-            return hidden
 
 
 def _shown(
@@ -231,8 +199,8 @@ def _shown(
         made.loc[few, SHOWN] = np.nan
         made.loc[few, "status"] = HIDDEN
     elif one.distribution is None and one.adds_up:
-        counted = (part["x"] == part["n"]).all()
-        made["value"] = one.scale * (n5 if counted else part["x"].map(_three_digits))
+        counts = counts_cases(one)
+        made["value"] = one.scale * (rounded_counts(part["x"], policy) if counts else part["x"].map(_three_digits))
     else:
         made[SHOWN] = part[SHOWN].round(one.decimals)
     lacking = part["all_y"] - part["y"]

@@ -44,7 +44,9 @@ class Equations:
         )
 
 
-def protected(amounts: np.ndarray, hidden: np.ndarray, equations: Equations, least: float) -> np.ndarray:
+def protected(
+    amounts: np.ndarray, hidden: np.ndarray, equations: Equations, least: float, slack: float = SLACK
+) -> np.ndarray:
     """`hidden` with as many more cells as are needed (complementary suppression); the smallest are taken first.
 
     Parameters
@@ -55,6 +57,8 @@ def protected(amounts: np.ndarray, hidden: np.ndarray, equations: Equations, lea
         What the small counts themselves demand.
     least
         What the hidden parts of a visible total add up to, at least.
+    slack
+        How much more than their number they add up to, at least.
     """
     hidden = hidden.copy()
     present = ~np.isnan(amounts)
@@ -67,7 +71,7 @@ def protected(amounts: np.ndarray, hidden: np.ndarray, equations: Equations, lea
         is_hidden, of_part = hidden[equations.totals], hidden[parts]
         count = np.bincount(part_of, of_part, size)
         total = np.bincount(part_of, of_part * known[parts], size)
-        lonely = ~is_hidden & (count > 0) & ((count < 2) | (total < np.maximum(least, count + SLACK)))
+        lonely = ~is_hidden & (count > 0) & ((count < 2) | (total < np.maximum(least, count + slack)))
         lonely |= is_hidden & (count == 0)
         candidate = ~of_part & present[parts] & (known[parts] > 0) & (lonely & stated)[part_of]
         helped, first = np.unique(part_of[candidate], return_index=True)
@@ -78,7 +82,7 @@ def protected(amounts: np.ndarray, hidden: np.ndarray, equations: Equations, lea
         added = np.concatenate([more, equations.totals[alone]])
         if not len(added):
             solved = determined(hidden, present, equations)
-            added = _beside(solved, hidden, known, present, equations)
+            added = neighbours(solved, hidden, known, present, equations)
             if not len(added):
                 return hidden
         hidden[added] = True
@@ -137,15 +141,15 @@ def _components(rows: np.ndarray, columns: np.ndarray) -> list[np.ndarray]:
     return np.split(order, np.flatnonzero(np.diff(label[order])) + 1)
 
 
-def _beside(
+def neighbours(
     solved: np.ndarray, hidden: np.ndarray, known: np.ndarray, present: np.ndarray, equations: Equations
 ) -> np.ndarray:
-    """For each solved cell the smallest visible one that shares an equation with it."""
+    """For each of these hidden cells the smallest visible one that shares an equation with it, by position."""
     chosen = []
     for cell in solved:
         lines = np.union1d(equations.part_of[equations.parts == cell], np.flatnonzero(equations.totals == cell))
-        beside = np.concatenate([equations.parts[np.isin(equations.part_of, lines)], equations.totals[lines]])
-        beside = beside[~hidden[beside] & present[beside] & (known[beside] > 0)]
-        if len(beside):
-            chosen.append(beside[np.argmin(known[beside])])
+        near = np.concatenate([equations.parts[np.isin(equations.part_of, lines)], equations.totals[lines]])
+        near = near[~hidden[near] & present[near] & (known[near] > 0)]
+        if len(near):
+            chosen.append(near[np.argmin(known[near])])
     return np.unique(np.asarray(chosen, dtype=np.int64))
