@@ -167,12 +167,22 @@ def test_specialties_that_differ_keep_their_own_scatter():
     assert found.tau2[code == 0][0] < 0.02**2
 
 
-def test_specialties_that_are_alike_share_theirs():
-    shared = 0
+def test_specialties_that_are_alike_lean_on_each_other():
+    alone, leaning = [], []
     for seed in range(40):
-        _change, _sampling, _code, found = strata([0.05] * 12, 12, seed)
-        shared += np.ptp(found.tau2) < 1e-9
-    assert shared >= 34  # but for one in twenty, in which chance made them look different
+        change, sampling, code, found = strata([0.05] * 12, 12, seed)
+        alone.append(np.std([np.log(change[code == k].var(ddof=1)) for k in range(12)]))
+        leaning.append(np.std([np.log(sampling[0] + found.tau2[code == k][0]) for k in range(12)]))
+    assert np.mean(leaning) < 0.85 * np.mean(alone)
+
+
+@pytest.mark.parametrize("each", [8, 17])
+def test_a_restless_specialty_is_not_judged_by_the_calm_of_the_others(each):
+    ratio = []
+    for seed in range(150):
+        _change, sampling, code, found = strata([0.01, 0.03, 0.06, 0.12], each, seed)
+        ratio.append([(sampling[0] + found.tau2[code == 3][0]) / (0.0004 + 0.12**2)])
+    assert np.mean(ratio) > 0.9  # of its true variance, on average over regions
 
 
 def test_two_units_that_broke_away_do_not_make_all_others_look_restless():

@@ -3,14 +3,14 @@
 The variance of a unit's log change is that of drawing its cases plus a variance τ² of true changes. τ² is estimated over the
 whole region and for every specialty, from squares cut at `CUT` standard deviations, so that a few units that broke away do not
 make all others look restless; what such units say of the tails is the business of `calibration`. A specialty's own τ² counts
-by its degrees of freedom against those of the prior, which is estimated from how much specialties differ (Smyth 2004): where
-they are alike, all borrow the region's; where they are not, each has its own. Last, a power of the unit's size, as far as it
-stands out from its own error.
+by its degrees of freedom against those of the prior, which is estimated from how much specialties differ (Smyth 2004), and is
+moved by no more than a fraction of its own error: specialties that are alike lean on each other, none is judged by the calm
+of the others. Last, a power of the unit's size, as far as it stands out from its own error.
 
 References
 ----------
-Smyth (2004), doi:10.2202/1544-6115.1027. Phipson and others (2016), doi:10.1214/16-AOAS920, on outlying variances. Huber's
-proposal 2 for scale: Huber (1964), doi:10.1214/aoms/1177703732.
+Smyth (2004), doi:10.2202/1544-6115.1027. Limited translation: Efron, Morris (1972), JASA 67, 130–139. Phipson and others (2016),
+doi:10.1214/16-AOAS920, on outlying variances. Huber's proposal 2 for scale: Huber (1964), doi:10.1214/aoms/1177703732.
 """
 
 from __future__ import annotations
@@ -23,12 +23,14 @@ import scipy  # its parts load when first used: reports read tables and need non
 CUT = 2.5  # standard deviations beyond which a unit counts as if it stood there
 HALVINGS = 30
 ROUNDS = 6
-ALIKE = 0.02  # p of the test that specialties scatter alike above which they are taken to
 LEAST, MOST = 1e-8, 4.0  # of τ² above its floor
 # τ² may come out below 0 by this share of the smallest sampling variance: cut off at 0, calm specialties would on average be
 # given more scatter than they have
 BELOW = 0.5
 OWN = 5.0  # times its degrees of freedom a specialty's own scatter counts: it must hold its level whatever others do
+# standard errors of its log that a specialty's own variance is moved by at most: one that is restless among calm ones must hold its
+# level, too, in a region with too few specialties to learn how much they differ (limited translation: Efron, Morris 1972)
+LIMIT = 0.3
 # E min(Z², CUT²) of a normal Z, by parts
 _P = float(scipy.special.erf(CUT / np.sqrt(2)))
 MEAN_CUT = _P - 2 * CUT * float(np.exp(-(CUT**2) / 2) / np.sqrt(2 * np.pi)) + CUT**2 * (1 - _P)
@@ -116,9 +118,10 @@ def scatter(
     weight = free * prior.worth / (free * prior.worth + prior.df / OWN) if np.isfinite(prior.df) else np.zeros(len(n))
     s2 = n / np.bincount(own.stratum, 1 / own.s2)
     centre = prior.scale * (s2 + pooled) - s2
-    shrunk = (1 - weight) * centre + weight * by_stratum
-    without = _without_each(own, by_stratum)
-    left = (1 - weight[own.stratum]) * centre[own.stratum] + weight[own.stratum] * without
+    most = LIMIT * np.sqrt(2 / (free * prior.worth))
+    shrunk = _towards(by_stratum, centre, weight, s2, most)
+    of = own.stratum
+    left = _towards(_without_each(own, by_stratum), centre[of], weight[of], s2[of], most[of])
     place = np.searchsorted(names, stratum)
     known = (place < len(names)) & (names[np.minimum(place, len(names) - 1)] == stratum)
     tau2 = np.where(known, shrunk[np.minimum(place, len(names) - 1)], pooled)
@@ -128,7 +131,9 @@ def scatter(
     factor = np.exp(power * (np.log(np.maximum(size, 1e-12)) - usual))
     left_out = tau2.copy()
     left_out[rows] = left
-    total = np.where(known, (free * prior.worth)[np.minimum(place, len(names) - 1)], 0.0) + min(prior.df, float(df))
+    total = np.where(known, (free * prior.worth)[np.minimum(place, len(names) - 1)], 0.0) + min(
+        prior.df / OWN, float(df)
+    )
     return Scatter(
         tau2=np.where(tau2 > 0, tau2 * factor, tau2),
         left_out=np.where(left_out > 0, left_out * factor, left_out),
@@ -194,7 +199,7 @@ def _prior(ratio: np.ndarray, free: np.ndarray, cut: np.ndarray) -> _Prior:
     mean = (w * z).sum() / w.sum()
     q, k = float((w * (z - mean) ** 2).sum()), len(z)
     excess = (q - (k - 1)) / (w.sum() - (w**2).sum() / w.sum())
-    if excess <= 1e-4 or scipy.special.chdtrc(k - 1, q) > ALIKE:
+    if excess <= 1e-4:
         return _Prior(df=np.inf, worth=worth)
     low, high = 1e-2, 1e5
     for _ in range(60):
@@ -204,11 +209,21 @@ def _prior(ratio: np.ndarray, free: np.ndarray, cut: np.ndarray) -> _Prior:
     return _Prior(df=2 * at, worth=worth, scale=float(np.exp(mean + scipy.special.digamma(at) - np.log(at))))
 
 
+def _towards(own: np.ndarray, centre: np.ndarray, weight: np.ndarray, s2: np.ndarray, most: np.ndarray) -> np.ndarray:
+    """A stratum's own τ² moved to what all strata let expect, the log of its whole variance by no more than `most`."""
+    total = np.maximum(s2 + own, 1e-12)
+    wanted = np.maximum(s2 + (1 - weight) * centre + weight * own, 1e-12)
+    return np.asarray(total * np.exp(np.clip(np.log(wanted / total), -most, most)) - s2)
+
+
 def _without_each(rows: _Rows, tau2: np.ndarray) -> np.ndarray:
     """A stratum's τ² without each of its units, by one Newton step from the whole stratum's."""
     of = tau2[rows.stratum]
     squares, w = rows.squares(of), 1 / (rows.s2 + of)
-    cut = np.minimum(squares, CUT**2)
+    # it pulled its group's mean towards itself: what leaves the sum with it is more than its own square
+    counted = w * rows.count
+    pull = counted / np.bincount(rows.group, counted)[rows.group]
+    cut = np.minimum(squares / (1 - pull), CUT**2)
     fall = np.where(squares < CUT**2, squares * w, 0.0)  # of a cut square with τ²
     slope = np.bincount(rows.stratum, fall)[rows.stratum] - fall
     excess = MEAN_CUT - cut  # what leaves the sum less what it should be
