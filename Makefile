@@ -1,7 +1,7 @@
 # Two commands: `make run` and `make test`. Each sets up what is missing (bootstrap.sh) and then does its work.
 # Without make: `sh run.sh`, `sh test.sh`.
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all check format lab bench mutants golden handbook lock bundle clean setup extras
+.PHONY: help run test test-all check format lab bench mutants golden handbook lock sbom audit bundle clean setup extras
 
 # Another environment's variables must not reach ours.
 unexport PYTHONPATH PYTHONHOME
@@ -77,6 +77,12 @@ lock: setup ## 重新生成三份锁定文件（UPGRADE=1 取最新） | make th
 
 bundle: setup ## 打包成离线安装包（dist/） | pack everything into one archive for a closed network
 	@sh bundle/pack.sh
+
+sbom: setup ## 软件物料清单 CycloneDX（dist/*.cdx.json） | bills of materials from the locks
+	@PYTHON=$(PY) sh bundle/sbom.sh
+
+audit: sbom ## 已知漏洞；漏洞库无法访问时说明并跳过 | known vulnerabilities of the locked packages, where a database can be reached
+	@$(PY) bundle/audit.py requirements*.lock
 
 clean: ## 删除环境和缓存，不动 reports/ | remove the environment and caches, never reports/
 	rm -rf .venv .venv-setup.lock .tools dist .jupyter .pytest_cache .hypothesis .mypy_cache .ruff_cache .import_linter_cache
