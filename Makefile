@@ -31,7 +31,7 @@ test: ## 安装并运行快速测试，比对笔记本 | set up, run the fast te
 
 test-all: setup ## 全部测试，含慢测试（Spark、完整安装） | every test, the slow ones too
 	@sh test.sh
-	@sh test.sh -m slow tests
+	@sh test.sh -n 2 --dist worksteal -m slow tests
 
 # Every step runs, so that one look shows all there is to mend.
 check: setup ## 格式、规则、类型、分层、生成的文档 | format, lint, types, layers, generated documents

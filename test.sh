@@ -16,8 +16,9 @@ if [ "$#" -gt 0 ]; then
     exec .venv/bin/python -m pytest "$@"
 fi
 
+# worksteal: a worker that is through takes over half of what the other has before it.
 status=0
-.venv/bin/python -m pytest -n 2 --dist loadfile tests || status=$?
+.venv/bin/python -m pytest -n 2 --dist worksteal tests || status=$?
 
 # Apart, because nbval would also take the tests' folders for notebooks' and its options would reach them.
 # loadfile: a worker must get all cells of a notebook, or none.

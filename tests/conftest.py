@@ -11,8 +11,11 @@ from typing import Any
 # what tests share is imported by its name from every folder of tests
 sys.path.insert(0, str(Path(__file__).parent))
 
+import gc
 import os
+import shutil
 import tempfile
+import time
 
 import pandas as pd
 import pytest
@@ -20,11 +23,14 @@ import rows
 from hypothesis import HealthCheck, Phase, settings
 
 from toolkit import cube as cubes
+from toolkit.cli import COLLECT
 from toolkit.engine import connect
 from toolkit.indicators import Declared
 from toolkit.indicators.table import collect
 from toolkit.params import RunParams
 from toolkit.reference import Referenced, attach
+
+UNTIL = "SPECEVAL_TESTS_UNTIL"  # the second, since 1970, after which no slow test may still run
 
 # the same examples on every run: a failure here is a failure there
 settings.register_profile(
@@ -42,9 +48,30 @@ settings.load_profile("fixed")
 
 def pytest_configure(config: pytest.Config) -> None:
     # keys of runs lie in the user's state folder: not in that of who runs the tests
-    os.environ.setdefault("XDG_STATE_HOME", tempfile.mkdtemp(prefix="speceval-tests-"))
+    # each worker has its own: runs of one name, as two tests make them at a time, have one key
+    os.environ["XDG_STATE_HOME"] = folder = tempfile.mkdtemp(prefix="speceval-tests-")
+    config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+    gc.set_threshold(*COLLECT)  # as the command does
     # ibis 12 asks pandas 3 for an option that is on its way out, on every query; not ours to mend
     config.addinivalue_line("filterwarnings", "ignore:The 'future.infer_string' option:pandas.errors.Pandas4Warning")
+
+
+def seconds_of(item: pytest.Item) -> int:
+    """How long a slow test may take on two quiet cores; 0 of one that is not marked slow."""
+    mark = item.get_closest_marker("slow")
+    return mark.kwargs.get("seconds", 20) if mark else 0
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if UNTIL in os.environ:
+        items.sort(key=seconds_of)  # as many of them as there is time for
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Where time is limited, a slow test that may not end in time is not begun, and the closing lines say so."""
+    if UNTIL in os.environ and (needed := seconds_of(item)) and time.time() + needed > float(os.environ[UNTIL]):
+        pytest.skip(f"no time left for a test of up to {needed} s: `make test-all` runs it")
 
 
 @dataclass

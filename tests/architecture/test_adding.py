@@ -144,6 +144,7 @@ def answer(request, tmp_path_factory):
     return asked(tmp_path_factory.mktemp("work"), ROOT, ROOT / "tests", packages)
 
 
+@pytest.mark.slow
 def test_the_indicator_is_in_the_cells_the_report_and_the_handbook(in_project):
     found = in_project
     assert found["cell"] == pytest.approx(100 * 2 / 3)

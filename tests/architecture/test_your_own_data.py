@@ -48,6 +48,7 @@ def walked(tmp_path_factory):
     return folder, followed(before, folder), run
 
 
+@pytest.mark.slow
 def test_the_walk_says_what_the_page_says(walked):
     folder, said, _run = walked
     for output in (block for language, block in OUTPUT.findall(PAGE) if not language):

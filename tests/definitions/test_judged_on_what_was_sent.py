@@ -39,6 +39,7 @@ def minimal(tmp_path_factory):
     return evaluated("08", tmp_path_factory.mktemp("minimal"))
 
 
+@pytest.mark.slow
 def test_a_frozen_reference_that_knows_half_of_the_cases_gives_no_verdict_and_says_so(renamed):
     surgery = of_project(renamed, "0002").loc[PRIMARY]
     assert set(surgery["verdict"]) == {"not_judged"}
@@ -63,6 +64,7 @@ def test_a_cycle_that_rests_on_two_of_three_years_is_not_judged_and_names_the_ye
     assert cardiology["reason_zh"].str.contains("缺 2023 年").all()
 
 
+@pytest.mark.slow
 def test_columns_that_a_file_does_not_have_keep_no_verdict_back(minimal):
     assert "X04" not in set(minimal.hospital_warnings["rule"])
     for hospital in ("0001", "0002"):

@@ -94,6 +94,7 @@ def test_with_a_dictionary_alone_a_hospital_that_left_levels_empty_has_no_share(
     assert [found[h, "level4_share"][0] for h in "MT"] == [20.0, 20.0]  # gastroscopies are none, whatever level T gave
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("levels", ["", "l4.csv"])
 def test_without_a_dictionary_what_was_filled_in_counts_only_where_it_was(run, levels):
     found, results = run(levels)
@@ -103,6 +104,7 @@ def test_without_a_dictionary_what_was_filled_in_counts_only_where_it_was(run, l
     assert "没有类别字典" in results.facts.lists["手术判别"]
 
 
+@pytest.mark.slow
 def test_a_directory_without_level_3_gives_no_share_of_levels_3_and_4_and_says_why(run):
     found, results = run("l4.csv")
     assert found["C", "level34_share"] == (None, "not_applicable")

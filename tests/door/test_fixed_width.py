@@ -55,6 +55,7 @@ def test_a_line_too_long_or_cut_within_a_character_costs_itself(tmp_path):
         assert sorted({4, 8} & set(door.store["line"])) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order", [0, 1])
 def test_beside_other_formats_it_takes_the_files_that_fit_its_places(tmp_path, order):
     folder = tmp_path / "in"

@@ -33,6 +33,7 @@ def walked(tmp_path_factory):
     return truth, made, checked, pd.read_parquet(next(work.rglob("fates.parquet"))), home
 
 
+@pytest.mark.slow
 def test_every_file_and_sheet_is_read_in_whole_or_named(walked):
     truth, _made, checked, _fates, _home = walked
     files = checked.intake.files.set_index("name")

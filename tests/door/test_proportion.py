@@ -13,6 +13,7 @@ def test_line_breaks_inside_quotation_marks_are_read():
         assert (door.received, door.files["rejected"].tolist(), door.hit("F05")) == (3000, [""], 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("block", [100, 257, 1000])
 def test_a_record_of_several_lines_is_whole_however_the_file_is_cut(tmp_path, monkeypatch, block):
     from toolkit.data.reading import files
@@ -35,6 +36,7 @@ def test_a_line_break_that_nobody_quoted_costs_its_record_once(tmp_path):
         assert (door.received, door.hit("F05"), door.files["rejected"].tolist()) == (60, 1, [""])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "footer",
     ["合计,,,,,,,,,123456.78\n", "制表人：样例\n打印时间：2024-01-01\n", ",,,,\n", "\n\n", "共 60 条\n"],

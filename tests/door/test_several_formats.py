@@ -59,6 +59,7 @@ def test_each_table_of_one_folder_is_read_in_the_format_whose_columns_it_has(own
         assert mine["los_days"].between(2, 8).all()
 
 
+@pytest.mark.slow
 def test_the_hospital_stands_in_the_folder_or_is_the_same_for_a_group(own):
     folder = own / "in"
     without = [line.split(",", 1)[1] for line in (HEADER, *rows())]
@@ -119,6 +120,7 @@ def test_a_format_without_a_hospital_needs_a_group_that_gives_it(own):
         assert set(door.store["hospital"]) == {"0012"}
 
 
+@pytest.mark.slow
 def test_a_rule_of_one_format_is_not_asked_of_records_of_another(own):
     """The own format has no admission route and no age: none of its records may be called incomplete for that."""
     folder = own / "in"
@@ -152,6 +154,7 @@ def test_nothing_readable_in_any_format_stops_with_the_missing_columns(own):
         pass
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("written", "formats"),
     [
@@ -176,6 +179,7 @@ def test_a_day_is_read_as_spreadsheets_and_systems_write_it(own, written, format
         assert door.store["los_days"].unique().tolist() == [4]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("written", ["22-03-05", "05/03/22", "22年3月5日", "22.3.5", "44625"])
 def test_a_day_that_could_be_several_is_refused_with_that_reason(own, written):
     lines = [line.replace("2022-03-09", written) if n < 3 else line for n, line in enumerate(rows())]

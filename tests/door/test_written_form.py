@@ -87,6 +87,7 @@ def test_the_same_stay_in_two_written_forms_is_one(tmp_path):
         assert (door.received, door.hit("K04"), door.hit("K05")) == (61, 1, 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("column", "value", "rule"),
     [

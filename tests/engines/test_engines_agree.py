@@ -233,6 +233,7 @@ def test_trim_limits_are_the_same_quantiles(engines, policy):
                 assert one["cost_low"][0] == pytest.approx(np.quantile(of_year, 0.05), rel=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("policy", POLICIES, ids=lambda p: p["trimming"]["method"])
 @settings(max_examples=2)
 @given(seed=SEEDS, size=st.sampled_from([1, 30, 400]))
@@ -336,6 +337,7 @@ def test_text_is_cut_and_stripped_alike(engines):
 # --- from files to indicators -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_region_goes_from_files_to_indicators_alike(engines, work):
     from toolkit.synthetic.as_data import with_synthetic
 

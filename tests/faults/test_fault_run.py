@@ -183,6 +183,7 @@ def test_raw_files_changed_while_they_were_read_are_refused(first):
 # --- the same numbers again ---------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_reproduced_elsewhere_in_another_zone_and_locale_with_one_worker(first, tmp_path):
     """`verify --rerun` of data that lie elsewhere, listed in another order: every table and page has the same bytes."""
     moved = write_region(tmp_path / "elsewhere", order=("0018", "0012", "0015"))
@@ -211,6 +212,7 @@ def test_reproduced_elsewhere_in_another_zone_and_locale_with_one_worker(first, 
     assert json.loads(done.stdout)["verified"]
 
 
+@pytest.mark.slow
 def test_shuffled_rows_give_the_same_tables_and_pages(first, tmp_path):
     """Equal: every table but the register of files; of facts, all but the hash of the data, which names other bytes.
 

@@ -120,6 +120,7 @@ def test_a_run_stopped_at_a_random_moment_shows_nothing_unfinished(times, tmp_pa
     assert {state for state, *_ in again.values()} == {"CACHED"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [2_000, 60_000])
 def test_a_full_disk_ends_a_run_with_a_message_and_the_old_one_whole(size, tmp_path):
     """Files may grow to `size` bytes, as on a disk that is full: among the tables, then among the pages."""

@@ -158,6 +158,7 @@ def test_a_byte_of_code_makes_again_what_imports_it(file, run, monkeypatch):
         assert redone(why)[1] == REPORT
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "harm", ["key gone", "table gone", "column gone", "byte changed", "seal cut", "records gone", "older layout"]
 )
@@ -197,6 +198,7 @@ def test_what_is_not_whole_is_made_again_and_nothing_half_kept(harm, run, reques
     assert redone(again.why)[0] == []
 
 
+@pytest.mark.slow
 def test_changed_step_by_step_or_made_at_once_gives_the_same_bytes(run, tmp_path):
     """A new file among the old, then another reference, grade and verdict rule: the same tables and records as a new run."""
     folder, other = run / "reports" / "trial", tmp_path / "other"

@@ -116,6 +116,7 @@ def test_on_the_way_of_a_run_the_grades_are_those_from_elsewhere(rates):
     assert own > others + 0.05
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rates", ["raw", "empirical_bayes"])
 def test_a_hospital_alone_is_graded_by_its_other_years(rates):
     alone = [deaths_of_a_region(seed, 1, 300).assign(hospital="H") for seed in range(100, 220)]

@@ -114,6 +114,7 @@ def test_share_of_the_cases_that_had_a_reference(brazil_default, basis):
     _coverage(brazil_default[basis], without_value=False)
 
 
+@pytest.mark.slow
 def test_share_of_the_cases_that_had_a_reference_with_frozen_limits(brazil):
     given, policy = policy_of()
     _coverage(_referenced(brazil, policy, "frozen", brazil.params(**given)), without_value=False)
@@ -187,6 +188,7 @@ PRICED = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("choice", PRICED, ids=str)
 def test_constant_prices(brazil, choice):
     _check_policy(brazil, choice, "frozen", LEVELS[1:2], PRICES)

@@ -33,6 +33,7 @@ OF_DEATHS = {"low_risk_mortality", "mid_low_risk_mortality", "low_or_mid_low_ris
 OF_COSTS = {"cost_index", "cost_ratio", "cost_per_weight", "mean_cost"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "carried"), [("sparcs-2022", OF_STAYS | OF_COSTS | OF_DEATHS), ("chile-neuro-2023", OF_STAYS)]
 )

@@ -112,6 +112,7 @@ def test_row_order_and_threads_change_no_byte(brazil, tmp_path, prices):
         assert _everything(replace(brazil, store=store), params, connection) == first, f"threads {threads}"
 
 
+@pytest.mark.slow
 def test_shuffled_input_file_changes_no_byte(new_york, tmp_path, data_folder):
     conftest = _own_conftest()
     raw = pd.read_csv(data_folder / conftest.NEW_YORK, dtype=str, keep_default_na=False)
@@ -134,6 +135,7 @@ UNITS, DRAWS = 20, 2_000
 ALLOWED = 4 / np.sqrt(2 * DRAWS)
 
 
+@pytest.mark.slow
 def test_standard_errors_equal_a_bootstrap_of_records(brazil):
     """The reference held fixed, as the closed form takes it."""
     cases = prepare(brazil, oracle.Policy(), "contemporaneous")

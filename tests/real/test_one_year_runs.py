@@ -25,6 +25,7 @@ def region(results: Results, indicator: str) -> pd.Series:
     return pd.Series(row)
 
 
+@pytest.mark.slow
 def test_new_york(data_folder, tmp_path):
     results = evaluate(load_params(PARAMS / "sparcs-2022.yaml"), tmp_path)
     raw = pd.read_csv(data_folder / "sparcs_2022_11999.csv.gz", dtype=str, keep_default_na=False)
@@ -41,6 +42,7 @@ def test_new_york(data_folder, tmp_path):
     assert bits.loc[bits["rules"].str.contains("|C01|", regex=False), "n"].sum() == unreadable
 
 
+@pytest.mark.slow
 def test_chile(data_folder, tmp_path):
     results = evaluate(load_params(PARAMS / "chile-neuro-2023.yaml"), tmp_path)
     raw = pd.read_csv(data_folder / "chile_grd_2023_neuro_3558.csv.gz", dtype=str, keep_default_na=False)

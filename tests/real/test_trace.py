@@ -50,6 +50,7 @@ IN_CYCLE = "DT_SAIDA BETWEEN '20190101' AND '20241231'"
 FREE = f"IDENT = '1' AND VAL_TOT = 0 AND {IN_CYCLE}"
 
 
+@pytest.mark.slow
 def test_the_balance_is_that_of_the_file(run):
     _, results, path = run
     [(total,)] = duckdb.sql(f"SELECT count(*) FROM '{path}'").fetchall()  # noqa: S608

@@ -33,6 +33,7 @@ def test_a_record_number_is_found_with_the_key_and_not_without(made, tmp_path):
     assert "--key-file" in without.stderr
 
 
+@pytest.mark.slow
 def test_records_are_their_owners_alone_whatever_the_umask(tmp_path):
     path = write(tmp_path, rows(300), run="open")
     before = os.umask(0)

@@ -37,6 +37,7 @@ def resealed(folder, change):
 # --- nothing of a received run is executed --------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_commands_and_paths_of_a_runs_own_parameters_are_never_used(made, copy, tmp_path):
     crafted = json.loads((CASES / "rce" / "parameters.json").read_text("utf-8"))
     path = copy / "results" / "parameters.json"
@@ -254,6 +255,7 @@ def test_a_changed_file_of_an_installed_package_is_seen(tmp_path, monkeypatch):
 # --- three answers --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_exit_code_tells_verified_from_differs_from_not_wholly_checked(made, copy):
     assert speceval("verify", copy, "--params", made / "p.yaml", cwd=made).returncode == 0
     half = speceval("verify", copy, cwd=made)
@@ -360,6 +362,7 @@ def test_private_keys_are_the_users_own_and_never_overwritten(tmp_path):
         read_signer(tmp_path / "k")
 
 
+@pytest.mark.slow
 def test_any_file_such_as_a_ledgers_head_can_be_signed(tmp_path):
     (tmp_path / "head.json").write_text('{"number": 4, "hash": "ab"}')
     assert speceval("keygen", "k", cwd=tmp_path).returncode == 0

@@ -46,6 +46,7 @@ def first(released_once, register_home, monkeypatch):
     return released_once
 
 
+@pytest.mark.slow
 def test_a_second_release_with_one_record_more_is_refused_with_its_cells(first, tmp_path):
     records = rows(4000)
     records.append(dict(records[0], record="R9999999", cost_fen="45678900", los_days="99"))
@@ -59,6 +60,7 @@ def test_a_second_release_with_one_record_more_is_refused_with_its_cells(first, 
     assert not (tmp_path / "second" / "rel-release" / "results").exists()
 
 
+@pytest.mark.slow
 def test_the_same_release_again_is_not_refused(first, tmp_path):
     assert (released(tmp_path / "again", rows(4000)) / "results").is_dir()
 

@@ -42,6 +42,7 @@ def planted(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_no_canary_of_any_column_is_in_tables_worklists_caches_or_names_of_files(planted):
     assert found(planted / "reports", MARKS) == []
 
@@ -56,6 +57,7 @@ def test_what_slipped_is_put_apart_and_nothing_is_lost(planted):
     assert {"F10", "K09"} <= rules
 
 
+@pytest.mark.slow
 def test_neither_messages_nor_json_of_a_check_hold_one(planted):
     for more in ([], ["--json"]):
         done = speceval("check", "p.yaml", "-q", *more, cwd=planted)

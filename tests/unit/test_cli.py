@@ -100,6 +100,7 @@ def test_unusable_input_exits_3_with_the_reason(trial):
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_a_whole_small_run_ends_in_reports_and_an_index(trial):
     done = speceval("run", "trial.yaml", "--json", cwd=trial)
     assert done.returncode == 0, done.stderr

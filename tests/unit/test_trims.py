@@ -44,6 +44,7 @@ def every_way(groups, yearly, frozen):
     return sorted(found)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("groups", [("三级", "二级"), ("三级",)], ids=["two groups", "one group"])
 def test_each_choice_has_the_cube_of_its_own_pass(engine, groups, monkeypatch):
     frame, known = region(groups)

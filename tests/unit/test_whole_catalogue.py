@@ -346,6 +346,7 @@ def test_diseases_from_the_files_themselves(results, cases):
                 assert value[id_] == pytest.approx(one, rel=1e-9, nan_ok=True), (disease, hospital, id_)
 
 
+@pytest.mark.slow
 def test_a_merged_hospital_counts_as_one_and_the_file_still_says_which_it_was(region, params, tmp_path):
     _folder, pages = region
     old, new = sorted(set(pages["A01"]))[:2]

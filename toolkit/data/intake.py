@@ -568,13 +568,13 @@ def _store(judged: Any, params: RunParams, connection: Any, work: Path) -> Path:
         surgery_usable=_.surgery_usable & _.surgical.notnull(),
     )
     accepted = accepted.mutate(drg=ibis.ifelse(_.grouped, _.drg, ibis.null("string")))
-    accepted = with_readmission(accepted, params, connection)
     columns = [*STORED, *USABLE.values(), "file", "line", "pseudonym"]
+    accepted = with_readmission(accepted, params, connection).select(columns)
+    # a view: else its plan would be made anew for each year
+    accepted = connection.create_view("accepted_records", accepted, overwrite=True)
     order = ["hospital", "specialty", "drg", "file", "line"]
     for year in params.all_years:
-        write_parquet(
-            connection, accepted.filter(_.year == year).select(columns), folder / f"{year}.parquet", order_by=order
-        )
+        write_parquet(connection, accepted.filter(_.year == year), folder / f"{year}.parquet", order_by=order)
     return folder
 
 

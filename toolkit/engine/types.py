@@ -132,6 +132,7 @@ class Engine(Protocol):
     name: str
     con: duckdb.DuckDBPyConnection  # what reads files, with Spark too
 
+    def compile(self, rows: Table) -> str: ...
     def create_table(
         self, name: str, rows: Operand = None, *, overwrite: bool = False, temp: bool = False
     ) -> Table: ...

@@ -1,6 +1,7 @@
 """What the server of processes imports once, so that each report need not."""
 
 import contextlib
+import gc
 import logging
 import os
 from importlib import import_module
@@ -13,3 +14,4 @@ for _name in (*_ALWAYS, *filter(None, os.environ.get(WARM, "").split(","))):
     with contextlib.suppress(Exception):
         import_module(_name)
 logging.getLogger("papermill").setLevel(logging.CRITICAL)
+gc.freeze()  # what all reports share is no rubbish of any, and stays in shared memory as long as nobody looks through it

@@ -230,6 +230,7 @@ def test_quarantine_is_weighed_against_what_it_would_change(run):
 # --- resubmission -----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_mended_file_moves_the_numbers_and_the_history_shows_both(tmp_path):
     register = tmp_path / "register.json"
     may = {"submissions": str(register), "arrived": "2025-05-01"}

@@ -63,6 +63,7 @@ def test_a_name_that_is_not_the_codes_costs_the_records_under_it(registry, tmp_p
     assert taken.files.loc["wrong.csv", "received"] == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("times", "refused"), [(100, True), (51, True), (49, False), (199, True), (201, False), (1, False)]
 )
@@ -87,6 +88,7 @@ def test_few_cases_say_nothing_of_the_unit(registry, tmp_path):
 COVERED = [line(COST="10.50"), line(COST="20.25"), line(IN="2022-03-30", OUT="2022-04-02", DAYS="3", COST="1.00")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("sheet", "says"),
     [

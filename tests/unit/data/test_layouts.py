@@ -161,6 +161,7 @@ def taken(tmp_path_factory):
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_a_stay_means_the_same_in_every_layout(taken, layout):
     store = taken[layout].of("合成.csv")

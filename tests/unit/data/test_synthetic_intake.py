@@ -57,6 +57,7 @@ def hit(rules: str) -> set[str]:
     return set(ids_in(rules))
 
 
+@pytest.mark.slow
 def test_every_seeded_defect_whose_rule_exists_is_found_at_its_line(region):
     truth, _, fates, _ = region
     found = {(f.file, f.line): (f.fate, f.rule, hit(f.rules)) for f in fates.itertuples()}

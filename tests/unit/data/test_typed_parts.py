@@ -104,6 +104,7 @@ def test_a_file_mended_or_taken_away_leaves_nothing_of_what_it_held(folder, open
     assert len(kept) == (6 + 2) + (3 + 2)
 
 
+@pytest.mark.slow
 def test_files_in_another_order_are_known_by_their_content(folder, opened):
     taken(folder, "first", kept=folder / "kept")
     (folder / "in" / "h0012.csv").rename(folder / "in" / "z.csv")
@@ -113,6 +114,7 @@ def test_files_in_another_order_are_known_by_their_content(folder, opened):
     assert_same(again, taken(folder, "whole"))
 
 
+@pytest.mark.slow
 def test_a_copy_of_a_known_file_is_refused_as_before(folder, opened):
     taken(folder, "first", kept=folder / "kept")
     (folder / "in" / "a.csv").write_bytes((folder / "in" / "h0012.csv").read_bytes())
@@ -121,6 +123,7 @@ def test_a_copy_of_a_known_file_is_refused_as_before(folder, opened):
     assert again[1]["files"].set_index("name")["rejected"]["h0012.csv"].startswith("内容与 a.csv 完全相同")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("harm", ["part cut", "part gone", "catalogue cut", "catalogue changed", "made with another"])
 def test_what_is_not_as_it_was_is_read_again(harm, folder, opened):
     taken(folder, "first", kept=folder / "kept")
@@ -140,6 +143,7 @@ def test_what_is_not_as_it_was_is_read_again(harm, folder, opened):
     assert_same(again, taken(folder, "whole"))
 
 
+@pytest.mark.slow
 def test_a_part_that_no_catalogue_names_is_swept(folder):
     taken(folder, "first", kept=folder / "kept")
     (folder / "kept" / "typed" / "00077.parquet").write_bytes(b"half written")
@@ -148,6 +152,7 @@ def test_a_part_that_no_catalogue_names_is_swept(folder):
     assert not (folder / "kept" / "typed" / "00077.parquet").exists()
 
 
+@pytest.mark.slow
 def test_what_a_file_was_joined_with_is_part_of_it(folder, opened):
     """A DRG file with other rows for one hospital: that hospital's file is read again, and no other."""
     drgs = [f"{code},{code}{i:03d},1,FB{i}1" for code in ("0012", "0015", "0018") for i in range(6)]

@@ -81,6 +81,7 @@ def test_the_reason_names_rule_limit_and_years_and_no_number_of_the_hospital():
     assert dq.insufficient(WARNINGS[WARNINGS["rule"] == "D15"]) == dq.insufficient(WARNINGS.iloc[:0]) == {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("limit", "judged"), [(0.05, False), (0.2, True)])
 def test_the_declared_limit_decides_the_verdict_on_what_rests_on_the_field(tmp_path, limit, judged):
     lines = [
@@ -209,6 +210,7 @@ def test_the_last_submission_is_compared_rule_by_rule():
     assert dq.since_last(results(submissions=submissions.iloc[3:], submitted_rules=rules)).empty
 
 
+@pytest.mark.slow
 def test_the_quarantined_share_is_of_the_judged_and_the_same_in_rule_and_table(tmp_path):
     sound = rows.received("hospital | year | principal_diagnosis | cases\nA | 2022 | I21.0 | 40\nA | 2022 | | 2")
     twice = sound.head(20)  # excluded as repeated: that makes the bad ones no better

@@ -72,6 +72,7 @@ def test_contributions_add_up_to_the_whole_in_either_order(seed):
         assert row["level"] == pytest.approx(after - 1, abs=1e-12)
 
 
+@pytest.mark.slow
 def test_errors_are_those_of_drawing_the_cases_again():
     rng = np.random.default_rng(3)
     share, mean = (

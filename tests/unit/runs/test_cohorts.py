@@ -111,6 +111,7 @@ def of_unit(frame: pd.DataFrame, hospital: str, specialty: str) -> pd.DataFrame:
     return frame[rows].reset_index(drop=True)
 
 
+@pytest.mark.slow
 def test_every_year_that_a_window_needs_is_taken_in(both):
     # from 2014–2016, k − 2 of B, to 2025, the end of the cycle of C; the records end with 2024
     assert both.params.all_years == tuple(range(2014, 2026))
@@ -133,6 +134,7 @@ def test_each_project_has_its_own_three_and_three_years(both):
     assert (cases["n_before"], cases["n_after"]) == (3 * A_YEAR, 2 * A_YEAR)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TABLES_OF_PROJECTS)
 def test_a_project_of_another_starting_year_gets_what_a_run_of_its_own_cycle_gives_it(both, only_b, name):
     own, alone = of_unit(both.tables[name], "B", "s2"), of_unit(only_b.tables[name], "B", "s2")

@@ -74,6 +74,7 @@ def cells_of(results: Results, indicators: list[str]) -> pd.DataFrame:
     return cells.set_index(key).sort_index()[["n", "x", "y", "value", "low", "high"]]
 
 
+@pytest.mark.slow
 def test_sums_give_the_cells_that_the_records_give(from_records, from_sums):
     chosen = ["volume", "cmi", "cost_index", "los_index", "mean_cost", "mean_los", "mortality_ratio", "grouped_share"]
     records, sums = cells_of(from_records, chosen), cells_of(from_sums, chosen)
