@@ -18,6 +18,7 @@ from toolkit.running.cleaning import RUNNER, clean
 from toolkit.running.limits import Limits, Reason, ReportFailed
 from toolkit.running.parameters import Value, check, declared, read_template, tags
 from toolkit.running.processes import SAME_EVERYWHERE, SINGLE_THREAD, kill, kill_marked, short_room, warm_context
+from toolkit.running.scratch import held
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -64,7 +65,8 @@ def execute(
     framed = with_runner_cells(asked, token, limits)
     sockets = socket_folder(work)
     try:
-        answer = _driven(framed, parameters, work, sockets, mark, limits)
+        with held(sockets):
+            answer = _driven(framed, parameters, work, sockets, mark, limits)
     finally:
         kill_marked(mark)
         shutil.rmtree(sockets, ignore_errors=True)
@@ -137,7 +139,8 @@ def _driven(
     context = warm_context()
     from toolkit.running.driver import Request, drive  # after the server has started: there it is imported once
 
-    private = {"IPYTHONDIR": work / ".ipython", "JUPYTER_RUNTIME_DIR": work / ".jupyter"}
+    # whole names: the kernel's own folder is another, and one that it does not find it makes among the temporary ones
+    private = {"IPYTHONDIR": work.resolve() / ".ipython", "JUPYTER_RUNTIME_DIR": work.resolve() / ".jupyter"}
     environment = {**os.environ, **SINGLE_THREAD, **SAME_EVERYWHERE, **{k: str(v) for k, v in private.items()}}
     for name in ("PYTHONSTARTUP", "PYTHONINSPECT", "JPY_PARENT_PID"):
         environment.pop(name, None)

@@ -13,6 +13,8 @@ from multiprocessing import connection, util
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from toolkit.running.scratch import scratch
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from multiprocessing.context import ForkContext, ForkServerContext
@@ -41,6 +43,7 @@ SAME_EVERYWHERE = {
 }
 MARK = "REPORT_RUN"  # environment variable by which every process below a kernel is found, whatever its group
 WARM = "REPORT_WARM_MODULES"
+AT_LAST = -200  # at the end of a program, after multiprocessing has removed its own folder
 LONGEST = 70  # bytes of a temporary folder's name, so that a socket in it still has an address
 
 
@@ -86,8 +89,11 @@ def short_room() -> str:
 def _short_names() -> Iterator[None]:
     """Sockets in a folder whose name is short enough: the address of one may have no more than 107 bytes."""
     before = tempfile.tempdir
-    tempfile.tempdir = short_room()
     try:
+        if multiprocessing.current_process()._config.get("tempdir") is None:  # type: ignore[attr-defined]
+            lasting = contextlib.ExitStack()
+            tempfile.tempdir = lasting.enter_context(scratch(short_room()))  # what a kill leaves of it can be found
+            util.Finalize(None, lasting.close, exitpriority=AT_LAST)
         util.get_temp_dir()  # made once for the whole program, and removed at its end
         yield
     finally:

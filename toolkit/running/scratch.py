@@ -15,24 +15,41 @@ PREFIX, HELD = "speceval-", ".held"
 
 
 @contextmanager
-def scratch() -> Iterator[str]:
+def scratch(place: str | None = None) -> Iterator[str]:
     """The path of a new private folder, which goes with the context.
 
     A lock within it ends with its holder however that ends. Folders of this user whose lock nobody holds are removed first.
+
+    Parameters
+    ----------
+    place
+        The folder that it is made in, where not among the system's temporary ones.
     """
-    _sweep(Path(tempfile.gettempdir()))
-    with tempfile.TemporaryDirectory(prefix=PREFIX) as folder:
-        handle = os.open(os.path.join(folder, HELD), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX)
+    room = place or tempfile.gettempdir()
+    sweep(Path(room))
+    folder = tempfile.mkdtemp(prefix=PREFIX, dir=room)  # no TemporaryDirectory: that removes it before a program's end
+    try:
+        with held(Path(folder)):
             inner = os.path.join(folder, "work")
             os.mkdir(inner, 0o700)
             yield inner
-        finally:
-            os.close(handle)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
-def _sweep(place: Path) -> None:
+@contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Keep a folder whose name begins with `PREFIX` from being swept while this process, or a copy of it, lives."""
+    handle = os.open(folder / HELD, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def sweep(place: Path) -> None:
+    """Remove this user's folders that nobody holds."""
     for left in place.glob(f"{PREFIX}*"):
         with suppress(OSError):  # another user's, or another's sweep
             at = left.lstat()
