@@ -176,15 +176,15 @@ def take_in(
     if params.data.submissions:
         typed, entry = settle_typed(params.data.submissions, sources, typed, params.data.arrived)
         _refuse_if_nothing(sources)
-    judged = judge(typed, applicable, given, connection)
+    # a DRG from a file of its own or a grouper is no column of the file
+    joined_later = {"drg"} if params.data.drg_file or params.data.grouper else set()
+    lacking = {s.number: set(s.lacks) - joined_later for s in sources if not s.rejected}
+    judged = judge(typed, applicable, given, connection, lacking)
     accounts = accounts_of(judged, sources)
     check_balance(sources, accounts)
     store, fates = _store(judged, params, connection, work), write_fates(judged, sources, connection, work / FATES)
     submitted = complete(typed, fates, parts.rows(connection, HELD), applicable, connection, work / SUBMITTED)
     not_applicable |= _absent_everywhere(sources, applicable, params)
-    # a DRG from a file of its own or a grouper is no column of the file
-    joined_later = {"drg"} if params.data.drg_file or params.data.grouper else set()
-    lacking = {s.number: set(s.lacks) - joined_later for s in sources}
     findings = hospital_warnings(judged, accounts, applicable, given, params, _fields(params, forms), lacking)
     return Intake(
         files=_register(sources),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import reduce
 from pathlib import Path
 
@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 from ibis import _
 
-from toolkit.data.quality import CATALOGUE, CODE_RULES, MARKS, Fate, Given, Rule, repeats
+from toolkit.data.quality import CATALOGUE, CODE_RULES, MARKS, Fate, Given, Rule, repeats, sent_twice
 from toolkit.data.quality.base import CASE_MIX, COST, LOS, MORTALITY, SURGERY
 from toolkit.data.quality.marks import marked
 from toolkit.data.reading.files import SourceFile
@@ -28,6 +28,7 @@ USABLE = {
     CASE_MIX: "grouped",
     SURGERY: "surgery_usable",
 }
+DUPLICATES = ("K04", sent_twice.RULE)
 FOUND, VERDICTS = "found_marks", "verdicts"
 
 
@@ -39,14 +40,25 @@ def whole_rules() -> list[Rule]:
         if r.id in MARKS.ids and not r.scopes and r.fate in (Fate.QUARANTINED, Fate.EXCLUDED)
     ]
     # What is no discharge at all comes first, then duplicates, then quarantine before exclusion.
-    return sorted(rules, key=lambda r: (r.id != "SCOPE", r.id != "K04", r.fate != Fate.QUARANTINED))
+    return sorted(rules, key=lambda r: (r.id != "SCOPE", r.id not in DUPLICATES, r.fate != Fate.QUARANTINED))
 
 
-def judge(typed: Table, applicable: set[str], given: Given, connection: Engine) -> Table:
+def judge(
+    typed: Table,
+    applicable: set[str],
+    given: Given,
+    connection: Engine,
+    lacking: Mapping[int, Collection[str]] | None = None,
+) -> Table:
     """`typed` with `fate`, primary `rule`, `rules` (`|D07|D08|`: all that hit) and the columns of `USABLE`.
 
     Rules over codes and over several records look at the distinct codes and at the few repeated records only; what they
     find is a small table that the records are joined with, like the verdict on every set of rules that occurs.
+
+    Parameters
+    ----------
+    lacking
+        File → canonical fields that it has no column for.
     """
     found = [
         _by_codes(typed, rule, over, given, connection)
@@ -54,7 +66,7 @@ def judge(typed: Table, applicable: set[str], given: Given, connection: Engine) 
         if rule.id in applicable
         for over in ([(column,) for column in rule.over] if rule.each else [rule.over])
     ]
-    found += _repeats(typed, applicable, connection)
+    found += _repeats(typed, applicable, connection, lacking or {})
     if found := [part for part in found if part is not None]:
         rows = reduce(lambda a, b: a.union(b), found).distinct()
         rows = rows.mutate(**MARKS.of({id_: _.rule == id_ for id_ in MARKS.ids if id_ in applicable}))
@@ -88,17 +100,26 @@ def _by_codes(typed: Table, rule: Rule, over: Sequence[str], given: Given, conne
     return typed.inner_join(bad, same).select("file", "line", rule=ibis.literal(rule.id))
 
 
-def _repeats(typed: Table, applicable: set[str], connection: Engine) -> list[Table]:
+def _repeats(
+    typed: Table, applicable: set[str], connection: Engine, lacking: Mapping[int, Collection[str]]
+) -> list[Table]:
     found: list[Table] = []
     # a stay that is out for another reason says nothing of the patient's others
-    sound = typed.filter(~MARKS.any_of({rule.id for rule in whole_rules()} & applicable))
+    unfit = MARKS.any_of({rule.id for rule in whole_rules()} & applicable)
+    sound = typed.filter(~unfit)
     if {"K04", "K05"} & applicable:
         # an empty record number is no key, and what is out of scope is no stay
         repeated = repeats.of_keys(typed.filter(~MARKS.any_of({"K03", "SCOPE"} & applicable)), connection)
-        found += [repeats.hits(repeated, "K04", _.copy > 0), repeats.hits(repeated, "K05", _.contents > 1)]
+        against = _.contents > 1 if "K05" in applicable else ibis.literal(False)
+        found += [repeats.hits(repeated, "K04", _.copy > 0), repeats.hits(repeated, "K05", against)]
         found += [repeats.hits(repeated, "K11", _.apart)] if "K11" in applicable else []
-        unfit_rows = repeated.filter((_.copy > 0) | (_.contents > 1)).select("file", "line")
+        unfit_rows = repeated.filter((_.copy > 0) | against).select("file", "line")
         sound = sound.anti_join(unfit_rows, ["file", "line"])
+    if sent_twice.RULE in applicable:
+        stays = typed.filter(~MARKS.any_of({"SCOPE"} & applicable)).mutate(sound=~unfit)
+        if (copies := sent_twice.of_files(stays, lacking, connection)) is not None:
+            found.append(copies)
+            sound = sound.anti_join(copies, ["file", "line"])
     of_patients = {
         "K06": repeats.overlapping,
         "K07": repeats.in_two_hospitals,

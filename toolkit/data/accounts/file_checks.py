@@ -69,14 +69,14 @@ def _facts(typed: Any) -> pd.DataFrame:
 
 def _copies(typed: Table, sources: Mapping[int, SourceFile]) -> list[tuple[int, str, str]]:
     """Files without record numbers in which every row stands several times; a note where more do than chance gives."""
-    keyless = [n for n, s in sources.items() if {"record", "visit"} & set(s.lacks)]
+    keyless = [n for n, s in sources.items() if "record" in s.lacks]
     if not keyless:
         return []
     rows = typed.filter(_.file.isin(keyless)).group_by(["file", "content"]).aggregate(n=_.count())
     counted = rows.group_by("file").aggregate(received=_.n.sum(), least=_.n.min(), contents=_.count()).execute()
     found = []
     for row in counted.itertuples():
-        said = "没有病案号或住院次数，规则K04、K05 不适用"
+        said = "没有病案号，规则K04、K05 不适用，与其他文件的重复按内容判断（规则K12）"
         if row.least > 1 and row.contents >= MANY:
             found.append((int(row.file), f"每一行都出现 {row.least} 次以上，疑似重复导出；{said}", "F11"))
             continue

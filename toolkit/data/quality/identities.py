@@ -8,6 +8,7 @@ import re
 import pandas as pd
 from ibis import _
 
+from toolkit.data.quality import sent_twice
 from toolkit.data.quality.base import Fate, Level, Rule
 from toolkit.data.quality.codes import HOSPITAL_UNFIT
 from toolkit.data.quality.given import Given
@@ -42,6 +43,11 @@ def _another_name(found: pd.DataFrame, given: Given) -> pd.Series:
 def _stay(**values: object) -> dict[str, object]:
     """A stay of patient 7 from 1 to 10 May 2022 that differs in these values; another record number each."""
     return {"patient": 7, "admission_date": dt.date(2022, 5, 1), "discharge_date": dt.date(2022, 5, 10), **values}
+
+
+def _unnumbered(**values: object) -> dict[str, object]:
+    """A stay of which a file has no number."""
+    return _stay(**{"record": None, "patient": None, "cost_fen": 100_000, "age_years": 60, **values})
 
 
 LATER_DAYS = {"admission_date": dt.date(2022, 6, 1), "discharge_date": dt.date(2022, 6, 5)}
@@ -107,7 +113,7 @@ IDENTITY_RULES = (
         fate=Fate.EXCLUDED,
         level=Level.RECORDS,
         message_zh="完全重复的记录，保留一条",
-        needs=("record", "visit"),
+        needs=("record",),
         applied=REPEATS,
         passes=[{"record": "1", "content": 1}, {"record": "2", "content": 2}],
         fails=[{"record": "1", "content": 1}, {"record": "1", "content": 1}],
@@ -118,7 +124,8 @@ IDENTITY_RULES = (
         fate=Fate.QUARANTINED,
         level=Level.RECORDS,
         message_zh="同一机构、病案号、住院次数出现多条内容不同的记录",
-        needs=("record", "visit"),
+        needs=("record",),
+        needs_any=("visit", "discharge_date"),  # without either, several stays of one patient look like this
         applied=REPEATS,
         passes=[{"record": "1", "content": 1}, {"record": "1", "visit": "2", "content": 2}],
         fails=[{"record": "1", "content": 1}, {"record": "1", "content": 2, "died": True}],
@@ -135,6 +142,19 @@ IDENTITY_RULES = (
         applied=REPEATS,
         passes=[_stay(), _stay(record="2", visit="2", **LATER_DAYS)],
         fails=[_stay(), _stay(**LATER_DAYS)],
+    ),
+    Rule(
+        id="K12",
+        name_zh="没有病案号的住院已在另一文件中",
+        fate=Fate.EXCLUDED,
+        level=Level.RECORDS,
+        message_zh="没有病案号的记录，与本机构另一文件中的记录日期、费用、年龄、诊断等全部相同，为同一次住院，保留一条",
+        source="数据质量规则目录 K04，用于没有病案号的文件",
+        needs=("cost_fen",),
+        needs_any=sent_twice.WHO,
+        applied="toolkit.data.quality.sent_twice",
+        passes=[_unnumbered(), _unnumbered(file=1, cost_fen=100_001)],
+        fails=[_unnumbered(), _unnumbered(file=1)],
     ),
     Rule(
         id="K06",

@@ -92,10 +92,11 @@ def _beside_others(rows: Table) -> Table:
     overlaps = (_.came < _.before) | (_.left > _.after)
     # a day-long stay touches its like without a day in common
     same_day = ((_.twin_before == _.came) & (_.before == _.left)) | ((_.after == _.came) & (_.twin_after == _.left))
-    unknown = _.came.isnull() | _.left.isnull()
+    # without days and without the number of the stay, nobody knows whether it is one stay or two
+    unknown = (_.came.isnull() | _.left.isnull()) & _.visit_number.notnull()
     against = kept & (_.stays > 1) & (unknown | overlaps.fill_null(False) | same_day.fill_null(False))
     rows = rows.mutate(contents=ibis.ifelse(against, 2, 1))
-    return rows.mutate(apart=kept & (_.contents == 1) & (_.all_stays > 1))
+    return rows.mutate(apart=kept & (_.contents == 1) & (_.all_stays > 1) & _.visit_number.notnull())
 
 
 def _newborn(rows: Table) -> Column:
