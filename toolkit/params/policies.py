@@ -188,6 +188,9 @@ class QualityPolicy(Section):
     lost_zero_share: float = Field(0.1, title="手术操作编码末尾缺 0 的占比，超过则拒收文件（规则F08）", gt=0, le=1)
     month_low: float = Field(0.5, title="月出院例数与本院月中位数之比下限（规则D15）", ge=0)
     month_end_cases: float = Field(10, title="月初月末连续无出院各日应有的例数，不少于则提示（规则D16）", gt=0)
+    silent_month_cases: float = Field(
+        10, title="专科或科别无病例的各月按其余月份应有的例数，不少于则提示（规则D17）", gt=0
+    )
     fresh_codes: float = Field(0.3, title="半年内属于本院此前没有的 DRG 的病例占比上限（规则G10）", gt=0, le=1)
     code_cases: int = Field(100, title="查 DRG 编码变更的最少例数（规则G10）", ge=1)
     month_high: float = Field(2.0, title="月出院例数与本院月中位数之比上限（规则D15）", gt=0)

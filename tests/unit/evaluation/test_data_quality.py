@@ -49,7 +49,7 @@ WARNINGS = pd.DataFrame(
         ("A", 2022, "D15", 0.4, 0.5, "三月偏少"),
     ],
     columns=["hospital", "year", "rule", "value", "limit", "message"],
-)
+).assign(specialty="")
 
 
 def facts(not_applicable):

@@ -45,7 +45,7 @@ def hospital_warnings(
     fields: set[str],
     lacking: Mapping[int, Collection[str]] | None = None,
 ) -> pd.DataFrame:
-    """`hospital, year, rule, value, limit, message`: every finding of a rule over a hospital's year, in a fixed order.
+    """`hospital, specialty, year, rule, value, limit, message`: every finding of a rule over a hospital's year, in a fixed order.
 
     Parameters
     ----------
@@ -64,6 +64,7 @@ def hospital_warnings(
         "sent": _sent(counted, given, params),
         "ends": _ends(accepted) if "discharge_date" in fields else pd.DataFrame(columns=ENDS),
         "codes": _codes(accepted),
+        "units": _units(accepted),
     }
     found = []
     for rule in CATALOGUE.values():
@@ -72,12 +73,12 @@ def hospital_warnings(
             found.append(rows.assign(rule=rule.id))
     if "S02" in applicable:
         found.append(_changed_departments(params))
-    columns = ["hospital", "year", "rule", *COLUMNS[2:]]
-    rows = pd.concat([f for f in found if len(f)] or [pd.DataFrame(columns=columns)], ignore_index=True)[columns]
-    rows = rows.astype({"year": "int64", "value": "float64", "limit": "float64"})
+    columns = ["hospital", "specialty", "year", "rule", *COLUMNS[2:]]
+    rows = pd.concat([pd.DataFrame(columns=columns), *(f for f in found if len(f))], ignore_index=True)[columns]
+    rows = rows.fillna({"specialty": ""}).astype({"year": "int64", "value": "float64", "limit": "float64"})
     order = {id_: i for i, id_ in enumerate(CATALOGUE)}
     rows = rows.sort_values(
-        ["rule", "hospital", "year", "message"], key=lambda c: c.map(order) if c.name == "rule" else c
+        ["rule", "hospital", "specialty", "year", "message"], key=lambda c: c.map(order) if c.name == "rule" else c
     )
     return rows.reset_index(drop=True)
 
@@ -102,6 +103,11 @@ def _counted(accepted: Table, present: list[str], fields: set[str]) -> pd.DataFr
 
 def _months(accepted: Table) -> pd.DataFrame:
     return accepted.filter(_.month.notnull()).group_by([*KEY, "month"]).aggregate(n=_.count()).execute()
+
+
+def _units(accepted: Table) -> pd.DataFrame:
+    of = [*KEY, "month", "specialty", "department"]
+    return accepted.filter(_.month.notnull()).group_by(of).aggregate(n=_.count()).execute()
 
 
 def _missing(accepted: Table, names: list[str], lacking: Mapping[int, Collection[str]]) -> pd.DataFrame:

@@ -14,12 +14,14 @@ sent
     `hospital, year, n`: accepted discharges of every hospital in every evaluated year, 0 among them.
 ends
     `hospital, year, month, n, first, last, days`: accepted discharges, first and last day of discharge, days of the month.
+units
+    `hospital, specialty, department, year, month, n`: accepted discharges.
 codes
     `hospital, year, half, n, fresh, before`: grouped discharges of a half-year (1, 2; 0 where a source has no months), those
     whose DRG the hospital had in no earlier half-year, and its grouped discharges of all earlier ones.
 
-Every function returns `hospital, year, value, limit, message`: one row for each hit, and none for a hospital with fewer cases
-than the declared minimum. A hospital of which there is only one has no peers, and no such finding.
+Every function returns `hospital, year, value, limit, message`, and `specialty` where it is of one: one row for each hit, and
+none for a hospital with fewer cases than the declared minimum. A hospital of which there is only one has no peers, and no such finding.
 """
 
 from __future__ import annotations

@@ -28,8 +28,8 @@ KEPT = "sent_twice"
 def of_files(typed: Table, lacking: Mapping[int, Collection[str]], connection: Engine) -> Table | None:
     """`file, line, rule` of the records without a number whose stay another file holds; None where no files can be compared.
 
-    Of the records that say the same, a sound one stays, one with a number before others, then that of the first file. The second record of a file that
-    says the same as its first is another stay, and is compared with the second of the other file.
+    Of the records that say the same, a sound one stays, one with a number before others, then that of the first file. The
+    second record of a file that says the same as its first is another stay, and is compared with the second of the other.
 
     Parameters
     ----------

@@ -9,6 +9,7 @@ from ibis import _
 
 from toolkit.data.quality import hospitals
 from toolkit.data.quality.base import COST, LOS, SURGERY, Fate, Level, Rule
+from toolkit.data.quality.silent_months import silent_months
 
 DAY, BIRTH = dt.date(2023, 5, 10), dt.date(1973, 1, 1)
 GOOD = {
@@ -276,5 +277,19 @@ TIME_RULES = (
         thresholds=("quality.month_end_cases",),
         passes={"ends": [{"last": 28, "n": 93}]},
         fails={"ends": [{"last": 28, "n": 94}]},
+    ),
+    Rule(
+        id="D17",
+        name_zh="专科或科别某月无病例",
+        fate=Fate.WARNED,
+        level=Level.HOSPITAL,
+        judge=silent_months,
+        tables=("units", "months"),
+        message_zh="本院报送了病例的月份中，某专科或科别一例也没有，而按其余月份应有不少，请核实是否漏报或科别更名",
+        source="数据质量规则目录 D15，用于机构 × 专科 × 时段",
+        needs=("month",),
+        thresholds=("quality.silent_month_cases",),
+        passes={"months": [{}, {"month": 2}], "units": [{"n": 9}]},
+        fails={"months": [{}, {"month": 2}], "units": [{"n": 10}]},
     ),
 )

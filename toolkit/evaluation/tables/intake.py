@@ -86,9 +86,10 @@ HOSPITAL_WARNINGS = TableDecl(
     zh="机构年度提示",
     one_row="a finding of a rule over a hospital's year",
     one_row_zh="一条规则对一家机构一年（或其一月）的一项发现",
-    key=("hospital", "year", "rule", "message"),
+    key=("hospital", "specialty", "year", "rule", "message"),
     columns=(
         _HOSPITAL,
+        Col("specialty", str, "专科", meaning="空为全院"),
         YEAR,
         Col("rule", str, "规则"),
         Col("value", float, "数值"),

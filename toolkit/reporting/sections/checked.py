@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from toolkit.evaluation.intake_check import IntakeCheck
+from toolkit.frames import rows_of
 from toolkit.reporting.content.blocks import Block, Heading, Paragraph, Table
 from toolkit.reporting.content.tables import Column, count, percent, table, text
 
@@ -125,12 +126,14 @@ def _rules(found: IntakeCheck, most: int | None) -> Table:
 def _warnings(found: IntakeCheck, most: int | None) -> Table:
     columns = [
         Column(name="hospital", label="机构", format=text),
+        Column(name="specialty", label="专科", format=text),
         Column(name="year", label="年", format=text),
         Column(name="rule", label="规则", format=text),
         Column(name="message", label="说明", format=text),
     ]
-    frame = found.warnings.astype({"year": "str"})
-    return _shown(frame, columns, "check-warnings", "对机构和年份的提示", most)
+    names = {one.id: one.name for one in rows_of(found.specialties)}
+    frame = found.warnings.astype({"year": "str"}).replace({"specialty": names})
+    return _shown(frame, columns, "check-warnings", "对机构、专科和年份的提示", most)
 
 
 def _joins(found: IntakeCheck) -> Table:

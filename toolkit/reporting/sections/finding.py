@@ -209,8 +209,10 @@ def _questions(case: Judged) -> Iterator[str]:
         yield f"有周期不足 {results.params.minimum_unit_cases} 例：核实是否漏报，或科别归属有误。"
     warned = results.hospital_warnings
     warned = warned[warned["hospital"] == hospital]
-    if len(warned):
-        yield f"全院数据有 {len(warned)} 条年度提示，见数据质量报告；核实其中涉及本专科的。"
+    mine, of_all = warned[warned["specialty"] == case.unit["specialty"]], warned[warned["specialty"] == ""]
+    yield from (f"{said}。" for said in mine["message"])
+    if len(of_all):
+        yield f"全院数据有 {len(of_all)} 条年度提示，见数据质量报告；核实其中涉及本专科的。"
 
 
 def _reasons(case: Judged) -> Iterator[str]:
