@@ -11,7 +11,7 @@ import json
 import os
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from string import ascii_uppercase
 
@@ -80,7 +80,7 @@ def set_up(folder: Path, target: Path, progress: Progress, *, force: bool = Fals
                 remedy="对其中一个文件运行 speceval map，看各列是什么",
                 remedy_english="run speceval map on one of the files",
             )
-        groups = _groups(kinds, folder, target, beside)
+        kinds, groups = _groups(kinds, folder, target, beside)
         counts = counted(kinds, groups, folder, Path(work), progress)
         for table in found.tables:
             table.close()
@@ -89,15 +89,19 @@ def set_up(folder: Path, target: Path, progress: Progress, *, force: bool = Fals
     return SetUp(files=tuple(files), said=tuple(draft.said()), asked=tuple(draft.asked()))
 
 
-def _groups(kinds: Sequence[Kind], folder: Path, target: Path, beside: Path) -> list[FileGroup]:
-    groups = []
+def _groups(kinds: Sequence[Kind], folder: Path, target: Path, beside: Path) -> tuple[list[Kind], list[FileGroup]]:
+    """The groups of files; a kind whose paths say the hospital in several ways is several groups of one format."""
+    parts, groups = [], []
     for kind in kinds:
         form = kind.format or _relative(beside / f"{kind.proposal.name}.yaml", target)
-        given: Document = {}
+        ways: list[tuple[Document, list[int]]] = [({}, list(range(len(kind.tables))))]
         if kind.lacks_hospital:
-            given["from_path"] = {"hospital": hospital_in_path([name_in_path(table) for table in kind.tables])}
-        groups.append(FileGroup.model_validate({"format": form, "files": [_relative(folder, target)], **given}))
-    return groups
+            found = hospital_in_path([name_in_path(table) for table in kind.tables])
+            ways = [({"from_path": {"hospital": where}}, places) for where, places in found]
+        for given, places in ways:
+            parts.append(replace(kind, tables=[kind.tables[place] for place in places]))
+            groups.append(FileGroup.model_validate({"format": form, "files": [_relative(folder, target)], **given}))
+    return parts, groups
 
 
 def _relative(path: Path, target: Path) -> str:
@@ -123,9 +127,9 @@ class _Draft:
     def write(self) -> list[Path]:
         """Write all files; the parameter file last."""
         self.beside.mkdir(parents=True, exist_ok=True)
-        written = []
+        written: list[Path] = []
         for kind, group in zip(self.kinds, self.groups, strict=True):
-            if not kind.format:
+            if not kind.format and self.beside / f"{kind.proposal.name}.yaml" not in written:
                 path = self.beside / f"{kind.proposal.name}.yaml"
                 path.write_text(kind.proposal.yaml(given=list(group.from_path)), encoding="utf-8")
                 written.append(path)
@@ -275,8 +279,11 @@ class _Draft:
             f"病例 {self.counts.records:,} 例，机构 {len(self.counts.by('hospital'))} 家，"
             f"年份 {'、'.join(map(str, self._years())) or '未知'}，有 DRG 的 {self.counts.grouped:,} 例"
         )
+        tables_of: dict[str, int] = {}
         for kind in self.kinds:
-            yield f"格式 {kind.format or kind.proposal.name + '（需要核对的格式映射）'}：{len(kind.tables)} 个表"
+            name = kind.format or kind.proposal.name + "（需要核对的格式映射）"
+            tables_of[name] = tables_of.get(name, 0) + len(kind.tables)
+        yield from (f"格式 {name}：{n} 个表" for name, n in tables_of.items())
         for table in self.found.not_read:
             if not table.skipped:
                 yield f"不能读 {table.name}：{table.rejected}"
@@ -286,8 +293,10 @@ class _Draft:
 
     def asked(self) -> Iterator[str]:
         """What a person has to decide or fill in."""
+        seen: set[str] = set()
         for kind, group in zip(self.kinds, self.groups, strict=True):
-            if not kind.format:
+            if not kind.format and kind.proposal.name not in seen:
+                seen.add(kind.proposal.name)
                 path = self.beside / f"{kind.proposal.name}.yaml"
                 places = [n for n in kind.proposal.missing if n not in group.from_path]
                 open_ = f"；没有找到 {'、'.join(places)}" if places else ""

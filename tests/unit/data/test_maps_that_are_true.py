@@ -43,8 +43,20 @@ def test_plain_chinese_columns_become_a_whole_map(rows):
     assert found["hospital"] == {"column": "机构代码"}
     assert found["sex"] == {"column": "性别", "values": {"男": "1", "女": "2", "未知": "0", "未说明": "9"}}
     assert found["exit_mode"]["values"] == {"医嘱离院": "1", "死亡": "5"}
-    assert found["died"] == {"column": "离院方式", "true": ["死亡"]}
+    assert (found["died"]["column"], found["died"]["true"]) == ("离院方式", ["死亡"])
+    # what is alive is named as well: another word is no known outcome
+    assert {"医嘱离院", "非医嘱离院", "好转"} <= set(found["died"]["false"])
+    assert not {"5", "死亡"} & set(found["died"]["false"])
+
     assert found["drg"] == {"column": "DRG"}
+
+
+def test_codes_in_some_files_and_words_in_others_both_tell_the_deaths(rows):
+    coded = rows.assign(离院方式=rows["离院方式"].map({"医嘱离院": "1", "死亡": "5"}).fillna("1"))
+    for first, second in ((rows, coded), (coded, rows), (coded, rows.assign(离院方式="医嘱离院"))):
+        found = fields(propose_for("a.csv", pd.concat([first, second], ignore_index=True)))["died"]
+        assert {"死亡", "5"} == set(found["true"])
+        assert {"医嘱离院", "1", "4"} <= set(found["false"])
 
 
 def test_a_column_is_not_what_its_name_says_where_its_values_are_another_thing(rows):

@@ -285,12 +285,14 @@ def _finished(guess: Guess, columns: Mapping[str, Column]) -> Guess:
         why = "；按元读入，存为分"
     told = {*said.get("true", ()), *said.get("false", ())}
     # codes of a shipped map say nothing of a column that holds words: every death would be lost
-    if guess.field == "died" and not column.given.isin(told).mean() > 0.5:
-        kinds = ("died", "exit_mode") if told else ("died",)
+    listed = column.given.isin(told)
+    if guess.field == "died" and not (listed.all() if said.get("false") else listed.any()):
+        kinds = ("exit_mode", "died") if told else ("died",)
         true, false = next((way for way in (deaths_in(of, column) for of in kinds) if way[0]), ([], []))
-        said = {k: v for k, v in said.items() if k not in ("true", "false")}
-        said |= {"true": true or ["?"], **({"false": false} if false else {})}
-        why = "" if true else "；请写明哪个取值表示死亡"
+        if true or not listed.mean() > 0.5:
+            said = {k: v for k, v in said.items() if k not in ("true", "false")}
+            said |= {"true": true or ["?"], **({"false": false} if false else {})}
+            why = "" if true else "；请写明哪个取值表示死亡"
     numeric = BY_NAME[guess.field].type in NUMBERS
     doubt = numeric and len(column.given) > 0 and not column.mostly_numeric and not said.get("values")
     if doubt and pd.to_numeric(_without(column, said), errors="coerce").notna().mean() < 0.9:

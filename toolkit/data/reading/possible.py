@@ -29,6 +29,8 @@ WORDS: Mapping[str, Mapping[str, str]] = {
     | {"医嘱转社区卫生服务机构/乡镇卫生院": "3", "医嘱转社区": "3", "自动离院": "4"},
     "admission_route": {"急诊": "1", "门诊": "2", "其他医疗机构转入": "3", "转院": "3", "其他": "9"},
 }
+ALIVE = {*WORDS["exit_mode"], "治愈", "好转", "未愈", "转院", "出院"} - {"死亡"}
+SAFE = r"[\u4e00-\u9fffA-Za-z/、（）() ]{1,12}|\d{1,2}"  # of a word that stands there several times and may be shown
 CODES = {"sex": "0129", "exit_mode": "123459", "admission_route": "1239"}
 YES, NO = ("是", "Y", "YES", "TRUE", "1"), ("否", "N", "NO", "FALSE", "0")
 DAYS = ("admission_date", "discharge_date", "birth_date")
@@ -167,10 +169,17 @@ def deaths_in(field: str, column: Column) -> tuple[list[str], list[str]]:
     """The values of a column that mean a death, and those that mean none; empty where nothing tells (1 and 2, say)."""
     forms = {word: name_form(word) for word in column.words}
     dead = sorted(w for w, form in forms.items() if form in DEATHS or re.fullmatch(r"5[.、:：\- ]*死亡", form))
-    if dead:
-        return dead, []
-    if field == "exit_mode" and set(forms.values()) <= set(CODES["exit_mode"]):
-        return ["5"], ["1", "2", "3", "4", "9"]
+    figures = {form for form in forms.values() if re.fullmatch(r"[0-9]+", form)}
+    words = set(forms.values()) - figures
+    coded = field == "exit_mode" and figures <= set(CODES["exit_mode"])
+    if dead or (coded and words <= ALIVE):
+        # all named one by one: codes in some files and words in others, and what is neither is no known outcome
+        seen = {w for w, n in column.counted.items() if w in forms and n >= 2 and re.fullmatch(SAFE, w)}
+        alive = {*(seen if len(seen) <= FEW else ()), *ALIVE} - {*dead, *(w for w in forms if forms[w] in figures)}
+        of_codes = (["5"], ["1", "2", "3", "4", "9"]) if coded and figures else ([], [])
+        if not words:
+            return of_codes
+        return [*(dead or ["死亡"]), *of_codes[0]], sorted({*alive, *of_codes[1]})
     if set(forms.values()) <= {*YES, *NO} and set(forms.values()) & set(NO):
         return sorted(w for w in forms if forms[w] in YES), sorted(w for w in forms if forms[w] in NO)
     return [], []
@@ -181,9 +190,7 @@ def shown(unmapped: Mapping[str, int]) -> str:
     if not unmapped:
         return ""
     total = f"{len(unmapped)} 种取值（{sum(unmapped.values()):,} 格）没有对照"
-    safe = [
-        w for w, n in unmapped.items() if n >= 2 and re.fullmatch(r"[\u4e00-\u9fffA-Za-z/、（）() ]{1,12}|\d{1,2}", w)
-    ]
+    safe = [w for w, n in unmapped.items() if n >= 2 and re.fullmatch(SAFE, w)]
     if len(unmapped) > FEW or len(safe) < len(unmapped):
         return total
     return total + "：" + "、".join(f"{w} {unmapped[w]:,}" for w in safe)

@@ -17,7 +17,7 @@ import pandas as pd
 from toolkit.data.reading import opening
 from toolkit.data.reading.column_values import Guess
 from toolkit.data.reading.files import SourceFile
-from toolkit.data.reading.formats import FormatMap, format_map, plain_name
+from toolkit.data.reading.formats import USUAL_DATES, FormatMap, format_map, plain_name
 from toolkit.data.reading.mapping import Proposal, propose_for, sample
 from toolkit.documents import Document
 
@@ -234,8 +234,7 @@ def _one_source(one: Document, other: Document) -> Document | None:
     if {"serial-1900", "serial-1904"} <= set(both.get("dates", ())):
         return None
     if "dates" in both:
-        usual = ["yyyy-MM-dd", "yyyy/MM/dd", "yyyyMMdd", "yyyy年MM月dd日"]
-        both["dates"] = list(dict.fromkeys((*usual, *both["dates"])))
+        both["dates"] = list(dict.fromkeys((*USUAL_DATES, *both["dates"])))
     names = [n for n in dict.fromkeys((one.get("column"), other.get("column"))) if n]
     if names and plain_name(str(names[-1])) != plain_name(str(names[0])):
         both["also"] = list(dict.fromkeys((*both.get("also", ()), names[-1])))
@@ -246,20 +245,43 @@ def _one_source(one: Document, other: Document) -> Document | None:
 
 
 # where a code mostly stands: before the name of the folder, behind it, in the name of the file
-SIMPLE = (r"^(\d{4,22})", r"^([0-9A-Z]{4,22})[_ -]", r"^[^/]*[_-]([0-9A-Z]{4,22})/", r"^[^/]*?(\d{4,22})[^/]*/")
+SIMPLE = (
+    r"^(\d{4,22})",
+    r"^([0-9A-Z]{4,22})[_ -]",
+    r"^[^/]*[_-]([0-9A-Z]{4,22})/",
+    r"^[^/]*?(\d{4,22})[^/]*/",
+    r"/([0-9A-Z]{4,22})[_ -][^/]*$",
+    r"^[^/]*[_-]([0-9A-Z]{4,22})\.[^/]*$",
+)
 YEAR = r"(19|20)\d\d(0[1-9]|1[0-2])?"
 
 
-def hospital_in_path(names: Sequence[str]) -> Document:
-    """How the path of files says their hospital, as `from_path` of a group has it.
+def hospital_in_path(names: Sequence[str]) -> list[tuple[Document, list[int]]]:
+    """How the paths of files say their hospital, as `from_path` of a group has it, with the places of the names that it fits.
 
-    A code of at least four figures or capitals where every path has one in the same place; else the first folder or the file, with
-    a code to be filled in for each.
+    A code of at least four figures or capitals in one of the usual places; for names without one the first folder or the file,
+    with a code to be filled in for each. A table belongs to the first that fits it.
     """
-    for simple in SIMPLE:
-        matches = [re.search(simple, name) for name in names]
-        if all(match and not re.fullmatch(YEAR, match.group(1)) for match in matches):
-            return {"pattern": simple}
-    pattern = r"^([^/]+)/" if all("/" in name for name in names) else r"^([^/.]+)"
-    found = dict.fromkeys(match.group(1) for name in names if (match := re.search(pattern, name)))
-    return {"pattern": pattern, "stands_for": dict.fromkeys(found, "?")}
+    left, found = list(range(len(names))), []
+    while left:
+        fits = {simple: _codes_at(simple, [names[place] for place in left]) for simple in SIMPLE}
+        pattern = max(fits, key=lambda one: sum(fits[one]))
+        if not any(fits[pattern]):
+            break
+        mine = [place for place, fit in zip(left, fits[pattern], strict=True) if fit]
+        found.append(({"pattern": pattern}, mine))
+        left = [place for place in left if place not in set(mine)]
+    if left:
+        rest = [names[place] for place in left]
+        pattern = r"^([^/]+)/" if all("/" in name for name in rest) else r"^([^/.]+)"
+        told = dict.fromkeys(match.group(1) for name in rest if (match := re.search(pattern, name)))
+        found.append(({"pattern": pattern, "stands_for": dict.fromkeys(told, "?")}, left))
+    return found
+
+
+def _codes_at(pattern: str, names: Sequence[str]) -> list[bool]:
+    """Which names have a code there; none where one of them has a year there, which would be taken for a code."""
+    matches = [re.search(pattern, name) for name in names]
+    if any(match and re.fullmatch(YEAR, match.group(1)) for match in matches):
+        return [False] * len(names)
+    return [match is not None for match in matches]

@@ -44,6 +44,8 @@ DATE_FORMATS: dict[str, tuple[str, tuple[int, int, int]]] = {
     "yyyy年MM月dd日": (r"^(\d{4})年(\d{1,2})月(\d{1,2})日" + _CLOCK, (1, 2, 3)),
     "dd-MM-yyyy": (r"^(\d{1,2})-(\d{1,2})-(\d{4})" + _CLOCK, (3, 2, 1)),
 }
+# of which no two can be taken for each other
+USUAL_DATES = ["yyyy-MM-dd", "yyyy/MM/dd", "yyyy.MM.dd", "yyyyMMdd", "yyyy年MM月dd日"]
 # days since the day before the first, as a spreadsheet counts them: Excel for Windows, and for the Macintosh of old
 SERIALS = {"serial-1900": dt.date(1899, 12, 30), "serial-1904": dt.date(1904, 1, 1)}
 SERIAL = r"^([1-7]\d{4})(\.\d+)?$"  # 1927 to 2119
@@ -77,7 +79,7 @@ class Source(Section):
     values: dict[str, str] = Field(default={}, title="取值对照", description="other values stay as they are")
     true: list[str] = Field(default=[], title="为真的取值")
     false: list[str] = Field(default=[], title="为假的取值", description="with columns, or when empty: all others")
-    dates: list[str] = Field(default=["yyyy-MM-dd", "yyyy/MM/dd", "yyyyMMdd", "yyyy年MM月dd日"], title="日期格式")
+    dates: list[str] = Field(default=USUAL_DATES, title="日期格式")
     scale: int = Field(1, title="乘数", description="e.g. 100 for yuan to fen")
     missing: list[str] = Field(default=[], title="另表示空值的文字")
     optional: bool = Field(False, title="列可缺", description="the field is NULL for files without the column")
