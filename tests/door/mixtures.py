@@ -207,7 +207,7 @@ def _once_more(
             | {"titles": 0, "footer": False, "blank_columns": 0, "by_year": False, "split": False}
         )
         rows = [_row(stay, other, "", rng) for stay in sound["2021"]]
-        name = f"补报-{'A' if other.where == 'column' else 'B'}.csv"  # after the others in the order of names
+        name = "补报.csv"  # after the others in the order of names
         (home / name).write_bytes(_encoded(_text(other, rows), other.encoding))
         truth.received[f"{home.name}/{name}"] = len(rows)
         truth.faults[(f"{home.name}/{name}", "K04" if shape.numbered else "K12")] += len(rows)

@@ -34,6 +34,7 @@ from toolkit.data.reading import text_rows
 from toolkit.data.reading.files import SourceFile
 from toolkit.data.reading.formats import FormatMap, Source
 from toolkit.data.reading.groups import Group, assign, beside_records, files_of, read_as
+from toolkit.data.reading.still import whole_files
 from toolkit.data.reading.text_rows import columns_of
 from toolkit.data.reading.typed_rows import standardise
 from toolkit.data.typed_parts import HELD, TypedParts, slots_of
@@ -147,8 +148,9 @@ def take_in(
         batch = _Batch(
             params, forms, applicable, drgs, connection, parts, lists, hospitals, key or random_key(), grouper
         )
-        sources, repeated = _read_all(batch, groups, joined, work, progress)
-        batch.flush()
+        with whole_files() as opened_file:
+            sources, repeated = _read_all(batch, groups, joined, work, progress, opened_file)
+            batch.flush()
     met = {slot: {code: joined.get(code, "") for code in codes} for slot, codes in batch.met.items()}
     ungrouped = parts.settle(sources, repeated, batch.ungrouped, met)
     refuse_ragged(sources, params.quality.ragged_share)
@@ -208,6 +210,7 @@ def _read_all(
     joined: Mapping[str, str],
     work: Path,
     progress: Callable[[str, float], None],
+    opened_file: Callable[[Path], None],
 ) -> tuple[list[SourceFile], set[int]]:
     """Every file, in the batch what is not typed already; the numbers of those whose content came before."""
     params, parts = batch.params, batch.parts
@@ -218,6 +221,7 @@ def _read_all(
     for position, file in enumerate(files):
         progress("读取", position / len(files))
         number, how = len(sources), read_as(file, groups)
+        opened_file(file.path)
         for source in parts.sources(number, file.path, work, file.within, joined, how):
             if not source.rejected and file.path in beside:
                 source.refuse(f"是{beside[file.path]}，不是病例记录", skipped=True)

@@ -262,7 +262,8 @@ def hospital_in_path(names: Sequence[str]) -> list[tuple[Document, list[int]]]:
     A code of at least four figures or capitals in one of the usual places; for names without one the first folder or the file,
     with a code to be filled in for each. A table belongs to the first that fits it.
     """
-    left, found = list(range(len(names))), []
+    left = list(range(len(names)))
+    found: list[tuple[Document, list[int]]] = []
     while left:
         fits = {simple: _codes_at(simple, [names[place] for place in left]) for simple in SIMPLE}
         pattern = max(fits, key=lambda one: sum(fits[one]))
@@ -274,8 +275,8 @@ def hospital_in_path(names: Sequence[str]) -> list[tuple[Document, list[int]]]:
     if left:
         rest = [names[place] for place in left]
         pattern = r"^([^/]+)/" if all("/" in name for name in rest) else r"^([^/.]+)"
-        told = dict.fromkeys(match.group(1) for name in rest if (match := re.search(pattern, name)))
-        found.append(({"pattern": pattern, "stands_for": dict.fromkeys(told, "?")}, left))
+        told = {match.group(1): "?" for name in rest if (match := re.search(pattern, name))}
+        found.append(({"pattern": pattern, "stands_for": told}, left))
     return found
 
 
