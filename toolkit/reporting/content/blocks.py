@@ -54,11 +54,18 @@ def display_width(text: str) -> int:
 Text = Annotated[str, AfterValidator(printable)]
 Words = Annotated[Text, Field(min_length=1)]
 Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,63}$")]
+Anchor = Annotated[str, Field(pattern=r"^([a-z][a-z0-9_-]{0,63})?$")]
+Link = Annotated[str, Field(pattern=r"^((\.\./)?[0-9A-Za-z_#-][0-9A-Za-z_.#-]*)?$")]
 Align = Literal["left", "right", "center"]
 
 
 def _as_tuple(value: object) -> object:
     return tuple(value) if isinstance(value, list) else value
+
+
+def _nothing(value: object) -> bool:
+    """Whether there is nothing to store."""
+    return not value
 
 
 def _rows(value: object) -> object:
@@ -117,6 +124,7 @@ class Heading(Block):
     kind: Literal["heading"] = "heading"
     text: Words
     level: Annotated[int, Field(ge=1, le=3)] = 1
+    id: Anchor = Field("", exclude_if=_nothing)  # where links lead to, on a page
 
     def plain(self) -> str:
         return f"{'#' * self.level} {self.text}"
@@ -161,7 +169,9 @@ class TableColumn(_Part):
 class Table(Block):
     """A three-line table of strings, formatted once by the emitter (`toolkit.reporting.content.tables`).
 
-    `wide` asks renderers for a landscape page or smaller type. No rows is allowed: renderers write 无记录.
+    `wide` asks renderers for a landscape page or smaller type. No rows is allowed: renderers write 无记录. On a page, `places`
+    are anchors of rows ("" for none) and `links` what the cells of the column `linked` lead to, within the run's folder; on
+    paper there is neither.
     """
 
     kind: Literal["table"] = "table"
@@ -171,9 +181,14 @@ class Table(Block):
     rows: Annotated[tuple[tuple[Text, ...], ...], BeforeValidator(_rows)]
     wide: bool = False
     note: Text = ""
+    places: Annotated[tuple[Anchor, ...], BeforeValidator(_as_tuple)] = Field((), exclude_if=_nothing)
+    links: Annotated[tuple[Link, ...], BeforeValidator(_as_tuple)] = Field((), exclude_if=_nothing)
+    linked: int = Field(0, exclude_if=_nothing)
 
     @check_model(mode="after")
     def _rectangular(self) -> Table:
+        if any(beside and len(beside) != len(self.rows) for beside in (self.places, self.links)):
+            raise ValueError(f"{len(self.rows)} rows with {len(self.places)} places and {len(self.links)} links")
         for i, row in enumerate(self.rows, 1):
             if len(row) != len(self.columns):
                 raise ValueError(f"row {i} has {len(row)} cells for {len(self.columns)} columns")

@@ -57,9 +57,18 @@ class Column:
 
 
 def table(
-    frame: pd.DataFrame, columns: Sequence[Column], *, id: str, caption: str, note: str = "", wide: bool | None = None
+    frame: pd.DataFrame,
+    columns: Sequence[Column],
+    *,
+    id: str,
+    caption: str,
+    note: str = "",
+    wide: bool | None = None,
+    places: Sequence[str] = (),
+    links: Sequence[str] = (),
+    linked: int = 0,
 ) -> Table:
-    """`frame` as a block, one row per row in its order; `wide` defaults to more than 8 columns.
+    """`frame` as a block, one row per row in its order; `wide` defaults to more than 8 columns. See `Table` for the links.
 
     Raises
     ------
@@ -78,6 +87,9 @@ def table(
         rows=tuple(zip(*cells, strict=True)) if len(frame) else (),
         wide=len(columns) >= WIDE_FROM if wide is None else wide,
         note=note,
+        places=tuple(places),
+        links=tuple(links),
+        linked=linked,
     )
 
 

@@ -25,6 +25,7 @@ from toolkit.reporting.content.tables import Column, rounded, table, text
 from toolkit.reporting.formats import table_pages
 from toolkit.reporting.formats.html import render
 from toolkit.reporting.sections.front import provenance
+from toolkit.reporting.sections.origins import of_definition
 from toolkit.resources import home
 
 # what a declaration computes, of whatever kind it is
@@ -142,7 +143,8 @@ def _explained(one: Declared, id: str) -> list[Block]:
     answer = f"A 院 = {_value(one)}：{f['example']['arithmetic']}"
     shown = table(frame, columns, id=id, caption=f"算例：{f['name_zh']}", wide=False, note=answer)
     note: list[Block] = [Note(text=f["note"])] if f["note"] else []
-    return [Heading(text=f"{f['name_zh']}（{f['name_en']}）", level=2), Meta(pairs=tuple(pairs)), *note, shown]
+    head = Heading(text=f"{f['name_zh']}（{f['name_en']}）", level=2, id=of_definition(one.id))
+    return [head, Meta(pairs=tuple(pairs)), *note, shown]
 
 
 def _pairs(pairs: tuple[tuple[str, str], ...], id: str, caption: str, *labels: str) -> Block:

@@ -31,6 +31,7 @@ from toolkit.reporting.content.values import (
 from toolkit.reporting.figures.change import change_forest
 from toolkit.reporting.sections.front import basis_words, chapter, nothing_here
 
+FEW_UNITS = 20  # below which the share of units without project that are called changed is no share
 FROZEN = "定基：DRG 参照均值、权重和风险级别都固定在建设前，费用按声明的价格指数换算，只比较本单元自身的前后。"
 CAUTION = (
     "前后比值不等于项目的作用。立项专科多为成绩较好者，即使什么都没有改变，下一周期也会向平均水平回落（向均值回归）；"
@@ -273,8 +274,15 @@ def false_verdicts(results: Results) -> str:
     shown = found[found["units"] > 0]
     if shown.empty:
         return "没有可以当作项目评价的未立项单元，无法由本次数据得出误判的比例。"
+    # a share of a handful of units says nothing in percent
     shares = "；".join(
-        f"{name_on(r.indicator, 'frozen')} {rounded(r.changed, 1, 100)}%（{r.units} 个单元）" for r in rows_of(shown)
+        f"{name_on(r.indicator, 'frozen')} "
+        + (
+            f"{rounded(r.changed, 1, 100)}%（{r.units} 个单元）"
+            if r.units >= FEW_UNITS
+            else f"只有 {r.units} 个单元，不足以估计"
+        )
+        for r in rows_of(shown)
     )
     total, expected, level = int(shown["found"].sum()), float(shown["expected"].sum()), 1 - params.confidence
     judged = int(shown["judged"].sum())

@@ -36,9 +36,11 @@ from toolkit.reporting.content.blocks import (
 from toolkit.reporting.content.tables import Column, count, missing, rounded, table, text
 from toolkit.reporting.content.values import cases, events, is_rare, label, name_on, number, with_limits
 from toolkit.reporting.figures.indicators import trend
+from toolkit.reporting.formats.document import Part, file_name
 from toolkit.reporting.sections.change import forest_of, unit_changes
 from toolkit.reporting.sections.diseases import leading
 from toolkit.reporting.sections.front import chapter, withheld
+from toolkit.reporting.sections.origins import anchor
 from toolkit.reporting.sections.project import unit_of, years_of
 from toolkit.reporting.sections.quality import shocks
 
@@ -46,6 +48,7 @@ QUESTIONS = 8  # asked on site: more is not a list that a panel works through in
 DISEASES_SHOWN = 6
 SERIOUS = 0.95  # of cases grouped, below which the specialty's own indices leave too many out
 Z = 1.96
+ANNEX_PAGE = file_name(Part.ANNEX, "html")  # beside the report
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -336,6 +339,7 @@ def with_peers(results: Results, project: str = "") -> Blocks:
                 continue
             rows.append(
                 {
+                    "indicator": indicator,
                     "domain": domain.value,
                     "name": label(indicator, results.currency, "contemporaneous"),
                     **{p: _short(mine.loc[p]) if p in mine.index else "—" for p in results.periods if p != last},
@@ -360,7 +364,14 @@ def with_peers(results: Results, project: str = "") -> Blocks:
         f"没有数值的：{words.listed(without)}，原因见附件。" if without else ""
     )
     shown = table(
-        pd.DataFrame(rows), columns, id="with-peers", caption="各维度的水平与同专科未立项单元", note=note, wide=False
+        pd.DataFrame(rows),
+        columns,
+        id="with-peers",
+        caption="各维度的水平与同专科未立项单元",
+        note=note,
+        wide=False,
+        links=[f"{ANNEX_PAGE}#{anchor(row['indicator'])}" for row in rows],
+        linked=1,
     )
     return Blocks(*chapter("服务、技术、效率、安全、辐射：与同专科相比"), shown)
 
