@@ -179,13 +179,12 @@ def test_a_day_is_read_as_spreadsheets_and_systems_write_it(own, written, format
         assert door.store["los_days"].unique().tolist() == [4]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("written", ["22-03-05", "05/03/22", "22年3月5日", "22.3.5", "44625"])
-def test_a_day_that_could_be_several_is_refused_with_that_reason(own, written):
-    lines = [line.replace("2022-03-09", written) if n < 3 else line for n, line in enumerate(rows())]
+def test_a_day_that_could_be_several_is_refused_with_that_reason(own):
+    several = ["22-03-05", "05/03/22", "22年3月5日", "22.3.5", "44625"]
+    lines = [line.replace("2022-03-09", several[n]) if n < len(several) else line for n, line in enumerate(rows())]
     (own / "in" / "a.csv").write_text("\n".join([HEADER, *lines]), encoding="utf-8")
     with checked(own / "in", format=str(own / "own.yaml")) as door:
-        assert (door.hit("D06"), door.fate("quarantined")) == (3, 3)
+        assert (door.hit("D06"), door.fate("quarantined")) == (5, 5)
 
 
 def test_a_header_of_two_lines_below_titles_is_one(own):

@@ -210,35 +210,34 @@ def test_columns_that_say_who_somebody_is_are_named_as_dropped(taken, layout):
     assert {"record", "visit", "identity", "birth_date"}.isdisjoint(taken[layout].store.columns)
 
 
-@pytest.mark.parametrize(
-    ("part", "total"), [("0.07", 9), ("-", 2), ("", 2), ("12元", None), ("99999999999999", None), ("inf", None)]
-)
-def test_a_sum_of_fees_of_which_one_cannot_be_read_is_unknown(tmp_path, part, total):
-    stay = {**SOUND, "chinese_patent": part}
-    content = "\n".join([cells_line([c[0] for c in CODES.values()]), cells_line([stay.get(k, "") for k in CODES]), ""])
+def stays_of(folder, stays):
+    """The stored discharges of these stays of one file, in its order."""
+    # each of another person
+    stays = [{**stay, "record": f"{n:04d}", "identity": ""} for n, stay in enumerate(stays)]
+    rows = [[c[0] for c in CODES.values()], *([stay.get(k, "") for k in CODES] for stay in stays)]
     yaml = available()["front-page"].read_text(encoding="utf-8")
-    [found] = take(tmp_path, {"a.csv": content.encode()}, yaml=yaml).of("a.csv")["drug_fen"].tolist()
-    assert (None if pd.isna(found) else found) == total
+    return take(folder, {"a.csv": "\n".join([*map(cells_line, rows), ""]).encode()}, yaml=yaml).of("a.csv")
 
 
-@pytest.mark.parametrize(
-    ("birth", "years", "days"),
-    [
-        ("1990-03-07", 32, None),  # the birthday was the day before admission on 2022-03-08
-        ("1990-03-08", 32, None),  # it is the day of admission: the year is complete
-        ("1990-03-09", 31, None),  # it is the day after
-        ("1990-04-01", 31, None),  # an earlier day of a later month
-        ("2021-03-08", 1, None),  # the first birthday
-        ("2021-03-09", 0, 364),
-        ("2022-03-08", 0, 0),
-    ],
-)
-def test_a_year_of_age_is_complete_on_the_birthday(tmp_path, birth, years, days):
-    stay = {**SOUND, "birth": birth, "age": "32"}
-    content = "\n".join([cells_line([c[0] for c in CODES.values()]), cells_line([stay.get(k, "") for k in CODES]), ""])
-    yaml = available()["front-page"].read_text(encoding="utf-8")
-    [found] = take(tmp_path, {"a.csv": content.encode()}, yaml=yaml).store[["age_years", "age_days"]].to_dict("records")
-    assert [None if pd.isna(v) else v for v in found.values()] == [years, days]
+def test_a_sum_of_fees_of_which_one_cannot_be_read_is_unknown(tmp_path):
+    totals = {"0.07": 9, "-": 2, "": 2, "12元": None, "99999999999999": None, "inf": None}
+    found = stays_of(tmp_path, [{**SOUND, "chinese_patent": part} for part in totals])["drug_fen"]
+    assert [None if pd.isna(v) else v for v in found] == list(totals.values())
+
+
+def test_a_year_of_age_is_complete_on_the_birthday(tmp_path):
+    ages = {
+        "1990-03-07": (32, None),  # the birthday was the day before admission on 2022-03-08
+        "1990-03-08": (32, None),  # it is the day of admission: the year is complete
+        "1990-03-09": (31, None),  # it is the day after
+        "1990-04-01": (31, None),  # an earlier day of a later month
+        "2021-03-08": (1, None),  # the first birthday
+        "2021-03-09": (0, 364),
+        "2022-03-08": (0, 0),
+    }
+    found = stays_of(tmp_path, [{**SOUND, "birth": birth, "age": "32"} for birth in ages])
+    told = zip(found["age_years"], found["age_days"], strict=True)
+    assert [tuple(None if pd.isna(v) else v for v in pair) for pair in told] == list(ages.values())
 
 
 def test_one_person_has_one_key_within_a_run(taken):
