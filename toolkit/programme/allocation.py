@@ -128,7 +128,8 @@ class Allocation:
         of the rules each of which alone keeps it out, else its score; empty for the chosen), `runner_up` (order in which places that fall
         free would be filled).
     rules
-        `rule, title, used, limit, binding, price`: what the optimum would gain without the rule.
+        `rule, title, used, low, high, binding, price` (what the optimum would gain without the rule), `more` (places that
+        would be filled beside).
     total
         Score of the chosen together.
     """
@@ -192,6 +193,7 @@ def allocate(quota: Quota, applicants: pd.DataFrame) -> Allocation:
                 "high": rule.high,
                 "binding": bool(used > rule.high - 1 + TOLERANCE or used < rule.low + 1 - TOLERANCE),
                 "price": max(gain, 0.0),
+                "more": 0 if other is None else int(other.sum()) - int(chosen.sum()),
             }
         )
     return Allocation(applicants=frame, rules=pd.DataFrame(rows), total=total)

@@ -18,6 +18,7 @@ from toolkit.reporting.figures.timeline import COVID
 
 from . import samples
 from .test_monitoring_figures import CHARTS as MONITORING
+from .test_programme_figures import CHARTS as PROGRAMME
 
 LONG = "合成地区中心医院（合成数据）（立项）第 20 组"
 
@@ -80,34 +81,42 @@ NAMES = {m: f"对照校正比值（两期双重差分）{m}" for m in "abcd"}
 SHORT_RUN = pd.DataFrame({"month": pd.period_range("2023-01", "2024-06", freq="M").astype(str), "n": 1200})
 LONG_NAMES = {k: samples.units(k).assign(label=[f"{LONG} {i}" for i in range(k)]) for k in (3, 30, 60)}
 
-CHARTS = MONITORING | {
-    "waterfall": lambda: quality.waterfall(samples.account(), id="f", caption="c"),
-    "waterfall of many steps": lambda: quality.waterfall(account(19), id="f", caption="c"),
-    "ranking": lambda: indicators.ranking(samples.units(5), id="f", caption="c", x_label="指数"),
-    **{
-        f"ranking of {k} long names": lambda k=k: indicators.ranking(LONG_NAMES[k], id="f", caption="c", x_label="指数")
-        for k in LONG_NAMES
-    },
-    "ranking of 300": lambda: indicators.ranking(samples.units(300), id="f", caption="c", x_label="指数"),
-    "trend": lambda: indicators.trend(
-        crossing_series(), id="f", caption="c", y_label="费用消耗指数", unit="本专科", after=2022, reference=1.0
-    ),
-    "forest": lambda: change.change_forest(samples.changes(), id="f", caption="c"),
-    "forest of one direction": lambda: change.change_forest(
-        samples.changes().assign(direction="lower", label=LONG), id="f", caption="c"
-    ),
-    "event study": lambda: change.event_study(years_around([-3, -2, -1, 0, 1, 2]), id="f", caption="c"),
-    "event study with a gap": lambda: change.event_study(years_around([-3, -1]), id="f", caption="c"),
-    "specification curve": lambda: change.specification_curve(specifications(), CHOICES, id="f", caption="c"),
-    "months": lambda: quality.monthly(samples.months(), id="f", caption="c", after="2020-06", shocks=[COVID]),
-    "few months": lambda: quality.monthly(SHORT_RUN, id="f", caption="c", after="2024-01"),
-    "months out of line": lambda: quality.month_marks(months_out_of_line(60), id="f", caption="c"),
-    "grades": lambda: indicators.grade_scatter(samples.grades(), id="f", caption="c"),
-    "grades of like risk": lambda: indicators.grade_scatter(
-        pd.DataFrame({"n": [900, 905, 910, 915], "deaths": [9, 9, 9, 9], "grade": [1, 2, 3, 4]}), id="f", caption="c"
-    ),
-    "methods": lambda: false_alarms_and_coverage(bench(), NAMES, recommended="a", id="f", caption="c"),
-}
+CHARTS = (
+    MONITORING
+    | PROGRAMME
+    | {
+        "waterfall": lambda: quality.waterfall(samples.account(), id="f", caption="c"),
+        "waterfall of many steps": lambda: quality.waterfall(account(19), id="f", caption="c"),
+        "ranking": lambda: indicators.ranking(samples.units(5), id="f", caption="c", x_label="指数"),
+        **{
+            f"ranking of {k} long names": lambda k=k: indicators.ranking(
+                LONG_NAMES[k], id="f", caption="c", x_label="指数"
+            )
+            for k in LONG_NAMES
+        },
+        "ranking of 300": lambda: indicators.ranking(samples.units(300), id="f", caption="c", x_label="指数"),
+        "trend": lambda: indicators.trend(
+            crossing_series(), id="f", caption="c", y_label="费用消耗指数", unit="本专科", after=2022, reference=1.0
+        ),
+        "forest": lambda: change.change_forest(samples.changes(), id="f", caption="c"),
+        "forest of one direction": lambda: change.change_forest(
+            samples.changes().assign(direction="lower", label=LONG), id="f", caption="c"
+        ),
+        "event study": lambda: change.event_study(years_around([-3, -2, -1, 0, 1, 2]), id="f", caption="c"),
+        "event study with a gap": lambda: change.event_study(years_around([-3, -1]), id="f", caption="c"),
+        "specification curve": lambda: change.specification_curve(specifications(), CHOICES, id="f", caption="c"),
+        "months": lambda: quality.monthly(samples.months(), id="f", caption="c", after="2020-06", shocks=[COVID]),
+        "few months": lambda: quality.monthly(SHORT_RUN, id="f", caption="c", after="2024-01"),
+        "months out of line": lambda: quality.month_marks(months_out_of_line(60), id="f", caption="c"),
+        "grades": lambda: indicators.grade_scatter(samples.grades(), id="f", caption="c"),
+        "grades of like risk": lambda: indicators.grade_scatter(
+            pd.DataFrame({"n": [900, 905, 910, 915], "deaths": [9, 9, 9, 9], "grade": [1, 2, 3, 4]}),
+            id="f",
+            caption="c",
+        ),
+        "methods": lambda: false_alarms_and_coverage(bench(), NAMES, recommended="a", id="f", caption="c"),
+    }
+)
 
 
 @pytest.fixture

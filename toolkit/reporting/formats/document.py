@@ -158,8 +158,9 @@ def column_widths(table: Table) -> list[tuple[int, bool]]:
 
 
 def _set(text: str) -> int:
-    """Display columns of `text` in print, where Chinese fonts give signs the width of a character."""
-    return display_width(text) + sum(c in SIGNS for c in text)
+    """Display columns of `text` in print, where Chinese fonts give signs the width of a character, Latin ones a fifth more."""
+    latin = sum(c.isascii() and c.isalnum() for c in text)
+    return display_width(text) + sum(c in SIGNS for c in text) + -(-latin // 5)
 
 
 def file_name(part: Part, format: str) -> str:

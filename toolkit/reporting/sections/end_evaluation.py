@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from toolkit.programme.opened_cycle import OpenedCycle
 from toolkit.reporting.content.blocks import Block, Blocks, Note, Paragraph
-from toolkit.reporting.content.tables import Column, count, percent, table, text
+from toolkit.reporting.content.tables import Column, count, decimal, percent, table, text
+from toolkit.reporting.figures import programme as drawn
 from toolkit.reporting.sections.front import chapter
 from toolkit.reporting.sections.programme import named, worded
+
+FELT = 0.1  # a correlation below it changes no probability that is printed
 
 
 def rehearsal(cycle: OpenedCycle) -> Blocks:
@@ -15,6 +18,9 @@ def rehearsal(cycle: OpenedCycle) -> Blocks:
         *chapter(
             "判定规则的预演",
             "规则用在未立项单元的真实变化上：没有植入变化时应如何，各项同变好或变坏时又应如何。误判率只在应如此的单元中计，区间为精确区间。",
+        ),
+        drawn.wrong_decisions(
+            cycle.tables["rehearsal"], id="wrong-decisions", caption="误判率，按植入的变化与专科规模"
         ),
         table(
             cycle.tables["rehearsal"],
@@ -48,7 +54,7 @@ def proof(cycle: OpenedCycle) -> Blocks:
     if not frame.empty:
         columns = [
             Column(name=n, label=zh, format=text)
-            for n, zh in (("what", "何物"), ("where", "何处"), ("then", "封存时"), ("now", "现在"))
+            for n, zh in (("what", "文件"), ("where", "位置"), ("then", "封存时"), ("now", "现在"))
         ]
         blocks.append(table(frame.astype(str), columns, id="changed", caption="封存以来的改动"))
     return Blocks(*blocks)
@@ -60,8 +66,9 @@ def decisions(cycle: OpenedCycle) -> Blocks:
     return Blocks(
         *chapter(
             "结论",
-            "“翻转”是同样的年份重新观察一次结论会不同的概率；“达到的把握”是真正达到规则的概率。现场抽核后的结论见末列。",
+            "“翻转”是同样的年份重新观察一次结论会不同的概率；“达到的把握”是真正达到规则的概率，不是得分。“最后结论”含现场抽核。",
         ),
+        drawn.certainty(frame, id="certainty", caption="各项目真正达到规则的概率，竖线为一半"),
         table(
             frame,
             [
@@ -106,9 +113,29 @@ def findings(cycle: OpenedCycle) -> Blocks:
                 Column(name="reason_zh", label="说明", format=text),
             ],
             id="findings",
-            caption="指标 → 领域 → 项目",
+            caption="各项目各项指标的结果",
         ),
+        *_together(cycle),
     )
+
+
+def _together(cycle: OpenedCycle) -> list[Block]:
+    """How the errors of indicators go together, which the probabilities rest on: the pairs that do."""
+    pairs = cycle.tables["correlations"]
+    felt = pairs[pairs["correlation"].abs() >= FELT].sort_values("correlation", key=abs, ascending=False)
+    said = (
+        "翻转概率与达到的概率把一个项目的各项指标一起抽取：它们出自同一批病例，误差相关。"
+        f"相关由病例重抽和未立项单元的变化合并估计，{len(pairs)} 对中有 {len(felt)} 对不小于 {FELT}。"
+    )
+    columns = [
+        Column(name="title", label="指标", format=text),
+        Column(name="other_title", label="另一指标", format=text),
+        Column(name="by_records", label="病例重抽", format=decimal(2)),
+        Column(name="observed", label="未立项单元", format=decimal(2)),
+        Column(name="units", label="单元数", format=count),
+        Column(name="correlation", label="采用", format=decimal(2)),
+    ]
+    return [Paragraph(text=said), table(felt, columns, id="correlations", caption="误差相关的指标")]
 
 
 def visits(cycle: OpenedCycle) -> Blocks:

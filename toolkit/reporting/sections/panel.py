@@ -7,16 +7,35 @@ import pandas as pd
 from toolkit.programme.opened_cycle import OpenedCycle
 from toolkit.reporting.content.blocks import Blocks
 from toolkit.reporting.content.tables import Column, count, decimal, p_value, table, text
+from toolkit.reporting.figures import programme as drawn
 from toolkit.reporting.sections.front import chapter
 from toolkit.reporting.sections.programme import named, worded
+
+# Shrout and Fleiss: of one expert's score and of the mean of several, where each project has its own experts or all the same
+KINDS = {
+    "ICC(1,1)": "一名专家评分的一致性（各项目专家不同）",
+    "ICC(1,k)": "多名专家平均分的一致性（各项目专家不同）",
+    "ICC(2,1)": "一名专家评分的一致性（全体专家评全部项目）",
+    "ICC(2,k)": "多名专家平均分的一致性（全体专家评全部项目）",
+    "ICC(3,1)": "一名专家评分的一致性（不计专家松严）",
+    "ICC(3,k)": "多名专家平均分的一致性（不计专家松严）",
+}
 
 
 def agreement(cycle: OpenedCycle) -> Blocks:
     """How far the panel agrees, item by item."""
+    frame = cycle.tables["agreement"]
+    said = "组内相关系数（ICC）越近 1，专家对项目的区分越一致；低于 0.5 的指标，得分主要取决于由谁来评。"
+    said += "、".join(f"{kind} 为{KINDS.get(kind, kind)}" for kind in dict.fromkeys(frame["kind"].dropna())) + "。"
+    concordance = [
+        Column(name="w", label="协调系数 W", format=decimal(2)),
+        Column(name="w_p", label="P", format=p_value),
+    ]
     return Blocks(
-        *chapter("一致性", "ICC 越近 1，专家对项目的区分越一致；低于 0.5 的项目分，主要是谁来评的差别。"),
+        *chapter("一致性", said),
+        drawn.agreement(frame, id="agreement-figure", caption="各项指标的一致性，竖线为 0.5"),
         table(
-            worded(cycle.tables["agreement"], "kind"),
+            worded(frame, "kind"),
             [
                 Column(name="title", label="指标", format=text),
                 Column(name="applicants", label="项目", format=count),
@@ -25,8 +44,7 @@ def agreement(cycle: OpenedCycle) -> Blocks:
                 Column(name="icc", label="ICC", format=decimal(2)),
                 Column(name="low", label="下限", format=decimal(2)),
                 Column(name="high", label="上限", format=decimal(2)),
-                Column(name="w", label="Kendall W", format=decimal(2)),
-                Column(name="w_p", label="P", format=p_value),
+                *(concordance if frame["w"].notna().any() else []),
             ],
             id="agreement",
             caption="各项指标的一致性",
@@ -39,6 +57,9 @@ def standing(cycle: OpenedCycle) -> Blocks:
     return Blocks(
         *chapter(
             "专家的松严", "与同一项目其他专家均分之差；标出的专家不自动剔除，由规则（去掉最高最低分）和专家组处理。"
+        ),
+        drawn.experts(
+            cycle.tables["standing"], id="standing-figure", caption="各位专家的松严", note="▼ 偏离过大，须专家组核对。"
         ),
         table(
             worded(cycle.tables["standing"], "outlying"),
@@ -60,7 +81,10 @@ def disagreement(cycle: OpenedCycle) -> Blocks:
     """Questions on which the experts disagree."""
     frame = cycle.tables["disagreement"]
     apart = named(cycle, frame[frame["disagree"].astype(bool)], "applicant")
-    said = f"按 IPRAS，{len(frame)} 个问题中有 {len(apart)} 个存在分歧，须专家组讨论。"
+    said = f"按 RAND/UCLA 的分歧指标（IPRAS），{len(frame)} 个问题中有 {len(apart)} 个存在分歧"
+    if apart.empty:
+        return Blocks(*chapter("分歧", f"{said}。"))
+    said += "，须专家组讨论。"
     return Blocks(
         *chapter("分歧", said),
         table(

@@ -6,11 +6,12 @@ import pandas as pd
 
 from toolkit.frames import rows_of
 from toolkit.programme.opened_cycle import OpenedCycle
-from toolkit.reporting.content.blocks import Blocks, Table, TableColumn
+from toolkit.reporting.content.blocks import Blocks, PageBreak, Signatures
 from toolkit.reporting.sections import front
 
 YES_NO = {True: "是", False: "否"}
-SIGNERS = ("专家组组长", "专家组成员", "经办人", "卫生健康行政部门")
+NONE = "—"
+PLACES = (("意见", 4), ("专家组组长", 1), ("专家组成员", 3), ("经办人", 1), ("行政部门盖章", 3), ("日期", 1))
 
 
 def named(cycle: OpenedCycle, frame: pd.DataFrame, column: str) -> pd.DataFrame:
@@ -21,11 +22,15 @@ def named(cycle: OpenedCycle, frame: pd.DataFrame, column: str) -> pd.DataFrame:
 
 
 def worded(frame: pd.DataFrame, *columns: str) -> pd.DataFrame:
-    """Empty text as nothing, truth values as words."""
+    """Empty text as a dash, truth values as words."""
     made = {}
     for column in columns:
         values = frame[column]
-        made[column] = [YES_NO[bool(v)] for v in values] if values.dtype == bool else values.fillna("").astype(str)
+        made[column] = (
+            [YES_NO[bool(v)] for v in values]
+            if values.dtype == bool
+            else values.fillna("").astype(str).replace("", NONE)
+        )
     return frame.assign(**made)
 
 
@@ -35,8 +40,9 @@ def cover(cycle: OpenedCycle, title: str) -> Blocks:
 
 
 def signatures(cycle: OpenedCycle) -> Blocks:
-    """The page that is signed."""
-    columns = tuple(TableColumn(label=label) for label in ("身份", "姓名", "签字", "日期", "意见"))
-    rows = tuple((who, "", "", "", "") for who in SIGNERS)
-    page = Table(id="signatures", caption="签字", columns=columns, rows=rows, note="签字即确认已阅本报告全部内容。")
-    return Blocks(*front.chapter("签字页"), page)
+    """The page that is signed, by itself."""
+    return Blocks(
+        PageBreak(),
+        *front.chapter("签字页", "签字即确认已阅本报告全部内容；不同意见写在意见栏。"),
+        Signatures(places=PLACES),
+    )
