@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import ibis
 import pandas as pd
@@ -27,7 +26,15 @@ from toolkit.data.discharge.identity import Key, direct_identifiers, pseudonym, 
 from toolkit.data.discharge.readmission import with_readmission
 from toolkit.data.discharge.schema import BY_NAME, STORED
 from toolkit.data.grouping import Grouper, opened, with_drgs
-from toolkit.data.lists.drg_file import ANY_HOSPITAL, drg_digests, lacking_keys, looked_up, read_drgs, refuse_unmatched
+from toolkit.data.lists.drg_file import (
+    ANY_HOSPITAL,
+    Drgs,
+    drg_digests,
+    lacking_keys,
+    looked_up,
+    read_drgs,
+    refuse_unmatched,
+)
 from toolkit.data.quality import CATALOGUE, MARKS, RECORD_RULES, Fate, Rule, read_given
 from toolkit.data.quality.base import title_of, value_of
 from toolkit.data.reading import text_rows
@@ -38,7 +45,8 @@ from toolkit.data.reading.still import whole_files
 from toolkit.data.reading.text_rows import columns_of
 from toolkit.data.reading.typed_rows import standardise
 from toolkit.data.typed_parts import HELD, TypedParts, slots_of
-from toolkit.engine import compiled, handed_over, reader, without_values, write_parquet
+from toolkit.engine import Compiled, compiled, handed_over, reader, without_values, write_parquet
+from toolkit.engine.types import Column, Engine, Table
 from toolkit.errors import InputError
 from toolkit.params import RunParams
 from toolkit.written_form import name_form
@@ -98,7 +106,7 @@ class Intake:
     store: Path
     fates: Path
     submitted: Path
-    typed: Any
+    typed: Table
     joins: pd.DataFrame
     has: frozenset[str]
     entry: Entry | None = None
@@ -109,7 +117,7 @@ def take_in(
     params: RunParams,
     groups: Sequence[Group],
     hospitals: pd.DataFrame | None,
-    connection: Any,
+    connection: Engine,
     work: Path,
     progress: Callable[[str, float], None] = lambda step, share: None,
     key: Key | None = None,
@@ -333,6 +341,9 @@ class _Joins:
 # --- from text to typed rows -------------------------------------------------------------------------------------------
 
 
+_Alike = tuple[int, tuple[str, ...], tuple[tuple[str, ...], ...]]  # group and columns of files that are typed together
+
+
 class _Batch:
     """Files with the same columns, gathered and typed together.
 
@@ -344,8 +355,8 @@ class _Batch:
         params: RunParams,
         forms: Sequence[FormatMap],
         applicable: set[str],
-        drgs: Any,
-        connection: Any,
+        drgs: Drgs | None,
+        connection: Engine,
         parts: TypedParts,
         lists: Lists,
         hospitals: pd.DataFrame | None,
@@ -365,7 +376,7 @@ class _Batch:
         self.applicable = applicable
         self.present: list[str] = []
         self.waiting: list[SourceFile] = []
-        self.gathered: dict[tuple[Any, ...], list[SourceFile]] = {}  # by group and columns
+        self.gathered: dict[_Alike, list[SourceFile]] = {}
         self.plan: _Plan | None = None
 
     def add(self, source: SourceFile) -> None:
@@ -402,8 +413,8 @@ class _Batch:
     def _type(self) -> None:
         """Type files with the same columns."""
         for part in self._parts():
-            if self.joins:
-                self._note_met(part)
+            if self.drgs is not None and self.joins:
+                self._note_met(part, self.drgs)
                 part = looked_up(part, self.drgs, self.form, self.columns, self.connection)
             text_rows.register(part, self.connection)
             self._write(part, handed_over(self.connection, text_rows.NAME))
@@ -417,11 +428,11 @@ class _Batch:
         missing = self.params.quality.missing_words
         return text_rows.parts(self.waiting, self.present, key=self.key.secret, modes=modes, missing=missing)
 
-    def _note_met(self, part: text_rows.Part) -> None:
+    def _note_met(self, part: text_rows.Part, drgs: Drgs) -> None:
         """Whose rows of the DRG file the records of a part can be joined with."""
         for slot in slots_of(part):
             self.met.setdefault(slot, set())
-        if not self.drgs.by_hospital:
+        if not drgs.by_hospital:
             for slot in slots_of(part):
                 self.met[slot].add(ANY_HOSPITAL)
             return
@@ -430,24 +441,25 @@ class _Batch:
         for slot, code in zip(pairs["file"].to_pylist(), pairs[name].to_pylist(), strict=True):
             self.met[slot].add(code or "")
 
-    def _write(self, rows: text_rows.Part, text: Any) -> None:
+    def _write(self, rows: text_rows.Part, text: Table) -> None:
         plan = self._plan(text)
         part = self.parts.new_part(slots_of(rows))
         write_parquet(self.connection, plan.typed, self.parts.typed / part)
         typed = self.connection.read_parquet(str(self.parts.typed / part))
         typed = self.connection.create_view("typed_part", typed, overwrite=True)
         text_rows.only(rows, hit_records(typed).to_pyarrow(), HIT_ROWS, reader(self.connection))
-        if plan.held is None:
+        held = plan.held
+        if held is None:
             hit = handed_over(self.connection, HIT_ROWS).mutate(source_content=ibis.literal(0, "int64"))
             kept = kept_of(hit, typed, self.applicable, plan.columns, plan.form)
-            plan = replace(plan, held=compiled(self.connection, kept))
-        write_parquet(self.connection, plan.held, self.parts.held / part)
+            held = compiled(self.connection, kept)
+        write_parquet(self.connection, held, self.parts.held / part)
         text_rows.close(reader(self.connection), HIT_ROWS)
         # the tables that the SQL names are the same for the next part; Spark's are not, and a grouper has run on these rows
         again = self.connection.name == "duckdb" and self.grouper is None
-        self.plan = plan if again else None
+        self.plan = replace(plan, held=held) if again else None
 
-    def _plan(self, text: Any) -> _Plan:
+    def _plan(self, text: Table) -> _Plan:
         """How the rows of a part are typed: made once for parts with the same columns."""
         of = (self.group, tuple(text.columns), tuple((name, *found) for name, found in self.columns.items()))
         if self.plan is not None and self.plan.of == of:
@@ -503,13 +515,13 @@ class _Plan:
     `derived` is held because the small tables in it live as long as somebody holds it.
     """
 
-    of: tuple[Any, ...]
-    typed: Any
-    derived: Any
-    text: Any
+    of: _Alike
+    typed: Table | Compiled
+    derived: Table
+    text: Table
     columns: dict[str, list[str]]
     form: FormatMap
-    held: Any = None
+    held: Table | Compiled | None = None
 
 
 def _record_rules(params: RunParams, form: FormatMap, hospitals: pd.DataFrame | None) -> list[Rule]:
@@ -518,7 +530,7 @@ def _record_rules(params: RunParams, form: FormatMap, hospitals: pd.DataFrame | 
     return [rule for rule in RECORD_RULES if rule.id in applicable]
 
 
-def _content_hash(text: Any, present: list[str]) -> Any:
+def _content_hash(text: Table, present: list[str]) -> Column:
     return ibis.struct({name: text[name] for name in present}).hash()
 
 
@@ -558,7 +570,7 @@ def _register(sources: list[SourceFile]) -> pd.DataFrame:
     return table.astype({"rows": "float64"})
 
 
-def _store(judged: Any, params: RunParams, connection: Any, work: Path) -> Path:
+def _store(judged: Table, params: RunParams, connection: Engine, work: Path) -> Path:
     """Accepted discharges with what each may be used for, one sorted file a year."""
     folder = work / DISCHARGES
     folder.mkdir(exist_ok=True)
@@ -582,6 +594,6 @@ def _store(judged: Any, params: RunParams, connection: Any, work: Path) -> Path:
     return folder
 
 
-def discharges(connection: Any, store: Path) -> Any:
+def discharges(connection: Engine, store: Path) -> Table:
     """The stored discharges as a table expression, one row per discharge."""
     return connection.read_parquet(str(store / "*.parquet"))

@@ -24,6 +24,7 @@ from toolkit.data.reading.files import NumericCells, RefusedLine, SourceFile
 from toolkit.data.reading.kinds import left_behind
 from toolkit.data.reading.text_rows import Part
 from toolkit.engine import write_parquet
+from toolkit.engine.types import Engine, Table
 from toolkit.running.manifest import digest, sealed, unsealed
 from toolkit.running.publish import canonical, sync_file, write_atomically
 
@@ -202,7 +203,7 @@ class TypedParts:
             source.number = number
         return dict(counted)
 
-    def rows(self, connection: Any, kind: str = TYPED) -> Any:
+    def rows(self, connection: Engine, kind: str = TYPED) -> Table:
         """The rows of the run's files, one table; `file` is the number in the run."""
         table = connection.read_parquet(str(self.folder / kind / "*.parquet"))
         held = set().union(*self.holding.values()) if self.holding else set()
@@ -215,7 +216,7 @@ class TypedParts:
         joined = table.inner_join(numbered, table.file == numbered.slot)
         return joined.mutate(file=joined.of_run).select(*table.columns)
 
-    def prune(self, connection: Any) -> None:
+    def prune(self, connection: Engine) -> None:
         """Remove the rows of files that the run does not have, and write down what is left."""
         self.known = {
             content: tables for content, tables in self.known.items() if any(one.slot in self.slots for one in tables)

@@ -21,6 +21,7 @@ from toolkit.indicators.diseases import DISEASES, attach_diseases
 from toolkit.indicators.members import by_specialty
 from toolkit.indicators.table import COLUMNS, collect
 from toolkit.models.change import inferential, two_period
+from toolkit.models.change.base import COLUMNS as OF_CHANGES
 from toolkit.params import RunParams
 from toolkit.reference import Referenced
 
@@ -195,7 +196,5 @@ def all_changes(cells: pd.DataFrame, units: pd.DataFrame, params: RunParams) -> 
 
 def no_changes() -> pd.DataFrame:
     """The table of a run without cycles."""
-    from toolkit.models.change.base import COLUMNS
-
     first = ["level", "hospital", "specialty", "indicator"]
-    return pd.DataFrame(columns=[*first, *COLUMNS, "before", "after", "covered_before", "covered_after"])
+    return pd.DataFrame(columns=[*first, *OF_CHANGES, "before", "after", "covered_before", "covered_after"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 import pandas as pd
 from ibis import _
@@ -40,7 +39,7 @@ def warnings_of(source: SourceFile) -> str:
 
 
 def check_files(
-    typed: Any, sources: Sequence[SourceFile], applicable: set[str], given: Given, params: RunParams
+    typed: Table, sources: Sequence[SourceFile], applicable: set[str], given: Given, params: RunParams
 ) -> list[int]:
     """Refuse files by what their records say; returns the numbers of those refused. No row of them may enter the store."""
     by_number = {s.number: s for s in sources if not s.rejected}
@@ -61,7 +60,7 @@ def check_files(
     return [number for number, source in by_number.items() if source.rejected]
 
 
-def _facts(typed: Any) -> pd.DataFrame:
+def _facts(typed: Table) -> pd.DataFrame:
     """`file, hospital` (as reported), `n, median` (of the total cost, fen)."""
     grouped = typed.mutate(hospital=_.reported_hospital).group_by(["file", "hospital"])
     return grouped.aggregate(n=_.cost_fen.count(), median=_.cost_fen.cast("float64").median()).execute()
@@ -107,7 +106,7 @@ def _fen_for_yuan(facts: pd.DataFrame, given: Given, params: RunParams) -> list[
     return found
 
 
-def _against_cover(typed: Any, sources: Iterable[SourceFile], covers: Sequence[Cover]) -> list[tuple[int, str, str]]:
+def _against_cover(typed: Table, sources: Iterable[SourceFile], covers: Sequence[Cover]) -> list[tuple[int, str, str]]:
     by_name: dict[str, list[Cover]] = {}
     for cover in covers:
         by_name.setdefault(cover.file, []).append(cover)
@@ -148,7 +147,7 @@ def _month(text: str) -> str:
     return f"{int(year)}-{int(month)}" if year.isdigit() and month.isdigit() else text
 
 
-def _lost_zeros(typed: Any, given: Given, params: RunParams) -> list[tuple[int, str, str]]:
+def _lost_zeros(typed: Table, given: Given, params: RunParams) -> list[tuple[int, str, str]]:
     """Files in which many procedure codes are unknown and become known once zeros are restored."""
     assert given.procedures is not None  # noqa: S101  the rule needs it
     counted = (

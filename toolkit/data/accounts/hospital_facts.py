@@ -12,6 +12,7 @@ from ibis import _
 
 from toolkit.data.accounts.fates import UNKNOWN_HOSPITAL
 from toolkit.data.discharge.schema import BY_NAME, SEPARATOR
+from toolkit.data.lists.specialties import read_departments
 from toolkit.data.quality import CATALOGUE, Fate, Given
 from toolkit.data.quality.hospitals import COLUMNS
 from toolkit.engine.types import Column, Table
@@ -224,8 +225,6 @@ def _copied(accepted: Table, table: pd.DataFrame) -> pd.Series:
 
 def _changed_departments(params: RunParams) -> pd.DataFrame:
     """规则S02: lines of the department table that begin or end inside the evaluated years."""
-    from toolkit.data.lists.specialties import read_departments
-
     assert params.data.departments is not None  # noqa: S101  the rule needs it
     rows = []
     for one in read_departments(params.data.departments, params.specialties):

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 import ibis
 import numpy as np
@@ -21,6 +20,7 @@ from toolkit.data.reading.formats import FormatMap, Source, resolve
 from toolkit.data.reading.text_rows import Part, read_schema
 from toolkit.data.reading.typed_rows import day
 from toolkit.engine import handed_over, reader
+from toolkit.engine.types import Engine, Table
 from toolkit.errors import InputError
 from toolkit.params import DrgFile, RunParams
 from toolkit.written_form import Mode, shape_of
@@ -43,7 +43,7 @@ class Drgs:
         What keys of records look like that are not in it.
     """
 
-    table: Any
+    table: Table
     by_hospital: bool
     by_day: bool
     ignore_zeros: bool
@@ -58,7 +58,7 @@ def lacking_keys(params: RunParams, form: FormatMap) -> list[str]:
     return [f for f in needed if f not in form.fields or not form.fields[f].column]
 
 
-def read_drgs(params: RunParams, forms: Sequence[FormatMap], connection: Any, work: Path) -> Drgs | None:
+def read_drgs(params: RunParams, forms: Sequence[FormatMap], connection: Engine, work: Path) -> Drgs | None:
     """Keys and DRG of the second file, one row per stay; the file may not contradict itself.
 
     Raises
@@ -109,7 +109,7 @@ def _any_day(forms: Sequence[FormatMap]) -> Source:
     )
 
 
-def _opened(spec: DrgFile, connection: Any, work: Path) -> SourceFile:
+def _opened(spec: DrgFile, connection: Engine, work: Path) -> SourceFile:
     """The file, with its header known."""
     source = opening.open_source(99_999, spec.file, work)
     if source.rejected or (source.stored == "parquet" and not read_schema(source, connection)):
@@ -142,7 +142,7 @@ def _columns(source: SourceFile, spec: DrgFile) -> dict[str, str]:
     return {name: found[0] for name, found in wanted.items()}
 
 
-def _read(source: SourceFile, spec: DrgFile, dates: Source, missing: Sequence[str], connection: Any) -> None:
+def _read(source: SourceFile, spec: DrgFile, dates: Source, missing: Sequence[str], connection: Engine) -> None:
     """Every row's keys and DRG into the table `ROWS`, part by part."""
     columns = _columns(source, spec)
     door = reader(connection)
@@ -175,7 +175,7 @@ def _read(source: SourceFile, spec: DrgFile, dates: Source, missing: Sequence[st
         )
 
 
-def _keyed(text: Any, spec: DrgFile, columns: dict[str, str], dates: Source) -> Any:
+def _keyed(text: Table, spec: DrgFile, columns: dict[str, str], dates: Source) -> Table:
     """Rows of text as keys and DRG; a key that the file does not have is empty."""
     zeros = "^0+" if spec.ignore_zeros else "^$"
     hospital = text[columns[spec.hospital]].re_replace(zeros, "") if spec.hospital else ibis.literal("")
@@ -206,7 +206,7 @@ def drg_digests(drgs: Drgs) -> dict[str, str]:
     return {**found, ANY_HOSPITAL: sha256(repr(list(found.items())).encode()).hexdigest()}
 
 
-def looked_up(part: Part, drgs: Drgs, form: FormatMap, columns: dict[str, list[str]], connection: Any) -> Part:
+def looked_up(part: Part, drgs: Drgs, form: FormatMap, columns: dict[str, list[str]], connection: Engine) -> Part:
     """A part with its DRGs as column `joined_drg`, and `drg_found`: whether the file has the stay at all ("1", else missing).
 
     Only keys are joined, not all the columns of its rows.
