@@ -11,7 +11,7 @@ import unicodedata
 from functools import lru_cache
 from typing import Literal
 
-Mode = Literal["code", "count", "name", "number", "plain"]  # kinds of cells, each with a form of its own
+Mode = Literal["code", "count", "name", "level", "number", "plain"]  # kinds of cells, each with a form of its own
 
 # what a spreadsheet and a person put around text, and how keyboards and word processors write signs
 _EXCEL = re.compile(r'^=\s*"(.*)"$', re.DOTALL)
@@ -20,6 +20,11 @@ _SIGNS = str.maketrans(dict.fromkeys("‐‑‒–—―−", "-") | {"。": "."
 # a code with its name behind it: FA11-急性心肌梗死
 _NAMED = re.compile(r"((?=[^0-9]*[0-9])[A-Z0-9][A-Z0-9.+*]{2,}?)[-_:;,/|(\[]*[\u4e00-\u9fff].*$")
 _COUNT = re.compile(r"0*(\d+?)(?:\.0+)?$")
+_LEVELS = {word: f"{n}" for n, words in enumerate(("1一I", "2二", "3三", "4四"), 1) for word in words} | {
+    "II": "2",
+    "III": "3",
+    "IV": "4",
+}
 # what a spreadsheet makes of a long number: digits are lost (of a written form)
 SCIENTIFIC = re.compile(r"^[+-]?\d+(\.\d+)?E[+-]?\d+$")
 
@@ -45,6 +50,12 @@ def count_form(text: str) -> str:
     form = written_form(text)
     found = _COUNT.match(form)
     return found.group(1) if found else form
+
+
+def level_form(text: str) -> str:
+    """A level of 1 to 4 as its figure: 三级, Ⅲ, III级 and 3级 are 3; anything else as `plain_form`."""
+    form = _bare(text).strip().strip(_QUOTES).strip().upper()
+    return _LEVELS.get(form.removesuffix("级").strip()) or plain_form(text)
 
 
 def plain_form(text: str) -> str:

@@ -183,7 +183,8 @@ def _hospital(folder: Path, code: str, place: int, shape: Shape, rng: random.Ran
         name = f"{home.name}/{names[part]}"
         below = int(shape.footer)
         truth.received[name] = len(rows) + below
-        truth.faults[(name, "F05" if shape.text else "K09")] += below  # a line with a count is no record
+        # a line with a count is no record
+        truth.faults[(name, "F05" if shape.text else "K09" if shape.where == "column" else "D01")] += below
         for (of_part, fault), n in planted.items():
             if of_part == part:
                 truth.faults[(name, fault)] += n
@@ -201,9 +202,10 @@ def _once_more(
 ) -> None:
     """One year sent again: its sound records in another written form, or the same table under another name."""
     if shape.again == "other form":
-        names = FRONT_PAGE if shape.numbered and shape.where == "column" and not shape.words else shape.names
+        names = {CHINESE: OTHER, OTHER: CHINESE}.get(shape.names, FRONT_PAGE)
         other = Shape(
             **{**vars(shape), "kind": "csv", "names": names, "encoding": "gb18030", "days": "%Y/%m/%d", "again": ""}
+            | {"words": shape.names is not FRONT_PAGE and not shape.words}
             | {"titles": 0, "footer": False, "blank_columns": 0, "by_year": False, "split": False}
         )
         rows = [_row(stay, other, "", rng) for stay in sound["2021"]]
@@ -282,7 +284,7 @@ def _lines(shape: Shape, rows: list[list[str]]) -> list[list[str]]:
     header = _header(shape)
     blank = [""] * shape.blank_columns
     above = [["合成医院出院病例", *[""] * (len(header) - 1)], ["制表：合成", *[""] * (len(header) - 1)]][: shape.titles]
-    below = [[], [f"合计 {len(rows)} 例"]] if shape.footer else []
+    below = [[], [f"合计 {len(rows)} 例，末例 {rows[-1][0]}-{rows[-1][1]}"]] if shape.footer else []
     return [*above, [*header, *blank], *([*row, *blank] if len(row) == len(header) else row for row in rows), *below]
 
 

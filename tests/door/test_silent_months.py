@@ -39,7 +39,7 @@ def found(tmp_path_factory):
 def test_months_in_a_row_are_one_finding_of_the_specialty(found):
     # 20 months with 12 or 6 cases: 13 of 12, 7 of 6
     [(said, row)] = [(m, r) for m, r in found.iterrows() if m.startswith("专科 心内")]
-    assert said.startswith("专科 心内2022年12月至2023年2月没有病例")
+    assert said.startswith("专科 心内 2022年12月至2023年2月没有病例")
     assert (row["hospital"], row["specialty"], row["year"]) == ("0001", "cardiology", 2022)
     assert row["value"] == pytest.approx((13 * 12 + 7 * 6) / 20 * 3)
 
@@ -47,7 +47,7 @@ def test_months_in_a_row_are_one_finding_of_the_specialty(found):
 def test_a_department_that_ends_while_its_specialty_goes_on_is_named(found):
     # 13 months of 6 cases, of the 16 without the 7 in a row at the end
     said = [m for m in found.index if m.startswith("科别")]
-    assert said == ["科别 心内二病区2023年6月至2023年12月没有病例，按其余月份约应有 34 例，请核实是否漏报或科别更名"]
+    assert said == ["科别 心内二病区 2023年6月至2023年12月没有病例，按其余月份约应有 34 例，请核实是否漏报或科别更名"]
 
 
 def test_months_of_which_the_hospital_sent_nothing_and_rare_specialties_are_no_such_finding(found):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from doors import case, checked
 
-from toolkit.written_form import count_form, name_form, plain_form, shape_of, written_form
+from toolkit.written_form import count_form, level_form, name_form, plain_form, shape_of, written_form
 
 GOOD = (case("02") / "data" / "ok.csv").read_text(encoding="utf-8").splitlines()
 
@@ -44,6 +44,8 @@ def test_a_code_has_one_form_however_it_was_written(text):
         (count_form, "1.0", "1"),
         (count_form, "10", "10"),
         (count_form, "0", "0"),
+        *((level_form, text, "3") for text in ("3", "三级", "Ⅲ", "III级", "３级", " iii ", "'3")),
+        (level_form, "特级", "特级"),
         (name_form, "心血管 内科", "心血管内科"),
         (name_form, "Internal  medicine", "INTERNAL MEDICINE"),
         (plain_form, "２０２２－０１－０５ 08:00", "2022-01-05 08:00"),
@@ -119,3 +121,17 @@ def test_codes_that_differ_only_in_zeros_are_named_together(tmp_path):
     with checked(tmp_path) as door:
         assert "0001、1" in door.files.loc["b.csv", "warnings"]
         assert "03.04、3.04" in door.files.loc["a.csv", "warnings"]
+
+
+def test_levels_of_operations_in_words_are_levels(tmp_path):
+    place = GOOD[0].split(",").index("C17x01")
+    lines = [line.split(",") for line in GOOD[1:]]
+    for name, levels in (("plain", ["3", "", "4"]), ("words", ["Ⅲ级", "", "四级"])):
+        rows = [[*cells[:place], levels[n % 3], *cells[place + 1 :]] for n, cells in enumerate(lines)]
+        (tmp_path / f"{name}.csv").write_text("\n".join([GOOD[0], *map(",".join, rows)]), encoding="utf-8")
+    found = {}
+    for name in ("plain", "words"):
+        with checked(tmp_path / f"{name}.csv") as door:
+            found[name] = door.store.sort_values("line")[["line", "surgery_level", "surgical"]].fillna(0)
+    assert found["words"].to_dict("list") == found["plain"].to_dict("list")
+    assert found["words"]["surgery_level"].value_counts().to_dict() == {3: 20, 0: 20, 4: 20}

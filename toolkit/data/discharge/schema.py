@@ -83,8 +83,8 @@ class Field:
     identifying
         Says who the patient is; never stored, in any form.
     written
-        The form in which its cells are written at the door (`toolkit.written_form`): a code, a count or a name; "" for what
-        is no code.
+        The form in which its cells are written at the door (`toolkit.written_form`): a code, a count, a name or a level; ""
+        for what is no code.
     shape
         Regular expression that its codes meet in their written form, where a format map does not say another.
     """
@@ -99,7 +99,7 @@ class Field:
     front_page: str = ""
     stored: bool = True
     identifying: bool = False
-    written: Literal["", "code", "count", "name"] = ""
+    written: Literal["", "code", "count", "name", "level"] = ""
     shape: str = ""
 
 
@@ -371,6 +371,7 @@ FIELDS: tuple[Field, ...] = (
         low=1,
         high=4,
         front_page="C17x01, C38xNN",
+        written="level",
         meaning="highest level among the operations of the stay as the hospital entered it; NULL where none",
     ),
     Field(

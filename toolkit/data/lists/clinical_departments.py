@@ -67,6 +67,8 @@ DEPARTMENTS = (
 def clinical_department(department: str) -> ClinicalDepartment | None:
     """The 诊疗科目 that a department's code or name means, or None where that is not clear."""
     form = name_form(department)
+    if re.fullmatch(r"0[1-9]\d\d", form):  # 0304 for 03.04
+        form = f"{form[:2]}.{form[2:]}"
     coded = [one for one in DEPARTMENTS if form == one.code or form.startswith(one.code + ".")]
     if coded:
         return max(coded, key=lambda one: len(one.code))

@@ -46,7 +46,8 @@ def of_keys(typed: Table, connection: Engine) -> Table:
     counted = connection.table(KEYS + "_counted")
     rows = typed.inner_join(counted, typed.record_key == counted.repeated_key)
     # days, amounts and codes as they are understood: the same stay in another written form is the same content
-    understood = [c for c in STORED if c in typed.columns]
+    # its specialty is compared, not whether a department was written by its code or its name
+    understood = [c for c in STORED if c in typed.columns and c != "department"]
     rows = rows.mutate(
         content=ibis.struct({name: rows[name] for name in understood}).hash() if understood else rows.content,
         filled=sum((rows[name].notnull().cast("int32") for name in understood), ibis.literal(0, "int32")),

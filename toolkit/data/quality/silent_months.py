@@ -51,7 +51,7 @@ def silent_months(units: pd.DataFrame, months: pd.DataFrame, params: RunParams) 
             runs = _runs(when, mine, params.quality.silent_month_cases)
             found += [(f"科别 {department}", run) for run in runs if not silent.issuperset(map(int, run[0]))]
         for who, (months_, expected) in found:
-            said = f"{who}{_span(months_)}没有病例，按其余月份约应有 {expected:.0f} 例，请核实是否漏报或科别更名"
+            said = f"{who} {_span(months_)}没有病例，按其余月份约应有 {expected:.0f} 例，请核实是否漏报或科别更名"
             year = int(months_[0]) // MONTHS
             rows.append((hospital, specialty, year, expected, params.quality.silent_month_cases, said))
     return pd.DataFrame(rows, columns=COLUMNS)

@@ -16,6 +16,7 @@ from toolkit.data.reading.encoding import MARK, BlockFault, decoded
 from toolkit.data.reading.files import Head, Refusal, SourceFile, blocks
 from toolkit.data.reading.formats import FixedWidth, FormatMap, plain_name
 
+VAGUE = {"编号", "编码", "代码", "名称", "级别", "日期", "时间", "途径", "方式"}  # of what, says the line above
 HEADS, LINES, SPANNED = 20, 60, 12  # records and lines that are looked at; lines of one record
 
 
@@ -138,7 +139,7 @@ def two_lines(heads: Sequence[Head]) -> list[Head]:
         if not ("" in map(str.strip, upper.cells) or "" in map(str.strip, lower.cells)):
             continue  # every column has a name of its own in either: two headers, or a header and a record
         above, names = "", []
-        repeated = {name for name, n in Counter(map(str.strip, lower.cells)).items() if n > 1}
+        repeated = VAGUE | {name for name, n in Counter(map(str.strip, lower.cells)).items() if n > 1}
         for over, under in zip(map(str.strip, upper.cells), map(str.strip, lower.cells), strict=True):
             above = over or (above if under else "")
             names.append(above + under if under in repeated or not under else under)

@@ -176,7 +176,7 @@ def written(parsed: Parsed, shape: Shape) -> Parsed:
         # few files have any: two looks at the bytes spare the work on the others
         if any(map(_has_blanks, column.chunks)):
             before, column = pc.binary_length(column), _without_blanks(column, shape)
-            if mode in ("code", "count", "name"):
+            if mode in ("code", "count", "name", "level"):
                 longer = pc.sum(pc.not_equal(before, pc.binary_length(column))).as_py() or 0
                 parsed.trimmed |= {position: longer} if longer else {}
         if mode is not None:

@@ -36,8 +36,15 @@ SURE = 0.95
 # Other names in use, beside the Chinese name of the field and the column names of every shipped map; brackets, blanks and
 # signs do not count, nor do case and width.
 NAMES: dict[str, tuple[str, ...]] = {
-    "hospital": ("组织机构代码", "机构代码", "医院代码", "医院编码", "机构编码", "定点医药机构代码", "hospital code"),
-    "record": ("病案号", "病历号", "住院号", "record number"),
+    "hospital": (
+        *(
+            f"{of}{code}"
+            for of in ("组织机构", "机构", "医疗机构", "医院", "定点医药机构")
+            for code in ("代码", "编码", "编号")
+        ),
+        "hospital code",
+    ),
+    "record": ("病案号", "病历号", "住院号", "病案编号", "病历编号", "住院流水号", "record number"),
     "visit": ("住院次数", "第几次住院", "次数", "入院次数"),
     "identity": ("身份证号", "身份证号码", "身份证", "证件号码", "证件号"),
     "health_card": ("健康卡号", "社保卡号", "医保卡号"),
@@ -47,19 +54,30 @@ NAMES: dict[str, tuple[str, ...]] = {
     "admission_date": ("入院时间", "入院日期", "admission date"),
     "discharge_date": ("出院时间", "出院日期", "discharge date"),
     "los_days": ("实际住院天", "实际住院天数", "住院天数", "住院日", "length of stay", "los"),
-    "cost_fen": ("住院总费用", "总费用", "住院费用", "费用总额", "医疗总费用", "total cost", "total costs"),
+    "cost_fen": ("住院总费用", "总费用", "住院费用", "费用总额", "费用合计", "医疗总费用", "total cost", "total costs"),
     "died": ("是否死亡", "死亡标志", "died", "death"),
-    "exit_mode": ("离院方式", "离院方式代码"),
+    "exit_mode": ("离院方式", "离院方式代码", "离院方式名称", "出院方式"),
     "admission_route": ("入院途径", "入院途径代码"),
     "sex": ("性别", "性别代码", "sex", "gender"),
     "age_years": ("年龄", "年龄岁", "岁", "age"),
     "age_days": ("年龄不足1周岁的年龄天", "年龄天", "日龄"),
     "residence": ("现住址行政区划代码", "现住址区划代码", "居住地区划代码", "现住址区县编码"),
-    "department": ("出院科别", "出院科室", "出院科别代码", "出院科室代码"),
+    "department": ("出院科别", "出院科室", "出院科别代码", "出院科室代码", "出院科室编码", "科别", "科室"),
     "principal_diagnosis": ("出院主要诊断编码", "主要诊断编码", "主诊断编码", "主要诊断代码", "主要诊断icd10"),
     "principal_procedure": ("主要手术操作编码", "主要手术编码", "主手术编码", "手术操作编码1", "主要手术操作代码"),
     "surgery_level": ("主要手术操作级别", "手术级别"),
-    "drg": ("drg", "drg编码", "drg组", "drg代码", "drgs编码", "分组编码", "chsdrg", "入组编码"),
+    "drg": (
+        "drg",
+        "drg编码",
+        "drg组",
+        "drg代码",
+        "drgs编码",
+        "drg分组",
+        "drg分组编码",
+        "分组编码",
+        "chsdrg",
+        "入组编码",
+    ),
     "drg_weight": ("权重", "drg权重", "rw", "相对权重"),
     "rescues": ("抢救次数",),
     "successful_rescues": ("抢救成功次数",),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 
 import ibis
 
@@ -12,6 +12,7 @@ from toolkit.data.discharge.schema import BY_NAME, CODED_WORDS, DEPARTMENT_SIGNS
 from toolkit.data.discharge.schema import Field as CanonicalField
 from toolkit.data.reading.formats import DATE_FORMATS, DAYS, SERIAL, SERIALS, FormatMap, Source
 from toolkit.engine.types import Column, Table
+from toolkit.written_form import level_form
 
 
 def standardise(
@@ -213,6 +214,11 @@ def _text(text: Table, columns: dict[str, list[str]], source: Source) -> Column:
     return value
 
 
+def _at_the_door(values: Sequence[str]) -> list[str]:
+    """Values that a map names, and what the door has made of those that are levels in words."""
+    return list(dict.fromkeys([*values, *map(level_form, values)]))
+
+
 KINDS = {"codes": "string"}  # canonical types that the engine calls otherwise
 
 
@@ -230,8 +236,9 @@ def _typed(text: Table, columns: dict[str, list[str]], source: Source, field: Ca
     if kind == "boolean":
         if source.present:
             return value.notnull()
-        known = value.isin(source.true + source.false) if source.false else value.notnull()
-        return ibis.ifelse(known, value.isin(source.true), ibis.null("boolean"))
+        true, false = _at_the_door(source.true), _at_the_door(source.false)
+        known = value.isin(true + false) if false else value.notnull()
+        return ibis.ifelse(known, value.isin(true), ibis.null("boolean"))
     if kind == "date":
         return _date(value, source.dates)
     if kind == "timestamp":
@@ -264,7 +271,7 @@ def _combined(text: Table, names: list[str], source: Source, field: CanonicalFie
     if field.type == "boolean":
         if source.present:
             return ibis.or_(*[v.notnull() for v in values])
-        return ibis.or_(*[(v.isin(source.true)).fill_null(False) for v in values])
+        return ibis.or_(*[v.isin(_at_the_door(source.true)).fill_null(False) for v in values])
     if source.scale == 100 and len(values) > 1:
         return _amounts([text[_shared(name, source, field)] for name in names], values, source)
     if field.type == "date":

@@ -15,12 +15,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from toolkit.data.reading.formats import MISSING
-from toolkit.written_form import SCIENTIFIC, Mode, count_form, name_form, plain_form, written_form
+from toolkit.written_form import SCIENTIFIC, Mode, count_form, level_form, name_form, plain_form, written_form
 
 FORMS: dict[str, Callable[[str], str]] = {
     "code": written_form,
     "count": count_form,
     "name": name_form,
+    "level": level_form,
     "number": plain_form,
     "plain": plain_form,
 }
@@ -81,6 +82,8 @@ def _look(cells: pa.StringArray, mode: Mode) -> tuple[bool, bool]:
         return bool(highest >= ord("E")), False
     if mode == "plain":
         return False, False
+    if mode == "level":
+        return bool(highest >= ord("A")), False
     if mode == "count":
         return bool((text == ord(".")).any() or (firsts == ord("0")).any()), False
     if text.min() <= LAST_SIGN:

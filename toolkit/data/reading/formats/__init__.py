@@ -26,7 +26,7 @@ MISSING = ("", "-")  # the 病案首页 standard tells hospitals to write "-" fo
 
 CODED = ("exit_mode", "admission_route", "sex", "grouper_version")  # text of a closed list of values
 NUMBERS = ("int8", "int16", "int32", "int64", "float64")
-STRICTEST = ("code", "count", "name", "plain", "number")  # of a column that several fields are made of
+STRICTEST = ("code", "count", "name", "level", "plain", "number")  # of a column that several fields are made of
 
 DAYS = ("admission_date", "discharge_date", "birth_date")  # rules name their faults
 
