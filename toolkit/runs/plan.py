@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import shutil
+from collections.abc import Container, Sequence
 from pathlib import Path
 
 import pandas as pd
 
+from toolkit.evaluation.cells import report_id
 from toolkit.evaluation.cohorts import has_other_windows
 from toolkit.evaluation.results import Results
 from toolkit.evaluation.verdict import Verdict
@@ -16,11 +18,13 @@ from toolkit.reporting.content.plain_words import BOUNDARY, SUMMARIES, summary
 from toolkit.reporting.content.tables import Column, text
 from toolkit.reporting.content.values import marked, name_on
 from toolkit.reporting.formats import handbook
-from toolkit.reporting.formats.document import FORMATS, Part, file_name
+from toolkit.reporting.formats.document import FORMATS, Part, document, file_name
 from toolkit.reporting.formats.fonts import FONT, characters, web_font
+from toolkit.reporting.formats.html import page
 from toolkit.reporting.formats.site import index
 from toolkit.reporting.sections.change import projects, unit_changes
 from toolkit.reporting.sections.front import provenance
+from toolkit.reporting.sections.hospital import blocks as hospital_page
 from toolkit.resources import resource
 from toolkit.running.publish import write_atomically
 from toolkit.running.report import Outcome, ReportJob, report_folder
@@ -32,6 +36,7 @@ RENDERING = "toolkit.reporting.formats.rendering"
 OF_REPORT = {file_name(Part.REPORT, f): f"{RENDERING}:{f}" for f in FORMATS}
 OF_ANNEX = {file_name(Part.ANNEX, f): f"{RENDERING}:annex_{f}" for f in FORMATS}
 TIERED = ("project_report", "region_report")  # notebooks that end in a technical annex
+HOSPITALS = "hospitals"  # folder of a run with a page for each hospital that has a project
 ABOVE = ".."  # a report's notebook runs, and lies, one folder below its run
 
 # id -> notebook, title; those of the whole run, in the order of the index
@@ -97,9 +102,28 @@ def _files(id_: str) -> tuple[tuple[str, str], ...]:
     return (*others, (Part.ANNEX.zh, f"{id_}/{ANNEX}"))
 
 
+def _write_hospitals(results: Results, folder: Path, exists: Container[str]) -> dict[str, str]:
+    """A page for every hospital with a report, in place of those of last time: hospital -> path below the run's folder.
+
+    Not in the release edition, which is given out by project.
+    """
+    shutil.rmtree(folder / HOSPITALS, ignore_errors=True)
+    units = projects(results)
+    hospitals = [] if results.params.edition == "release" else sorted(set(units[units["id"].isin(exists)]["hospital"]))
+    made = {}
+    for hospital in hospitals:
+        name = f"{HOSPITALS}/{report_id(hospital, 'all')}.html"
+        shown = document(hospital_page(results, hospital), provenance(results))
+        (folder / HOSPITALS).mkdir(exist_ok=True)
+        write_atomically(folder / name, page(shown).encode("utf-8"))
+        made[hospital] = name
+    return made
+
+
 def write_index(results: Results, folder: Path, outcomes: Sequence[Outcome]) -> Path:
     """The page that links every report of the run, and the handbook; failed ones are named with their reason."""
     exists = {o.id for o in outcomes if o.exists}
+    pages = _write_hospitals(results, folder, exists)
     primary = results.params.change.primary if results.params.cycles else []
     places = dict(zip(results.hospitals["code"], results.hospitals["county"].fillna(""), strict=True))
     rows = []
@@ -113,6 +137,7 @@ def write_index(results: Results, folder: Path, outcomes: Sequence[Outcome]) -> 
                 {
                     "title": "项目评估报告",
                     "hospital": results.hospital_name(unit.hospital),
+                    "hospital_page": pages.get(unit.hospital, ""),
                     "href": f"{unit.id}/{HTML}",
                     "specialty": results.specialty_name(unit.specialty),
                     "level": unit.project,
@@ -129,13 +154,25 @@ def write_index(results: Results, folder: Path, outcomes: Sequence[Outcome]) -> 
     columns += [Column(name="place", label="县（市、区）", format=text)] if any(row["place"] for row in rows) else []
     columns += [Column(name=i, label=name_on(i, "frozen"), format=text) for i in primary]
     frame = pd.DataFrame(
-        rows, columns=["title", "hospital", "specialty", "level", "href", "place", "summary", "files", *primary]
+        rows,
+        columns=[
+            "title",
+            "hospital",
+            "hospital_page",
+            "specialty",
+            "level",
+            "href",
+            "place",
+            "summary",
+            "files",
+            *primary,
+        ],
     )
     frame["summary"] = pd.Categorical(frame["summary"], SUMMARIES, ordered=True)
     failed = pd.DataFrame(
         [(o.title, f"{o.reason} {o.message}".strip()) for o in outcomes if not o.exists], columns=["title", "reason"]
     )
-    page = index(
+    listed = index(
         frame,
         provenance=provenance(results),
         columns=columns,
@@ -145,8 +182,9 @@ def write_index(results: Results, folder: Path, outcomes: Sequence[Outcome]) -> 
     )
     write_atomically(folder / HANDBOOK, handbook.page(results))
     path = folder / INDEX
-    write_atomically(path, page.encode("utf-8"))
+    write_atomically(path, listed.encode("utf-8"))
     shown = [folder / o.id / name for o in outcomes if o.exists for name in (HTML, ANNEX)]
+    shown += [folder / one for one in pages.values()]
     used = characters(p for p in [path, folder / HANDBOOK, *shown] if p.is_file())
     write_atomically(folder / FONT, web_font(used))
     return path

@@ -155,9 +155,20 @@ def test_bundles_are_plain_json():
 
 
 @pytest.mark.parametrize(
-    "links", [["https://example.org", ""], ["//host", ""], ["../../other", ""], ["javascript:alert(1)", ""], ["#a"]]
+    "links",
+    [
+        ["https://example.org", ""],
+        ["//host", ""],
+        ["../../other", ""],
+        ["a/../b", ""],
+        ["/etc", ""],
+        ["javascript:alert(1)", ""],
+        ["#a"],
+    ],
 )
 def test_a_table_links_to_nothing_outside_the_runs_folder_and_row_by_row(links):
     with pytest.raises(ValidationError):
         Table.model_validate(TABLE.model_dump() | {"links": links})
-    assert Table.model_validate(TABLE.model_dump() | {"links": ["../handbook.html#indicator-cmi", "annex.html#a"]})
+    assert Table.model_validate(
+        TABLE.model_dump() | {"links": ["../handbook.html#indicator-cmi", "../a-b/report.html"]}
+    )

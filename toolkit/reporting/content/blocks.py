@@ -55,7 +55,7 @@ Text = Annotated[str, AfterValidator(printable)]
 Words = Annotated[Text, Field(min_length=1)]
 Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,63}$")]
 Anchor = Annotated[str, Field(pattern=r"^([a-z][a-z0-9_-]{0,63})?$")]
-Link = Annotated[str, Field(pattern=r"^((\.\./)?[0-9A-Za-z_#-][0-9A-Za-z_.#-]*)?$")]
+Link = Annotated[str, Field(pattern=r"^((\.\./)?([0-9A-Za-z_-][0-9A-Za-z_.-]*/)*[0-9A-Za-z_#-][0-9A-Za-z_.#-]*)?$")]
 Align = Literal["left", "right", "center"]
 
 

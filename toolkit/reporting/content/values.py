@@ -14,6 +14,7 @@ from toolkit.reporting.content.tables import MISSING, missing, rounded
 WITHHELD = Status.WITHHELD.zh  # in place of a count that the release edition does not give
 POOLED = "合并"  # stands for hospitals, reasons, DRGs that the release edition counts together
 FEW_EVENTS = 10
+LEAST_EXPECTED = 0.5  # events expected, below which a ratio to them says nothing that the counts do not
 CURRENCY = "元"  # as declarations write it
 DIRECTION_KEYS = {"越高越好": "higher", "越低越好": "lower", "不评优劣": "neutral"}
 MARKS = {
@@ -60,6 +61,8 @@ def with_limits(row: pd.Series, value: str = "value", low: str = "low", high: st
         said = events(row["x"], row["y"], one)
         if status == Status.UNSTABLE:
             return f"{said}（{status.zh}，不给率）"
+        if one.unit != "%" and row["y"] < LEAST_EXPECTED:
+            return said
         rate, least, most = (of_events(row[c], row["x"], one) for c in (value, low, high))
         return f"{said}：{rate}" + ("" if MISSING in (least, most) else f"（{least}–{most}）")
     if status != Status.VALUE:
@@ -79,7 +82,7 @@ def events(count: float, among: float, one: Declared) -> str:
     """`2/591 例`; of observed and expected `2 例，预期 1.6`."""
     if one.unit == "%":
         return f"{rounded(count, 0)}/{rounded(among, 0)} 例"
-    return f"{rounded(count, 0)} 例，预期 {rounded(among, 1)}"
+    return f"{rounded(count, 0)} 例，预期 {rounded(among, 1) if among >= 0.05 else '<0.1'}"
 
 
 def of_events(value: float, count: float, one: Declared) -> str:

@@ -65,8 +65,8 @@ def index(
     ----------
     reports
         One row per finished report: `title`, `hospital`, `specialty`, `level`, `href` (path below the page's folder) and
-        what `columns` names; optionally `files`, pairs of words and path for the same report
-        in other formats. Any row order. An ordered categorical column sorts by its categories.
+        what `columns` names; optionally `files`, pairs of words and path for the same report in other formats, and
+        `hospital_page`, the path of a page about the hospital or "". Any row order. An ordered categorical column sorts by its categories.
     columns
         Further columns after the fixed four, e.g. verdict and indicators, declared as for a table.
     filters
@@ -85,14 +85,20 @@ def index(
     if absent := [c for c in ("title", "hospital", "specialty", "level", "href", *filters) if c not in reports.columns]:
         raise ContractBroken(f"报告清单缺少列 {'、'.join(absent)}", f"the list of reports lacks columns {absent}")
     files = list(reports["files"]) if "files" in reports.columns else [()] * len(reports)
-    for path in [*reports["href"], *(path for _, path in links), *(path for row in files for _, path in row)]:
+    about = list(reports["hospital_page"]) if "hospital_page" in reports.columns else [""] * len(reports)
+    for path in [
+        *filter(None, about),
+        *reports["href"],
+        *(path for _, path in links),
+        *(path for row in files for _, path in row),
+    ]:
         _require_local(str(path))
     heads, cells = [], []
     for column in shown:
         texts = [printable(t) for t in written(reports, column, where=f"index.{column.label}")]
         source = reports[column.name]
         orders, kind = _orders(source, texts, column)
-        paths = list(reports["href"]) if column.name == "title" else [""] * len(reports)
+        paths = {"title": list(reports["href"]), "hospital": about}.get(column.name, [""] * len(reports))
         others = files if column.name == "title" else [()] * len(reports)
         cells.append([_Cell(*cell) for cell in zip(texts, orders, paths, map(tuple, others), strict=True)])
         choices = _choices(texts, orders, kind) if column.name in filters else ()
