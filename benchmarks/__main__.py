@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 
-from benchmarks import cube, indicators, intake, models, reports, robustness, stages
+from benchmarks import cube, indicators, intake, models, programme, reports, robustness, stages
 
 ALL: dict[str, Callable[[int, int], None]] = {
     "help": reports.run_help,
@@ -16,6 +16,7 @@ ALL: dict[str, Callable[[int, int], None]] = {
     "reports": reports.run,
     "demo": reports.run_demo,
     "models": models.run,
+    "programme": programme.run,
     "robustness": robustness.run,
     "stages": stages.run,
 }

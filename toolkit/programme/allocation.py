@@ -16,17 +16,15 @@ from typing import Annotated, Literal
 
 import numpy as np
 import pandas as pd
-import scipy
 from pydantic import Field, model_validator
 
 from toolkit.errors import InputError, ParameterError
+from toolkit.programme.best_set import TOLERANCE, Rule, best, best_filling
 from toolkit.strict_yaml import Section, read_yaml, validate
 
 Text = Annotated[str, Field(min_length=1)]
 TOTAL = "total"
-TOLERANCE = 1e-9
 RUNNERS_UP = 10  # places on the list of those who follow
-FOREMOST, LEAST_FOREMOST = 6, 40  # applicants for each place that are looked at first
 PER = {"市": 700_000, "县": 100_000}  # 温卫发〔2023〕10号: inhabitants for each project
 
 
@@ -104,17 +102,6 @@ def read_quota(path: Path) -> Quota:
     """The rules of an allocation in a YAML file."""
     values, lines = read_yaml(path)
     return validate(Quota, values, lines, path)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Rule:
-    """One row of the programme: `low` ≤ Σ coefficient ≤ `high` over the chosen; `of` the limit it comes from."""
-
-    of: str
-    title: str
-    coefficients: np.ndarray
-    low: float
-    high: float
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -306,18 +293,18 @@ class _Problem:
         ones, worth = np.ones(len(value)), np.where(barred, 0.0, value)
         key = (barred.tobytes(), tuple(r.of for r in rules), tuple(r.high for r in rules))
         if key not in self._filled:
-            most = _best(ones, rules, barred)
+            most = best(ones, rules, barred)
             self._filled[key] = None if most is None else int(most.sum())
         if (places := self._filled[key]) is None:
             return None
         filled = Rule(of="", title="", coefficients=ones, low=places - 0.5, high=np.inf)
-        within, found = _best_filling(worth, [*rules, filled], barred, places)
+        within, found = best_filling(worth, [*rules, filled], barred, places)
         if not ties or found is None:
             return found
         # of equal totals the set whose members stand first in the order of ties
         least = float(worth @ found) - 10.0**-self.quota.decimals / 4
         as_good = Rule(of="", title="", coefficients=worth, low=least, high=np.inf)
-        return _best(np.arange(len(value), 0, -1).astype(float), [*rules, filled, as_good], ~within)
+        return best(np.arange(len(value), 0, -1).astype(float), [*rules, filled, as_good], ~within)
 
     def felt(self, rule: Rule) -> bool:
         """Whether any set of applicants could break the rule."""
@@ -352,53 +339,3 @@ class _Problem:
                 position += 1
             taken |= more
         return pd.Series(order)
-
-
-def _best_filling(
-    worth: np.ndarray, rules: Sequence[Rule], barred: np.ndarray, places: int
-) -> tuple[np.ndarray, np.ndarray | None]:
-    """The best set of so many applicants, looked for among the foremost first.
-
-    Whatever set holds one who is not among them is worth at most the `places` − 1 best and the next: where the best set among
-    the foremost is worth more, it is the best of all.
-
-    Returns
-    -------
-    tuple
-        The applicants that a set of this worth can hold, and the set, or None where no set keeps the rules.
-    """
-    able = np.flatnonzero(~barred)
-    order = able[np.argsort(-worth[able], kind="stable")]
-    number = max(FOREMOST * places, LEAST_FOREMOST)
-    while number < len(order) and places:
-        kept = np.zeros(len(worth), dtype=bool)
-        kept[order[:number]] = True
-        found = _best(worth, rules, ~kept)
-        most = float(worth[order[: places - 1]].sum() + worth[order[number]])
-        if found is not None and float(worth @ found) > most + TOLERANCE:
-            return kept, found
-        number *= 4
-    return ~barred, _best(worth, rules, barred)
-
-
-def _best(worth: np.ndarray, rules: Sequence[Rule], barred: np.ndarray) -> np.ndarray | None:
-    """The set of the highest worth that keeps the rules."""
-    chosen, able = np.zeros(len(worth), dtype=bool), np.flatnonzero(~barred)
-    coefficients = np.array([r.coefficients[able] for r in rules]).reshape(len(rules), len(able))
-    low, high = np.array([r.low for r in rules]), np.array([r.high for r in rules])
-    if not len(able):
-        return chosen if (low <= 0).all() and (high >= 0).all() else None
-    # a rule that not even all applicants together could break costs time and decides nothing
-    felt = np.isfinite(low) | (np.maximum(coefficients, 0).sum(axis=1) > high)
-    rows = scipy.sparse.csr_array(coefficients[felt])
-    found = scipy.optimize.milp(
-        -worth[able],
-        constraints=[scipy.optimize.LinearConstraint(rows, low[felt], high[felt] + TOLERANCE)] if felt.any() else [],
-        bounds=scipy.optimize.Bounds(0, 1),
-        integrality=np.ones(len(able)),
-        options={"mip_rel_gap": 0.0},
-    )
-    if found.x is None:
-        return None
-    chosen[able] = found.x > 0.5
-    return chosen
