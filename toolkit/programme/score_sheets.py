@@ -12,7 +12,7 @@ from toolkit.errors import InputError, together
 from toolkit.frames import groups_of
 from toolkit.programme.panel import asked_of, scale_of
 from toolkit.programme.systems import System
-from toolkit.programme.tables import YES, file_name, read_values
+from toolkit.programme.tables import NO, YES, file_name, read_values
 from toolkit.running.publish import write_atomically
 from toolkit.running.scratch import scratch
 
@@ -81,7 +81,7 @@ def read_sheets(system: System, assigned: pd.DataFrame, files: Sequence[Path]) -
         seen.add(expert)
         try:
             about, sheet = read_values(path, ABOUT), read_values(path, SCORES)[list(SHEET)]
-            away = set(about.loc[about[AVOID].str.strip() == YES, "项目代号"])
+            away = _withdrawn(about, path, faults)
         except (InputError, KeyError):
             faults.append(
                 _fault("不是本工具写出的评分表", "not a score sheet", str(path), "用 speceval panel sheets 重新写出")
@@ -92,6 +92,16 @@ def read_sheets(system: System, assigned: pd.DataFrame, files: Sequence[Path]) -
     if faults:
         raise together(faults)
     return pd.DataFrame(rows, columns=["expert", "applicant", "code", "item", "score", "comment"])
+
+
+def _withdrawn(about: pd.DataFrame, path: Path, faults: list[InputError]) -> set[str]:
+    """Codes of the projects that the expert withdraws from; a word that says neither yes nor no is a fault, never a no."""
+    said = about[AVOID].str.strip()
+    for line, word in enumerate(said, start=2):
+        if word not in (YES, NO, ""):
+            where = f"{path.name} {ABOUT} 第 {line} 行"
+            faults.append(_fault("回避一栏看不懂", "neither yes nor no", where, f"填 {YES} 或 {NO}，留空为 {NO}"))
+    return set(about.loc[said == YES, "项目代号"])
 
 
 def _fault(problem: str, english: str, where: str, remedy: str) -> InputError:

@@ -10,8 +10,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal
 
+import numpy as np
 from pydantic import Field, model_validator
 
+from toolkit.programme.pairwise import require_consistent
 from toolkit.strict_yaml import Section, read_yaml, validate
 
 Text = Annotated[str, Field(min_length=1)]
@@ -246,6 +248,7 @@ class Group(Section):
                 size = len(given)
                 if len(self.weights.matrix) != size or any(len(row) != size for row in self.weights.matrix):
                     raise ValueError(f"{self.id}: 判断矩阵须为 {size}×{size} (the matrix does not fit the members)")
+                require_consistent(np.array(self.weights.matrix, dtype=float))
         elif any(w is not None for w in given):
             if lacking := [m.id for m in self.members if m.weight is None]:
                 raise ValueError(f"{self.id}: {'、'.join(lacking)} 没有权重 (members without a weight)")

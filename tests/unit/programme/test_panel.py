@@ -175,11 +175,13 @@ def test_too_few_experts_are_named_with_their_projects():
 # --- sheets -----------------------------------------------------------------------------------------------------------
 
 
-def filled(sheet: Path, path: Path, scores: dict[tuple[str, str], object], away: tuple[str, ...] = ()) -> Path:
+def filled(
+    sheet: Path, path: Path, scores: dict[tuple[str, str], object], away: tuple[str, ...] = (), word: str = "是"
+) -> Path:
     about, rows = read_values(sheet, ABOUT), read_values(sheet, SCORES)
     for (code, item), score in scores.items():
         rows.loc[(rows["项目代号"] == code) & (rows["编号"] == item), "分值"] = str(score)
-    about.loc[about["项目代号"].isin(away), "回避"] = "是"
+    about.loc[about["项目代号"].isin(away), "回避"] = word
     with xlsxwriter.Workbook(str(path)) as book:
         for name, frame in ((ABOUT, about), (SCORES, rows)):
             page = book.add_worksheet(name)
@@ -262,6 +264,16 @@ def test_a_question_scored_twice_and_anothers_project_are_refused(sheets, tmp_pa
                 page.write_column(0, column, [header, *frame[header]])
     with pytest.raises(InputError, match=r"评了两次[\s\S]*不是分派给本人"):
         read_sheets(SYSTEM, made, [path])
+
+
+def test_a_withdrawal_in_another_word_is_asked_about_never_read_as_none(sheets, tmp_path):
+    made, paths = sheets
+    mine = made.loc[made["expert"] == "e0", "code"].iloc[0]
+    path = filled(paths["e0"], tmp_path / "back" / "e0.xlsx", {(mine, "organisation"): 7}, (mine,), word="√")
+    with pytest.raises(InputError, match=r"回避一栏看不懂[\s\S]*e0\.xlsx"):
+        read_sheets(SYSTEM, made, [path])
+    none = filled(paths["e0"], tmp_path / "back" / "e0.xlsx", {(mine, "organisation"): 7}, (mine,), word="否")
+    assert read_sheets(SYSTEM, made, [none])["score"].tolist() == [7]
 
 
 def test_delphi_rounds_by_hand():

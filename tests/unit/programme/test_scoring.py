@@ -11,9 +11,10 @@ from scipy import stats
 
 from toolkit.errors import InputError, ParameterError
 from toolkit.programme.classes import equal_parts, k_means
+from toolkit.programme.pairwise import pairwise
 from toolkit.programme.scoring import score
 from toolkit.programme.systems import System, read_system
-from toolkit.programme.weighting import entropy, pairwise
+from toolkit.programme.weighting import entropy
 
 
 def system(items: list[dict], **more) -> System:
@@ -173,14 +174,29 @@ def test_weights_by_pairwise_comparison():
     assert ratio == pytest.approx(0.033, abs=5e-4)
 
 
-def test_a_matrix_that_contradicts_itself_is_refused():
-    circle = [[1.0, 5.0, 0.2], [0.2, 1.0, 5.0], [5.0, 0.2, 1.0]]  # a over b over c over a
-    items = [{"id": i, "score": {"rule": "rank"}} for i in "abc"]
-    frame = pd.DataFrame({"unit": ["x", "y"], "a": ["1", "2"], "b": ["1", "2"], "c": ["1", "2"]})
-    with pytest.raises(ParameterError, match="一致性比率"):
-        score(system(items, group={"weights": {"by": "ahp", "matrix": circle}}), frame)
-    with pytest.raises(ParameterError, match="互为倒数"):
-        pairwise(np.array([[1.0, 3.0], [3.0, 1.0]]))
+@pytest.mark.parametrize(
+    ("matrix", "says"),
+    [
+        ("[[1, 5, 0.2], [0.2, 1, 5], [5, 0.2, 1]]", "一致性比率"),  # a over b over c over a
+        ("[[1, 3, 3], [3, 1, 3], [0.333, 0.333, 1]]", "互为倒数"),
+        ("[[1, 3], [0.333, 1]]", "3×3"),
+        ("[[1, 3, 5], [0.333, 1, 3], [0.2, 0.333, 1]]", ""),
+    ],
+)
+def test_a_matrix_that_contradicts_itself_is_refused_with_its_line_before_anything_is_scored(tmp_path, matrix, says):
+    path = tmp_path / "s.yaml"
+    head = "id: s\ntitle: 示例\nsource: 示例\nstanding: 示例\nunit: unit\nscore: {rule: rank}\ngroups:\n"
+    items = ", ".join(f"{{id: {i}, source: panel}}" for i in "abc")
+    path.write_text(
+        f"{head}  - id: g\n    weights: {{by: ahp, matrix: {matrix}}}\n    items: [{items}]\n", encoding="utf-8"
+    )
+    if not says:
+        values = pd.DataFrame({"unit": ["x", "y"], "a": ["1", "2"], "b": ["2", "1"], "c": ["2", "1"]})
+        assert score(read_system(path), values).units["score"].tolist() == pytest.approx([36.3, 63.7], abs=0.1)
+        return
+    with pytest.raises(ParameterError, match=says) as caught:
+        read_system(path)
+    assert "s.yaml:8" in str(caught.value)
 
 
 def test_entropy_weighs_what_tells_units_apart():

@@ -225,6 +225,16 @@ def test_applicants_of_no_track_and_populations_of_nobody_are_refused(tmp_path):
         read_selection(path)
 
 
+def test_columns_that_decide_between_equal_scores_must_be_there_and_be_numbers():
+    frame = applicants()
+    with pytest.raises(InputError, match="缺少列 cases（同分时据以定先后）"):
+        select(WENZHOU, frame.drop(columns="cases"), scores_of(frame), lists={"diseases": DISEASES})
+    with pytest.raises(InputError, match="列 cases 有 1 格不是数"):
+        select(
+            WENZHOU, frame.assign(cases=["很多", *frame["cases"][1:]]), scores_of(frame), lists={"diseases": DISEASES}
+        )
+
+
 def test_rules_that_cannot_hold_together_are_named():
     given = json.loads(WENZHOU.model_dump_json(exclude_none=True))
     given["tracks"][0]["quota"]["limits"] = [
