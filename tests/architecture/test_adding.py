@@ -154,6 +154,7 @@ def test_the_indicator_is_in_the_cells_the_report_and_the_handbook(in_project):
     assert found["handbook"].count("高龄患者占比（share of patients of 80 years and more，`very_old_share`）") == 1
 
 
+@pytest.mark.slow
 def test_the_example_of_the_indicator_is_a_test(copy):
     said = pytest_in(copy, "tests/examples/test_indicator_examples.py", "-k", "very_old_share")
     assert "1 passed" in said, said[-2000:]

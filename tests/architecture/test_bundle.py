@@ -68,7 +68,7 @@ def opened(archive, tmp_path):
     return folder.rename(tmp_path / "离线 offline")
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=300)
 def test_the_archive_holds_the_project_its_wheels_fonts_and_documents_and_no_output(archive):
     with tarfile.open(archive) as tar:
         names = {name.partition("/")[2] for name in tar.getnames()}
@@ -86,7 +86,7 @@ def test_the_archive_holds_the_project_its_wheels_fonts_and_documents_and_no_out
     ]
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=500)
 def test_it_sets_itself_up_and_evaluates_and_tests_without_a_network(opened):
     tried = isolated("python3", "-c", REACH, cwd=opened)
     if "unshare" in tried.stderr:

@@ -286,7 +286,7 @@ def test_jupyterlab_knows_every_setting_that_is_shipped():
     assert shipped["@jupyterlab/translation-extension:plugin"]["locale"] == "zh_CN"
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=240)
 def test_a_clone_in_a_folder_with_a_space_sets_itself_up(tmp_path):
     if not shutil.which("git"):
         pytest.skip("git is not on this machine")

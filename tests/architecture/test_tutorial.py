@@ -32,7 +32,7 @@ def run(line: str, folder: Path) -> str:
     return done.stdout
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=60)
 def test_the_tutorial_ends_in_the_report_that_it_promises(tmp_path):
     said, commands = "", 0
     for name, language, text in BLOCK.findall(TUTORIAL.read_text("utf-8")):

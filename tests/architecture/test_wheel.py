@@ -59,7 +59,7 @@ def test_a_parameter_file_and_the_catalogue_come_from_any_folder(installation, t
     assert "费用消耗指数" in installation.run("speceval", "indicators", cwd=tmp_path).stdout
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=180)
 def test_the_demo_ends_in_reports_in_the_folder_where_it_was_called(installation, tmp_path):
     done = installation.run("speceval", "demo", "--json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr[-2000:]

@@ -57,6 +57,7 @@ def table_of(records: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+@pytest.mark.slow
 def test_without_limits_nothing_is_cut_and_the_run_says_so(tmp_path, records):
     found = pipeline.evaluate(load_params(HERE / "s_ext.yaml"), tmp_path / "default")
     cells = found.cells[(found.cells["level"] == "unit") & (found.cells["basis"] == "contemporaneous")]
@@ -81,6 +82,7 @@ def test_by_the_limits_of_a_table_of_its_own_records_an_index_is_exactly_one(tmp
     assert 0.85 * whole < kept["cost_index"] < 0.92 * whole  # a tenth of each DRG lies outside its own limits
 
 
+@pytest.mark.slow
 def test_a_drg_without_limits_in_a_table_with_limits_is_not_cut(tmp_path, records):
     table = table_of(records)
     one = table["drg"] == "FC31"

@@ -87,6 +87,7 @@ def test_with_a_dictionary_and_a_whole_directory_equal_operations_have_equal_sha
     assert [found[h, "level_known_share"][0] for h in "MZTC"] == [100.0] * 4
 
 
+@pytest.mark.slow
 def test_with_a_dictionary_alone_a_hospital_that_left_levels_empty_has_no_share(run):
     found, _results = run(categories=True)
     assert found["Z", "level_known_share"] == (50.0, "value")  # 100 of its 200 operations

@@ -54,6 +54,7 @@ def implode(content: bytes) -> bytes:
     return bytes([0, 6]) + bytes(int(bits[at : at + 8][::-1], 2) for at in range(0, len(bits), 8))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("codepage", ["ascii", "utf8", "cp936"])
 def test_a_dbf_is_read_whatever_its_code_page(tmp_path, codepage):
     (tmp_path / "in").mkdir()

@@ -9,6 +9,7 @@ from toolkit.data.lists.published import weight_table
 from toolkit.errors import InputError
 
 
+@pytest.mark.slow
 def test_an_old_name_of_a_hospital_in_its_aliases_costs_nothing():
     with checked(case("11") / "data", data={"hospitals": str(case("11") / "reg.csv")}) as door:
         assert (door.received, door.fate("quarantined"), door.files["rejected"].tolist()) == (180, 0, [""])
@@ -40,6 +41,7 @@ def test_a_weight_table_that_contradicts_itself_stops_the_check(name):
         pass
 
 
+@pytest.mark.slow
 def test_a_weight_table_with_blanks_leaves_no_record_without_weight():
     with checked(case("12") / "data", weights={"source": "file", "file": str(case("12") / "w_space.csv")}) as door:
         assert door.hit("G02") == 0
@@ -57,6 +59,7 @@ def test_a_drg_file_that_joins_nothing_stops_and_shows_shapes_only():
     assert not [key for key in keys if key in said]
 
 
+@pytest.mark.slow
 def test_lost_zeros_are_made_good_only_where_that_is_declared():
     spec = {"file": str(case("18") / "drg.csv"), "ignore_zeros": True}
     with checked(case("18") / "data", data={"drg_file": spec}) as door:

@@ -8,6 +8,7 @@ import pytest
 from doors import case, checked
 
 
+@pytest.mark.slow
 def test_all_sheets_of_a_workbook_are_read_each_under_its_name():
     with checked(case("01") / "data") as door:
         assert door.received == 120
@@ -37,6 +38,7 @@ def test_every_file_below_a_folder_is_read_or_named_whatever_its_suffix():
         assert door.files.loc[door.files["rejected"].str.contains("F01"), "rows"].eq(60).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["title_row.xlsx", "one_blank_cell_far_right.xlsx", "trailing_commas.csv"])
 def test_blank_header_cells_and_a_title_above_the_header_cost_nothing(name):
     with checked(case("14") / "data" / name) as door:
@@ -64,6 +66,7 @@ def test_no_cell_of_a_file_without_header_is_told():
     assert "样例甲" not in told
 
 
+@pytest.mark.slow
 def test_files_that_programs_leave_behind_are_named_as_skipped(tmp_path):
     (tmp_path / "~$a.xlsx").write_bytes(b"\x05lock")
     (tmp_path / "._a.csv").write_bytes(b"\0\x05\x16\x07")

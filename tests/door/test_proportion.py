@@ -56,6 +56,7 @@ def test_a_file_of_which_most_lines_are_no_records_is_refused(tmp_path):
         assert "F05" in door.files.loc["a.csv", "rejected"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("used", [False, True])
 def test_a_repeated_column_does_harm_only_where_the_map_uses_it(tmp_path, used):
     name = "A48" if used else "备注"

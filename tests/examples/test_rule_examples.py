@@ -761,6 +761,7 @@ def test_a_month_without_any_discharge_is_found():
 # --- rules over files --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "rule", [r for r in CATALOGUE.values() if r.level in (Level.FILE, Level.LINE) and r.fails], ids=lambda r: r.id
 )

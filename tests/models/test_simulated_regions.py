@@ -24,6 +24,7 @@ def benched() -> pd.DataFrame:
     return bench(World(), ["two_period_ratio", RECOMMENDED], REGIONS).set_index(["method", "indicator"])
 
 
+@pytest.mark.slow
 def test_without_an_effect_the_recommended_method_rejects_one_in_twenty(benched):
     found = benched.loc[RECOMMENDED]
     assert found["type_one"].drop("mortality").mean() == pytest.approx(0.05, abs=0.015)

@@ -35,7 +35,7 @@ def described(cells: pd.DataFrame, level_group: pd.Series) -> pd.DataFrame:
     return pd.DataFrame(found).T
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=60)
 def test_simulated_cells_scatter_like_those_of_generated_records(tmp_path):
     results, truth = region(5, tmp_path)
     funded = {(p["hospital"], p["specialty"]) for p in truth["projects"]}

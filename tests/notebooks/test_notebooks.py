@@ -134,7 +134,7 @@ def _raised(output: dict) -> bool:
     return False
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=60)
 def test_a_changed_digit_in_a_published_table_fails(tmp_path):
     source = ROOT / "notebooks" / "data_quality.ipynb"
     shutil.copy(ROOT / "notebooks" / "conftest.py", tmp_path / "conftest.py")

@@ -144,7 +144,7 @@ def frozen_indices(data_folder) -> pd.DataFrame:
     return pd.DataFrame(out)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=60)
 def test_every_project_has_its_report_with_the_numbers_of_the_records(frozen_indices, tmp_path):
     params = load_params(PARAMS)
     done = run(params, tmp_path, workers=2)

@@ -48,7 +48,7 @@ PATTERNS = {
 }
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=60)
 @pytest.mark.parametrize("name", PATTERNS)
 def test_every_report_renders_where_something_is_missing(tmp_path, name):
     change, changed = PATTERNS[name]

@@ -79,6 +79,7 @@ def only(found):
 # --- trace ----------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_record_number_finds_all_its_stays_in_its_hospital_only(run):
     folder, _ = run
     both = trace(folder, hospital="0012", record="kept-77")

@@ -124,6 +124,7 @@ def test_lost_zeros_refuse_the_file(tmp_path):
     assert taken.store["surgery_usable"].sum() == 9
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("sound", "refused"), [(999, False), (998, True)])
 def test_too_many_ragged_lines_refuse_the_file(tmp_path, sound, refused):
     other = text(line()).encode()

@@ -32,7 +32,7 @@ def cycle(folder) -> OpenedCycle:
     return read_cycle(folder)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=60)
 def test_every_project_ends_in_a_state_that_follows_from_its_decision(cycle):
     states = cycle.tables["states"].dropna(subset=["project"]).set_index("project")["state_zh"]
     final = cycle.tables["final"].set_index("project")["final"]
