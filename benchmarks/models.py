@@ -12,7 +12,11 @@ from benchmarks.measuring import RESULTS, commit, facts
 if TYPE_CHECKING:
     import pandas as pd
 
-REPLICATIONS, FEWER = 1000, 200  # regions: of the first world, with 12 projects each; of the others
+REPLICATIONS, FEWER = 300, 150  # regions: of the first world, with 12 projects each; of the others
+IN_EACH = 170  # of the region of four volatilities: 2,040 projects in each
+BEFORE = (
+    "d69d958"  # last commit before the recommended method was rebuilt; it stands beside the present one in every table
+)
 NAIVE = ("two_period_ratio", "two_period_years")
 PROJECTS, HOSPITALS, DISCHARGES = 1000, 300, 6_000_000
 # ids that copies of the simulated indicators stand under, so that a province has ten
@@ -63,33 +67,40 @@ def worlds() -> dict[str, Any]:
 
 
 def run(_size: int, _runs: int) -> None:
-    """Everything; about a quarter of an hour on two cores."""
-    import numpy as np
+    """Everything; about three quarters of an hour."""
     import pandas as pd
 
     from toolkit.models.change import METHODS, RECOMMENDED
     from toolkit.models.change.bench import bench
 
-    jobs = os.cpu_count() or 1
-    tables: dict[str, pd.DataFrame] = {}
-    for number, (name, world) in enumerate(worlds().items()):
-        tables[name] = bench(world, [*NAIVE, RECOMMENDED], FEWER if number else REPLICATIONS, jobs=jobs)
-        _print(name, tables[name])
+    tables = {name: simulated(name) for name in worlds()}
     others = [m for m in METHODS if m not in (*NAIVE, RECOMMENDED)]
     name = next(iter(worlds()))
-    tables[f"{name}: other methods"] = bench(worlds()[name], others, FEWER, jobs=jobs)
-    _print("other methods", tables[f"{name}: other methods"])
+    tables[f"{name}: other methods"] = rounded(bench(worlds()[name], others, 30, jobs=os.cpu_count() or 1))
     seconds = speed()
-    rounded = {
-        k: json.loads(t.replace([np.inf, -np.inf], np.nan).round(5).to_json(orient="records"))
-        for k, t in tables.items()
-    }
-    _store({"simulation": rounded, "province": seconds})
+    _store({"before": BEFORE, "simulation": tables, "province": seconds})
     print(pd.Series(seconds))
 
 
-def _print(name: str, table: pd.DataFrame) -> None:
+def simulated(name: str) -> list[dict[str, Any]]:
+    """The recommended method in a world, as it is and as it was; in the first world the plain ratios, too."""
+    from benchmarks.earlier import Earlier
+    from toolkit.models.change import RECOMMENDED
+    from toolkit.models.change.bench import bench
+
+    world, first = worlds()[name], name == next(iter(worlds()))
+    regions = IN_EACH if world.volatility else REPLICATIONS if first else FEWER
+    methods = [*(NAIVE if first else ()), RECOMMENDED]
+    table = bench(world, methods, regions, others={f"{RECOMMENDED}@{BEFORE}": Earlier(BEFORE)})
     print(f"\n{name}\n{table.round(4).to_string(index=False)}", flush=True)
+    return rounded(table)
+
+
+def rounded(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """As it is stored."""
+    import numpy as np
+
+    return json.loads(table.replace([np.inf, -np.inf], np.nan).round(5).to_json(orient="records"))
 
 
 def speed() -> dict[str, Any]:

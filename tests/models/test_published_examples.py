@@ -32,7 +32,8 @@ def packs() -> pd.DataFrame:
 def test_synthetic_did_of_proposition_99_is_that_of_the_r_package(packs):
     others = packs.drop("California")
     found = synthesise(packs.loc["California"].to_numpy(), others.to_numpy(), packs.columns.astype(int) < 1989)
-    assert found.effect == pytest.approx(-15.604, abs=2e-3)  # R: −15.60383; its solver stops a little before the optimum
+    # R: −15.60383; its solver stops a little before the optimum
+    assert found.effect == pytest.approx(-15.604, abs=2e-3)
     years = pd.Series(found.years, [c for c in packs.columns if int(c) < 1989]).round(3)
     assert years[years > 0].to_dict() == pytest.approx({"1986": 0.366, "1987": 0.206, "1988": 0.427}, abs=2e-3)
     states = pd.Series(found.units, others.index).nlargest(4)

@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 import numpy as np
 import pandas as pd
 
-from toolkit.evaluation.grade_stability import ALL_GRADED
+from toolkit.evaluation.grade_stability import ALL_GRADED, BY_GRADE
 from toolkit.evaluation.verdict import Verdict
 
 COLUMNS = ["hospital", "specialty", "indicator", "verdict", "reason", "reason_zh"]
 UNSTABLE_GRADES = "unstable_grades"
+UNGRADED = "ungraded"
 DATA_BREAK = "data_break"
 IN_PROGRESS = "in_progress"  # of a cycle that has not passed
 FROZEN_COVERAGE = "frozen_coverage"
 NOT_SENT = "not_sent"
 MISSING_FIELD = "missing_field"
-HELD = (UNSTABLE_GRADES, DATA_BREAK, IN_PROGRESS, FROZEN_COVERAGE, NOT_SENT, MISSING_FIELD)
+HELD = (UNSTABLE_GRADES, UNGRADED, DATA_BREAK, IN_PROGRESS, FROZEN_COVERAGE, NOT_SENT, MISSING_FIELD)
 # what is not judged for these reasons would not be judged after its cycle either
 WHATEVER_THE_TIME = ("poor_data", "no_project", "neutral", "untested")
 # what of a period is not there, or not known to the reference, is the cause of what the table of rules then says of the rest
-CAUSES = (FROZEN_COVERAGE, NOT_SENT)
-EFFECTS = ("few_cases", "no_value", "no_interval", "no_events")
+CAUSES = (FROZEN_COVERAGE, NOT_SENT, UNGRADED)
+EFFECTS = ("few_cases", "no_value", "no_interval", "no_events", "no_spread")
 
 
 def no_holds() -> pd.DataFrame:
@@ -58,6 +59,23 @@ def by_grades(stability: pd.DataFrame, periods: Collection[str]) -> pd.DataFrame
     made = rows.groupby(["hospital", "specialty", "indicator"], sort=True)["share"].min().reset_index()
     words = [f"所计病例中分级稳定的仅占 {np.floor(100 * s):.0f}%，按例数与 O/E 看" for s in made["share"]]
     return made.assign(verdict=Verdict.NOT_JUDGED.value, reason=UNSTABLE_GRADES, reason_zh=words)[COLUMNS]
+
+
+def by_deaths(insufficient: Mapping[str, str], units: pd.DataFrame) -> pd.DataFrame:
+    """Of a reference with too few deaths to grade: no change by grade has a value, in no unit.
+
+    Parameters
+    ----------
+    insufficient
+        Window of the reference -> why, as in `Referenced`.
+    units
+        `hospital, specialty`.
+    """
+    if not insufficient:
+        return no_holds()
+    why = f"{next(iter(insufficient.values()))}，不能给 DRG 分级"
+    every = units[["hospital", "specialty"]].astype(str).merge(pd.DataFrame({"indicator": list(BY_GRADE)}), how="cross")
+    return every.assign(verdict=Verdict.NOT_JUDGED.value, reason=UNGRADED, reason_zh=why)[COLUMNS]
 
 
 def held(found: pd.DataFrame, keys: pd.DataFrame, holds: pd.DataFrame) -> pd.DataFrame:

@@ -302,7 +302,8 @@ def agreement(curve: pd.DataFrame, changes: pd.DataFrame, policy: RobustnessPoli
         share` (of the answers; missing where none judges), `lowest, highest` (of their estimates), `says_<verdict>` (answers with
         it), `moved_by` (the choice that explains most of the variance of the log estimates, "" where none varies) and
         `moved_share` (how much of it), `boundary` (边界): the verdict flips in more answers than the policy allows, or says
-        something of which no other specification could judge; `robust`: enough agree, of more than `FEW_ANSWERS` answers.
+        something of which no other specification could judge; `robust`: it says something, and enough agree, of more than
+        `FEW_ANSWERS` answers.
     """
     both = curve.merge(changes[[*KEYS, "verdict"]], on=KEYS, suffixes=("", "_own"))
     judges = (both["verdict"] != Verdict.NOT_JUDGED.value) & both[["low", "high"]].notna().all(axis=1)
@@ -332,7 +333,7 @@ def agreement(curve: pd.DataFrame, changes: pd.DataFrame, policy: RobustnessPoli
                 "moved_share": explained,
                 "share": share,
                 "boundary": bool(share < policy.agreement) or (says and not n),
-                "robust": n > FEW_ANSWERS and bool(share >= policy.agreement),
+                "robust": says and n > FEW_ANSWERS and bool(share >= policy.agreement),
             }
         )
     return pd.DataFrame(rows, columns=AGREED)

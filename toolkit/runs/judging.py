@@ -22,7 +22,7 @@ from toolkit.evaluation.detectable import of_verdicts
 from toolkit.evaluation.effects import change_effects, stopped_in, study_of
 from toolkit.evaluation.given import expected_of_given, with_given
 from toolkit.evaluation.grade_stability import grade_stability, without_unstable
-from toolkit.evaluation.holds import by_grades, no_holds, together
+from toolkit.evaluation.holds import by_deaths, by_grades, no_holds, together
 from toolkit.evaluation.judgement import judged, placebo_verdicts, primary_p, with_agreement
 from toolkit.evaluation.ladder import rungs
 from toolkit.evaluation.monitoring import at_months, monitor
@@ -169,8 +169,11 @@ def _measured(read: _Read, params: RunParams) -> _Measured:
     came = by_sent(sent(cells, read.monthly, params), params) if params.cycles else no_holds()
     known = by_coverage(cells, params) if params.cycles else no_holds()
     graded = by_grades(stability, list(params.periods)) if params.cycles else no_holds()
+    # values that were given need no grades of these records
+    own = params.cycles and read.given is None
+    ungraded = by_deaths(referenced["frozen"].insufficient, units) if own else no_holds()
     filled = by_fields(read.warnings, units) if params.cycles else no_holds()
-    holds = together(came, known, filled, graded, holds_of(broken)) if params.cycles else no_holds()
+    holds = together(came, known, filled, ungraded, graded, holds_of(broken)) if params.cycles else no_holds()
     frozen = referenced["frozen"]
     tables = {
         "units": units,

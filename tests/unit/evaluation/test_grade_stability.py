@@ -8,7 +8,7 @@ import pytest
 import rows
 
 from toolkit.evaluation.grade_stability import BY_GRADE, grade_stability, without_unstable
-from toolkit.evaluation.holds import UNSTABLE_GRADES, by_grades, held, no_holds
+from toolkit.evaluation.holds import UNSTABLE_GRADES, by_deaths, by_grades, held, no_holds
 from toolkit.reference import Referenced
 
 PARAMS = rows.params(cycles=rows.CYCLES)
@@ -127,3 +127,16 @@ def test_a_hold_on_all_indicators_spares_what_is_not_judged_already():
     holds = pd.DataFrame([("A", "s1", "", "undecided", "data_break", "数据断点")], columns=no_holds().columns)
     assert held(found, keys, holds)["reason"].tolist() == ["data_break", "few_cases"]
     pd.testing.assert_frame_equal(held(found, keys, no_holds()), found)
+
+
+def test_where_nothing_could_be_graded_the_reason_is_the_deaths_and_not_a_missing_value():
+    units = pd.DataFrame({"hospital": ["A"], "specialty": ["s"]})
+    holds = by_deaths({"before": "参照死亡 182 例，少于 200 例"}, units)
+    keys = pd.DataFrame({"hospital": "A", "specialty": "s", "indicator": ["mid_low_risk_mortality", "mortality"]})
+    found = pd.DataFrame(
+        {"verdict": "not_judged", "reason": "no_value", "reason_zh": "建设前或建设周期没有值"}, index=[0, 1]
+    )
+    told = held(found, keys, holds)
+    assert list(told["reason"]) == ["ungraded", "no_value"]
+    assert told["reason_zh"][0] == "参照死亡 182 例，少于 200 例，不能给 DRG 分级"
+    assert by_deaths({}, units).empty

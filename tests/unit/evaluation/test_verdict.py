@@ -121,6 +121,7 @@ def test_every_row_of_a_table_gets_its_verdict_by_its_own_direction():
         ({"estimate": NAN, "low": NAN, "high": NAN}, "no_interval", "给不出区间"),
         ({"estimate": NAN, "low": NAN, "high": NAN, "obstacle": "few_comparisons"}, "few_comparisons", "参照单元不足"),
         ({"estimate": NAN, "low": NAN, "high": NAN, "obstacle": "no_events"}, "no_events", "没有发生"),
+        ({"estimate": NAN, "low": NAN, "high": NAN, "obstacle": "no_spread"}, "no_spread", "全部相同"),
         ({"estimate": NAN, "low": NAN, "high": NAN, "obstacle": "no_value", "after": 0}, "no_value", "没有值"),
         ({"estimate": 0.5, "low": 0.4, "high": 0.6, "after": 99}, "few_cases", "例数不足"),
         ({"estimate": 0.5, "low": 0.4, "high": 0.6, "direction": Direction.NEUTRAL}, "neutral", "不评优劣"),
@@ -147,7 +148,7 @@ def test_every_state_and_every_reason_of_the_table_is_reached():
             "high": np.exp(middle + half),
             "n_before": draw.choice([50, 500], 4000, p=[0.05, 0.95]),
             "n_after": 500,
-            "obstacle": draw.choice(["", "no_value", "no_events", "few_comparisons"], 4000),
+            "obstacle": draw.choice(["", "no_value", "no_events", "no_spread", "few_comparisons"], 4000),
             "baseline_decides": draw.random(4000) < 0.1,
             "adjusted_away": draw.random(4000) < 0.2,
         }

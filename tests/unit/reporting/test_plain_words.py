@@ -72,7 +72,28 @@ def test_an_undecided_change_gives_both_ends_of_its_interval_and_how_sure():
     assert "建设前 → 建设周期 0.928 → 0.866" in rest
     assert "与未立项的 6 个同类单元同期变化相比，低 9%，真实差别多半在低 15% 到高 2% 之间（95% 区间）" in rest
     assert "有 93% 的把握是改善，70% 的把握改善不小于 5%" in rest
-    assert "8 个不同的数值，其中 5 个判定相同" in rest  # 0.625 × 8
+    assert "8 个不同的数值，其中 5 个同样不能判定" in rest  # 0.625 × 8
+
+
+def test_a_ratio_that_the_baseline_moved_says_so_and_one_that_it_did_not_does_not():
+    _head, moved = words.finding(change(judged_step_comparison=0.95), 6, 0.05)
+    _head, still = words.finding(change(judged_step_comparison=0.9101), 6, 0.05)
+    assert "同期变化相比，并扣除基线自行回落，低 9%" in moved
+    assert "回落" not in still
+
+
+def test_more_cases_are_promised_only_where_drawing_cases_is_what_makes_the_interval_wide():
+    of_cases = change(low=0.86, high=1.01, judged_low=0.85, judged_high=1.02)
+    of_units = change(low=0.86, high=1.01, judged_low=0.53, judged_high=1.24)
+    assert words.what_would_narrow(of_cases) == "例数增加，才可能判定更小的变化"
+    assert "所能缩小的有限" in words.what_would_narrow(of_units)
+
+
+def test_only_a_verdict_that_says_something_is_called_firm():
+    _head, undecided = words.finding(change(robust=True, share=1.0), 6, 0.05)
+    _head, improved = words.finding(change("improved", robust=True, share=1.0), 6, 0.05)
+    assert "稳固" not in undecided
+    assert "其中 8 个判定相同：结论稳固" in improved
 
 
 def test_a_change_held_back_for_a_break_is_given_no_size_and_no_certainty():
@@ -96,7 +117,7 @@ def test_an_interval_without_upper_limit_is_not_given_one():
         (["improved", "undecided"], "主要指标有改善，没有一项被判为变差。"),
         (["improved", "worse"], "主要指标有改善，也有变差。"),
         (["worse", "stable"], "主要指标有变差，没有一项被判为改善。"),
-        (["stable", "not_judged", "undecided"], "没有主要指标被判为改善或变差：现有病例还不足以分辨。"),
+        (["stable", "not_judged", "undecided"], "没有主要指标被判为改善或变差：现有数据还不足以分辨。"),
         (["stable", "stable"], "各项主要指标基本持平。"),
         (["not_judged", "not_judged"], "各项主要指标都不能评价。"),
     ],
@@ -108,10 +129,10 @@ def test_the_headline_follows_from_the_verdicts(verdicts, said):
 @pytest.mark.parametrize(
     ("reasons", "said"),
     [
-        (["wide"], "现有病例还不足以分辨。"),
+        (["wide"], "现有数据还不足以分辨。"),
         (["data_break"], "有的数据须先核实。"),
         (["in_progress"], "建设周期还没有结束。"),
-        (["wide", "data_break"], "现有病例还不足以分辨，有的数据须先核实。"),
+        (["wide", "data_break"], "现有数据还不足以分辨，有的数据须先核实。"),
     ],
 )
 def test_the_headline_says_what_keeps_undecided_changes_from_a_verdict(reasons, said):

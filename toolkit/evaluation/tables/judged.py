@@ -165,7 +165,7 @@ CHANGES = TableDecl(
         Col("says_*", int, "各判定的答案数", "个", "如 says_improved：不同的答案中判为改善的个数"),
         Col("moved_by", str, "影响最大的选择", words=tuple(CHOICES.items()), meaning="没有变动时空"),
         Col("moved_share", float, "该选择解释的份额", meaning="占各组合估计值（对数）方差的份额，0–1"),
-        Col("robust", bool, "稳健", meaning="不同的答案多于两个，且一致份额达到声明的下限"),
+        Col("robust", bool, "稳健", meaning="判定说得出变化或持平，不同的答案多于两个，且一致份额达到声明的下限"),
     ),
     stage="judged",
     release="changes",

@@ -22,11 +22,18 @@ class Obstacle(StrEnum):
     NONE = ""
     NO_VALUE = "no_value"  # in one of the periods
     NO_EVENTS = "no_events"  # no death, or nothing but, in the unit or in its comparison units
+    NO_SPREAD = "no_spread"  # of a mean: 0, or cases that are all alike
     FEW_COMPARISONS = "few_comparisons"
 
     @property
     def zh(self) -> str:
-        return {"no_value": "没有值", "no_events": "没有事件", "few_comparisons": "对照单元不足"}.get(self.value, "无")
+        words = {
+            "no_value": "没有值",
+            "no_events": "没有事件",
+            "no_spread": "病例全部相同",
+            "few_comparisons": "对照单元不足",
+        }
+        return words.get(self.value, "无")
 
 
 @dataclass(frozen=True, kw_only=True)

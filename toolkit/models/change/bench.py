@@ -7,7 +7,7 @@ by merit, so that a method that forgets regression to the mean is found out.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -18,7 +18,7 @@ import pandas as pd
 
 from toolkit.indicators import CATALOGUE, Direction
 from toolkit.models.change import METHODS
-from toolkit.models.change.base import Study
+from toolkit.models.change.base import Findings, Study
 from toolkit.models.change.simulation import INDICATORS, World, simulate
 from toolkit.params import ComparisonPolicy, Years
 
@@ -29,6 +29,7 @@ PLANTED: Mapping[str, float] = {
     "level4_share": 1.20,
     "mortality": 0.70,
 }
+Estimator = Callable[[pd.DataFrame, Study], Findings]
 SUMMARY = [
     "method",
     "level",
@@ -57,6 +58,7 @@ def bench(
     seed: int = 0,
     jobs: int = 1,
     comparison: ComparisonPolicy | None = None,
+    others: Mapping[str, Estimator] | None = None,
 ) -> pd.DataFrame:
     """Compare methods.
 
@@ -72,18 +74,21 @@ def bench(
         Indicator -> planted factor.
     jobs
         Regions at a time, each in a process of its own.
+    others
+        Id -> what gives changes of cells and a study: methods that are not the toolkit's.
 
     Returns
     -------
     pd.DataFrame
-        One row per method, level (unit: a project by itself; region: all together) and indicator. `bias` and `rmse` of the log
+        One row per method, level (unit: a project by itself; region: all together) and indicator; and, where specialties of the
+        world differ in volatility, per `volatility`. `bias` and `rmse` of the log
         estimate and `coverage` (of the 95 % interval) and `power` (p < 5 % on the right side) with the planted effect;
         `type_one` (p < 5 %), `false_improvement`, `false_worsening` (p < 5 % on the good, the bad side) without any. Shares are of the
         estimates that have a p (an interval); `without_p`, `without_limits` are the shares that have none. `seconds` a
         region, all indicators together.
     """
     seeds = range(seed, seed + replications)
-    one = partial(_region, world, tuple(methods), dict(effects), comparison=comparison)
+    one = partial(_region, world, tuple(methods), dict(effects), comparison=comparison, others=others or {})
     if jobs == 1:
         parts = list(map(one, seeds))
     else:
@@ -105,18 +110,29 @@ def study_of(units: pd.DataFrame, world: World, comparison: ComparisonPolicy | N
 
 
 def _region(
-    world: World, methods: tuple[str, ...], effects: dict[str, float], seed: int, *, comparison: ComparisonPolicy | None
+    world: World,
+    methods: tuple[str, ...],
+    effects: dict[str, float],
+    seed: int,
+    *,
+    comparison: ComparisonPolicy | None,
+    others: Mapping[str, Estimator],
 ) -> pd.DataFrame:
     parts = []
     for scene, planted in (("none", {}), ("planted", effects)):
         region = simulate(replace(world, effects=planted), seed)
         study = study_of(region.units, world, comparison)
-        for method in methods:
+        estimators = {m: METHODS[m].estimate for m in methods} | dict(others)
+        for method, estimate in estimators.items():
             begun = time.perf_counter()
-            changes = METHODS[method].estimate(region.cells, study).changes
-            parts.append(changes.assign(scene=scene, seed=seed, seconds=time.perf_counter() - begun))
+            changes = estimate(region.cells, study).changes
+            seconds = time.perf_counter() - begun
+            parts.append(changes.assign(method=method, scene=scene, seed=seed, seconds=seconds))
     columns = ["method", "level", "indicator", "scene", "seed", "estimate", "low", "high", "p_value", "seconds"]
-    found = pd.concat(parts, ignore_index=True)[columns]
+    whole = pd.concat(parts, ignore_index=True)
+    found = whole[columns]
+    if world.volatility:
+        found = found.assign(volatility=whole["specialty"].map(world.volatility_of))
     truth = found["indicator"].map(effects).fillna(1.0).where(found["scene"] == "planted", 1.0)
     return found.assign(truth=truth)
 
@@ -135,14 +151,13 @@ def summary(found: pd.DataFrame) -> pd.DataFrame:
         covered=(found["low"] <= found["truth"]) & (found["high"] >= found["truth"]),
     )
     rows = []
-    for (method, level, indicator), part in found.groupby(["method", "level", "indicator"], sort=False):
+    by = ["method", "level", "indicator", *(["volatility"] if "volatility" in found else [])]
+    for keys, part in found.groupby(by, sort=False):
         none, planted = part[part["scene"] == "none"], part[part["scene"] == "planted"]
         tested, shown = none[none["tested"]], planted[planted["tested"]]
         rows.append(
-            {
-                "method": method,
-                "level": level,
-                "indicator": indicator,
+            dict(zip(by, keys, strict=True))
+            | {
                 "regions": part["seed"].nunique(),
                 "estimates": len(none),
                 "bias": planted["away"].mean(),
@@ -157,4 +172,4 @@ def summary(found: pd.DataFrame) -> pd.DataFrame:
                 "seconds": part.groupby(["seed", "scene"])["seconds"].first().mean(),
             }
         )
-    return pd.DataFrame(rows, columns=SUMMARY)
+    return pd.DataFrame(rows, columns=[*by, *SUMMARY[3:]])

@@ -223,7 +223,15 @@ def _ratios(
         n_clusters=np.full(len(projects), fit.scatter.units),
         inference=_said(fit, null, df[projects]),
         warnings=_warnings(before, after, compared, fit, wanted=wanted),
-        obstacle=_obstacles(before, after, projects, one.count, np.isfinite(change[projects]), np.isfinite(error)),
+        obstacle=_obstacles(
+            before,
+            after,
+            projects,
+            one.count,
+            np.isfinite(change[projects]),
+            np.isfinite(error),
+            nothing=_nothing(kind),
+        ),
         step_own=np.exp(change[projects]),
         step_comparison=np.exp(plain),
         baseline_decides=alone,
@@ -377,19 +385,25 @@ def _rare_warnings(before: Side, after: Side, compared: Comparisons, one: Deaths
     ]
 
 
+def _nothing(kind: Distribution | None) -> Obstacle:
+    """What stands in the way where there is no logarithm, or no error of it: of counts no event, of means no spread."""
+    return Obstacle.NO_EVENTS if kind is Distribution.PROPORTION else Obstacle.NO_SPREAD
+
+
 def _obstacles(
-    before: Side, after: Side, projects: np.ndarray, count: np.ndarray, events: np.ndarray, scatter: np.ndarray
+    before: Side,
+    after: Side,
+    projects: np.ndarray,
+    count: np.ndarray,
+    events: np.ndarray,
+    scatter: np.ndarray,
+    nothing: Obstacle = Obstacle.NO_EVENTS,
 ) -> np.ndarray:
-    """Why projects have no interval; `events`: something to take a ratio of, `scatter`: an error of it."""
+    """Why projects have no interval; `events`: something to take a ratio of (`nothing` where not), `scatter`: an error of it."""
     no_value = ~(before.y[projects] > 0) | ~(after.y[projects] > 0)
     return np.select(
         [no_value, count == 0, ~events, ~scatter],
-        [
-            Obstacle.NO_VALUE.value,
-            Obstacle.FEW_COMPARISONS.value,
-            Obstacle.NO_EVENTS.value,
-            Obstacle.FEW_COMPARISONS.value,
-        ],
+        [Obstacle.NO_VALUE.value, Obstacle.FEW_COMPARISONS.value, nothing.value, Obstacle.FEW_COMPARISONS.value],
         Obstacle.NONE.value,
     )
 

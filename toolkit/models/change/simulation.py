@@ -70,6 +70,12 @@ class World:
     selected_by: Mapping[str, float] = field(default_factory=lambda: SELECTED_BY)
     starts: Sequence[int] = ()
 
+    @property
+    def volatility_of(self) -> dict[str, float]:
+        """Specialty -> SD of its units' yearly shocks, where specialties differ."""
+        sds = self.volatility
+        return {one.id: sds[i % len(sds)] for i, one in enumerate(SPECIALTIES)} if sds else {}
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Simulated:

@@ -5,6 +5,7 @@ Nothing here computes: every number comes from a result table. Terms of statisti
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,6 +18,7 @@ from toolkit.reporting.content.tables import MISSING, missing, rounded
 from toolkit.reporting.content.values import before_after, name_on, probability
 
 BOUNDARY = "※"  # of a verdict that other policy choices would have changed
+LEAST_STEP = 0.005  # of a log ratio: what rounds to nothing is not spoken of
 Row = Mapping[Any, Any]  # of the table of changes
 ORDER = (Verdict.IMPROVED, Verdict.WORSE, Verdict.STABLE, Verdict.UNDECIDED, Verdict.NOT_JUDGED)
 WAYS = {Direction.HIGHER: "越高越好", Direction.LOWER: "越低越好", Direction.NEUTRAL: "不评优劣"}
@@ -83,7 +85,7 @@ def _why_undecided(changes: Sequence[Row]) -> str:
     """What keeps undecided changes from a verdict: too few cases, or something to be settled first."""
     held = {str(c["reason"]) for c in changes if c["reason"] in HELD}
     few = any(c["reason"] not in HELD for c in changes)
-    said = ["现有病例还不足以分辨"] if few else []
+    said = ["现有数据还不足以分辨"] if few else []
     if IN_PROGRESS in held:
         said.append("建设周期还没有结束")
     if held - {IN_PROGRESS}:
@@ -123,8 +125,29 @@ def against(change: Row, compared: int) -> str:
     if change["judged_by"] == PLAIN:
         return "与自身建设前相比，"
     if compared:
-        return f"与未立项的 {compared} 个同类单元同期变化相比，"
-    return "与未立项的同类单元同期变化相比，" if change["judged_by"] == RECOMMENDED else "按附件所列的方法估计，"
+        return f"与未立项的 {compared} 个同类单元同期变化相比，{fallen_back(change)}"
+    if change["judged_by"] == RECOMMENDED:
+        return f"与未立项的同类单元同期变化相比，{fallen_back(change)}"
+    return "按附件所列的方法估计，"
+
+
+def fallen_back(change: Row) -> str:
+    """That the baseline's own fall is taken out, where it moves the ratio by half a percent or more."""
+    step, ratio = change.get("judged_step_comparison", math.nan), change["judged_estimate"]
+    if missing(step) or missing(ratio) or not (step > 0 and ratio > 0):
+        return ""
+    return "并扣除基线自行回落，" if abs(math.log(ratio / step)) >= LEAST_STEP else ""
+
+
+def what_would_narrow(change: Row) -> str:
+    """Whether more cases would make an interval narrower: not where it is mostly units that change by themselves."""
+    ends = [change[c] for c in ("low", "high", "judged_low", "judged_high")]
+    if any(missing(e) or not 0 < e < math.inf for e in ends) or change["judged_by"] == PLAIN:
+        return "例数增加，才可能判定更小的变化"
+    of_cases, whole = math.log(ends[1] / ends[0]), math.log(ends[3] / ends[2])
+    if of_cases**2 < whole**2 / 2:
+        return "其中多半是同类单元自行的波动，例数增加所能缩小的有限"
+    return "例数增加，才可能判定更小的变化"
 
 
 def how_large(change: Row, compared: int) -> str:
@@ -160,6 +183,8 @@ def otherwise(change: Row) -> str:
     said = f"换用其他政策选择得到 {answers} 个不同的数值，其中 {same} 个判定相同"
     if change["boundary"]:
         return f"{said}：结论随选择而变，须现场核实"
+    if Verdict(change["verdict"]) is Verdict.UNDECIDED:
+        return f"换用其他政策选择得到 {answers} 个不同的数值，其中 {same} 个同样不能判定"
     return said + ("：结论稳固" if change["robust"] else "")
 
 

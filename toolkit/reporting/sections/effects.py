@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
+from typing import Any
 
 import pandas as pd
 
+from toolkit.evaluation.holds import HELD, IN_PROGRESS
 from toolkit.evaluation.results import Results
 from toolkit.evaluation.robustness import CHOICES, SAYING, UNHEEDED
 from toolkit.evaluation.verdict import Verdict
@@ -220,18 +222,30 @@ def all_curves(results: Results) -> Blocks:
     return Blocks(*blocks) if blocks else Blocks(Note(text="没有建设项目，未作政策组合。"))
 
 
+def _firm(row: Mapping[Any, Any]) -> str:
+    """Whether a verdict is firm; of one that is held back, or says nothing, there is nothing to be firm."""
+    if row["verdict"] == Verdict.NOT_JUDGED.value:
+        return MISSING
+    if row["reason"] in HELD:
+        return "周期未完" if row["reason"] == IN_PROGRESS else "须先核实"
+    if row["boundary"]:
+        return "边界"
+    if row["verdict"] == Verdict.UNDECIDED.value:
+        return "同样不能判定" if not missing(row["share"]) else MISSING
+    return "稳健" if row["robust"] else "答案太少，不足以说明稳健"
+
+
 def _agreement(changes: pd.DataFrame, first: str, id: str, of: str = "") -> Block:
+    held = changes["reason"].isin(HELD)  # what is held back rests on no estimate, and no other choice does
     rows = changes.assign(
+        share=changes["share"].mask(held),
         verdict_text=[verdict_of(row) for _, row in changes.iterrows()],
-        others=[_others(row) for row in changes.to_dict("records")],
+        others=[MISSING if row["reason"] in HELD else _others(row) for row in changes.to_dict("records")],
         moved=[
             f"{CHOICES[c]}（{rounded(s, 0, 100)}%）" if c else MISSING
             for c, s in zip(changes["moved_by"], changes["moved_share"], strict=True)
         ],
-        firm=[
-            "—" if v == Verdict.NOT_JUDGED.value else "稳健" if r else "边界" if b else "答案太少，不足以说明稳健"
-            for v, r, b in zip(changes["verdict"], changes["robust"], changes["boundary"], strict=True)
-        ],
+        firm=[_firm(row) for row in changes[["verdict", "reason", "robust", "boundary", "share"]].to_dict("records")],
     )
     columns = [
         Column(name="name", label=first, format=text),

@@ -192,7 +192,7 @@ def _questions(case: Judged) -> Iterator[str]:
     results, hospital = case.results, case.unit["hospital"]
     for row in rows_of(case.own(results.breaks)):
         if not row.statement:
-            yield f"{row.point or f'{row.year} 年'}起数据猛升或猛降而同类单元没有：查明是结算、编码、上报范围变动，还是真实的变化。"
+            yield f"{row.point or f'{row.year} 年'}起数据与以前明显不同而同类单元没有：查明是结算、编码、上报范围变动，还是真实的变化。"
     for change in case.primary:
         if change["boundary"] and change["moved_by"]:
             yield (
@@ -267,7 +267,8 @@ def would_change(results: Results, project: str = "") -> Blocks:
         row = least.loc[change["indicator"]] if change["indicator"] in least.index else None
         if verdict is Verdict.UNDECIDED and row is not None and not missing(row["smallest_fall"]):
             fall, rise = words.higher_or_lower(row["smallest_fall"]), words.higher_or_lower(row["smallest_rise"])
-            said.append(f"{name}：以现有例数，变化要到{fall}或{rise}才多半能看出；例数增加，才可能判定更小的变化。")
+            more = words.what_would_narrow(change)
+            said.append(f"{name}：以现有例数和同类单元自行的波动，变化要到{fall}或{rise}才多半能看出；{more}。")
         elif verdict in (Verdict.IMPROVED, Verdict.WORSE) and change["moved_by"] and not change["robust"]:
             said.append(f"{name}：换一种“{CHOICES[change['moved_by']]}”，判定就可能不同。")
         elif verdict is Verdict.NOT_JUDGED:

@@ -336,7 +336,10 @@ def could_show(results: Results, project: str = "") -> Blocks:
     weak = [CATALOGUE[r.indicator].name_zh for r in rows_of(least) if not r.sufficient]
     if weak:
         blocks.append(
-            Note(text=f"{'、'.join(weak)}：例数不足以显示最小有意义变化，“不能判定”不等于没有变化。", tone="warning")
+            Note(
+                text=f"{'、'.join(weak)}：以现有例数和单元自行的波动，显示不了最小有意义变化，“不能判定”不等于没有变化。",
+                tone="warning",
+            )
         )
     return Blocks(*blocks)
 
