@@ -15,6 +15,7 @@ import pandas as pd
 import scipy
 
 from toolkit.errors import InputError
+from toolkit.programme.ranks import rankability
 from toolkit.programme.scoring import Table, Tree, tabled
 from toolkit.programme.systems import Group, Rating, System, nodes
 from toolkit.programme.tables import number_of
@@ -94,6 +95,20 @@ class Draws:
             chance[known] = (order[:, known] <= first).mean(axis=0)
             made["among_first"] = chance
         return pd.DataFrame(made)
+
+
+def ranked(wide: pd.DataFrame, draws: Draws, unit: str, first: int | None = None) -> pd.DataFrame:
+    """A table of scores with the limits of ranks behind each rank: `rank_low, rank_high, median_rank`, `among_first`."""
+    told = draws.table(first).drop(columns="peers").rename(columns={"unit": unit}).set_index(unit)
+    place = list(wide.columns).index("rank") + 1
+    limits = told.reindex(wide[unit].astype(str)).set_index(wide.index)
+    return pd.concat([wide.iloc[:, :place], limits, wide.iloc[:, place:]], axis=1)
+
+
+def rankable(draws: Draws) -> float:
+    """Rankability of the rated units: the share of the variation between them that is not what moves the draws."""
+    own = draws.scores[:, draws.eligible]
+    return rankability(own.mean(axis=0), own.std(axis=0)) if own.shape[1] > 1 else float("nan")
 
 
 def drawn(

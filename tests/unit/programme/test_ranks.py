@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
+from toolkit.cli import app
 from toolkit.errors import InputError
 from toolkit.programme.draws import drawn
 from toolkit.programme.influence import drawn_anew, influence
@@ -111,6 +115,36 @@ def test_a_drawn_rating_stays_on_its_scale_and_errors_that_are_none_are_refused(
         drawn(system(), values, errors.assign(a=["1", "?"]), draws=1)
     with pytest.raises(InputError, match="负数"):
         drawn(system(), values, errors.assign(a=["1", "-1"]), draws=1)
+
+
+def test_the_command_gives_no_rank_without_what_is_not_known_about_it(tmp_path):
+    """Two units whose scores differ by 1.4 with an error of 1.98, one far behind."""
+    (tmp_path / "s.yaml").write_text(json.dumps(system().model_dump(mode="json", exclude_none=True)), encoding="utf-8")
+    values = pd.DataFrame({"unit": ["x", "y", "z"], "a": [50, 52, 1], "b": [50, 50, 1]})
+    values.to_csv(tmp_path / "v.csv", index=False)
+    values.assign(a=2.0, b=0.0).to_csv(tmp_path / "e.csv", index=False)
+
+    def score(*more: str):
+        given = [
+            "score",
+            str(tmp_path / "s.yaml"),
+            "--values",
+            str(tmp_path / "v.csv"),
+            "--out",
+            str(tmp_path / "o.csv"),
+        ]
+        return CliRunner().invoke(app, [*given, *more])
+
+    assert "不排名次" in score().output
+    assert not {"rank", "rank_low"} & set(pd.read_csv(tmp_path / "o.csv", encoding="utf-8-sig"))
+    done = score("--errors", str(tmp_path / "e.csv"), "--draws", "2000", "--band", "0", "--first", "1")
+    assert "名次可信度" in done.output, done.output
+    table = pd.read_csv(tmp_path / "o.csv", encoding="utf-8-sig").set_index("unit")
+    assert table.loc[["x", "y", "z"], "rank"].tolist() == [2, 1, 3]
+    assert table.loc["y", ["rank_low", "rank_high"]].tolist() == [1, 2]
+    assert table.loc["z", ["rank_low", "rank_high"]].tolist() == [3, 3]
+    assert table.loc["y", "among_first"] == pytest.approx(0.760, abs=0.03)
+    assert "须同时给出 --draws" in str(score("--first", "1").exception)
 
 
 # --- which input moves the result -------------------------------------------------------------------------------------
