@@ -23,9 +23,19 @@ def test_a_clause_has_its_place_and_its_test_or_says_that_it_has_none(row):
         return
     assert re.match(r"(有|部分)(：|$)", state)
     assert (ROOT / where.strip("`")).is_file()
-    file, _, name = test.strip("`").partition("::")
-    text = (ROOT / file).read_text("utf-8")
-    assert f"def {name}(" in text if name else "def test_" in text
+    for one in test.split("；"):
+        file, _, name = one.strip("`").partition("::")
+        text = (ROOT / file).read_text("utf-8")
+        assert f"def {name}(" in text if name else "def test_" in text
+
+
+PROGRAMME = [row for row in ROWS if "tests/unit/programme/" in row[4]]
+
+
+@pytest.mark.parametrize("row", PROGRAMME, ids=[row[0] for row in PROGRAMME])
+def test_a_clause_of_the_programme_has_a_case_that_passes_and_another_that_fails(row):
+    tests = row[4].split("；")
+    assert len(tests) == len(set(tests)) == 2
 
 
 def test_every_one_of_the_25_items_is_in_the_table_once():
