@@ -7,16 +7,16 @@ import os
 import time
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.measuring import RESULTS, commit, facts
+from benchmarks.measuring import HERE, RESULTS, commit, facts
 
 if TYPE_CHECKING:
     import pandas as pd
 
 REPLICATIONS, FEWER = 300, 150  # regions: of the first world, with 12 projects each; of the others
 IN_EACH = 170  # of the region of four volatilities: 2,040 projects in each
-BEFORE = (
-    "d69d958"  # last commit before the recommended method was rebuilt; it stands beside the present one in every table
-)
+# last commit before the recommended method was rebuilt; it stands beside the present one in every table
+BEFORE = "d69d958"
+BEGIN, END = "<!-- simulated: benchmarks/models.py -->", "<!-- simulated, end -->"  # of the tables in docs/models.md
 NAIVE = ("two_period_ratio", "two_period_years")
 PROJECTS, HOSPITALS, DISCHARGES = 1000, 300, 6_000_000
 # ids that copies of the simulated indicators stand under, so that a province has ten
@@ -79,6 +79,7 @@ def run(_size: int, _runs: int) -> None:
     tables[f"{name}: other methods"] = rounded(bench(worlds()[name], others, 30, jobs=os.cpu_count() or 1))
     seconds = speed()
     _store({"before": BEFORE, "simulation": tables, "province": seconds})
+    page()
     print(pd.Series(seconds))
 
 
@@ -101,6 +102,41 @@ def rounded(table: pd.DataFrame) -> list[dict[str, Any]]:
     import numpy as np
 
     return json.loads(table.replace([np.inf, -np.inf], np.nan).round(5).to_json(orient="records"))
+
+
+def page() -> None:
+    """Write the tables of docs/models.md anew from the stored results, between their marks."""
+    stored = json.loads((RESULTS / "models.json").read_text(encoding="utf-8"))
+    document = HERE.parent / "docs" / "models.md"
+    head, rest = document.read_text(encoding="utf-8").split(BEGIN)
+    _old, tail = rest.split(END)
+    parts = [_as_it_was_and_is(name, rows, stored["before"]) for name, rows in stored["simulation"].items()]
+    document.write_text(head + BEGIN + "\n" + "\n".join(filter(None, parts)) + END + tail, encoding="utf-8")
+
+
+def _as_it_was_and_is(name: str, rows: list[dict[str, Any]], before: str) -> str:
+    """One world as a table, a row an indicator (and volatility): false alarms, coverage, power, earlier → now."""
+    from toolkit.indicators import CATALOGUE
+    from toolkit.models.change import RECOMMENDED
+
+    by = {(r["method"], r["indicator"], r.get("volatility")): r for r in rows}
+    now = [r for r in rows if r["method"] == RECOMMENDED]
+    if not now:
+        return ""
+    lines = [
+        f"\n**{name}** ({now[0]['regions']} regions, {now[0]['estimates']} projects a row)\n",
+        "| indicator | p < 5 % without effect | on the good, bad side | coverage of 95 % | power | bias (log) |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in sorted(now, key=lambda r: (r["indicator"], r.get("volatility") or 0)):
+        was = by[f"{RECOMMENDED}@{before}", row["indicator"], row.get("volatility")]
+        label = CATALOGUE[row["indicator"]].name_zh + (f", {row['volatility']}" if row.get("volatility") else "")
+        cells = [f"{100 * was[c]:.1f} → {100 * row[c]:.1f} %" for c in ("type_one", "coverage", "power")]
+        sides = f"{100 * row['false_improvement']:.1f}, {100 * row['false_worsening']:.1f} %"
+        lines.append(
+            f"| {label} | {cells[0]} | {sides} | {cells[1]} | {cells[2]} | {was['bias']:+.3f} → {row['bias']:+.3f} |"
+        )
+    return "\n".join(lines) + "\n"
 
 
 def speed() -> dict[str, Any]:

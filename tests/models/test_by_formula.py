@@ -147,6 +147,22 @@ def test_a_term_that_others_explain_has_no_estimate():
     assert changes.loc[changes["indicator"] == "cost_index", "warnings"].str.contains(NOT_IDENTIFIED[:10]).all()
 
 
+def test_a_fit_that_runs_away_gives_no_estimate_and_says_so():
+    cells, study = region()
+    funded = set(study.units.loc[study.units["start"] > 0, "hospital"])
+    none_left = (
+        cells["hospital"].isin(funded)
+        & (cells["specialty"] == "内科")
+        & (cells["indicator"] == "mortality")
+        & (cells["period"] >= "2022")
+    )
+    cells.loc[none_left, ["x", "xx"]] = 0.0  # the ratio that fits best is 0, its logarithm without end
+    changes = method_of(formula(COUNTS, family="poisson")).estimate(cells, study).changes
+    found = row(changes, "mortality")
+    assert np.isnan(found["estimate"])
+    assert NOT_CONVERGED in found["warnings"]
+
+
 def test_every_unit_a_project_no_deaths_and_no_cells_end_in_words():
     cells, study = region(deaths=0.0)
     poisson = method_of(formula(COUNTS, family="poisson"))
@@ -160,4 +176,3 @@ def test_every_unit_a_project_no_deaths_and_no_cells_end_in_words():
     )
     found = method_of(formula()).estimate(cells, alone).changes
     assert found.loc[found["indicator"] == "cost_index", "estimate"].isna().all()
-    assert NOT_CONVERGED != NOT_IDENTIFIED

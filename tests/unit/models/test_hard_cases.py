@@ -95,6 +95,16 @@ class TestEveryMethod:
             assert row[["estimate", "low", "high", "p_value"]].isna().all()
             assert "对照" in row["warnings"]
 
+    def test_three_comparison_units(self, method):
+        cells, units = world(peers=3, others=0)
+        row = own(found(method, cells, units)) if method != "staggered" else None
+        if method == "did":  # a t of the two degrees of freedom that three units leave
+            assert 0 < row["low"] < row["estimate"] < row["high"]
+            assert np.log(row["high"] / row["low"]) / 2 / row["std_error"] > 4
+        if method == "twfe":  # of three placebos none is one in twenty
+            assert np.isnan(row["low"])
+            assert row["p_value"] >= 0.25
+
     def test_no_project_at_all(self, method):
         cells, units = world()
         changes = found(method, cells, units.assign(start=0))

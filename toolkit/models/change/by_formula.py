@@ -67,6 +67,7 @@ NOT_IDENTIFIED = "公式中的其他项已能完全解释所求的项（完全�
 NOT_CONVERGED = "公式的拟合未收敛，没有估计"
 NOT_RARE = "罕见事件是计数，该公式取对数，不适用"
 NOT_COUNTED = "该公式用于计数，本指标不是计数"
+FARTHEST = float(np.log(1e6))  # of a log ratio; without an event on one side the best one has no end
 LEAST_LEFT = 1e-9  # share of a column's variation that others must leave for it to be identified
 
 
@@ -303,6 +304,8 @@ class _Fits:
                 else:
                     weight = part[self.declared.weights].to_numpy(float) if self.declared.weights else 1.0
                     fit = WLS(part["log_value"].to_numpy(), x, weights=weight).fit(**kind)
+                if not abs(fit.params[0]) < FARTHEST:  # ran away, though its steps became small
+                    return None
                 return np.asarray(fit.params), np.asarray(fit.bse), int(fit.df_resid)
             except (Warning, np.linalg.LinAlgError, ValueError, FloatingPointError):
                 return None
