@@ -29,6 +29,7 @@ from toolkit.runs.asked import Progress
 
 LEAST_YEAR = 0.01  # of all records: a year of fewer is a stray one
 SPECIALTIES, DEPARTMENTS, FEW = 40, 200, 5
+REASONS = 3  # why columns of a table could not be taken for what their names say
 REGISTRY = "hospitals.csv"
 
 
@@ -288,8 +289,9 @@ class _Draft:
             if not table.skipped:
                 yield f"不能读 {table.name}：{table.rejected}"
         for kind in self.found.of(Role.OTHER):
+            why = "；".join(f"{column}：{reason}" for _field, column, reason in kind.proposal.refused[:REASONS])
             for table in kind.tables:
-                yield f"不像病例记录 {table.name}（{len(table.header)} 列）"
+                yield f"不像病例记录 {table.name}（{len(table.header)} 列{'；' * bool(why)}{why}）"
 
     def asked(self) -> Iterator[str]:
         """What a person has to decide or fill in."""
@@ -304,5 +306,7 @@ class _Draft:
             for where in group.model_dump()["from_path"].values():
                 if unknown := [name for name, code in where["stands_for"].items() if code == "?"]:
                     yield f"在 {self.target} 的 from_path 中写明 {len(unknown)} 个文件夹或文件各是哪家机构的代码"
-        yield f"填写 {self.beside / REGISTRY}：名称、等级、层级"
+        open_ = any("?" in where.stands_for.values() for group in self.groups for where in group.from_path.values())
+        more = "，并为上面写明代码的机构各加一行" * open_
+        yield f"填写 {self.beside / REGISTRY}：名称、等级、层级{more}"
         yield f"核对 {self.target} 中的周期、专科，写入立项单元 projects"

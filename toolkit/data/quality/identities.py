@@ -34,7 +34,7 @@ def _another_name(found: pd.DataFrame, given: Given) -> pd.Series:
         for code, name, more in zip(registry["code"], registry["name"], aliases, strict=True)
     }
     wrong = [
-        isinstance(name, str) and code in names and name_form(name) not in names[code]
+        isinstance(name, str) and bool(names.get(code)) and name_form(name) not in names[code]
         for code, name in zip(found["reported_hospital"], found["hospital_name"], strict=True)
     ]
     return pd.Series(wrong, index=found.index, dtype=bool)

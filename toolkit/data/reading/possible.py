@@ -21,6 +21,7 @@ STAFF = r"医师|医生|护士|主任|编码员|质控员|操作员|录入|联�
 OTHER = r"门诊|门急诊|入院诊断|病理|损伤|中毒|其他|既往|转科|新生儿|术前|术后|外院|户口|籍贯|出生地|单位"
 FEW = 12  # different values of a coded column that may be shown
 TWO_DIGIT_YEAR = r"^\d{6}$|^\d{2}[-/.年]\d{1,2}[-/.月]\d{1,2}日?\b|^\d{1,2}[-/.]\d{1,2}[-/.]\d{2}\b(?!\d)"
+DAY_FIRST = r"^\d{1,2}[-/.]\d{1,2}[-/.]\d{4}\b"
 # words of a coded field -> its codes; every code stands for itself
 WORDS: Mapping[str, Mapping[str, str]] = {
     "sex": {"男": "1", "男性": "1", "女": "2", "女性": "2", "M": "1", "F": "2", "MALE": "1", "FEMALE": "2"}
@@ -58,6 +59,8 @@ def _no_day(column: Column) -> str:
         return ""
     if column.share(TWO_DIGIT_YEAR) > 0.5:
         return "年份只有两位，不能确定世纪和先后，请以四位年份重新导出"
+    if column.share(DAY_FIRST) > 0.5:
+        return "日和月的先后不能确定，请以 年-月-日 重新导出"
     return f"取值像{column.kind}，不像日期"
 
 

@@ -21,6 +21,7 @@ from toolkit.data.reading.formats import USUAL_DATES, FormatMap, format_map, pla
 from toolkit.data.reading.mapping import Proposal, propose_for, sample
 from toolkit.documents import Document
 
+ALONE = 20  # tables of the same columns that are looked at one by one, before the others are
 ROWS, FILES, OTHERS = 1_000, 5, 50  # rows of the first tables of a kind that are looked at, and of each other
 OPEN = 300  # tables that are kept open; the rest are opened again
 DRG_COLUMNS = 12  # a table of more is no list of DRGs
@@ -115,7 +116,7 @@ def survey(folder: Path, work: Path, progress: Progress) -> Survey:
     progress("识别格式", 0.0)
     for place, tables in enumerate(seen.values()):
         progress("识别格式", place / len(seen))
-        found.kinds.append(_kind(tables))
+        found.kinds += _kinds(tables)
     found.kinds = _merged(found.kinds)
     for place, kind in enumerate(own_maps(found), start=1):
         kind.proposal = replace(kind.proposal, name=f"records-{place}")
@@ -125,6 +126,22 @@ def survey(folder: Path, work: Path, progress: Progress) -> Survey:
 def own_maps(found: Survey) -> list[Kind]:
     """The kinds of records that need a map of their own."""
     return [kind for kind in found.of(Role.RECORDS) if not kind.format]
+
+
+def _kinds(tables: Sequence[tuple[SourceFile, pd.DataFrame]]) -> list[Kind]:
+    """Tables with the same columns as one kind; each by itself where together they hide what some of them have.
+
+    Hospitals that fill in one template write days and amounts each in their own way, and one of them in a way that nobody can
+    read must not cost the others.
+    """
+    together = _kind(tables)
+    lacking = set(together.proposal.missing)
+    if len(tables) == 1 or together.format or not lacking:
+        return [together]
+    apart = [_kind([one]) for one in tables[:ALONE]]
+    if all(lacking <= set(kind.proposal.missing) for kind in apart):
+        return [together]
+    return apart + [_kind([one]) for one in tables[ALONE:]]
 
 
 def _kind(tables: Sequence[tuple[SourceFile, pd.DataFrame]]) -> Kind:
