@@ -306,7 +306,9 @@ class _Draft:
             for where in group.model_dump()["from_path"].values():
                 if unknown := [name for name, code in where["stands_for"].items() if code == "?"]:
                     yield f"在 {self.target} 的 from_path 中写明 {len(unknown)} 个文件夹或文件各是哪家机构的代码"
-        unknown_codes = any("?" in where.stands_for.values() for group in self.groups for where in group.from_path.values())
+        unknown_codes = any(
+            "?" in where.stands_for.values() for group in self.groups for where in group.from_path.values()
+        )
         more = "，并为上面写明代码的机构各加一行" * unknown_codes
         yield f"填写 {self.beside / REGISTRY}：名称、等级、层级{more}"
         yield f"核对 {self.target} 中的周期、专科，写入立项单元 projects"
