@@ -7,6 +7,7 @@ records are added, every record gets one fate, and the accepted ones are stored.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -24,7 +25,7 @@ from toolkit.data.accounts.submitted import SUBMITTED, complete, hit_records, ke
 from toolkit.data.discharge.derived import Lists, derive, read_lists
 from toolkit.data.discharge.identity import Key, direct_identifiers, pseudonym, random_key, with_patient
 from toolkit.data.discharge.readmission import with_readmission
-from toolkit.data.discharge.schema import BY_NAME, STORED
+from toolkit.data.discharge.schema import BY_NAME, PERSONAL, STORED
 from toolkit.data.grouping import Grouper, opened, with_drgs
 from toolkit.data.lists.drg_file import (
     ANY_HOSPITAL,
@@ -51,6 +52,7 @@ from toolkit.errors import InputError
 from toolkit.params import RunParams
 from toolkit.written_form import name_form
 
+PERSONAL_OR_WORDS = PERSONAL + r"|[\u4e00-\u9fff]"
 BATCH_FILES = 500  # workbooks among them keep a file open each
 DISCHARGES = "discharges"  # folder of the accepted ones, a file a year
 FATES = "fates.parquet"  # every record that is not plainly accepted, by file and line
@@ -439,7 +441,10 @@ class _Batch:
         name = self.columns[self.form.fields["hospital"].column][0]
         pairs = part.rows.select(["file", name]).group_by(["file", name]).aggregate([])
         for slot, code in zip(pairs["file"].to_pylist(), pairs[name].to_pylist(), strict=True):
-            self.met[slot].add(code or "")
+            if not re.search(
+                PERSONAL_OR_WORDS, code or ""
+            ):  # such a record is quarantined, and what it says kept nowhere
+                self.met[slot].add(code or "")
 
     def _write(self, rows: text_rows.Part, text: Table) -> None:
         plan = self._plan(text)

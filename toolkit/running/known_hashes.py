@@ -7,13 +7,14 @@ it had been written is hashed again, for another write in the same moment would 
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from toolkit.documents import readable
 from toolkit.running.notebook import file_hash
 from toolkit.running.publish import canonical, write_atomically
 
@@ -48,7 +49,7 @@ class KnownHashes:
         """SHA-256 of a file; of a folder as `file_hash` has it."""
         if path.is_dir():
             return file_hash(path)
-        place, now = readable(str(path.resolve())), time.time_ns()
+        place, now = _place(path), time.time_ns()
         marks = _marks(path)
         before = self._known.get(place)
         value = before[1] if before is not None and before[0] == marks else file_hash(path)
@@ -59,7 +60,7 @@ class KnownHashes:
     def among(self, paths: Mapping[Path, str]) -> None:
         """Take hashes for known that the caller has worked out from what it alone has written."""
         for path, value in paths.items():
-            place = readable(str(path.resolve()))
+            place = _place(path)
             self._known[place] = self._asked[place] = _marks(path), value
 
     def write(self) -> None:
@@ -67,6 +68,11 @@ class KnownHashes:
         if self._asked != self._read:
             self.kept.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             write_atomically(self.kept, canonical(self._asked))
+
+
+def _place(path: Path) -> str:
+    """A path as it is kept: by its hash, for a name may say whose file it is."""
+    return hashlib.sha256(os.fsencode(path.resolve())).hexdigest()
 
 
 def _marks(path: Path) -> list[int]:

@@ -15,6 +15,7 @@ from typing import TypeVar
 import pandas as pd
 from pydantic import BaseModel
 
+from toolkit.data.reading.files import without_numbers_of_persons
 from toolkit.data.reading.opening import find
 from toolkit.documents import Document, Entries, Plain, readable
 from toolkit.params import Data, FileGroup, RunParams
@@ -113,7 +114,7 @@ def _with_paths(section: Part, prefix: str, change: Callable[[str, Path], Path])
 def raw_files(where: Entries, hashes: Callable[[Path], str] = file_hash) -> list[Document]:
     """Name and content hash of every raw file, in the order of their hashes; a file that is gone raises."""
     paths = find([entry for name, entries in where.items() if is_files(name) for entry in entries])
-    rows = [{"name": readable(path.name), "sha256": hashes(path)} for path in paths]
+    rows = [{"name": without_numbers_of_persons(readable(path.name)), "sha256": hashes(path)} for path in paths]
     return sorted(rows, key=lambda row: (row["sha256"], row["name"]))
 
 

@@ -40,6 +40,7 @@ DEPARTMENT_SIGNS = (
     "科室区部房组院所诊病楼门内外妇儿产骨眼耳鼻喉口腔皮肤神经瘤癌急重症感染麻醉复精肾肝胆胰脾胃肠肺脑血泌尿胸乳甲疝烧伤"
     "整形透析介入疼痛药针灸推拿消化呼吸循环分泌风湿免疫核影检验营养护理监手术需保健生殖移植心"
 )
+HOSPITAL_SIGNS = "院所中心站部室科医卫疗妇幼防处校"  # likewise of institutions
 # words for coded values that formats do not translate: no names
 CODED_WORDS = tuple(
     [

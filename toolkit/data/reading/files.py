@@ -11,6 +11,7 @@ import codecs
 import gzip
 import io
 import os
+import re
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -22,6 +23,8 @@ from toolkit.documents import readable
 
 BLOCK = 4 << 20
 LINE_BYTES, RATIO = 64 << 20, 200  # beyond these a file is no table: a line without end, a compression bomb (rule F02)
+NUMBER = "〈号码〉"
+NUMBER_OF_A_PERSON = re.compile(r"(?<![0-9])(?:[1-9][0-9]{16}[0-9Xx]|[1-9][0-9]{14}|1[3-9][0-9]{9})(?![0-9])")
 WITHIN = " › "  # between a file and what is in it
 
 Done = TypeVar("Done")
@@ -86,6 +89,11 @@ class Head:
     end: int
     delimiter: str
     cells: tuple[str, ...]
+
+
+def without_numbers_of_persons(name: str) -> str:
+    """A name of a file or a sheet with `〈号码〉` for identity numbers (15, 18 digits) and mobile numbers in it."""
+    return NUMBER_OF_A_PERSON.sub(NUMBER, name)
 
 
 @dataclass(kw_only=True)
@@ -182,8 +190,8 @@ class SourceFile:
 
     @property
     def file_name(self) -> str:
-        """The file, by its path under the folder where the parameters name one."""
-        return readable(self.within or self.path.name)
+        """The file, by its path under the folder where the parameters name one; numbers of persons in it are not shown."""
+        return without_numbers_of_persons(readable(self.within or self.path.name))
 
     @property
     def rows(self) -> int | None:

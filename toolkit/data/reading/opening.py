@@ -235,7 +235,7 @@ def _member(
     whole: SourceFile, archive: zipfile.ZipFile, member: zipfile.ZipInfo, work: Path, depth: int
 ) -> list[SourceFile]:
     name = _member_name(member)
-    part = files.WITHIN.join(filter(None, (whole.part, name)))
+    part = files.WITHIN.join(filter(None, (whole.part, files.without_numbers_of_persons(name))))
     one = replace(whole, part=part, size=member.file_size, text=None, kind="", heads=[], notes=[], refused=[])
     if why := left_behind(name) or ("macOS 的附属文件，不是数据" if name.startswith("__MACOSX/") else ""):
         return [_not_read(one, why, skipped=True)]
@@ -296,7 +296,8 @@ def _sheets(whole: SourceFile, kind: Kind, work: Path) -> list[SourceFile]:
     tables = []
     try:
         for one in told:
-            part = files.WITHIN.join(filter(None, (whole.part, one["name"] if len(told) > 1 else "")))
+            name = files.without_numbers_of_persons(one["name"]) if len(told) > 1 else ""
+            part = files.WITHIN.join(filter(None, (whole.part, name)))
             table = replace(
                 whole, part=part, kind=said.get("kind") or kind.zh, text=None, heads=[], notes=[], refused=[]
             )

@@ -8,7 +8,16 @@ from collections.abc import Callable, Collection, Sequence
 
 import ibis
 
-from toolkit.data.discharge.schema import BY_NAME, CODED_WORDS, DEPARTMENT_SIGNS, PERSONAL, SEPARATOR, SLIPPED, WORD
+from toolkit.data.discharge.schema import (
+    BY_NAME,
+    CODED_WORDS,
+    DEPARTMENT_SIGNS,
+    HOSPITAL_SIGNS,
+    PERSONAL,
+    SEPARATOR,
+    SLIPPED,
+    WORD,
+)
 from toolkit.data.discharge.schema import Field as CanonicalField
 from toolkit.data.reading.formats import DATE_FORMATS, DAYS, SERIAL, SERIALS, FormatMap, Source
 from toolkit.engine.types import Column, Table
@@ -116,7 +125,7 @@ def _with_shared(text: Table, columns: dict[str, list[str]], form: FormatMap) ->
 # text that is stored, or that messages speak of: what slipped into it is put out of the way before anything keeps it
 CODE_FIELDS = ("principal_diagnosis", "principal_procedure", "drg", "residence")
 VALUE_FIELDS = ("exit_mode", "admission_route", "sex")
-SHOWN = (*CODE_FIELDS, *VALUE_FIELDS, "department")
+SHOWN = (*CODE_FIELDS, *VALUE_FIELDS, "department", "hospital_name")
 
 
 def _personal(value: Column) -> Column:
@@ -131,6 +140,8 @@ def _in_shape(value: Column, name: str, departments: Collection[str]) -> Column:
         known = value.re_search(f"[{DEPARTMENT_SIGNS}A-Z0-9]")
         known |= value.isin(sorted(departments)) if departments else ibis.literal(False)
         strange = ibis.ifelse(words, ~known, ibis.literal(False))
+    elif name == "hospital_name":  # held against the registry and shown by nothing, but kept with the typed rows
+        strange = ibis.ifelse(words, ~value.re_search(f"[{HOSPITAL_SIGNS}A-Z]"), ibis.literal(False))
     elif name in VALUE_FIELDS:
         strange, mark = ibis.ifelse(words | (value.length() > 4), ~value.isin(CODED_WORDS), ibis.literal(False)), WORD
     elif name == "drg":  # words for what could not be grouped are declared, and known by rule G01
@@ -151,7 +162,7 @@ def _money_in_shape(amount: Column, scale: int) -> Column:
     return ibis.ifelse(strange, ibis.null(amount.type()), amount)
 
 
-_BESIDE = r"=[^|]*[\x{4e00}-\x{9fff}][^|]*"
+_BESIDE = r"=[^|]*(?:[\x{4e00}-\x{9fff}]|[0-9]{11})[^|]*"
 _MEMBER = r"\|[^|]*[\x{4e00}-\x{9fff}][^|]*|\|(?:[1-9]\d{14}|[1-9]\d{16}[\dX]|1[3-9]\d{9})"
 
 
