@@ -15,6 +15,7 @@ from toolkit.engine import connect
 from toolkit.engine.types import Engine
 from toolkit.errors import ParameterError, RunError
 from toolkit.evaluation.cells import all_cells
+from toolkit.evaluation.cohorts import has_other_windows
 from toolkit.evaluation.facts import RunFacts, load_facts
 from toolkit.evaluation.results import DATA, FACTS, RESULTS, Results, load, load_tables
 from toolkit.evaluation.tables import TABLE
@@ -173,24 +174,25 @@ def bootstrap(
             remedy="见 results/units.parquet",
             remedy_english="see results/units.parquet",
         )
-    params, by = results.params, ["hospital", "specialty", "cycle"]
+    # a project of another starting year is drawn over its own windows, as its report is made
+    params, by = results.of_project(hospital, specialty).params, ["hospital", "specialty", "cycle"]
+    windows = [y for span in params.periods.values() for y in range(span.first, span.last + 1)]
+    elsewhere = has_other_windows(results.params, hospital, specialty)
     groups = results.hospitals.rename(columns={"code": "hospital"})[["hospital", "level_group"]]
     store = folder / DATA / "discharges"
     with scratch() as work:
         connection = connect(Path(work), [store])
         try:
+            rows = intakes.discharges(connection, store)
+            if len(results.params.cohorts) > 1:
+                rows = cubes.of_years(rows, windows)
+            cube = cubes.build(rows, params, groups, connection=connection) if elsewhere else results.cube
             drawn = cubes.resampled(
-                intakes.discharges(connection, store),
-                params,
-                groups,
-                (hospital, specialty),
-                replicates=replicates,
-                seed=seed,
-                connection=connection,
+                rows, params, groups, (hospital, specialty), replicates=replicates, seed=seed, connection=connection
             )
         finally:
             connection.disconnect()
-    referenced = by_specialty(attach(results.cube, params, results.hospitals, basis), params.specialties)
+    referenced = by_specialty(attach(cube, params, results.hospitals, basis), params.specialties)
     chosen = [one for one in CATALOGUE.values() if inferential(one)]
     again = drawn_again(
         drawn, referenced, chosen, by, params, results.hospitals, confidence=params.change.confidence

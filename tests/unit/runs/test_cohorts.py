@@ -10,10 +10,11 @@ import pytest
 
 from toolkit.evaluation.cohorts import BY_PROJECT, cohorts, in_progress
 from toolkit.evaluation.judgement import _family
-from toolkit.evaluation.results import Results
+from toolkit.evaluation.results import RESULTS, Results, load
 from toolkit.params import RunParams
 from toolkit.release.cohorts import without_other_cohorts
 from toolkit.release.disclosure import controlled
+from toolkit.runs.finished import bootstrap
 from toolkit.runs.pipeline import evaluate
 
 YEARS, A_YEAR = range(2014, 2025), 40
@@ -92,9 +93,16 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def both(path: Path, tmp_path_factory: pytest.TempPathFactory) -> Results:
+def folder(path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A starts with the run's cycle, B and D two years earlier, C and D once more a year later; also against k − 2."""
-    return evaluate(of(path, [A, B, C, D, D_AGAIN], further=True), tmp_path_factory.mktemp("both"))
+    made = tmp_path_factory.mktemp("both")
+    evaluate(of(path, [A, B, C, D, D_AGAIN], further=True), made)
+    return made
+
+
+@pytest.fixture(scope="module")
+def both(folder: Path) -> Results:
+    return load(folder / RESULTS)
 
 
 @pytest.fixture(scope="module")
@@ -151,6 +159,15 @@ def test_its_report_is_made_over_its_own_windows(both, only_b):
     peers = [f.cells[(f.cells["level"] == "peers") & (f.cells["specialty"] == "s2")] for f in (view, only_b)]
     pd.testing.assert_frame_equal(*[p.reset_index(drop=True) for p in peers], check_dtype=False)
     assert both.of_project("A", "s1").periods["after"] == "建设周期（2022–2024）"
+
+
+def test_its_records_are_drawn_again_over_its_own_windows(folder, both):
+    drawn = bootstrap(folder, B["hospital"], B["specialty"], basis="frozen", replicates=20).set_index("indicator")
+    cells = of_unit(both.of_project(B["hospital"], B["specialty"]).cells, B["hospital"], B["specialty"])
+    cells = cells[(cells["basis"] == "frozen") & (cells["indicator"] == "cost_index")].set_index("period")["value"]
+    found = drawn.loc["cost_index"].set_index("cycle")["value"]
+    for cycle in ("before", "after"):
+        assert found[cycle] == pytest.approx(cells[cycle], rel=1e-9)
 
 
 def test_the_planted_rise_is_seen_in_its_own_windows_and_not_two_cycles_back_from_its_start(both):
