@@ -37,7 +37,12 @@ FILES: dict[str, tuple[str, ...]] = {
         "tests/unit/test_whole_catalogue.py",
     ),
     "toolkit/reference/grades.py": ("tests/unit/test_risk_grades.py", "tests/unit/test_reference.py"),
-    "toolkit/models/change/did.py": ("tests/models/test_references.py", "tests/unit/models/test_hard_cases.py"),
+    "toolkit/models/change/did.py": (
+        "tests/unit/models/test_did_by_hand.py",
+        "tests/unit/models/test_rare_change.py",
+        "tests/models/test_references.py",
+        "tests/unit/models/test_hard_cases.py",
+    ),
     "toolkit/evaluation/verdict.py": ("tests/unit/evaluation/test_verdict.py", "tests/unit/evaluation/test_reasons.py"),
     "toolkit/cube/__init__.py": ("tests/unit/test_cube.py", "tests/unit/test_trims.py", "tests/unit/test_reference.py"),
 }

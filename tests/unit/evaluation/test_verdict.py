@@ -245,6 +245,12 @@ def test_a_hospital_whose_data_do_not_suffice_gets_no_verdict_whatever_its_numbe
     pd.testing.assert_frame_equal(found.drop(index=8), verdicts(changes, {"i": Direction.HIGHER}, POLICY).drop(index=8))
 
 
+def test_of_an_interval_from_nought_to_infinity_nobody_can_be_sure():
+    assert np.isnan(judge(NAN, 0.0, np.inf)["p_improvement"])
+    # none before and some after: the share of the distribution below 1 is 0.025 ^ (low / 1), here 0.025 ^ 0.5
+    assert judge(NAN, 0.5, np.inf)["p_improvement"] == pytest.approx(0.025**0.5)
+
+
 def test_no_change_gets_no_row():
     empty = pd.DataFrame({c: [] for c in ("indicator", "estimate", "low", "high", "n_before", "n_after")})
     assert verdicts(empty, {}, POLICY).empty

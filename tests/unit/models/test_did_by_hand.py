@@ -78,6 +78,15 @@ def test_a_high_baseline_that_stays_is_a_rise_and_a_low_one_that_stays_a_fall():
         assert change["estimate"] == pytest.approx(np.exp(stood), rel=0.02)
 
 
+@pytest.mark.parametrize("after", [0.4, -0.4, 0.0])
+def test_of_a_unit_that_began_where_all_do_the_correction_decides_nothing(after):
+    """It has nothing to correct: what changed is a change with and without, and what did not is neither."""
+    change, expected = did(np.r_[0.0, LUCK / 2], np.r_[after, LATER / 5], "baseline")
+    assert expected["expected"] == pytest.approx(1.0, abs=1e-9)
+    assert (not change["low"] < 1 < change["high"]) == (after != 0)
+    assert not change["baseline_decides"]
+
+
 @pytest.mark.parametrize(
     ("others", "adjustment", "df"), [(6, "unadjusted", 5), (12, "unadjusted", 11), (12, "baseline", 10)]
 )
@@ -90,6 +99,10 @@ def test_the_limits_are_those_of_t_with_the_units_less_their_mean_and_the_slope(
     assert width == pytest.approx(t.ppf(0.975, df), rel=1e-9)
     assert abs(width - t.ppf(0.975, df - 1)) > 0.01
     assert abs(width - t.ppf(0.975, df + 1)) > 0.01
+    if adjustment == "unadjusted":
+        # units of one size: the scatter of a unit, and of the mean of the others
+        scatter = np.std((after - before)[1:], ddof=1)
+        assert change["std_error"] == pytest.approx(scatter * np.sqrt(1 + 1 / others), rel=0.01)
     z = np.log(change["estimate"]) / change["std_error"]
     assert change["p_value"] == pytest.approx(2 * t.sf(abs(z), df), rel=1e-9)
     assert f"自由度 {df}" in change["inference"]
