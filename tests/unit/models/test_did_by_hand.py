@@ -100,9 +100,9 @@ def test_the_limits_are_those_of_t_with_the_units_less_their_mean_and_the_slope(
     assert abs(width - t.ppf(0.975, df - 1)) > 0.01
     assert abs(width - t.ppf(0.975, df + 1)) > 0.01
     if adjustment == "unadjusted":
-        # units of one size: the scatter of a unit, and of the mean of the others
+        # units of one size, nearly: the scatter of a unit, and of the mean of the others
         scatter = np.std((after - before)[1:], ddof=1)
-        assert change["std_error"] == pytest.approx(scatter * np.sqrt(1 + 1 / others), rel=0.01)
+        assert change["std_error"] == pytest.approx(scatter * np.sqrt(1 + 1 / others), rel=0.02)
     z = np.log(change["estimate"]) / change["std_error"]
     assert change["p_value"] == pytest.approx(2 * t.sf(abs(z), df), rel=1e-9)
     assert f"自由度 {df}" in change["inference"]
