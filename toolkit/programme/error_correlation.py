@@ -60,8 +60,7 @@ def correlations(
         told = records[other].get(one, np.nan) if other in records else np.nan
         rows.append((one, other, len(both), observed, told))
     pairs = pd.DataFrame(rows, columns=list(PAIRS[:5]))
-    observed, units, told = (pairs[c].to_numpy(float) for c in ("observed", "units", "by_records"))
-    used = _together(observed, units, told)
+    used = _together(*(pairs[c].to_numpy(float) for c in ("observed", "units", "by_records")))
     matrix, place = np.eye(len(indicators)), {id_: k for k, id_ in enumerate(indicators)}
     for (one, other, *_), value in zip(rows, used, strict=True):
         matrix[place[one], place[other]] = matrix[place[other], place[one]] = value
@@ -134,13 +133,13 @@ def _of_cells(results: Results) -> pd.DataFrame:
     units = results.units[results.units["project"].astype(str) == ""][["hospital", "specialty"]]
     cells = results.cells[(results.cells["level"] == "unit") & (results.cells["basis"] == "frozen")].merge(units)
     before, after = (cells[cells["period"] == name].set_index(keys)[["value", "se"]] for name in (names[0], names[-1]))
-    both = before.join(after, how="inner", lsuffix="_before", rsuffix="_after").reset_index()
+    both = before.merge(after, left_index=True, right_index=True, suffixes=("_before", "_after")).reset_index()
     with np.errstate(all="ignore"):
         change = np.log(both["value_after"] / both["value_before"])
         width = np.hypot(both["se_after"] / both["value_after"], both["se_before"] / both["value_before"])
     both = _finite(both.assign(distance=change, width=width))
-    both["distance"] -= both.groupby(["specialty", "indicator"])["distance"].transform("median")
-    return _finite(both.assign(distance=both["distance"] / both["width"]))
+    middle = both.groupby(["specialty", "indicator"])["distance"].transform("median")
+    return _finite(both.assign(distance=(both["distance"] - middle) / both["width"]))
 
 
 def _finite(rows: pd.DataFrame) -> pd.DataFrame:

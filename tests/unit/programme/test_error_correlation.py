@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,7 +12,7 @@ from scipy.stats import multivariate_normal, norm
 from toolkit.params import ChangePolicy
 from toolkit.programme.decided import decide
 from toolkit.programme.decision import DecisionRule
-from toolkit.programme.error_correlation import correlations, normal
+from toolkit.programme.error_correlation import correlations, distances_of, normal
 from toolkit.programme.findings import of_table
 
 PAIR = ["los_index", "cost_index"]
@@ -93,3 +95,29 @@ def test_the_probability_of_a_flip_is_that_of_errors_that_go_together(correlatio
     assert found["outcome"] == "qualified"
     assert found["flips"] == pytest.approx(1 - both.cdf([2.5 - z95] * 2), abs=0.02)
     assert found["p_qualified"] == pytest.approx(both.cdf([2.5] * 2), abs=0.02)
+
+
+def test_without_placebos_the_plain_changes_of_units_without_project_tell_it():
+    """Against the middle one of the specialty, in standard errors of ln(after) − ln(before)."""
+    units = pd.DataFrame({"hospital": list("abcd"), "specialty": "s", "project": ["", "", "", "P"]})
+    values = {"a": (1.0, 1.2), "b": (1.0, 1.0), "c": (2.0, 1.8), "d": (1.0, 9.0)}
+    rows = [
+        ("unit", "frozen", hospital, "s", "cmi", period, value, 0.03 * value)
+        for hospital, both in values.items()
+        for period, value in zip(("before", "after"), both, strict=True)
+    ]
+    columns = ["level", "basis", "hospital", "specialty", "indicator", "period", "value", "se"]
+    results = SimpleNamespace(
+        placebos=pd.DataFrame(),
+        units=units,
+        cells=pd.DataFrame(rows, columns=columns),
+        params=SimpleNamespace(periods={"before": None, "after": None}),
+    )
+    found = distances_of(results)["cmi"]  # type: ignore[arg-type]
+    width = 0.03 * np.sqrt(2)
+    assert found.tolist() == pytest.approx([np.log(1.2) / width, 0, np.log(0.9) / width])
+    assert list(found.index.get_level_values("hospital")) == [
+        "a",
+        "b",
+        "c",
+    ]  # the project is felt: it is not among them
