@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from scipy.stats import nbinom
+from scipy.stats import nbinom, poisson
 
+from toolkit.models.change.did import _rare_expected
 from toolkit.models.change.panel import Comparisons, Side
 from toolkit.models.change.rare import LEAST_SPREAD, deaths
 
@@ -48,6 +51,20 @@ def test_limits_and_p_are_those_of_the_negative_binomial():
         assert mid == pytest.approx(0.975 if tail == "above" else 0.025, abs=1e-6)
     law = nbinom(size, size / (size + one.mean))
     assert one.p_value() == pytest.approx(2 * (law.sf(14) + 0.5 * law.pmf(14)))
+
+
+@pytest.mark.parametrize(
+    ("spread", "law"),
+    [(0.0, lambda mean: poisson(mean)), (0.6, lambda mean: nbinom(1 / 0.6, (1 / 0.6) / (1 / 0.6 + mean)))],
+    ids=["as luck has it", "spread"],
+)
+def test_deaths_to_be_expected_lie_between_the_ends_of_their_law(spread, law):
+    one, _others, _spread = region(50, 14, peers0=(40, 60, 50, 50), peers1=(50, 50, 40, 60))
+    one = replace(one, spread=np.full_like(one.mean, spread))
+    expected = _rare_expected(side([50], [1000]), side([14], [1000]), one, 0.95).iloc[0]
+    # of 1,000 before and 1,000 after: deaths of the law over the 50 that there were
+    low, high = (law(one.mean[0]).ppf(tail) / 50 for tail in (0.025, 0.975))
+    assert (expected["expected_low"], expected["expected_high"]) == (pytest.approx(low), pytest.approx(high))
 
 
 def test_no_death_after_has_an_upper_limit_and_none_before_no_obstacle():
