@@ -28,7 +28,7 @@ def cells_of(before: np.ndarray, after: np.ndarray) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns).assign(xy=np.nan, yy=np.nan)
 
 
-def did(before: np.ndarray, after: np.ndarray, adjustment: str):
+def found_of(before: np.ndarray, after: np.ndarray, adjustment: str):
     """Unit 0 is the project, all others are compared with it."""
     size = len(before)
     units = pd.DataFrame(
@@ -47,7 +47,11 @@ def did(before: np.ndarray, after: np.ndarray, adjustment: str):
         after=AFTER,
         comparison=ComparisonPolicy.model_validate({"adjustment": adjustment}),
     )
-    found = METHODS["did"].estimate(cells_of(before, after), study)
+    return METHODS["did"].estimate(cells_of(before, after), study)
+
+
+def did(before: np.ndarray, after: np.ndarray, adjustment: str):
+    found = found_of(before, after, adjustment)
     return found.changes.iloc[0], found.tables["regression_to_mean"].iloc[0]
 
 
@@ -106,3 +110,16 @@ def test_the_limits_are_those_of_t_with_the_units_less_their_mean_and_the_slope(
     z = np.log(change["estimate"]) / change["std_error"]
     assert change["p_value"] == pytest.approx(2 * t.sf(abs(z), df), rel=1e-9)
     assert f"自由度 {df}" in change["inference"]
+
+
+def test_units_without_project_have_the_p_of_t_at_their_distance():
+    draw = np.random.default_rng(5)
+    found = found_of(*draw.normal(0, 0.05, (2, 13)), "unadjusted").tables["placebos"]
+    assert len(found) == 12
+    # one unit fewer to compare with than the project has, for none is compared with itself
+    for one in found.itertuples():
+        said = [
+            2 * t.sf(abs(np.log(one.estimate) / (np.log(one.high / one.estimate) / t.ppf(0.975, df))), df)
+            for df in (10, 11)
+        ]
+        assert min(abs(one.p_value - p) for p in said) < 1e-9
