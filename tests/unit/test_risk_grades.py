@@ -13,7 +13,7 @@ from toolkit.errors import InputError, ParameterError
 from toolkit.indicators import CATALOGUE
 from toolkit.params import RiskPolicy
 from toolkit.reference import OTHERWISE, attach, described, risk_grades
-from toolkit.reference.grades import alternatives, gamma_poisson, probabilities
+from toolkit.reference.grades import alternatives, gamma_poisson, grades_of_many, probabilities
 from toolkit.reference.left_out import left_out_grades, year_folds
 
 POLICY = RiskPolicy(minimum_cases=30, minimum_deaths=0, minimum_deaths_low=0)
@@ -251,6 +251,15 @@ def test_where_the_others_have_too_few_deaths_nothing_is_graded():
     found = left_out([*mine, *few], minimum_deaths=100)
     assert np.isnan(found[:4]).all()  # 0 + 1 + 2 + 3 deaths elsewhere
     assert not np.isnan(found[4:]).any()
+
+
+@pytest.mark.parametrize(("wanted", "graded"), [(11, True), (12, False)])
+def test_the_deaths_of_the_low_risk_groups_are_those_of_grades_1_and_2(wanted, graded):
+    n, died = np.full((1, 4), 1000.0), np.array([[1.0, 10.0, 50.0, 200.0]])
+    # ln of the rates: −6.9, −4.6, −3.0, −1.6; mean −4.0, deviation 2.0: 1 death in grade 1, 10 in grade 2
+    policy = RiskPolicy(minimum_cases=1, minimum_deaths=0, minimum_deaths_low=wanted)
+    found = grades_of_many(n, died, (n[0], died[0]), policy)[0]
+    assert found[:2].tolist() == [1, 2] if graded else np.isnan(found).all()
 
 
 def test_of_no_row_there_is_no_grade():
