@@ -44,7 +44,7 @@ SAME_EVERYWHERE = {
 MARK = "REPORT_RUN"  # environment variable by which every process below a kernel is found, whatever its group
 WARM = "REPORT_WARM_MODULES"
 AT_LAST = -200  # at the end of a program, after multiprocessing has removed its own folder
-LONGEST = 70  # bytes of a temporary folder's name, so that a socket in it still has an address
+LONGEST = 48  # bytes of a temporary folder's name: what is made in it adds up to 54, and the address of a socket has at most 107
 
 
 def warm_context(modules: Iterable[str] = ()) -> ForkServerContext | ForkContext:
