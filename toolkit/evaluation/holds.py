@@ -78,10 +78,12 @@ def by_deaths(insufficient: Mapping[str, str], units: pd.DataFrame) -> pd.DataFr
     return every.assign(verdict=Verdict.NOT_JUDGED.value, reason=UNGRADED, reason_zh=why)[COLUMNS]
 
 
-def held(found: pd.DataFrame, keys: pd.DataFrame, holds: pd.DataFrame) -> pd.DataFrame:
+def held(
+    found: pd.DataFrame, keys: pd.DataFrame, holds: pd.DataFrame, has_value: pd.Series | None = None
+) -> pd.DataFrame:
     """Verdicts with those held back replaced; what is not judged already stays as it is, but for the effect of a cause.
 
-    But of a cycle that has not passed few cases, or none, are no reason of their own.
+    But of a cycle that has not passed few cases, or none, are no reason of their own where the other period has a value.
 
     Parameters
     ----------
@@ -91,6 +93,8 @@ def held(found: pd.DataFrame, keys: pd.DataFrame, holds: pd.DataFrame) -> pd.Dat
         `hospital, specialty, indicator` of its rows, in their order.
     holds
         `COLUMNS`; an empty indicator means all. Of several for one change the first counts.
+    has_value
+        Of each row whether either period has a value: what neither has, time will not bring. None: all have.
     """
     if holds.empty:
         return found
@@ -107,7 +111,9 @@ def held(found: pd.DataFrame, keys: pd.DataFrame, holds: pd.DataFrame) -> pd.Dat
         )
     ]
     open_ = (found["verdict"] != Verdict.NOT_JUDGED.value).to_numpy()
-    made, awaited = found.copy(), ~found["reason"].isin(WHATEVER_THE_TIME).to_numpy()
+    made = found.copy()
+    awaited = (~found["reason"].isin(WHATEVER_THE_TIME)).to_numpy()
+    awaited = awaited & (True if has_value is None else has_value.to_numpy(bool))
     effect = found["reason"].isin(EFFECTS).to_numpy()
     untouched = np.ones(len(found), dtype=bool)
     for part in parts:

@@ -98,7 +98,7 @@ def judged(
     found = verdicts(asked, ways, params.change, insufficient)
     found = not_judged(found, (found["reason"] != POOR_DATA) & ~funded, NO_PROJECT, NO_PROJECT_ZH)
     if holds is not None:
-        found = held(found, whole[KEYS], holds)
+        found = held(found, whole[KEYS], holds, whole[["before", "after"]].notna().any(axis=1))
     found.loc[~funded, ["p_improvement", "p_meaningful"]] = np.nan
     adjusted = changes[KEYS].merge(
         effects[(effects["level"] == "unit") & (effects["method"] == method)][[*KEYS, "p_adjusted"]],

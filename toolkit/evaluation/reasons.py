@@ -8,6 +8,7 @@ first. Depth of coding stands beside, of the project and of the units of its spe
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import numpy as np
@@ -27,6 +28,10 @@ UNIT = ["hospital", "specialty"]
 BY_DRG = ("cost_index", "los_index")
 CMI = "cmi"
 ADRG = 3  # characters of the code
+HAS_ADRG = re.compile(
+    r"[A-Z]{2}[0-9]"
+)  # how the code of a national DRG begins: of others no part is a group of its own
+MOST_CODES = 0.95  # of the cases, that must have such a code
 DECOMPOSITION = [*UNIT, "indicator", "drg", *OF_GROUPS]
 HEAVY, BAND = 2.0, 0.2  # weights between 1.8 and 2.2: who stands just above 2, of those near it
 
@@ -57,7 +62,7 @@ def decomposition(frozen: Referenced, units: pd.DataFrame, params: RunParams) ->
     frame = with_columns(frame, adrg=frame["drg"].astype(str).str[:ADRG])
     own = Referenced(basis=frozen.basis, frame=frame, grades=frozen.grades, insufficient={})
     parts = []
-    for indicator, key in [*((i, "drg") for i in BY_DRG), (CMI, "adrg")]:
+    for indicator, key in [*((i, "drg") for i in BY_DRG), *([(CMI, "adrg")] if _has_adrgs(frame) else [])]:
         cells = collect(own, [CATALOGUE[indicator]], [*UNIT, "cycle", key]) if len(frame) else pd.DataFrame()
         if cells.empty:
             continue
@@ -66,6 +71,15 @@ def decomposition(frozen: Referenced, units: pd.DataFrame, params: RunParams) ->
         if len(made):
             parts.append(made.rename(columns={key: "drg"}).assign(indicator=indicator))
     return pd.concat(parts, ignore_index=True)[DECOMPOSITION] if parts else pd.DataFrame(columns=DECOMPOSITION)
+
+
+def _has_adrgs(frame: pd.DataFrame) -> bool:
+    """Whether the codes are national DRGs, whose first characters are a group: else all cases could fall into one."""
+    drg = frame["drg"].astype(str)
+    grouped = drg != NONE
+    codes = {code for code in drg[grouped].unique() if HAS_ADRG.match(code)}
+    n = frame.loc[grouped, "n"]
+    return bool(n[drg[grouped].isin(codes)].sum() >= MOST_CODES * n.sum())
 
 
 # --- depth of coding ------------------------------------------------------------------------------------------------------

@@ -347,9 +347,11 @@ def _moved_by(judging: pd.DataFrame) -> tuple[str, float]:
         return "", np.nan
     shares = {}
     for choice in CHOICES:
-        by = log.groupby(judging.loc[log.index, choice].astype(str))
+        level = judging.loc[log.index, choice].astype("str").fillna("")
+        # a method without the choice has no level of it: what it differs in is the method's
+        by = log[level != ""].groupby(level[level != ""])
         if by.ngroups > 1:
-            shares[choice] = float((by.size() * (by.mean() - log.mean()) ** 2).sum()) / whole
+            shares[choice] = float((by.size() * (by.mean() - log[level != ""].mean()) ** 2).sum()) / whole
     if not shares:
         return "", np.nan
     most = max(shares, key=lambda c: shares[c])

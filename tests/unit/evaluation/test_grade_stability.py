@@ -140,3 +140,11 @@ def test_where_nothing_could_be_graded_the_reason_is_the_deaths_and_not_a_missin
     assert list(told["reason"]) == ["ungraded", "no_value"]
     assert told["reason_zh"][0] == "参照死亡 182 例，少于 200 例，不能给 DRG 分级"
     assert by_deaths({}, units).empty
+
+
+def test_time_brings_no_value_of_what_neither_period_has():
+    keys = pd.DataFrame({"hospital": "A", "specialty": "s", "indicator": ["cmi", "drug_share"]})
+    found = pd.DataFrame({"verdict": "not_judged", "reason": "no_value", "reason_zh": "没有值"}, index=[0, 1])
+    holds = pd.DataFrame([("A", "s", "", "undecided", "in_progress", "周期已过 19%")], columns=no_holds().columns)
+    told = held(found, keys, holds, pd.Series([True, False]))
+    assert list(told["reason"]) == ["in_progress", "no_value"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 import rows
@@ -66,6 +68,11 @@ def test_of_cmi_the_groups_are_adrgs_and_within_them_it_is_severity(frozen):
     assert set(cmi.index) == {"GA1", "GB1", "GC1"}
     assert cmi.loc["GA1", "practice"] != 0  # from GA15 to GA11, two weights
     assert (cmi.loc[["GB1", "GC1"], "practice"] == 0).all()
+
+
+def test_codes_of_another_grouper_have_no_adrg_and_their_cmi_is_not_taken_apart(frozen):
+    other = replace(frozen, frame=frozen.frame.assign(drg="0303170" + frozen.frame["drg"].astype(str).str[-2:]))
+    assert set(decomposition(other, UNITS, PARAMS)["indicator"]) == {"cost_index"}
 
 
 def test_signs_of_coding_beside_those_of_the_other_units(frozen):

@@ -302,3 +302,11 @@ def test_the_choice_that_moves_most_is_named_with_its_share_of_the_variance():
     table = anova_lm(smf.ols("np.log(estimate) ~ scope + method + shocks", curve).fit())  # balanced: shares add up
     assert found["moved_by"] == "method"
     assert found["moved_share"] == pytest.approx(table.loc["method", "sum_sq"] / table["sum_sq"].sum())
+
+
+def test_what_a_method_has_no_choice_of_is_laid_to_the_method():
+    curve = _curve(["improved"] * 8)
+    curve["method"] = ["did"] * 4 + ["twfe"] * 4
+    curve["adjustment"] = ["baseline"] * 4 + [""] * 4  # two-way effects know no adjustment
+    curve["estimate"] = np.exp([0.10, 0.11, 0.12, 0.11, 0.02, 0.03, 0.01, 0.02])
+    assert agreement(curve, _own(), RobustnessPolicy()).iloc[0]["moved_by"] == "method"

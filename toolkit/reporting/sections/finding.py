@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from toolkit.evaluation.data_quality import ACCEPTED, EXCLUDED, QUARANTINED
+from toolkit.evaluation.holds import IN_PROGRESS
 from toolkit.evaluation.judgement import PLAIN
 from toolkit.evaluation.reasons import CMI
 from toolkit.evaluation.results import Results
@@ -208,7 +209,8 @@ def _questions(case: Judged) -> Iterator[str]:
     grouped = _own_value(case, "grouped_share")
     if grouped is not None and grouped < 100 * SERIOUS:
         yield f"入组率 {rounded(grouped, 1)}%：未入组病例不进入各项指数，核实病案首页。"
-    if case.nothing and not case.unit["eligible"]:
+    begun = not any(c["reason"] == IN_PROGRESS for c in case.primary)
+    if case.nothing and not case.unit["eligible"] and begun:
         yield f"有周期不足 {results.params.minimum_unit_cases} 例：核实是否漏报，或科别归属有误。"
     warned = results.hospital_warnings
     warned = warned[warned["hospital"] == hospital]
@@ -218,6 +220,14 @@ def _questions(case: Judged) -> Iterator[str]:
         yield f"全院数据有 {len(of_all)} 条年度提示，见数据质量报告；核实其中涉及本专科的。"
 
 
+ASK_MIX = "核实收治范围是否改变、轻重病例如何取舍"
+ASK_PRACTICE = "抽查同组病历，看费用与住院日怎样降低或升高"
+ASK_WEIGHT = {
+    True: "抽查主要诊断与并发症编码，看是编码加深还是病情更重",
+    False: "抽查主要诊断与并发症编码，看是漏填并发症还是病情更轻",
+}
+
+
 def _reasons(case: Judged) -> Iterator[str]:
     """Where a change comes from, if one of its two parts stands clear of chance."""
     own = case.own(case.results.decomposition)
@@ -225,18 +235,11 @@ def _reasons(case: Judged) -> Iterator[str]:
         return
     for row in totals(own, ["indicator"]).to_dict("records"):
         name, lighter = name_on(str(row["indicator"]), "frozen"), row["indicator"] == CMI
-        for part, ask in (
-            ("mix", "核实收治范围是否改变、轻重病例如何取舍"),
-            (
-                "practice",
-                "抽查主要诊断与并发症编码，看是编码加深还是病情更重"
-                if lighter
-                else "抽查同组病历，看费用与住院日怎样降低或升高",
-            ),
-        ):
+        for part in ("mix", "practice"):
             value, error = row[part], row[f"{part}_se"]
             if missing(error) or abs(value) <= Z * error or abs(value) < 0.01:
                 continue
+            ask = ASK_MIX if part == "mix" else ASK_WEIGHT[value > 0] if lighter else ASK_PRACTICE
             of = "病种结构变化" if part == "mix" else "同一病种内变化"
             yield f"{name}因{of}{'升高' if value > 0 else '降低'} {rounded(abs(value), 2)}：{ask}。"
 
@@ -269,11 +272,16 @@ def would_change(results: Results, project: str = "") -> Blocks:
             fall, rise = words.higher_or_lower(row["smallest_fall"]), words.higher_or_lower(row["smallest_rise"])
             more = words.what_would_narrow(change)
             said.append(f"{name}：以现有例数和同类单元自行的波动，变化要到{fall}或{rise}才多半能看出；{more}。")
-        elif verdict in (Verdict.IMPROVED, Verdict.WORSE) and change["moved_by"] and not change["robust"]:
+        elif (
+            verdict in (Verdict.IMPROVED, Verdict.WORSE)
+            and change["moved_by"]
+            and not missing(change["share"])
+            and change["share"] < 1
+        ):
             said.append(f"{name}：换一种“{CHOICES[change['moved_by']]}”，判定就可能不同。")
         elif verdict is Verdict.NOT_JUDGED:
             wanting.setdefault(str(change["reason_zh"]), []).append(name)
-    said += [f"{words.listed(names)}：{reason}；补上之后才能判定。" for reason, names in wanting.items()]
+    said += [f"{words.listed(names)}：{reason}；这一条不改变，就不能判定。" for reason, names in wanting.items()]
     blocks: list[Block] = chapter("什么会改变结论")
     if not said:
         firm = all(c["robust"] for c in case.primary if not missing(c["robust"]))

@@ -22,6 +22,7 @@ LEAD = (
 NOTE = (
     "± 为 95% 的抽样误差：结构是各组占比的，组内是组内均值的（只有一例的组用本单元其余各组的合并方差）；— 为无法估计。"
 )
+NO_ADRG = "CMI 没有分解：本次的分组编码不是国家 DRG 的写法（两个字母加数字开头），前三位不是 ADRG。"
 DRGS = "按对变化的贡献（结构与组内之和的绝对值）排列，其余合计；全部 DRG 见结果表 decomposition。"
 WITHHELD = "分解逐 DRG 列出一个单元的例数和均值，其中少的可由合计倒推"
 MOST = 8
@@ -43,6 +44,8 @@ def why(results: Results, project: str = "") -> Blocks:
     order = {i: k for k, i in enumerate(CATALOGUE)}
     whole = whole.sort_values("indicator", key=lambda s: s.map(order))
     blocks.append(_totals(whole))
+    if CMI not in set(whole["indicator"]):
+        blocks.append(Paragraph(text=NO_ADRG))
     blocks += [Paragraph(text=_sentence(row)) for _, row in whole.iterrows()]
     blocks += [_drgs(own[own["indicator"] == i], str(i)) for i in whole["indicator"]]
     blocks.append(_coding(results, unit))
