@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Container, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -102,7 +102,7 @@ def _files(id_: str) -> tuple[tuple[str, str], ...]:
     return (*others, (Part.ANNEX.zh, f"{id_}/{ANNEX}"))
 
 
-def _write_hospitals(results: Results, folder: Path, exists: Container[str]) -> dict[str, str]:
+def _write_hospitals(results: Results, folder: Path, exists: set[str]) -> dict[str, str]:
     """A page for every hospital with a report, in place of those of last time: hospital -> path below the run's folder.
 
     Not in the release edition, which is given out by project.
