@@ -15,7 +15,8 @@ from toolkit.indicators import CATALOGUE
 from toolkit.indicators.base import Distribution
 from toolkit.params import DisclosurePolicy, load_params
 from toolkit.release.disclosure import controlled
-from toolkit.release.intervals import Measure, too_narrow
+from toolkit.release.hidden_cells import Suppression
+from toolkit.release.intervals import Measure, Reader, too_narrow
 from toolkit.release.suppression import Equations
 from toolkit.runs import pipeline
 
@@ -204,3 +205,12 @@ def test_events_are_among_cases():
     events = Measure(amounts=x, hidden=both, least=0, width=five)
     without = Measure(amounts=n - x, hidden=both, least=0, width=five)
     assert [list(one) for one in too_narrow([cases, events, without], adds, parted=True)] == [[], [0, 1], [0, 1]]
+
+
+def test_a_cell_with_nothing_visible_beside_it_is_protected_by_what_is_farther_off():
+    # hidden: a + b = c, a + d = e with f = c + g visible, b, d, e, c hidden as well: only f and g are left to hide
+    adds = Equations.of([2, 4, 5], [[0, 1], [0, 3], [2, 6]])
+    n = np.array([6.0, 1, 7, 9, 15, 27, 20])
+    hidden = np.array([True, True, True, True, True, False, False])
+    found = Suppression(reader=Reader(adds), policy=POLICY, whole=np.zeros(7, dtype=bool))
+    assert list(found._near(np.array([1]), hidden, n, ~np.isnan(n))) == [6]

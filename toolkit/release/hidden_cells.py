@@ -159,12 +159,33 @@ class Suppression:
                 for name, cells in self._too_narrow(together, hidden).items()
                 for cell in cells
             ]
-            more = neighbours(np.array([cell for _, cell in found], dtype=np.int64), hidden, known, present, adds)
+            more = self._near(np.array([cell for _, cell in found], dtype=np.int64), hidden, known, present)
             if not len(more):
                 self.narrow.extend((int(cell), one.id, name) for name, cell in found)
                 return hidden
             hidden = hidden.copy()
             hidden[more] = True
+
+    def _near(self, narrow: np.ndarray, hidden: np.ndarray, known: np.ndarray, present: np.ndarray) -> np.ndarray:
+        """What to hide so that these cells are told less closely: what is beside each, else the smallest that is near them.
+
+        Equations that share nothing but hidden cells with a cell bound it as well: from hidden cell to hidden cell the way goes
+        on until one has something visible beside it.
+        """
+        adds = self.reader.equations
+        beside = neighbours(narrow, hidden, known, present, adds)
+        reached, size = np.isin(np.arange(len(hidden)), narrow), len(adds.totals)
+        while not len(beside):
+            before = reached.sum()
+            touched = np.bincount(adds.part_of, reached[adds.parts], size).astype(bool) | reached[adds.totals]
+            reached[adds.parts[touched[adds.part_of]]] = True
+            reached[adds.totals[touched]] = True
+            reached &= hidden
+            if reached.sum() == before:
+                break
+            far = neighbours(np.flatnonzero(reached), hidden, known, present, adds)
+            beside = far[[np.argmin(known[far])]] if len(far) else far
+        return beside
 
     def _too_narrow(self, together: dict[str, Measure], hidden: np.ndarray) -> dict[str, np.ndarray]:
         alone = len(together) == 1
