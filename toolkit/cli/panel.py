@@ -108,10 +108,18 @@ def read(
         )
         return
     for row in rows_of(found["items"]):
-        icc = f"{row.kind} {row.icc:.2f}（{row.low:.2f}–{row.high:.2f}）" if row.kind else "—"
+        icc = f"{row.kind} {_told(row.icc, row.low, row.high)}" if row.kind else "—"
         typer.echo(f"{row.title}: {icc}" + ("" if row.w != row.w else f"，Kendall W {row.w:.2f}（P={row.w_p:.3f}）"))
     apart = found["experts"].loc[found["experts"]["outlying"], "expert"]
     typer.echo(f"偏离的专家 outlying: {'、'.join(apart) or '无'}；结果 results: {out}")
+
+
+def _told(value: float, low: float, high: float) -> str:
+    """A coefficient of agreement with its limits; below 0 its size says nothing more."""
+    if value != value:
+        return "不能判断"
+    said = f"{value:.2f}" if value >= 0 else "低于 0（不比偶然一致）"
+    return said + (f"（{low:.2f}–{high:.2f}）" if low == low and high == high else "（区间不能判断）")
 
 
 @app.command()

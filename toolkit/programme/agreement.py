@@ -9,7 +9,7 @@ Fitch et al., The RAND/UCLA Appropriateness Method User's Manual (2001): IPRAS.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -24,7 +24,10 @@ MAD = 1.4826  # makes the median absolute deviation a standard deviation under n
 
 @dataclass(frozen=True, kw_only=True)
 class Icc:
-    """One intraclass correlation with 95 % limits; `kind` as Shrout and Fleiss name it: e.g. `1,1` or `2,k`."""
+    """One intraclass correlation with 95 % limits; `kind` as Shrout and Fleiss name it: e.g. `1,1` or `2,k`.
+
+    Missing where it cannot be told: limits that would not hold the value, and the mean's where the single one's is too low.
+    """
 
     kind: str
     value: float
@@ -97,14 +100,22 @@ def _two_way(rated: np.ndarray, between: float, tail: float) -> list[tuple[Icc, 
     a, b = k * value * among, n * (1 + (k - 1) * value) - k * value
     v = free * (a + b) ** 2 / ((n - 1) * (k * value * among) ** 2 + b**2)
     upper, lower = f.ppf(1 - tail, n - 1, v), f.ppf(1 - tail, v, n - 1)
-    low = n * (between - upper * error) / (upper * (k * judges + (k * n - k - n) * error) + n * between)
+    with np.errstate(invalid="ignore"):  # few degrees of freedom make the quantile infinite: no limit
+        low = n * (between - upper * error) / (upper * (k * judges + (k * n - k - n) * error) + n * between)
     high = n * (lower * between - error) / (k * judges + (k * n - k - n) * error + n * lower * between)
     single = Icc(kind="2,1", value=value, low=low, high=high)
 
     def of_mean(one: float) -> float:
-        return one * k / (1 + one * (k - 1))
+        # at or below -1/(k-1), as chance can make it, a single rating's coefficient has no counterpart of the mean
+        return one * k / (1 + one * (k - 1)) if one > -1 / (k - 1) else np.nan
 
-    return [(single, Icc(kind="2,k", value=of_mean(value), low=of_mean(low), high=of_mean(high))), third]
+    mean = Icc(kind="2,k", value=of_mean(value), low=of_mean(low), high=of_mean(high))
+    return [(_in_order(single), _in_order(mean)), third]
+
+
+def _in_order(one: Icc) -> Icc:
+    """Without limits where they do not hold the value: the approximation fails where experts agree less than by chance."""
+    return one if one.low <= one.value <= one.high <= 1 else replace(one, low=np.nan, high=np.nan)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -82,7 +82,8 @@ def _indices(
     if not moves.any():
         return {}
     middle = one[:, moves].mean(axis=0)  # of a result far from 0 the estimators lose their digits
-    given = {"f_A": one, "f_B": other, "f_AB": np.stack(list(mixed.values()))}
+    # scipy loses the axis of a single input: beside it stands one that moves nothing, which is not told
+    given = {"f_A": one, "f_B": other, "f_AB": np.stack([*mixed.values(), one])}
     ready = {name: np.moveaxis(values[..., moves] - middle, -2, -1) for name, values in given.items()}
     found = scipy.stats.sobol_indices(func=ready, n=len(one), method=_generalised, rng=np.random.default_rng(seed))
     with np.errstate(all="ignore"), warnings.catch_warnings():

@@ -130,7 +130,8 @@ def case_list(folder: Path, indicator: str, hospital: str, *, specialty: str = "
     found = details.merge(keys, on=["file", "line"])
     found = found[found["year"].isin(years)]
     if specialty:
-        found = found[[specialty in str(s).split("+") for s in found["specialty"]]]
+        # an array, not a list: an empty list would choose no columns
+        found = found[np.array([specialty in str(s).split("+") for s in found["specialty"]], dtype=bool)]
     names = results.files.set_index("file")["name"]
     found = found.sort_values(["file", "line"]).assign(record="", file=found["file"].map(names))
     return found[COLUMNS].reset_index(drop=True)

@@ -54,6 +54,23 @@ def test_intraclass_correlations_of_shrout_and_fleiss(kind, value, low, high):
     assert (round(one.value, 2), round(one.low, 2), round(one.high, 2)) == (value, low, high)
 
 
+@pytest.mark.parametrize("seed", range(40))
+def test_limits_hold_their_coefficient_or_are_not_told_where_experts_agree_on_nothing(seed):
+    rng = np.random.default_rng(seed)
+    n, k = [(4, 3), (3, 4), (2, 3), (6, 2)][seed % 4]
+    table = rng.normal(size=(n, k)) + rng.normal(size=k)
+    found = {one.kind: one for one in icc(table)}
+    for one in found.values():
+        assert np.isnan(one.low) == np.isnan(one.high)
+        assert np.isnan(one.low) or one.low <= one.value <= one.high <= 1
+    # Shrout and Fleiss, ICC(2,k) of mean squares: (BMS - EMS) / (BMS + (JMS - EMS) / n); told where its scale is positive
+    rows, columns, grand = table.mean(1), table.mean(0), table.mean()
+    bms, jms = k * rows.var(ddof=1), n * columns.var(ddof=1)
+    ems = ((table - rows[:, None] - columns + grand) ** 2).sum() / (n - 1) / (k - 1)
+    scale = bms + (jms - ems) / n
+    assert found["2,k"].value == pytest.approx((bms - ems) / scale) if scale > 0 else np.isnan(found["2,k"].value)
+
+
 def test_incomplete_tables_have_the_one_way_kinds_only():
     some = SHROUT.copy()
     some[0, 0] = np.nan

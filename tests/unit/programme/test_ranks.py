@@ -174,6 +174,15 @@ def test_of_a_sum_each_input_has_its_share_of_the_variance_alone_and_in_total():
         assert row["total_low"] < row["total"] < row["total_high"]
 
 
+def test_a_single_input_moves_all_that_moves():
+    values = pd.DataFrame({"unit": ["x", "y"], "a": ["50", "49"], "b": ["60", "90"]})
+    made = drawn(system(), values, None, draws=512, anew=drawn_anew(512))  # no errors: only weights are in doubt
+    assert len(made.anew) == 1
+    found = influence(made, lambda scores: scores).set_index(["of", "input"])
+    assert found.loc[("chosen", "weights"), "total"] == pytest.approx(1, abs=0.1)
+    assert found.loc["chosen", "total"].notna().sum() == 1
+
+
 def test_an_input_that_was_not_given_has_no_share_rather_than_none_and_a_certain_result_has_none_to_give():
     found = moved()
     assert found.loc[("chosen", "weights"), ["first", "total"]].isna().all()

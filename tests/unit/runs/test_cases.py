@@ -128,6 +128,16 @@ def test_an_unknown_hospital_is_refused(run):
         behind.case_list(run, "mortality", "no-such")
 
 
+def test_of_no_case_the_list_is_empty_with_its_columns(run, results, hospital, monkeypatch):
+    none = pd.DataFrame(
+        {"file": pd.Series(dtype="int64"), "line": pd.Series(dtype="int64"), "risk_grade": pd.Series(dtype=float)}
+    )
+    monkeypatch.setattr(behind, "_events", lambda *_: none)
+    found = behind.case_list(run, "mortality", hospital, specialty=results.params.specialties[0].id)
+    assert found.empty
+    assert list(found) == behind.COLUMNS
+
+
 def test_without_records_there_is_no_list(run, tmp_path, hospital):
     shutil.copytree(run / "results", tmp_path / "results")
     with pytest.raises(RunError, match="没有病例记录"):
