@@ -176,7 +176,10 @@ def test_of_a_sum_each_input_has_its_share_of_the_variance_alone_and_in_total():
 
 def test_a_single_input_moves_all_that_moves():
     values = pd.DataFrame({"unit": ["x", "y"], "a": ["50", "49"], "b": ["60", "90"]})
-    made = drawn(system(), values, None, draws=512, anew=drawn_anew(512))  # no errors: only weights are in doubt
+    item = {"source": "given", "weight": 1.0, "score": RATED}
+    groups = [{"id": f"g{i}", "weight": w, "items": [{"id": i, **item}]} for i, w in (("a", 0.7), ("b", 0.3))]
+    one = system(groups=groups)
+    made = drawn(one, values, None, draws=512, band=0.25, anew=drawn_anew(512))  # no errors: only weights are in doubt
     assert len(made.anew) == 1
     found = influence(made, lambda scores: scores).set_index(["of", "input"])
     assert found.loc[("chosen", "weights"), "total"] == pytest.approx(1, abs=0.1)
