@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -602,3 +602,16 @@ def _store(judged: Table, params: RunParams, connection: Engine, work: Path) -> 
 def discharges(connection: Engine, store: Path) -> Table:
     """The stored discharges as a table expression, one row per discharge."""
     return connection.read_parquet(str(store / "*.parquet"))
+
+
+PLACE = ("file", "line", "pseudonym", "hospital", "specialty", "year", "month", "drg")
+
+
+def of_hospitals(stored: Table, hospitals: Collection[str]) -> Table:
+    """The stored discharges of some hospitals."""
+    return stored.filter(stored.hospital.isin(list(hospitals)))
+
+
+def shown(stored: Table, details: Sequence[str]) -> pd.DataFrame:
+    """One row per discharge: `PLACE`, where it stands and whose it is, and the fields asked for."""
+    return stored.select(*PLACE, *details).to_pandas()

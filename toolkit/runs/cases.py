@@ -114,7 +114,7 @@ def case_list(folder: Path, indicator: str, hospital: str, *, specialty: str = "
         connection = connect(Path(work), [data])
         try:
             stored = intakes.discharges(connection, data / "discharges")
-            own = stored.filter(stored.hospital == hospital)
+            own = intakes.of_hospitals(stored, [hospital])
             if indicator in OUTLIERS:
                 outside = beyond_limits(stored, params, groups, hospital, connection=connection)
                 keys = outside.loc[outside[indicator.removesuffix("_outliers")], ["file", "line"]].assign(
@@ -122,9 +122,7 @@ def case_list(folder: Path, indicator: str, hospital: str, *, specialty: str = "
                 )
             else:
                 keys = _events(results, own, CATALOGUE[indicator], groups, connection)
-            details = own.select(
-                "file", "line", "pseudonym", "hospital", "specialty", "year", "month", "drg", *DETAILS
-            ).to_pandas()
+            details = intakes.shown(own, DETAILS)
         finally:
             connection.disconnect()
     found = details.merge(keys, on=["file", "line"])

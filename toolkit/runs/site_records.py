@@ -66,13 +66,10 @@ def sampled(folder: Path, projects: Sequence[str], number: int, seed: int = 0) -
         connection = connect(Path(work), [data])
         try:
             stored = intakes.discharges(connection, data / "discharges")
-            frame = (
-                stored.filter(stored.hospital.isin(hospitals), stored.year.between(years.first, years.last))
-                .select("hospital", "specialty", "file", "line", "pseudonym", "year", "month", "drg", *SHOWN)
-                .to_pandas()
-            )
+            frame = intakes.shown(intakes.of_hospitals(stored, hospitals), SHOWN)
         finally:
             connection.disconnect()
+    frame = frame[frame["year"].between(years.first, years.last)]
     parts, sizes = [], {}
     for place, project in enumerate(sorted(projects)):
         unit = units.loc[project]

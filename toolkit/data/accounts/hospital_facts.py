@@ -11,7 +11,7 @@ import pandas as pd
 from ibis import _
 
 from toolkit.data.accounts.fates import UNKNOWN_HOSPITAL
-from toolkit.data.discharge.schema import BY_NAME, SEPARATOR
+from toolkit.data.discharge.schema import BY_NAME, EXIT_CODES, SEPARATOR
 from toolkit.data.lists.specialties import read_departments
 from toolkit.data.quality import CATALOGUE, Fate, Given
 from toolkit.data.quality.hospitals import COLUMNS
@@ -91,7 +91,7 @@ def _counted(accepted: Table, present: list[str], fields: set[str]) -> pd.DataFr
         # separators of a list: one more than its codes
         "diagnoses": ibis.ifelse(codes.isnull(), 0, codes.length() - codes.replace(SEPARATOR, "").length() - 1).sum(),
         "left": ibis.ifelse(_.exit_mode == "4", 1, 0).sum(),
-        "told": _.exit_mode.count(),
+        "told": ibis.ifelse(_.exit_mode.isin(EXIT_CODES), 1, 0).sum(),
         "ungrouped": ibis.ifelse(~_.grouped | _.drg.isnull(), 1, 0).sum(),
         "priced": _.cost_fen.count(),
         "round": ibis.ifelse(_.cost_fen % WHOLE_FEN == 0, 1, 0).sum(),

@@ -8,7 +8,7 @@ from typing import Literal
 import ibis
 from ibis import _
 
-from toolkit.data.discharge.schema import TECHNIQUES
+from toolkit.data.discharge.schema import EXIT_CODES, TECHNIQUES
 from toolkit.engine.types import Column
 
 
@@ -46,6 +46,9 @@ class Measure:
 
 _surgery = _.surgical.fill_null(False) & _.surgery_usable
 _emergency = _.admission_route == "1"
+_exit_known = _.exit_mode.isin(EXIT_CODES).fill_null(
+    False
+)  # a word that no map turned into a code tells of no way of leaving
 # a part above the whole, or below nothing, is a fault of the record: it leaves both sums
 _itemised = _.cost_usable & _.drug_fen.between(0, _.cost_fen) & _.material_fen.between(0, _.cost_fen)
 _rescued = _.successful_rescues.between(0, _.rescues)
@@ -143,7 +146,7 @@ MEASURES: tuple[Measure, ...] = (
     Measure(
         id="day_surgery", name_zh="日间手术病例", value=_.day_surgery, when=_.day_surgery.notnull() & _.surgery_usable
     ),
-    Measure(id="against_advice", name_zh="非医嘱离院", value=_.exit_mode == "4", when=_.exit_mode.notnull()),
+    Measure(id="against_advice", name_zh="非医嘱离院", value=_.exit_mode == "4", when=_exit_known),
     Measure(id="readmitted", name_zh="31 天内非计划再住院", value=_.readmitted, when=_.readmitted.notnull()),
     # codes are stored |I10.x00|E11.9|: one separator more than codes; a stay without any stands as one of a source without
     # the field does, so a region whose sum is 0 has none to count
@@ -164,7 +167,7 @@ MEASURES: tuple[Measure, ...] = (
     Measure(id="outside_city", name_zh="市外患者", value=_.outside_city, when=_.outside_city.notnull()),
     Measure(id="residence", name_zh="现住址可定位", value=_.residence_known, when=_.residence_known.notnull()),
     Measure(id="transferred_in", name_zh="转入", value=_.transferred_in, when=_.transferred_in.notnull()),
-    Measure(id="transferred_out", name_zh="转出", value=_.exit_mode.isin(["2", "3"]), when=_.exit_mode.notnull()),
+    Measure(id="transferred_out", name_zh="转出", value=_.exit_mode.isin(["2", "3"]), when=_exit_known),
     # published weights have up to four decimals; as integers their sums are exact
     Measure(
         id="carried_weight",

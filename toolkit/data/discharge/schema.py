@@ -25,6 +25,7 @@ HOSPITAL_SHAPE = r"^[0-9A-Z][0-9A-Z_.-]{0,63}$"
 _ICD10 = r"[A-Z][0-9][0-9A-Z](\.?[0-9A-Z]{1,8})?"
 ICD10_SHAPE = rf"^{_ICD10}([+*]({_ICD10}[+*]?)?)?$"
 ICD9CM3_SHAPE = r"^[0-9]{2}(\.?[0-9X]{1,4})?([XK][0-9]{1,3})?$"
+EXIT_CODES = ("1", "2", "3", "4", "5", "9")  # RC019 离院方式
 DRG_SHAPE = r"^[A-Z]{2}[0-9][0-9A-Z]{1,3}$"
 
 # Who somebody is, in the place of a code: identity numbers of 18 and 15 digits by their date of birth, and mobile numbers

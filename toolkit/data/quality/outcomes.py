@@ -6,6 +6,7 @@ import datetime as dt
 
 from ibis import _
 
+from toolkit.data.discharge.schema import EXIT_CODES
 from toolkit.data.quality import hospitals
 from toolkit.data.quality.base import MORTALITY, Fate, Level, Rule
 
@@ -101,5 +102,15 @@ OUTCOME_RULES = (
         thresholds=("quality.against_advice_times",),
         passes={"years": [{"hospital": "0002", "against_advice": 0.25}, {"against_advice": 0.75}]},
         fails={"years": [{"hospital": "0002", "against_advice": 0.25}, {"against_advice": 0.76}]},
+    ),
+    Rule(
+        id="O08",
+        name_zh="离院方式不是代码",
+        fate=Fate.WARNED,
+        message_zh="离院方式不是 RC019 的代码（多半是文字没有对照），不计入非医嘱离院和转出；在格式映射的 exit_mode 写 values",
+        needs=("exit_mode",),
+        test=lambda params: _.exit_mode.notnull() & ~_.exit_mode.isin(EXIT_CODES),
+        passes={"exit_mode": "4"},
+        fails={"exit_mode": "好转"},
     ),
 )

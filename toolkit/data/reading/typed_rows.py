@@ -114,7 +114,7 @@ def _with_shared(text: Table, columns: dict[str, list[str]], form: FormatMap) ->
             if field.type == "date":
                 days[shared] = _date(text[column], source.dates)
             else:
-                amounts[shared] = _digits(text[column]).try_cast("float64")
+                amounts[shared] = _money(text[column]).try_cast("float64")
     text = text.mutate(**amounts, **days)
     # "nan", "inf" and 1e300 are words: out first, for the engine stops where it rounds them to an integer
     return text.mutate(
@@ -356,10 +356,10 @@ def _amount(value: Column, scale: int) -> Column:
     """An amount times `scale` as an integer, by way of DECIMAL: 0.29 × 100 is 28.999… in binary floating point."""
     if scale == 100:
         # fen are the second decimal: the engine rounds as it reads. Below 10^15 a double holds them exactly
-        scaled = (_digits(value).try_cast("decimal(18, 2)").cast("float64") * 100).round()
+        scaled = (_money(value).try_cast("decimal(18, 2)").cast("float64") * 100).round()
         return ibis.ifelse(scaled.abs() < 10**15, scaled, ibis.null("float64")).cast("int64")
     # a wider one before the product: an amount that overflows is a fault of one record, not of the run
-    wide = (_digits(value).try_cast("decimal(18, 4)").cast("decimal(28, 4)") * scale).round(0)
+    wide = (_money(value).try_cast("decimal(18, 4)").cast("decimal(28, 4)") * scale).round(0)
     return ibis.ifelse(wide.abs() < 10**15, wide, ibis.null(wide.type())).cast("int64")
 
 
@@ -383,6 +383,15 @@ def _digits(value: Column) -> Column:
     return ibis.ifelse(value.contains("_"), ibis.null("string"), value)
 
 
+def _money(value: Column) -> Column:
+    """An amount as people write it, `¥13,852.85` or `13852.85元`: a plain number. What is grouped otherwise stays a word."""
+    dressed = value.contains(",") | (value > "~") | value.endswith("元")  # few cells: only these are looked at closely
+    bare = value.replace("¥", "").replace("￥", "").replace("元", "").strip()
+    plain = ibis.ifelse(bare.re_search(GROUPED), bare.replace(",", ""), bare)
+    return _digits(ibis.ifelse(dressed.fill_null(False), plain, value))
+
+
+GROUPED = r"^[-+]?\d{1,3}(,\d{3})+(\.\d+)?$"  # digits in threes; 1.234,56 is another country's and no number here
 RULED = ("year", "los_days", "cost_fen")  # rules name their values outside the range
 
 
