@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pandas as pd
 import pytest
 
@@ -19,6 +21,7 @@ pytestmark = [
     pytest.mark.skipif(PROGRAM is None, reason="no chromium on this machine (Debian: apt-get install chromium)"),
 ]
 
+SAMPLE = Path(__file__).resolve().parents[2] / "reports" / "sample"
 READY = "document.documentElement.dataset.ready === 'yes'"
 PROVENANCE = Provenance(
     run="demo-1",
@@ -178,6 +181,16 @@ def test_on_a_desk_a_wide_table_takes_the_room_it_needs_and_hides_no_column(page
     assert page.run("document.querySelector('#wide table').offsetWidth > document.querySelector('main').clientWidth")
     assert page.run(hidden) == 0
     assert page.overflow() <= 0
+
+
+@pytest.mark.parametrize("path", sorted(SAMPLE.rglob("*.html")), ids=lambda p: f"{p.parent.name}/{p.name}")
+def test_the_sample_hides_no_column_on_a_desk_and_is_as_wide_as_a_telephone(page, path):
+    for width in (1280, 390):
+        page.resize(width, 900)
+        page.open(path)
+        assert page.overflow() <= 0
+        assert page.run("[...document.querySelectorAll('.scroll')].every(e => e.scrollWidth <= e.clientWidth)")
+    page.resize(1280, 900)
 
 
 def test_on_a_telephone_each_row_of_a_table_is_a_card_whose_cells_say_their_column(page, report):
