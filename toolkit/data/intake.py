@@ -438,7 +438,7 @@ class _Batch:
             for slot in slots_of(part):
                 self.met[slot].add(ANY_HOSPITAL)
             return
-        name = self.columns[self.form.fields["hospital"].column][0]
+        name = self.columns[self.form.fields["hospital"].key][0]
         pairs = part.rows.select(["file", name]).group_by(["file", name]).aggregate([])
         for slot, code in zip(pairs["file"].to_pylist(), pairs[name].to_pylist(), strict=True):
             if not re.search(

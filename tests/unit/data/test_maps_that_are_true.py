@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 import yaml
 
+from toolkit.data.reading.formats import FormatMap
 from toolkit.data.reading.mapping import propose, propose_for
 from toolkit.errors import InputError
 
@@ -139,3 +140,19 @@ def test_the_header_is_found_below_titles_and_in_two_lines(tmp_path, rows):
 def test_a_folder_or_a_missing_file_gets_a_message(tmp_path, name, says):
     with pytest.raises(InputError, match=says):
         propose(tmp_path / name)
+
+
+def test_other_names_of_a_column_are_of_one_field_and_of_no_other():
+    form = FormatMap.model_validate(
+        {
+            "id": "t",
+            "title": "t",
+            "fields": {
+                "died": {"column": "离院方式", "also": ["出院情况"], "true": ["死亡"]},
+                "exit_mode": {"column": "离院方式", "optional": True},
+            },
+        }
+    )
+    found = form.columns_in(["出院情况"])
+    assert not form.fields["died"].absent(found)
+    assert form.fields["exit_mode"].absent(found)

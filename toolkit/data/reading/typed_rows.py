@@ -209,9 +209,9 @@ def _text(text: Table, columns: dict[str, list[str]], source: Source) -> Column:
         for part in parts[1:]:
             joined = joined + source.separator + part
         return joined
-    if not columns[source.column]:
+    if not columns[source.key]:
         return ibis.null("string")  # optional, and this file has none
-    value = text[columns[source.column][0]]
+    value = text[columns[source.key][0]]
     if source.missing:
         value = ibis.ifelse(value.isin(source.missing), ibis.null("string"), value)
     for piece in source.remove:

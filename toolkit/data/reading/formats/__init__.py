@@ -100,8 +100,13 @@ class Source(Section):
             raise ValueError("serial-1900 与 serial-1904 只能写一个 (one of the two)")
         return self
 
+    @property
+    def key(self) -> str:
+        """What `FormatMap.columns_in` knows the column by: with its other names, which are of this field and of no other."""
+        return " 或 ".join((self.column, *self.also))
+
     def names(self) -> list[str]:
-        return [self.column] * bool(self.column) + self.columns + [n for part in self.concat for n in part.names()]
+        return [self.key] * bool(self.column) + self.columns + [n for part in self.concat for n in part.names()]
 
     def wanted(self) -> list[str]:
         return self.names() + self.beside
@@ -200,10 +205,11 @@ class FormatMap(Section):
 
     def columns_in(self, present: Sequence[str]) -> dict[str, list[str]]:
         """Name or pattern of the map -> the columns of a file that it means, under its own or another name."""
-        also = {source.column: source.also for source in self.fields.values() if source.also}
+        several = [part for source in self.fields.values() for part in (source, *source.concat) if part.also]
+        also = {source.key: (source.column, *source.also) for source in several}
         names = list(present)
         return {
-            name: next((found for one in (name, *also.get(name, ())) if (found := resolve(one, names))), [])
+            name: next((found for one in also.get(name, (name,)) if (found := resolve(one, names))), [])
             for name in self.wanted()
         }
 
