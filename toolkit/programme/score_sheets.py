@@ -18,7 +18,7 @@ from toolkit.running.scratch import scratch
 
 ABOUT, SCORES = "声明", "评分"
 SHEET = ("项目代号", "编号", "指标", "要求", "取值", "分值", "意见")
-AVOID = "回避"
+AVOID, EXPERT = "回避", "专家编号"
 
 
 def write_sheets(system: System, assigned: pd.DataFrame, folder: Path) -> list[Path]:
@@ -30,10 +30,10 @@ def write_sheets(system: System, assigned: pd.DataFrame, folder: Path) -> list[P
         with scratch() as work:
             made = Path(work) / "sheet.xlsx"
             with Workbook(made) as book:
-                book.sheet(ABOUT, ("项目代号", AVOID, "说明"), (14, 10, 60))
+                book.sheet(ABOUT, ("项目代号", AVOID, "说明", EXPERT), (14, 10, 60, 14))
                 book.current.data_validation(1, 1, len(own), 1, {"validate": "list", "source": [YES]})
                 for code in own["code"]:
-                    book.row((code, None, None))
+                    book.row((code, None, None, str(expert)))
                 book.sheet(SCORES, SHEET, (12, 18, 24, 46, 12, 10, 30))
                 line = 1
                 for code in own["code"]:
@@ -65,8 +65,8 @@ def read_sheets(system: System, assigned: pd.DataFrame, files: Sequence[Path]) -
     Raises
     ------
     InputError
-        All faults at once: an unknown expert, a project that is not the expert's, one scored twice or in spite of a
-        withdrawal, a score off its scale.
+        All faults at once: an unknown expert, a sheet written for another, a project that is not the expert's, one scored twice
+        or in spite of a withdrawal, a score off its scale.
     """
     faults: list[InputError] = []
     rows: list[tuple[object, ...]] = []
@@ -82,16 +82,30 @@ def read_sheets(system: System, assigned: pd.DataFrame, files: Sequence[Path]) -
         try:
             about, sheet = read_values(path, ABOUT), read_values(path, SCORES)[list(SHEET)]
             away = _withdrawn(about, path, faults)
+            line = _not_by(about, expert)
         except (InputError, KeyError):
             faults.append(
                 _fault("不是本工具写出的评分表", "not a score sheet", str(path), "用 speceval panel sheets 重新写出")
             )
+            continue
+        if line:
+            where = f"{path.name} {ABOUT} D{line}"
+            says = "表内专家编号与文件名不符或缺失"
+            faults.append(_fault(says, "the sheet is not this expert's", where, "用写给本人的评分表，不改文件名和编号"))
             continue
         codes = dict(zip(own["code"], own["applicant"], strict=True))
         rows += [(expert, *row) for row in _of_sheet(system, sheet, codes, away, path, faults)]
     if faults:
         raise together(faults)
     return pd.DataFrame(rows, columns=["expert", "applicant", "code", "item", "score", "comment"])
+
+
+def _not_by(about: pd.DataFrame, expert: str) -> int:
+    """First line whose expert is another one's or missing, else 0: a copy under another name is not a second expert."""
+    if EXPERT not in about or about.empty:
+        return 1
+    wrong = (about[EXPERT].str.strip() != expert).to_numpy()
+    return int(wrong.argmax()) + 2 if wrong.any() else 0
 
 
 def _withdrawn(about: pd.DataFrame, path: Path, faults: list[InputError]) -> set[str]:

@@ -266,6 +266,14 @@ def test_every_fault_of_every_sheet_is_told_at_once(sheets, tmp_path):
     assert "共 4 处问题" in said
 
 
+def test_a_copy_under_another_experts_name_is_no_second_expert(sheets, tmp_path):
+    made, paths = sheets
+    mine = made.loc[made["expert"] == "e0", "code"].iloc[0]
+    copy = filled(paths["e0"], tmp_path / "back" / "e1.xlsx", {(mine, "organisation"): 7})
+    with pytest.raises(InputError, match=r"与文件名不符[\s\S]*e1\.xlsx 声明 D2"):
+        read_sheets(SYSTEM, made, [copy])
+
+
 def test_a_question_scored_twice_and_anothers_project_are_refused(sheets, tmp_path):
     made, paths = sheets
     mine = made.loc[made["expert"] == "e0", "code"].iloc[0]
