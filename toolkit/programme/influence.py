@@ -86,12 +86,24 @@ def _indices(
     given = {"f_A": one, "f_B": other, "f_AB": np.stack([*mixed.values(), one])}
     ready = {name: np.moveaxis(values[..., moves] - middle, -2, -1) for name, values in given.items()}
     found = scipy.stats.sobol_indices(func=ready, n=len(one), method=_generalised, rng=np.random.default_rng(seed))
+
+    def again(drawn: np.ndarray) -> np.ndarray:
+        return np.stack(_generalised(*(ready[name][..., drawn] for name in ("f_A", "f_B", "f_AB"))))
+
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore", scipy.stats.DegenerateDataWarning)  # an input without any influence
-        limits = found.bootstrap(confidence_level=0.95, n_resamples=RESAMPLES)
+        # not the result's own bootstrap, which draws anew each time: the same seed must give the same limits
+        limits = scipy.stats.bootstrap(
+            (np.arange(len(one)),),
+            again,
+            confidence_level=0.95,
+            n_resamples=RESAMPLES,
+            vectorized=False,
+            rng=np.random.default_rng(seed),
+        ).confidence_interval
     told = []
-    for value, between in ((found.first_order, limits.first_order), (found.total_order, limits.total_order)):
-        ends = (between.confidence_interval.low, between.confidence_interval.high)
+    for place, value in enumerate((found.first_order, found.total_order)):
+        ends = (limits.low[place], limits.high[place])
         told += [value, *(np.where(np.isnan(end), value, end) for end in ends)]
     return {which: tuple(float(np.ravel(one)[k]) for one in told) for k, which in enumerate(mixed)}
 

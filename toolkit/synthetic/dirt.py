@@ -257,7 +257,9 @@ DEFECTS: tuple[Defect, ...] = (
     Defect(kind="long_stay", rule="D08", fate="X", scope="cost,los", edit=_long_stay),
     Defect(kind="sex_against_diagnosis", rule="P02", fate="Q", edit=_wrong_sex, also=("P03", "P04", "P10")),
     Defect(kind="no_principal_diagnosis", rule="P05", fate="Q", edit=_put(C03C=("", "-"))),
-    Defect(kind="bad_exit_mode", rule="O01", fate="Q", scope="mortality", edit=_put(B34C=("7", "8", "X"))),
+    Defect(
+        kind="bad_exit_mode", rule="O01", fate="Q", scope="mortality", edit=_put(B34C=("7", "8", "X")), also=("O08",)
+    ),
     Defect(kind="death_with_plan", rule="O02", fate="W", edit=_put(B36C="2", B37="复查"), needs="death"),
     Defect(
         kind="cost_absent",

@@ -220,7 +220,7 @@ def stays_of(folder, stays):
 
 
 def test_a_sum_of_fees_of_which_one_cannot_be_read_is_unknown(tmp_path):
-    totals = {"0.07": 9, "-": 2, "": 2, "12元": None, "99999999999999": None, "inf": None}
+    totals = {"0.07": 9, "-": 2, "": 2, "12元": 1202, "12人": None, "99999999999999": None, "inf": None}
     found = stays_of(tmp_path, [{**SOUND, "chinese_patent": part} for part in totals])["drug_fen"]
     assert [None if pd.isna(v) else v for v in found] == list(totals.values())
 

@@ -11,8 +11,8 @@ from typer.testing import CliRunner
 
 from toolkit.cli import app
 from toolkit.errors import InputError
-from toolkit.programme.draws import drawn
-from toolkit.programme.influence import drawn_anew, influence
+from toolkit.programme.draws import Input, drawn
+from toolkit.programme.influence import _indices, drawn_anew, influence
 from toolkit.programme.ranks import may_be_among_the_first, rank_sets, rankability
 from toolkit.programme.systems import System
 
@@ -208,3 +208,12 @@ def test_a_choice_of_policy_is_drawn_and_told():
 def test_an_alternative_that_differs_in_nothing_is_refused():
     with pytest.raises(ValueError, match="至少给一个"):
         system(alternatives=[{"title": "同样"}])
+
+
+def test_the_same_seed_gives_the_same_limits_of_what_moves_ranks():
+    random = np.random.default_rng(3)
+    one, other = random.normal(size=(32, 5)), random.normal(size=(32, 5))
+    mixed = dict.fromkeys(Input, one + random.normal(size=(32, 5)))
+    first, again, another = (_indices(one, other, mixed, seed) for seed in (7, 7, 8))
+    assert first == again
+    assert first != another
