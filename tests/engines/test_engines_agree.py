@@ -20,12 +20,13 @@ from ibis import _
 from toolkit import cube as cubes
 from toolkit.cube.limits import trim_limits
 from toolkit.data.discharge.schema import BY_NAME
-from toolkit.data.intake import discharges, take_in
+from toolkit.data.intake import take_in
 from toolkit.data.lists.registry import read_registry
 from toolkit.data.quality import RECORD_RULES
 from toolkit.data.reading.formats import available, format_map
 from toolkit.data.reading.groups import run_groups
 from toolkit.data.reading.typed_rows import standardise
+from toolkit.data.store import discharges
 from toolkit.engine import connect, write_parquet
 from toolkit.indicators import CATALOGUE
 from toolkit.indicators.table import collect

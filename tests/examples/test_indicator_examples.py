@@ -8,9 +8,10 @@ import rows
 
 from toolkit import cube as cubes
 from toolkit.catalogues import Catalogue
-from toolkit.data.intake import discharges, take_in
+from toolkit.data.intake import take_in
 from toolkit.data.lists.diseases import disease_sums
 from toolkit.data.reading.groups import run_groups
+from toolkit.data.store import discharges
 from toolkit.engine import connect
 from toolkit.errors import ContractBroken
 from toolkit.indicators import CATALOGUE

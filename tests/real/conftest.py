@@ -16,8 +16,9 @@ import pandas as pd
 import pytest
 
 from toolkit import cube, engine, reference
-from toolkit.data.intake import discharges, take_in
+from toolkit.data.intake import take_in
 from toolkit.data.reading.groups import run_groups
+from toolkit.data.store import discharges
 from toolkit.params import RunParams
 
 DEFAULT_FOLDER = Path(__file__).parents[3] / "shared" / "data"

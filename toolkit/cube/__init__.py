@@ -48,7 +48,7 @@ def build(
     Parameters
     ----------
     discharges
-        One row per stored discharge (`toolkit.data.intake.discharges`).
+        One row per stored discharge (`toolkit.data.store.discharges`).
     groups
         `hospital, level_group`: whose discharges make up a hospital's reference (and its trim limits).
     trimmed

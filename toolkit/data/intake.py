@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,14 +17,13 @@ import ibis
 import pandas as pd
 from ibis import _
 
-from toolkit.data.accounts.fates import USABLE, accounts_of, check_balance, judge, refuse_ragged, write_fates
+from toolkit.data.accounts.fates import accounts_of, check_balance, judge, refuse_ragged, write_fates
 from toolkit.data.accounts.file_checks import check_files, warnings_of
 from toolkit.data.accounts.hospital_facts import hospital_warnings
 from toolkit.data.accounts.settling import Entry, settle_typed
 from toolkit.data.accounts.submitted import SUBMITTED, complete, hit_records, kept_of
 from toolkit.data.discharge.derived import Lists, derive, read_lists
 from toolkit.data.discharge.identity import Key, direct_identifiers, pseudonym, random_key, with_patient
-from toolkit.data.discharge.readmission import with_readmission
 from toolkit.data.discharge.schema import BY_NAME, PERSONAL, STORED
 from toolkit.data.grouping import Grouper, opened, with_drgs
 from toolkit.data.lists.drg_file import (
@@ -36,7 +35,7 @@ from toolkit.data.lists.drg_file import (
     read_drgs,
     refuse_unmatched,
 )
-from toolkit.data.quality import CATALOGUE, MARKS, RECORD_RULES, Fate, Rule, read_given
+from toolkit.data.quality import CATALOGUE, MARKS, RECORD_RULES, Rule, read_given
 from toolkit.data.quality.base import title_of, value_of
 from toolkit.data.reading import text_rows
 from toolkit.data.reading.files import SourceFile
@@ -45,6 +44,7 @@ from toolkit.data.reading.groups import Group, assign, beside_records, files_of,
 from toolkit.data.reading.still import whole_files
 from toolkit.data.reading.text_rows import columns_of
 from toolkit.data.reading.typed_rows import standardise
+from toolkit.data.store import write_store
 from toolkit.data.typed_parts import HELD, TypedParts, slots_of
 from toolkit.engine import Compiled, compiled, handed_over, reader, without_values, write_parquet
 from toolkit.engine.types import Column, Engine, Table
@@ -54,7 +54,6 @@ from toolkit.written_form import name_form
 
 PERSONAL_OR_WORDS = PERSONAL + r"|[\u4e00-\u9fff]"
 BATCH_FILES = 500  # workbooks among them keep a file open each
-DISCHARGES = "discharges"  # folder of the accepted ones, a file a year
 FATES = "fates.parquet"  # every record that is not plainly accepted, by file and line
 # what rules over codes, several records and files look at, beside what is stored
 FOR_JUDGING = ("drg_found", "hospital_name", "visit_number", "procedure_levels", "grouper_version")
@@ -194,7 +193,7 @@ def take_in(
     judged = judge(typed, applicable, given, connection, lacking)
     accounts = accounts_of(judged, sources)
     check_balance(sources, accounts)
-    store, fates = _store(judged, params, connection, work), write_fates(judged, sources, connection, work / FATES)
+    store, fates = write_store(judged, params, connection, work), write_fates(judged, sources, connection, work / FATES)
     submitted = complete(typed, fates, parts.rows(connection, HELD), applicable, connection, work / SUBMITTED)
     not_applicable |= _absent_everywhere(sources, applicable, params)
     findings = hospital_warnings(judged, accounts, applicable, given, params, _fields(params, forms), lacking)
@@ -573,45 +572,3 @@ def _register(sources: list[SourceFile]) -> pd.DataFrame:
         ]
     )
     return table.astype({"rows": "float64"})
-
-
-def _store(judged: Table, params: RunParams, connection: Engine, work: Path) -> Path:
-    """Accepted discharges with what each may be used for, one sorted file a year."""
-    folder = work / DISCHARGES
-    folder.mkdir(exist_ok=True)
-    accepted = judged.filter(_.fate == Fate.ACCEPTED.value)
-    # a rule that could not be checked found nothing, and still a missing value is none
-    accepted = accepted.mutate(
-        cost_usable=_.cost_usable & _.cost_fen.notnull(),
-        los_usable=_.los_usable & _.los_days.notnull(),
-        death_known=_.death_known & _.died.notnull(),
-        grouped=_.grouped & _.drg.notnull(),
-        surgery_usable=_.surgery_usable & _.surgical.notnull(),
-    )
-    accepted = accepted.mutate(drg=ibis.ifelse(_.grouped, _.drg, ibis.null("string")))
-    columns = [*STORED, *USABLE.values(), "file", "line", "pseudonym"]
-    accepted = with_readmission(accepted, params, connection).select(columns)
-    # a view: else its plan would be made anew for each year
-    accepted = connection.create_view("accepted_records", accepted, overwrite=True)
-    order = ["hospital", "specialty", "drg", "file", "line"]
-    for year in params.all_years:
-        write_parquet(connection, accepted.filter(_.year == year), folder / f"{year}.parquet", order_by=order)
-    return folder
-
-
-def discharges(connection: Engine, store: Path) -> Table:
-    """The stored discharges as a table expression, one row per discharge."""
-    return connection.read_parquet(str(store / "*.parquet"))
-
-
-PLACE = ("file", "line", "pseudonym", "hospital", "specialty", "year", "month", "drg")
-
-
-def of_hospitals(stored: Table, hospitals: Collection[str]) -> Table:
-    """The stored discharges of some hospitals."""
-    return stored.filter(stored.hospital.isin(list(hospitals)))
-
-
-def shown(stored: Table, details: Sequence[str]) -> pd.DataFrame:
-    """One row per discharge: `PLACE`, where it stands and whose it is, and the fields asked for."""
-    return stored.select(*PLACE, *details).to_pandas()

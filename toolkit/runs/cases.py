@@ -14,7 +14,7 @@ import pandas as pd
 
 from toolkit import cube as cubes
 from toolkit.cube.trims import beyond_limits
-from toolkit.data import intake as intakes
+from toolkit.data import store as stores
 from toolkit.data.discharge import identity
 from toolkit.data.lists.listing import read_listing
 from toolkit.engine import connect
@@ -113,8 +113,8 @@ def case_list(folder: Path, indicator: str, hospital: str, *, specialty: str = "
     with scratch() as work:
         connection = connect(Path(work), [data])
         try:
-            stored = intakes.discharges(connection, data / "discharges")
-            own = intakes.of_hospitals(stored, [hospital])
+            stored = stores.discharges(connection, data / stores.DISCHARGES)
+            own = stores.of_hospitals(stored, [hospital])
             if indicator in OUTLIERS:
                 outside = beyond_limits(stored, params, groups, hospital, connection=connection)
                 keys = outside.loc[outside[indicator.removesuffix("_outliers")], ["file", "line"]].assign(
@@ -122,7 +122,7 @@ def case_list(folder: Path, indicator: str, hospital: str, *, specialty: str = "
                 )
             else:
                 keys = _events(results, own, CATALOGUE[indicator], groups, connection)
-            details = intakes.shown(own, DETAILS)
+            details = stores.shown(own, DETAILS)
         finally:
             connection.disconnect()
     found = details.merge(keys, on=["file", "line"])
@@ -136,7 +136,7 @@ def case_list(folder: Path, indicator: str, hospital: str, *, specialty: str = "
 
 
 def _asked(results: Results, data: Path, folder: Path, indicator: str, hospital: str, specialty: str) -> None:
-    if results.params.edition == "release" or not (data / "discharges").is_dir():
+    if results.params.edition == "release" or not (data / stores.DISCHARGES).is_dir():
         raise RunError(
             "这里没有病例记录，列不出病例",
             "no records here: case lists are of the internal edition only",

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from toolkit import cube as cubes
-from toolkit.data import intake as intakes
+from toolkit.data import store as stores
 from toolkit.data.accounts import lookup
 from toolkit.data.accounts.worklist import Facts, write_worklists
 from toolkit.engine import connect
@@ -179,11 +179,11 @@ def bootstrap(
     windows = [y for span in params.periods.values() for y in range(span.first, span.last + 1)]
     elsewhere = has_other_windows(results.params, hospital, specialty)
     groups = results.hospitals.rename(columns={"code": "hospital"})[["hospital", "level_group"]]
-    store = folder / DATA / "discharges"
+    store = folder / DATA / stores.DISCHARGES
     with scratch() as work:
         connection = connect(Path(work), [store])
         try:
-            rows = intakes.discharges(connection, store)
+            rows = stores.discharges(connection, store)
             if len(results.params.cohorts) > 1:
                 rows = cubes.of_years(rows, windows)
             cube = cubes.build(rows, params, groups, connection=connection) if elsewhere else results.cube

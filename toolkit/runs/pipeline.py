@@ -11,8 +11,9 @@ from time import monotonic
 import pandas as pd
 
 from toolkit.data.discharge.identity import state_folder
-from toolkit.data.intake import DISCHARGES, Intake
+from toolkit.data.intake import Intake
 from toolkit.data.lists.published import check_published
+from toolkit.data.store import DISCHARGES
 from toolkit.documents import Entries
 from toolkit.errors import RunError
 from toolkit.evaluation.intake_check import IntakeCheck, intake_check, refuse_unmatched_projects, stored_counts

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from toolkit import cube as cubes
-from toolkit.data import intake as intakes
+from toolkit.data import store as stores
 from toolkit.engine import connect
 from toolkit.evaluation.results import DATA, RESULTS, Results, load
 from toolkit.frames import rows_of
@@ -42,7 +42,7 @@ def record_correlation(folder: Path, indicators: Sequence[str], *, seed: int = 0
     """
     results = load(folder / RESULTS)
     chosen = [i for i in indicators if i in CATALOGUE]
-    store = folder / DATA / "discharges"
+    store = folder / DATA / stores.DISCHARGES
     no_records = results.params.data.summed or results.params.edition == "release" or not store.is_dir()
     projects = results.units[results.units["project"].astype(str) != ""].sort_values("id")
     if no_records or projects.empty or not chosen:
@@ -69,7 +69,7 @@ def _drawn_again(
     with scratch() as work:
         connection = connect(Path(work), [store])
         try:
-            discharges = intakes.discharges(connection, store)
+            discharges = stores.discharges(connection, store)
             for k, one in enumerate(rows_of(units)):
                 drawn = cubes.resampled(
                     discharges,

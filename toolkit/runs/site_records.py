@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from toolkit.data import intake as intakes
+from toolkit.data import store as stores
 from toolkit.engine import connect
 from toolkit.errors import ParameterError, RunError
 from toolkit.evaluation.holds import DATA_BREAK
@@ -42,7 +42,7 @@ def sampled(folder: Path, projects: Sequence[str], number: int, seed: int = 0) -
         The run has no such project.
     """
     results, data = load(folder / RESULTS), folder / DATA
-    if results.params.edition == "release" or not (data / "discharges").is_dir():
+    if results.params.edition == "release" or not (data / stores.DISCHARGES).is_dir():
         raise RunError(
             "这里没有病例记录，抽不出病例",
             "no records here: samples are of the internal edition only",
@@ -65,8 +65,8 @@ def sampled(folder: Path, projects: Sequence[str], number: int, seed: int = 0) -
     with scratch() as work:
         connection = connect(Path(work), [data])
         try:
-            stored = intakes.discharges(connection, data / "discharges")
-            frame = intakes.shown(intakes.of_hospitals(stored, hospitals), SHOWN)
+            stored = stores.discharges(connection, data / stores.DISCHARGES)
+            frame = stores.shown(stores.of_hospitals(stored, hospitals), SHOWN)
         finally:
             connection.disconnect()
     frame = frame[frame["year"].between(years.first, years.last)]

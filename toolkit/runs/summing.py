@@ -14,8 +14,8 @@ from toolkit import cube as cubes
 from toolkit.cube.trims import UNTRIMMED, Trim, cube_of, own_trims, sum_up, trim_of, untrimmed
 from toolkit.data.discharge.covariates import COVARIATES, death_cells, one_row_a_specialty
 from toolkit.data.discharge.measures import measures_for
-from toolkit.data.intake import discharges
 from toolkit.data.lists.diseases import disease_sums, no_disease_sums
+from toolkit.data.store import discharges
 from toolkit.documents import Entries
 from toolkit.engine import connect
 from toolkit.engine.types import Engine, Table

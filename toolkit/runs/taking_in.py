@@ -12,6 +12,7 @@ from pathlib import Path
 import pandas as pd
 
 from toolkit.data import intake as intakes
+from toolkit.data import store as stores
 from toolkit.data.accounts.balance import balance
 from toolkit.data.accounts.profile import profile, quarantine_effect
 from toolkit.data.accounts.register import tables as tables_of
@@ -94,7 +95,7 @@ def take_in_records(asked: Asked) -> Made:
         registry = from_codes(sorted(c for c in intake.accounts["hospital"].unique() if c))
     data = asked.work / "staged" / "data"
     data.mkdir(parents=True)
-    for name in (intakes.DISCHARGES, intakes.FATES, SUBMITTED):
+    for name in (stores.DISCHARGES, intakes.FATES, SUBMITTED):
         (asked.work / name).rename(data / name)
     facts = {
         "format": "；".join(dict.fromkeys(form.title for form in forms)),

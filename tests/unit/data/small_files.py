@@ -12,9 +12,10 @@ from typing import Any
 import pandas as pd
 import rows
 
-from toolkit.data.intake import Intake, discharges, take_in
+from toolkit.data.intake import Intake, take_in
 from toolkit.data.reading.formats import FormatMap, format_map
 from toolkit.data.reading.groups import Group
+from toolkit.data.store import discharges
 from toolkit.engine import connect
 
 MAP = """

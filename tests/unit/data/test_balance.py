@@ -7,7 +7,7 @@ import pytest
 from small_files import MAP, line, take, text
 
 from toolkit.data.accounts.balance import ALL, balanced, in_store
-from toolkit.data.intake import discharges
+from toolkit.data.store import discharges
 from toolkit.engine import connect
 from toolkit.errors import UnbalancedError
 

@@ -14,9 +14,10 @@ import pytest
 import rows
 
 from toolkit.data.grouping import COLUMNS, Grouper, open_grouper, with_drgs
-from toolkit.data.intake import discharges, take_in
+from toolkit.data.intake import take_in
 from toolkit.data.reading.formats import format_map
 from toolkit.data.reading.groups import Group
+from toolkit.data.store import discharges
 from toolkit.engine import connect
 from toolkit.errors import InputError, ParameterError
 from toolkit.params import GrouperSpec

@@ -8,11 +8,12 @@ import pandas as pd
 import pytest
 import rows
 
-from toolkit.data.intake import discharges, take_in
+from toolkit.data.intake import take_in
 from toolkit.data.lists.registry import read_registry
 from toolkit.data.quality import CATALOGUE
 from toolkit.data.quality.marks import ids_in
 from toolkit.data.reading.groups import run_groups
+from toolkit.data.store import discharges
 from toolkit.engine import connect
 from toolkit.synthetic import Settings, generate, write_front_pages
 

@@ -11,10 +11,11 @@ import pandas as pd
 from ibis import _
 
 from toolkit.data.accounts.fates import USABLE
-from toolkit.data.intake import Intake, discharges
+from toolkit.data.intake import Intake
 from toolkit.data.quality import CATALOGUE, SCOPES, Fate, Rule
 from toolkit.data.quality.base import CASE_MIX, COST, LOS, MORTALITY, SPECIALTY, SURGERY
 from toolkit.data.quality.marks import marked
+from toolkit.data.store import discharges
 from toolkit.engine.types import Engine, Table
 from toolkit.errors import UnbalancedError
 from toolkit.frames import rows_of

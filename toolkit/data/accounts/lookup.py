@@ -9,7 +9,8 @@ import pandas as pd
 from ibis import _
 
 from toolkit.data.accounts.submitted import SUBMITTED
-from toolkit.data.intake import FATES, discharges
+from toolkit.data.intake import FATES
+from toolkit.data.store import discharges
 from toolkit.engine.types import Engine, Table
 
 STORE = "discharges"

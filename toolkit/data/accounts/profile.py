@@ -9,10 +9,11 @@ import pandas as pd
 from ibis import _
 
 from toolkit.data.discharge.schema import BY_NAME, SEPARATOR
-from toolkit.data.intake import Intake, discharges
+from toolkit.data.intake import Intake
 from toolkit.data.quality import Fate
 from toolkit.data.quality.base import CASE_MIX, COST, LOS, MORTALITY
 from toolkit.data.reading.formats import FormatMap
+from toolkit.data.store import discharges
 from toolkit.engine.types import Column, Engine
 
 # what every group of measures rests on; a field that the source format does not have is not missing but 不适用

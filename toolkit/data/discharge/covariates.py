@@ -30,7 +30,7 @@ def death_cells(
     Parameters
     ----------
     discharges
-        One row per stored discharge (`toolkit.data.intake.discharges`).
+        One row per stored discharge (`toolkit.data.store.discharges`).
     age_bands
         First age of every band but the youngest, in years, rising.
     by
