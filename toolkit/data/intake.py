@@ -7,13 +7,10 @@ records are added, every record gets one fate, and the accepted ones are stored.
 
 from __future__ import annotations
 
-import re
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-import ibis
 import pandas as pd
 from ibis import _
 
@@ -21,43 +18,25 @@ from toolkit.data.accounts.fates import accounts_of, check_balance, judge, refus
 from toolkit.data.accounts.file_checks import check_files, warnings_of
 from toolkit.data.accounts.hospital_facts import hospital_warnings
 from toolkit.data.accounts.settling import Entry, settle_typed
-from toolkit.data.accounts.submitted import SUBMITTED, complete, hit_records, kept_of
-from toolkit.data.discharge.derived import Lists, derive, read_lists
-from toolkit.data.discharge.identity import Key, direct_identifiers, pseudonym, random_key, with_patient
-from toolkit.data.discharge.schema import BY_NAME, PERSONAL, STORED
-from toolkit.data.grouping import Grouper, opened, with_drgs
-from toolkit.data.lists.drg_file import (
-    ANY_HOSPITAL,
-    Drgs,
-    drg_digests,
-    lacking_keys,
-    looked_up,
-    read_drgs,
-    refuse_unmatched,
-)
-from toolkit.data.quality import CATALOGUE, MARKS, RECORD_RULES, Rule, read_given
-from toolkit.data.quality.base import title_of, value_of
-from toolkit.data.reading import text_rows
+from toolkit.data.accounts.submitted import SUBMITTED, complete
+from toolkit.data.applicable import absent_everywhere, applicable_rules, fields_of, lacking_everywhere, shapes_of
+from toolkit.data.discharge.derived import read_lists
+from toolkit.data.discharge.identity import Key, direct_identifiers, random_key
+from toolkit.data.grouping import opened
+from toolkit.data.lists.drg_file import drg_digests, read_drgs, refuse_unmatched
+from toolkit.data.quality import read_given
 from toolkit.data.reading.files import SourceFile
-from toolkit.data.reading.formats import FormatMap, Source
 from toolkit.data.reading.groups import Group, assign, beside_records, files_of, read_as
 from toolkit.data.reading.still import whole_files
-from toolkit.data.reading.text_rows import columns_of
-from toolkit.data.reading.typed_rows import standardise
 from toolkit.data.store import write_store
-from toolkit.data.typed_parts import HELD, TypedParts, slots_of
-from toolkit.engine import Compiled, compiled, handed_over, reader, without_values, write_parquet
-from toolkit.engine.types import Column, Engine, Table
+from toolkit.data.typed_batches import Batch
+from toolkit.data.typed_parts import HELD, TypedParts
+from toolkit.engine import without_values
+from toolkit.engine.types import Engine, Table
 from toolkit.errors import InputError
 from toolkit.params import RunParams
-from toolkit.written_form import name_form
 
-PERSONAL_OR_WORDS = PERSONAL + r"|[\u4e00-\u9fff]"
-BATCH_FILES = 500  # workbooks among them keep a file open each
 FATES = "fates.parquet"  # every record that is not plainly accepted, by file and line
-# what rules over codes, several records and files look at, beside what is stored
-FOR_JUDGING = ("drg_found", "hospital_name", "visit_number", "procedure_levels", "grouper_version")
-HIT_ROWS = "hit_rows"
 READ, REFUSED, SKIPPED = "read", "refused", "skipped"  # what became of a file or a table in it
 
 
@@ -148,13 +127,13 @@ def take_in(
     """
     parts = parts or TypedParts.opened(work / "parts")
     forms = [group.form for group in groups]
-    given = read_given(params, hospitals, _shapes(params, forms))
-    applicable, not_applicable = _applicable(params, forms, hospitals)
+    given = read_given(params, hospitals, shapes_of(params, forms))
+    applicable, not_applicable = applicable_rules(params, forms, hospitals)
     lists = read_lists(params)
     drgs = read_drgs(params, forms, connection, work)
     joined = drg_digests(drgs) if parts.made_with and drgs else {}
     with opened(params.data.grouper, work / "grouping") as grouper:
-        batch = _Batch(
+        batch = Batch(
             params, forms, applicable, drgs, connection, parts, lists, hospitals, key or random_key(), grouper
         )
         with whole_files() as opened_file:
@@ -195,8 +174,8 @@ def take_in(
     check_balance(sources, accounts)
     store, fates = write_store(judged, params, connection, work), write_fates(judged, sources, connection, work / FATES)
     submitted = complete(typed, fates, parts.rows(connection, HELD), applicable, connection, work / SUBMITTED)
-    not_applicable |= _absent_everywhere(sources, applicable, params)
-    findings = hospital_warnings(judged, accounts, applicable, given, params, _fields(params, forms), lacking)
+    not_applicable |= absent_everywhere(sources, applicable, params)
+    findings = hospital_warnings(judged, accounts, applicable, given, params, fields_of(params, forms), lacking)
     return Intake(
         files=_register(sources),
         accounts=accounts,
@@ -208,13 +187,13 @@ def take_in(
         submitted=submitted,
         typed=read,
         joins=joins.table(),
-        has=frozenset(_fields(params, forms) - _lacking_everywhere(sources, params)),
+        has=frozenset(fields_of(params, forms) - lacking_everywhere(sources, params)),
         entry=entry,
     )
 
 
 def _read_all(
-    batch: _Batch,
+    batch: Batch,
     groups: Sequence[Group],
     joined: Mapping[str, str],
     work: Path,
@@ -249,83 +228,6 @@ def _read_all(
     return sources, repeated
 
 
-def _fields(params: RunParams, forms: Sequence[FormatMap]) -> set[str]:
-    """The canonical fields that records of the formats can have: those of the maps, and what follows from them."""
-    has = {"specialty", "year"}.union(*(form.fields for form in forms))
-    if {"admission_date", "discharge_date"} <= has:
-        has.add("los_days")
-    if {"record", "identity", "health_card"} & has:
-        has.add("patient")
-    if {"admission_date", "birth_date"} <= has:
-        has |= {"age_years", "age_days"}
-    if "discharge_date" in has:
-        has.add("month")
-    if params.data.drg_file or params.data.grouper:
-        has.add("drg")
-    return has
-
-
-def _shapes(params: RunParams, forms: Sequence[FormatMap]) -> dict[str, str]:
-    """Field -> shape of its codes, in any of the formats; the codes of a grouper that the run calls are its own affair."""
-    shapes = {}
-    for name in BY_NAME:
-        told = list(dict.fromkeys(form.shape(name) for form in forms))
-        if all(told):
-            shapes[name] = told[0] if len(told) == 1 else "|".join(f"(?:{shape})" for shape in told)
-    if params.data.grouper:
-        shapes.pop("drg", None)
-    return shapes
-
-
-def _names(fields: Iterable[str]) -> str:
-    return "、".join(BY_NAME[name].name_zh.removesuffix("（分）") for name in fields)
-
-
-def _applicable(
-    params: RunParams, forms: Sequence[FormatMap], hospitals: pd.DataFrame | None
-) -> tuple[set[str], dict[str, str]]:
-    has = _fields(params, forms)
-    reasons: dict[str, str] = {}
-    for id_, rule in CATALOGUE.items():
-        if missing := [f for f in rule.needs if f not in has]:
-            reasons[id_] = f"来源格式没有字段：{_names(missing)}"
-        elif rule.needs_any and not has & set(rule.needs_any):
-            reasons[id_] = f"来源格式没有下列字段中的任何一个：{_names(rule.needs_any)}"
-        elif missing := [name for name in rule.inputs if not value_of(params, name)]:
-            reasons[id_] = f"未提供：{'、'.join(title_of(params, name) for name in missing)}"
-    if hospitals is not None:
-        for id_ in [i for i, rule in CATALOGUE.items() if "data.hospitals" in rule.inputs and i in reasons]:
-            del reasons[id_]
-        reasons["K00"] = "有机构名录，见规则K01"
-    if hospitals is not None and "hospital_name" not in has:
-        reasons["K02"] = f"来源格式没有字段：{_names(['hospital_name'])}"
-    if all(form.scope is None for form in forms):
-        reasons["SCOPE"] = "来源格式未声明范围"
-    if not any("year" in form.fields for form in forms):
-        reasons["D01Y"] = "来源格式有日期，见规则D01"
-    return set(CATALOGUE) - set(reasons), reasons
-
-
-def _absent_everywhere(sources: list[SourceFile], applicable: set[str], params: RunParams) -> dict[str, str]:
-    """Rules that no file could be checked by, though the format has their fields: no file has the columns."""
-    lacking = _lacking_everywhere(sources, params)
-    found = {
-        id_: f"各文件都没有字段：{_names(missing)}"
-        for id_, rule in CATALOGUE.items()
-        if id_ in applicable and (missing := [f for f in rule.needs if f in lacking])
-    }
-    if "G01" in found:
-        found["G01"] += "；也没有分组结果文件或分组器，CMI、消耗指数、风险分级等病例组合类指标都不能计算"
-    return found
-
-
-def _lacking_everywhere(sources: list[SourceFile], params: RunParams) -> set[str]:
-    """Fields of the formats that no file has a column for."""
-    grouped = {"drg"} if params.data.drg_file or params.data.grouper else set()
-    read = [set(s.lacks) - grouped for s in sources if not s.rejected]
-    return set.intersection(*read) if read else set()
-
-
 class _Joins:
     """Lists that records were held against, and how many of either side met."""
 
@@ -337,205 +239,6 @@ class _Joins:
 
     def table(self) -> pd.DataFrame:
         return pd.DataFrame(self.rows, columns=["name", "unit", "rows", "asked", "found", "unused"])
-
-
-# --- from text to typed rows -------------------------------------------------------------------------------------------
-
-
-_Alike = tuple[int, tuple[str, ...], tuple[tuple[str, ...], ...]]  # group and columns of files that are typed together
-
-
-class _Batch:
-    """Files with the same columns, gathered and typed together.
-
-    Planning the expression for each small file costs more than running it: files of other columns between them do not part them.
-    """
-
-    def __init__(
-        self,
-        params: RunParams,
-        forms: Sequence[FormatMap],
-        applicable: set[str],
-        drgs: Drgs | None,
-        connection: Engine,
-        parts: TypedParts,
-        lists: Lists,
-        hospitals: pd.DataFrame | None,
-        key: Key,
-        grouper: Grouper | None,
-    ) -> None:
-        self.params, self.forms, self.drgs, self.connection, self.parts = params, forms, drgs, connection, parts
-        self.lists, self.hospitals, self.key, self.grouper = lists, hospitals, key, grouper
-        declared = (d for s in params.specialties for d in s.departments)
-        self.departments = {*map(name_form, declared), *(one.department for one in lists.departments)}
-        self.ungrouped: Counter[tuple[int, str]] = Counter()
-        self.met: dict[int, set[str]] = {}
-        self.rules = [_record_rules(params, form, hospitals) for form in forms]
-        self.every_field = set().union(*(form.fields for form in forms))
-        self.group = 0
-        self.columns: dict[str, list[str]] = {}
-        self.applicable = applicable
-        self.present: list[str] = []
-        self.waiting: list[SourceFile] = []
-        self.gathered: dict[_Alike, list[SourceFile]] = {}
-        self.plan: _Plan | None = None
-
-    def add(self, source: SourceFile) -> None:
-        form = self.forms[source.group]
-        columns, present = columns_of(source, form, self.connection)
-        source.lacks += sorted(self.every_field - set(form.fields))
-        if source.rejected:
-            source.close()
-            return
-        alike = (source.group, tuple(present), tuple((name, *found) for name, found in columns.items()))
-        self.gathered.setdefault(alike, []).append(source)
-        if sum(map(len, self.gathered.values())) == BATCH_FILES:
-            self.flush()
-
-    @property
-    def form(self) -> FormatMap:
-        """The format of the files that wait."""
-        return self.forms[self.group]
-
-    @property
-    def joins(self) -> bool:
-        """Whether the records of the files that wait are looked up in the DRG file: of several formats those without a DRG."""
-        own = self.form.fields.get("drg")
-        grouped = len(self.forms) > 1 and own is not None and not own.absent(self.columns)
-        return self.drgs is not None and not grouped and not lacking_keys(self.params, self.form)
-
-    def flush(self) -> None:
-        """Type the files that wait. Only then is known how many records they hold, and whether all of each can be read."""
-        gathered, self.gathered = self.gathered, {}
-        for (self.group, present, columns), self.waiting in gathered.items():
-            self.present, self.columns = list(present), {name: list(found) for name, *found in columns}
-            self._type()
-
-    def _type(self) -> None:
-        """Type files with the same columns."""
-        for part in self._parts():
-            if self.drgs is not None and self.joins:
-                self._note_met(part, self.drgs)
-                part = looked_up(part, self.drgs, self.form, self.columns, self.connection)
-            text_rows.register(part, self.connection)
-            self._write(part, handed_over(self.connection, text_rows.NAME))
-            text_rows.close(self.connection)
-        for source in self.waiting:
-            source.close()
-        self.waiting = []
-
-    def _parts(self) -> Iterator[text_rows.Part]:
-        modes = self.form.written(self.columns)
-        missing = self.params.quality.missing_words
-        return text_rows.parts(self.waiting, self.present, key=self.key.secret, modes=modes, missing=missing)
-
-    def _note_met(self, part: text_rows.Part, drgs: Drgs) -> None:
-        """Whose rows of the DRG file the records of a part can be joined with."""
-        for slot in slots_of(part):
-            self.met.setdefault(slot, set())
-        if not drgs.by_hospital:
-            for slot in slots_of(part):
-                self.met[slot].add(ANY_HOSPITAL)
-            return
-        name = self.columns[self.form.fields["hospital"].key][0]
-        pairs = part.rows.select(["file", name]).group_by(["file", name]).aggregate([])
-        for slot, code in zip(pairs["file"].to_pylist(), pairs[name].to_pylist(), strict=True):
-            if not re.search(
-                PERSONAL_OR_WORDS, code or ""
-            ):  # such a record is quarantined, and what it says kept nowhere
-                self.met[slot].add(code or "")
-
-    def _write(self, rows: text_rows.Part, text: Table) -> None:
-        plan = self._plan(text)
-        part = self.parts.new_part(slots_of(rows))
-        write_parquet(self.connection, plan.typed, self.parts.typed / part)
-        typed = self.connection.read_parquet(str(self.parts.typed / part))
-        typed = self.connection.create_view("typed_part", typed, overwrite=True)
-        text_rows.only(rows, hit_records(typed).to_pyarrow(), HIT_ROWS, reader(self.connection))
-        held = plan.held
-        if held is None:
-            hit = handed_over(self.connection, HIT_ROWS).mutate(source_content=ibis.literal(0, "int64"))
-            kept = kept_of(hit, typed, self.applicable, plan.columns, plan.form)
-            held = compiled(self.connection, kept)
-        write_parquet(self.connection, held, self.parts.held / part)
-        text_rows.close(reader(self.connection), HIT_ROWS)
-        # the tables that the SQL names are the same for the next part; Spark's are not, and a grouper has run on these rows
-        again = self.connection.name == "duckdb" and self.grouper is None
-        self.plan = replace(plan, held=held) if again else None
-
-    def _plan(self, text: Table) -> _Plan:
-        """How the rows of a part are typed: made once for parts with the same columns."""
-        of = (self.group, tuple(text.columns), tuple((name, *found) for name, found in self.columns.items()))
-        if self.plan is not None and self.plan.of == of:
-            return self.plan
-        present = [c for c in text.columns if c not in ("file", "line", "joined_drg", "drg_found")]
-        text = text.mutate(source_content=_content_hash(text, present))
-        columns, form = self.columns, self.form
-        absent = {name for name, source in form.fields.items() if source.absent(columns)}
-        if self.joins:
-            absent.discard("drg")
-            columns = {**columns, "joined_drg": ["joined_drg"]}
-            form = form.model_copy(update={"fields": {**form.fields, "drg": Source(column="joined_drg")}})
-        if self.grouper is not None:
-            absent.discard("drg")
-        given = set(form.fields) - absent
-        # views: else every rule would hold the whole expression of every field it looks at, and planning outlast the work
-        table = self.connection.create_view(
-            "standard_rows", standardise(text, columns, form, self.departments), overwrite=True
-        )
-        if self.grouper is not None:
-            table = with_drgs(table, self.grouper, self.connection, self.ungrouped)
-        table = with_patient(table, self.key)
-        table = table.mutate(pseudonym=pseudonym(table.hospital, table.record, table.visit, self.key))
-        derived = derive(table, self.params, self.lists, self.hospitals, given, form)
-        table = self.connection.create_view("derived_rows", derived, overwrite=True)
-        table = table.mutate(
-            # a rule cannot be checked in a file without its columns; no record fails for that
-            **MARKS.of(
-                {
-                    rule.id: rule.test(self.params)
-                    for rule in self.rules[self.group]
-                    if rule.test and not absent & set(rule.needs)
-                }
-            ),
-            visit_number=ibis.ifelse(_.visit.length() <= 6, _.visit.try_cast("int64"), ibis.null("int64")),
-            record_key=ibis.ifelse(_.pseudonym.notnull(), _.pseudonym.hash(), ibis.null("int64")),
-        )
-        keep = [*STORED, *FOR_JUDGING, *MARKS.columns, "file", "line", "pseudonym", "record_key", "content"]
-        return _Plan(
-            of=of,
-            typed=compiled(self.connection, table.select(keep)),
-            derived=derived,
-            text=text,
-            columns=columns,
-            form=form,
-        )
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Plan:
-    """What types the rows of parts with the same columns, and what keeps the values of those that a rule hits.
-
-    `derived` is held because the small tables in it live as long as somebody holds it.
-    """
-
-    of: _Alike
-    typed: Table | Compiled
-    derived: Table
-    text: Table
-    columns: dict[str, list[str]]
-    form: FormatMap
-    held: Table | Compiled | None = None
-
-
-def _record_rules(params: RunParams, form: FormatMap, hospitals: pd.DataFrame | None) -> list[Rule]:
-    """The rules over one record that records of a format can be checked by."""
-    applicable, _reasons = _applicable(params, [form], hospitals)
-    return [rule for rule in RECORD_RULES if rule.id in applicable]
-
-
-def _content_hash(text: Table, present: list[str]) -> Column:
-    return ibis.struct({name: text[name] for name in present}).hash()
 
 
 def _refuse_if_nothing(sources: list[SourceFile]) -> None:
