@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from xml.sax.saxutils import escape
 
+import many_hospitals
 import pyarrow as pa
 import pyarrow.parquet as pq
 import xlsxwriter
@@ -36,29 +37,17 @@ KINDS = (*TEXTS, "xlsx", "xlsx", "xlsm", "ods", "parquet")
 
 
 @dataclass
-class Truth:
-    """What a reader must find.
+class Truth(many_hospitals.Truth):
+    """What a reader must find; `not_read` also knows "empty" and "copy" (the content of another file).
 
     Attributes
     ----------
-    received
-        File, or part of one as `file › part`, → records in it.
-    not_read
-        Name → why: "locked", "empty", "other" (no table of records), "copy" (the content of another file).
-    months
-        (hospital, year, month) → sound records.
-    faults
-        (file, rule) → records that are put apart or marked for exactly that reason.
     deaths, days, fen
         Hospital → deaths, days of stay and cost of the sound records, of those that have one.
     silent
         (hospital, specialty) of which months were left out.
     """
 
-    received: dict[str, int] = field(default_factory=dict)
-    not_read: dict[str, str] = field(default_factory=dict)
-    months: Counter[tuple[str, int, int]] = field(default_factory=Counter)
-    faults: Counter[tuple[str, str]] = field(default_factory=Counter)
     deaths: Counter[str] = field(default_factory=Counter)
     days: Counter[str] = field(default_factory=Counter)
     fen: Counter[str] = field(default_factory=Counter)

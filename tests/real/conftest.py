@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import oracle
 import pandas as pd
 import pytest
+import records
 
 from toolkit import cube, engine, reference
 from toolkit.data.intake import take_in
@@ -89,7 +89,7 @@ def brazil(data_folder, tmp_path_factory) -> Real:
     return taken_in(
         data_folder / BRAZIL,
         tmp_path_factory.mktemp("brazil"),
-        oracle.brazil(data_folder / BRAZIL),
+        records.brazil(data_folder / BRAZIL),
         cycle_of,
         {"data": {"format": "sih"}, "cycles": CYCLES, "specialties": specialties},
     )
@@ -97,7 +97,7 @@ def brazil(data_folder, tmp_path_factory) -> Real:
 
 @pytest.fixture(scope="session")
 def new_york(data_folder, tmp_path_factory) -> Real:
-    cases = oracle.new_york(data_folder / NEW_YORK)
+    cases = records.new_york(data_folder / NEW_YORK)
     specialties = [{"id": code, "name_zh": code, "departments": [code]} for code in sorted(set(cases["specialty"]))]
     return taken_in(
         data_folder / NEW_YORK,
@@ -110,7 +110,7 @@ def new_york(data_folder, tmp_path_factory) -> Real:
 
 @pytest.fixture(scope="session")
 def chile(data_folder, tmp_path_factory) -> Real:
-    cases = oracle.chile(data_folder / CHILE)
+    cases = records.chile(data_folder / CHILE)
     named = {name: f"s{number}" for number, name in enumerate(sorted(set(cases["specialty"])))}
     specialties = [{"id": id_, "name_zh": id_, "departments": [name]} for name, id_ in named.items()]
     return taken_in(

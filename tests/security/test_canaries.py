@@ -17,6 +17,7 @@ import pandas as pd
 import pytest
 import xlsxwriter
 from scanning import found
+from synthetic_regions import parameters_of_region
 
 from toolkit.data.discharge.identity import key_place
 from toolkit.params import load_params
@@ -64,7 +65,7 @@ def ran(tmp_path_factory):
     region = base / "region"
     write_front_pages(generate(Settings(discharges=5_000, hospitals=6, projects=2, dirt_rate=0.01)), region)
     _plant(region)
-    params = load_params(_parameters(base, region))
+    params = load_params(parameters_of_region(base, region))
     kept, patched = base / "kept", pytest.MonkeyPatch()
     kept.mkdir()
     remove = shutil.rmtree
@@ -138,35 +139,6 @@ def _workbook(path: Path, rows: list[list[str]]) -> None:
         for i, row in enumerate(rows):
             for j, cell in enumerate(row):
                 sheet.write_string(i, j, cell)
-
-
-def _parameters(base: Path, region: Path) -> Path:
-    departments = pd.read_csv(region / "departments.csv", dtype=str)
-    projects = pd.read_csv(region / "projects.csv", dtype=str)
-    settings = Settings()
-    first, last = settings.years[0], settings.years[-1]
-    content = {
-        "run": "canaries",
-        "title": "合成数据：哨兵",
-        "data": {
-            "format": "front-page",
-            "files": [str(region / "front_pages")],
-            "hospitals": str(region / "hospitals.csv"),
-            "drg_file": {"file": str(region / "drg.csv"), "discharge": "B15"},
-        },
-        "cycles": {"before": {"first": first, "last": first + 2}, "after": {"first": last - 2, "last": last}},
-        "specialties": [
-            {"id": i, "name_zh": i, "departments": list(p["department"])} for i, p in departments.groupby("specialty")
-        ],
-        "projects": [
-            {"hospital": r.hospital, "specialty": r.specialty, "level": r.level} for r in projects.itertuples()
-        ],
-        "minimum_unit_cases": 20,
-        "change": {"minimum_cases": 20},
-    }
-    path = base / "run.yaml"
-    path.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")  # JSON is YAML
-    return path
 
 
 @WHOLE_RUN

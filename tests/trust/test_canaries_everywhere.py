@@ -5,18 +5,17 @@ The quick test looks at tables, worklists and caches; the slow one at both editi
 
 import csv
 import io
-import json
 import subprocess
 import sys
 from pathlib import Path
 
-import pandas as pd
 import pytest
 import xlsxwriter
 from regions import speceval
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "security"))
 from scanning import found
+from synthetic_regions import parameters_of_region
 
 from toolkit.data.reading.formats import format_map
 from toolkit.params import load_params
@@ -104,38 +103,13 @@ def planted_region(folder):
     return len(planted), len(header)
 
 
-def parameters(folder):
-    departments = pd.read_csv(folder / "region" / "departments.csv", dtype=str)
-    projects = pd.read_csv(folder / "region" / "projects.csv", dtype=str)
-    first, last = Settings().years[0], Settings().years[-1]
-    content = {
-        "run": "everywhere",
-        "title": "合成数据：哨兵",
-        "data": {
-            "format": "front-page",
-            "files": ["region/front_pages"],
-            "hospitals": "region/hospitals.csv",
-            "drg_file": {"file": "region/drg.csv", "discharge": "B15"},
-        },
-        "cycles": {"before": {"first": first, "last": first + 2}, "after": {"first": last - 2, "last": last}},
-        "specialties": [
-            {"id": i, "name_zh": i, "departments": list(p["department"])} for i, p in departments.groupby("specialty")
-        ],
-        "projects": [
-            {"hospital": r.hospital, "specialty": r.specialty, "level": r.level} for r in projects.itertuples()
-        ],
-        "minimum_unit_cases": 20,
-        "change": {"minimum_cases": 20},
-    }
-    (folder / "p.yaml").write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")  # JSON is YAML
-    return folder / "p.yaml"
-
-
 @pytest.fixture(scope="module")
 def taken_in(tmp_path_factory):
     folder = tmp_path_factory.mktemp("everywhere")
     planted = planted_region(folder / "region")
-    results = pipeline.evaluate(load_params(parameters(folder)), folder / "reports" / "everywhere")
+    results = pipeline.evaluate(
+        load_params(parameters_of_region(folder, folder / "region", "everywhere")), folder / "reports" / "everywhere"
+    )
     return folder, results, planted
 
 
@@ -167,8 +141,8 @@ def test_no_canary_is_in_any_edition_page_export_or_message(taken_in, tmp_path):
     system = Path(__file__).parents[2] / "params" / "systems" / "provincial-four-domains.yaml"
     run, out = "reports/everywhere", folder / "out"
     out.mkdir()
-    ask("run", "p.yaml", "--json")
-    ask("run", "p.yaml", "--json", "--edition", "release")
+    ask("run", "run.yaml", "--json")
+    ask("run", "run.yaml", "--json", "--edition", "release")
     for edition in (run, f"{run}-release"):
         ask("export", edition, "--ro-crate", out / f"{Path(edition).name}-crate")
         ask("export", edition, "--ro-crate", out / f"{Path(edition).name}.zip")

@@ -55,6 +55,12 @@ SOUND = {
 _numbers = count(1)
 
 
+def frame_bytes(frame: pd.DataFrame) -> bytes:
+    out = io.BytesIO()
+    frame.to_parquet(out, index=False)
+    return out.getvalue()
+
+
 def row(**cells: str) -> dict[str, str]:
     return {**SOUND, "R": f"{next(_numbers):06d}", **cells}
 
