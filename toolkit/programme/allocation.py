@@ -112,8 +112,8 @@ class Allocation:
     ----------
     applicants
         One row an applicant in order of score: `applicant, score, chosen, place` (among all, 1 = best), `kept_out_by` (titles
-        of the rules each of which alone keeps it out, else its score; empty for the chosen), `runner_up` (order in which places that fall
-        free would be filled).
+        of the rules each of which alone keeps it out; else the limits within which its score is the lower, the rules that keep
+        it out together, or its score; empty for the chosen), `runner_up` (order in which places that fall free would be filled).
     rules
         `rule, title, used, low, high, binding, price` (what the optimum would gain without the rule), `more` (places that
         would be filled beside).
@@ -163,7 +163,7 @@ def allocate(quota: Quota, applicants: pd.DataFrame) -> Allocation:
             for id_, other in without.items()
             if id_ != TOTAL and other is not None and other[i] and not chosen[i]
         ]
-        kept_out.append("" if chosen[i] else "；".join(alone) or (NO_SCORE if problem.barred[i] else SCORE))
+        kept_out.append("" if chosen[i] else "；".join(alone) or problem.together(i, chosen))
     frame["kept_out_by"] = kept_out
     frame["runner_up"] = problem.runners_up(chosen)
     rows = []
@@ -175,9 +175,10 @@ def allocate(quota: Quota, applicants: pd.DataFrame) -> Allocation:
             {
                 "rule": rule.of,
                 "title": rule.title,
-                "used": used,
+                # of a share what a reader counts: the places inside, and how many the share allows
+                "used": used + rule.share * int(chosen.sum()),
                 "low": rule.low,
-                "high": rule.high,
+                "high": rule.high + rule.share * int(chosen.sum()),
                 "binding": bool(used > rule.high - 1 + TOLERANCE or used < rule.low + 1 - TOLERANCE),
                 "price": max(gain, 0.0),
                 "more": 0 if other is None else int(other.sum()) - int(chosen.sum()),
@@ -186,7 +187,8 @@ def allocate(quota: Quota, applicants: pd.DataFrame) -> Allocation:
     return Allocation(applicants=frame, rules=pd.DataFrame(rows), total=total)
 
 
-SCORE, NO_SCORE = "分数不及入选者", "没有分数或低于最低分"
+SCORE, NO_SCORE, TOGETHER = "分数不及入选者", "没有分数或低于最低分", "几条规则合在一起："
+NO_PLACES, NO_BETTER = "没有名额", "换入它，入选者的总分不会更高"
 
 
 def choices(quota: Quota, applicants: pd.DataFrame, scores: np.ndarray, units: Sequence[str]) -> pd.DataFrame:
@@ -272,7 +274,16 @@ class _Problem:
                 name = limit.title if limit.value is not None else f"{limit.title}（{value}）"
                 of = limit.id if limit.value is not None else f"{limit.id}:{value}"
                 if limit.share is not None:
-                    rules.append(Rule(of=of, title=name, coefficients=inside - limit.share, low=-np.inf, high=0.0))
+                    rules.append(
+                        Rule(
+                            of=of,
+                            title=name,
+                            coefficients=inside - limit.share,
+                            low=-np.inf,
+                            high=0.0,
+                            share=limit.share,
+                        )
+                    )
                 else:
                     least = float(limit.at_least) if limit.at_least is not None else -np.inf
                     rules.append(Rule(of=of, title=name, coefficients=inside, low=least, high=high))
@@ -309,6 +320,46 @@ class _Problem:
     def felt(self, rule: Rule) -> bool:
         """Whether any set of applicants could break the rule."""
         return bool(np.isfinite(rule.low) or np.maximum(rule.coefficients, 0) @ ~self.barred > rule.high)
+
+    def together(self, place: int, chosen: np.ndarray) -> str:
+        """Why an applicant that no single rule keeps out is not chosen: its score, or a smallest set of rules together."""
+        if self.barred[place]:
+            return NO_SCORE
+        if not chosen.any():
+            return NO_PLACES
+        if self.score[place] <= self.score[chosen].min():
+            return SCORE
+        total, *others = self.rules
+        within = [rule.title for rule in others if self._full_of_better(rule, place, chosen)]
+        if within:
+            return "；".join(f"{title}：其中{SCORE}" for title in within)
+
+        def comes_in(kept: Sequence[Rule]) -> bool:
+            found = self.solved(among=[total, *kept])
+            return found is not None and bool(found[place])
+
+        if not comes_in([]):
+            return NO_BETTER
+        kept: list[Rule] = []
+        lifted = []
+        for rule in others:
+            if comes_in([*kept, rule]):
+                kept.append(rule)
+            else:
+                lifted.append(rule.title)
+        return TOGETHER + "；".join(lifted)
+
+    def _full_of_better(self, rule: Rule, place: int, chosen: np.ndarray) -> bool:
+        """Whether a limit has no room for one more, and all that it holds have a score at least as high."""
+        inside = rule.coefficients + rule.share > TOLERANCE
+        if not inside[place] or not (chosen & inside).any():
+            return False
+        # it would come in the place of one outside, where all places are taken
+        outside = rule.coefficients[chosen & ~inside]
+        full = int(chosen.sum()) >= self.rules[0].high and len(outside)
+        needs = rule.coefficients[place] - (outside.min() if full else 0.0)
+        room = rule.high - float(rule.coefficients @ chosen) >= needs - TOLERANCE
+        return bool(not room and self.score[chosen & inside].min() >= self.score[place])
 
     def conflict(self) -> list[Rule]:
         """A smallest set of rules that cannot hold together: each is needed for the conflict."""

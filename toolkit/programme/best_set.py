@@ -14,13 +14,17 @@ FOREMOST, LEAST_FOREMOST = 6, 40  # applicants for each place that are looked at
 
 @dataclass(frozen=True, kw_only=True)
 class Rule:
-    """One row of the programme: `low` ≤ Σ coefficient ≤ `high` over the chosen; `of` the limit it comes from."""
+    """One row of the programme: `low` ≤ Σ coefficient ≤ `high` over the chosen; `of` the limit it comes from.
+
+    `share` of a limit on a share of the places: its coefficients are those inside less the share.
+    """
 
     of: str
     title: str
     coefficients: np.ndarray
     low: float
     high: float
+    share: float = 0.0
 
 
 def best_filling(

@@ -117,6 +117,37 @@ def test_rules_that_cannot_hold_together_are_named_and_no_others():
     assert "每院" not in message
 
 
+def test_nobody_is_told_of_scores_where_lower_ones_are_chosen():
+    # one urban place of three: a has it; e and f are chosen with less than d, who is told of the limit
+    left = allocate(quota(limits=[URBAN]), MANY).applicants.set_index("applicant")["kept_out_by"]
+    assert left["d"] == f"主城区不超过60%：其中{SCORE}"
+    # g is urban and third of its hospital: lifting one of the rules leaves the other
+    rows = [("a", 95.0, "一院", "是"), ("b", 94.0, "一院", "是"), ("g", 93.0, "一院", "是"), ("e", 70.0, "三院", "否")]
+    frame = applicants([*rows, ("f", 60.0, "四院", "否"), ("h", 50.0, "五院", "否")])
+    half = {**URBAN, "title": "主城区不超过50%", "share": 0.5}
+    found = allocate(quota(places=4, limits=[PER_HOSPITAL, half]), frame)
+    assert chosen(found) == {"a", "b", "e", "f"}
+    told = found.applicants.set_index("applicant")["kept_out_by"]
+    assert told["g"] == f"每院至多2个（一院）：其中{SCORE}；主城区不超过50%：其中{SCORE}"
+    assert told["h"] == SCORE
+
+
+def test_of_a_share_the_places_inside_and_allowed_are_told():
+    rules = allocate(quota(places=5, limits=[URBAN]), MANY).rules.set_index("rule")
+    assert rules.loc["urban", ["used", "high"]].tolist() == [3.0, pytest.approx(3.0)]
+
+
+def test_rules_that_keep_one_out_together_are_all_named():
+    # x is worth more than both that are chosen in its place only where neither limit holds
+    frame = applicants([("a", 90.0, "一院", "是"), ("x", 80.0, "一院", "否"), ("b", 70.0, "二院", "否")])
+    one = [{**PER_HOSPITAL, "title": "每院至多1个", "at_most": 1}]
+    floor = [{"id": "two", "title": "二院至少1个", "column": "hospital", "value": "二院", "at_least": 1}]
+    found = allocate(quota(places=2, limits=[*one, *floor]), frame)
+    assert chosen(found) == {"a", "b"}
+    told = found.applicants.set_index("applicant")["kept_out_by"]["x"]
+    assert told == f"每院至多1个（一院）：其中{SCORE}"
+
+
 def test_a_missing_or_too_low_score_has_no_place():
     frame = MANY.assign(score=[95, np.nan, 92, 40, 70, 60])
     found = allocate(quota(places=5, minimum_score=60), frame)
