@@ -13,7 +13,7 @@ from toolkit.reporting.sections.front import chapter
 from toolkit.reporting.sections.project import unit_of
 
 LEAD = (
-    "一行是一个数值：分子除以分母（再乘单位的倍数）得到它。点指标名，看手册里的定义、实际执行的表达式和算例；"
+    "一行是一个数值：分子除以分母（再乘单位的倍数）得到它。在网页上点指标名，看手册里的定义、实际执行的表达式和算例；"
     "各 DRG 的贡献见“为什么变化”，被排除与隔离的病例见本附件末的收支平衡。"
 )
 NOTE = (
